@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/nn/safetensors.h"
+
+namespace tandem::snapshot {
+
+/// Names of the two series of a run.
+inline constexpr char kModelSeries[] = "model";
+inline constexpr char kPolicySeries[] = "policy";
+
+/// Orders the snapshots of a series: a publisher that starts again has a higher epoch.
+struct Version {
+  uint64_t epoch = 0;
+  uint64_t version = 0;
+  auto operator<=>(const Version&) const = default;
+};
+
+/// Immutable weights: the bytes of a safetensors file, which are the same on the wire and on disk.
+/// Share freely; never copied.
+struct Snapshot {
+  Version version;
+  uint64_t hash = 0;  ///< XXH3-64 of bytes
+  std::shared_ptr<const std::string> bytes;
+
+  /// Parses the bytes; hostile ones are INVALID_ARGUMENT.
+  absl::StatusOr<nn::TensorFile> Parse() const { return nn::ReadSafetensors(*bytes); }
+};
+
+/// XXH3-64.
+uint64_t ContentHash(std::string_view bytes);
+
+/// Metadata keys that every snapshot carries, beside those of its kind.
+inline constexpr char kThroughIndexKey[] = "through_index";      ///< Watermark: all steps below were used.
+inline constexpr char kEnvStepsKey[] = "env_steps";              ///< Training steps when it was made.
+inline constexpr char kPolicyUpdatesKey[] = "policy_updates";    ///< Policy series: updates it has had.
+inline constexpr char kModelVersionKey[] = "model_version";      ///< Policy series: model it imagined with.
+
+/// Where snapshots of one series come from. Thread-safe.
+class SnapshotSource {
+ public:
+  virtual ~SnapshotSource() = default;
+  /// The newest snapshot; nullptr before the first. Never blocks.
+  virtual std::shared_ptr<const Snapshot> Latest() = 0;
+  /// Waits until the newest is newer than `have`, at most `timeout`. Returns the newest, or nullptr
+  /// when none came or after Stop().
+  virtual std::shared_ptr<const Snapshot> WaitNewer(Version have, absl::Duration timeout) = 0;
+  /// Ends every wait.
+  virtual void Stop() = 0;
+};
+
+/// Where a trainer puts them. Thread-safe. Never blocks on a watcher.
+class SnapshotPublisher {
+ public:
+  virtual ~SnapshotPublisher() = default;
+  /// Makes `file` the newest snapshot of the series and returns it.
+  virtual absl::StatusOr<std::shared_ptr<const Snapshot>> Publish(const nn::TensorFile& file) = 0;
+};
+
+}  // namespace tandem::snapshot
