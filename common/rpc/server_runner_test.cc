@@ -45,7 +45,8 @@ std::string Health(const std::string& address) {
   grpc::ClientContext context;
   SetDeadline(context, absl::Seconds(5));
   context.set_wait_for_ready(true);
-  grpc::ByteBuffer request, reply;
+  grpc::Slice empty;
+  grpc::ByteBuffer request(&empty, 1), reply;
   std::promise<grpc::Status> done;
   stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request, &reply,
                  [&](grpc::Status status) { done.set_value(status); });
