@@ -1,0 +1,74 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/nearest.h"
+#include "common/base/status_macros.h"
+
+namespace tandem {
+namespace {
+
+TEST(Clock, RealMonotonicNeverGoesBack) {
+  absl::Duration last = Clock::Real()->Monotonic();
+  for (int i = 0; i < 1000; ++i) {
+    const absl::Duration now = Clock::Real()->Monotonic();
+    ASSERT_GE(now, last);
+    last = now;
+  }
+}
+
+TEST(FakeClock, MovesOnlyWhenTold) {
+  FakeClock clock;
+  const absl::Time start = clock.Now();
+  EXPECT_EQ(clock.Monotonic(), absl::ZeroDuration());
+  clock.Advance(absl::Seconds(3));
+  EXPECT_EQ(clock.Monotonic(), absl::Seconds(3));
+  EXPECT_EQ(clock.Now() - start, absl::Seconds(3));
+}
+
+TEST(Nearest, NamesTheLikelyMistake) {
+  const std::vector<std::string> names = {"cartpole_continuous", "inverted_pendulum", "pendulum"};
+  EXPECT_EQ(NearestName("pendelum", names), "pendulum");
+  EXPECT_EQ(NearestName("inverted-pendulum", names), "inverted_pendulum");
+  EXPECT_EQ(NearestName("cartpole", {"cart", "cartploe", "carpool"}), "cartploe");  // a swap is 1
+  EXPECT_EQ(NearestName("", {"ab", "a"}), "a");
+  EXPECT_EQ(NearestName("x", {"b", "a"}), "b");
+  EXPECT_EQ(NearestName("x", {}), "");
+}
+
+TEST(Log, OneLineWithLevelAndProcess) {
+  InitLog("actor-0");
+  testing::internal::CaptureStderr();
+  LogWarning("waiting for replay_buffer");
+  const std::string line = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(line.size(), std::string("2026-01-31T12:00:00.000Z W actor-0 \n").size() +
+                             std::string("waiting for replay_buffer").size());
+  EXPECT_EQ(line.substr(23), "Z W actor-0 waiting for replay_buffer\n");
+}
+
+TEST(CheckDeathTest, NamesTheCondition) {
+  EXPECT_DEATH(TANDEM_CHECK(1 + 1 == 3), "base_test.cc:[0-9]+: check failed: 1 \\+ 1 == 3");
+}
+
+absl::StatusOr<int> Half(int n) {
+  if (n % 2 != 0) return absl::InvalidArgumentError("odd");
+  return n / 2;
+}
+
+absl::StatusOr<int> Quarter(int n) {
+  TANDEM_ASSIGN_OR_RETURN(const int half, Half(n));
+  TANDEM_ASSIGN_OR_RETURN(const int quarter, Half(half));
+  return quarter;
+}
+
+TEST(StatusMacros, PassOnValueAndError) {
+  EXPECT_EQ(*Quarter(12), 3);
+  EXPECT_EQ(Quarter(6).status().message(), "odd");
+}
+
+}  // namespace
+}  // namespace tandem

@@ -1,0 +1,124 @@
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+#include "common/base/rng.h"
+#include "common/base/status_macros.h"
+#include "common/config/assign.h"
+#include "common/config/config.h"
+
+namespace tandem::config {
+namespace {
+
+constexpr size_t kMaxRecipeBytes = 1 << 20;
+
+/// Checks between two fields; the message names the place where either was set.
+class CrossChecks {
+ public:
+  explicit CrossChecks(const Origins& origins) : origins_(origins) {}
+
+  absl::Status AtMost(const std::string& lower, double value, const std::string& upper,
+                      double bound) const {
+    if (value <= bound) return absl::OkStatus();
+    return Error(lower, upper,
+                 absl::StrCat(lower, " is ", value, ", but must be at most ", upper, ", which is ",
+                              bound, origins_.contains(upper) ? "" : " by default"));
+  }
+
+  absl::Status Error(const std::string& first, const std::string& second,
+                     const std::string& what) const {
+    auto origin = origins_.find(first);
+    if (origin == origins_.end()) origin = origins_.find(second);
+    const std::string where = origin == origins_.end() ? "config" : origin->second;
+    return absl::InvalidArgumentError(absl::StrCat(where, ": ", what));
+  }
+
+ private:
+  const Origins& origins_;
+};
+
+bool IsRunName(const std::string& name) {
+  if (name.empty() || name.size() > 100 || name[0] == '.' || name[0] == '-') return false;
+  for (const char c : name) {
+    if (!absl::ascii_isalnum(c) && c != '.' && c != '_' && c != '-') return false;
+  }
+  return true;
+}
+
+absl::Status CheckTogether(const v1::RunConfig& config, const Origins& origins) {
+  const CrossChecks checks(origins);
+  TANDEM_RETURN_IF_ERROR(checks.AtMost("model.elites", config.model().elites(), "model.members",
+                                       config.model().members()));
+  TANDEM_RETURN_IF_ERROR(checks.AtMost("monitor.warning", config.monitor().warning(),
+                                       "monitor.tolerance", config.monitor().tolerance()));
+  const v1::Imagination& imagination = config.imagination();
+  TANDEM_RETURN_IF_ERROR(checks.AtMost(
+      "imagination.schedule_start", static_cast<double>(imagination.schedule_start()),
+      "imagination.schedule_end", static_cast<double>(imagination.schedule_end())));
+  if (!IsRunName(config.run().name())) {
+    return checks.Error("run.name", "",
+                        absl::StrCat("run.name: expected letters, digits, '.', '_' and '-', at most "
+                                     "100 and no '.' or '-' first, got \"",
+                                     config.run().name(), "\""));
+  }
+  return absl::OkStatus();
+}
+
+/// "recipes/mbpo/pendulum.yaml" and seed 3 -> "pendulum-s3".
+std::string DefaultRunName(const std::string& recipe, uint64_t seed) {
+  std::string stem = std::filesystem::path(recipe).stem().string();
+  for (char& c : stem) {
+    if (!IsRunName(std::string("x") + c)) c = '_';
+  }
+  if (!IsRunName(stem)) stem = "run";
+  return absl::StrCat(stem.substr(0, 80), "-s", seed);
+}
+
+}  // namespace
+
+absl::StatusOr<v1::RunConfig> Parse(const std::string& yaml, const std::string& name,
+                                    const std::vector<std::string>& overrides) {
+  v1::RunConfig config;
+  Origins origins;
+  try {  // yaml-cpp reports by exceptions; none passes this border
+    const std::vector<YAML::Node> documents = YAML::LoadAll(yaml);
+    if (documents.size() > 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ":", documents[1].Mark().line + 1,
+                       ": a second document; a recipe is one document without \"---\""));
+    }
+    if (!documents.empty()) {
+      TANDEM_RETURN_IF_ERROR(AssignTree(documents[0], name, &config, &origins));
+    }
+  } catch (const YAML::Exception& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ":", error.mark.line + 1, ": not valid YAML: ", error.msg));
+  }
+  for (const std::string& text : overrides) {
+    TANDEM_RETURN_IF_ERROR(AssignOverride(text, &config, &origins));
+  }
+  FillDefaults(&config);
+  if (!config.run().has_name()) {
+    config.mutable_run()->set_name(DefaultRunName(name, config.run().seed()));
+  }
+  TANDEM_RETURN_IF_ERROR(CheckTogether(config, origins));
+  return config;
+}
+
+absl::StatusOr<v1::RunConfig> Load(const std::string& path,
+                                   const std::vector<std::string>& overrides) {
+  if (path.empty()) return Parse("", "", overrides);
+  absl::StatusOr<std::string> text = ReadFile(path, kMaxRecipeBytes);
+  if (!text.ok()) {
+    return absl::Status(text.status().code(), absl::StrCat("recipe ", text.status().message()));
+  }
+  return Parse(*text, path, overrides);
+}
+
+uint64_t SeedFor(const v1::RunConfig& config, bool has_own, uint64_t own, const std::string& part) {
+  return has_own ? own : StreamSeed(config.run().seed(), part);
+}
+
+}  // namespace tandem::config

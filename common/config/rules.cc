@@ -1,0 +1,97 @@
+#include "common/config/rules.h"
+
+#include <cmath>
+
+#include "absl/strings/str_format.h"
+
+namespace tandem::config {
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::infinity();
+
+constexpr FieldRule kRules[] = {
+    {"run.seed", "0", 0},
+    {"env.seed", "", 0},
+    {"env.max_episode_steps", "0", 0},
+    {"actor.num_envs", "1", 1, 4096},
+    {"actor.evaluation_interval", "250", 0},
+    {"actor.evaluation_episodes", "10", 1, 1000},
+    {"actor.record_evaluation_steps", "false"},
+    {"actor.processes", "1", 1, 64},
+    {"replay.capacity", "1000000", 1000},
+    {"replay.holdout_fraction", "0.2", 0, 0.5},
+    {"pace.mode", "LOCKSTEP"},
+    {"pace.warmup_steps", "250", 1},
+    {"pace.updates_per_step", "10", 0.01, 1000},
+    {"pace.refit_interval", "250", 1},
+    {"pace.steps_per_round", "1", 1},
+    {"pace.band_steps", "50", 1},
+    {"pace.max_model_lag", "1000", 0},
+    {"pace.max_policy_lag", "5000", 0},
+    {"stop.max_env_steps", "20000", 1},
+    {"stop.evaluations_in_a_row", "2", 1},
+    {"model.members", "7", 1, 64},
+    {"model.elites", "5", 1},
+    {"model.hidden", "[200, 200, 200, 200]", 1, 4096},
+    {"model.lr", "1e-3", 0, kNone, true},
+    {"model.weight_decay", "5e-5", 0},
+    {"model.batch_size", "256", 1, 65536},
+    {"model.patience_epochs", "5", 1},
+    {"model.patience_steps", "100", 1},
+    {"model.min_improvement", "0.01", 0, 1},
+    {"model.max_gradient_steps", "200", 1},
+    {"model.termination", "KNOWN"},
+    {"model.seed", "", 0},
+    {"imagination.rollouts_per_refit", "100000", 1, 1000000},
+    {"imagination.horizon_start", "1", 1, 1000},
+    {"imagination.horizon_end", "1", 1, 1000},
+    {"imagination.schedule_start", "0", 0},
+    {"imagination.schedule_end", "0", 0},
+    {"imagination.retain_refits", "1", 1},
+    {"imagination.real_share", "0.05", 0, 1},
+    {"imagination.observation_margin", "1", 0},
+    {"policy.hidden", "[256, 256]", 1, 4096},
+    {"policy.lr", "1e-3", 0, kNone, true},
+    {"policy.temperature_lr", "3e-4", 0},
+    {"policy.initial_temperature", "0.1", 0, kNone, true},
+    {"policy.tau", "0.01", 0, 1},
+    {"policy.discount", "0.99", 0, 1},
+    {"policy.batch_size", "256", 1, 65536},
+    {"policy.seed", "", 0},
+    {"policy.publish_interval", "50", 1},
+    {"monitor.tolerance", "0.2", 0, kNone, true},
+    {"monitor.warning", "0.1", 0, kNone, true},
+    {"monitor.window", "1000", 10, 100000},
+    {"monitor.warmup_refits", "3", 0},
+    {"monitor.interval_seconds", "1", 0.1, 3600},
+    {"monitor.rollouts", "20", 1, 1000},
+    {"runtime.threads", "1", 1, 256},
+    {"runtime.device", "cpu", -kNone, kNone, false, "cpu,cuda,auto"},
+    {"runtime.drain_seconds", "4", 0.1, 600},
+    {"runtime.checkpoint_seconds", "20", 0.1, 86400},
+};
+
+constexpr FieldRule kNoRule = {};
+
+}  // namespace
+
+bool FieldRule::Allows(double value) const {
+  return (above_min ? value > min : value >= min) && value <= max;
+}
+
+std::string FieldRule::Range() const {
+  if (std::isinf(min)) return "";
+  if (std::isfinite(max)) return absl::StrFormat("from %.10g to %.10g", min, max);
+  return absl::StrFormat("%s %.10g", above_min ? ">" : ">=", min);
+}
+
+std::span<const FieldRule> FieldRules() { return kRules; }
+
+const FieldRule& RuleFor(std::string_view path) {
+  for (const FieldRule& rule : kRules) {
+    if (rule.path == path) return rule;
+  }
+  return kNoRule;
+}
+
+}  // namespace tandem::config
