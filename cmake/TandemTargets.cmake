@@ -33,6 +33,12 @@ function(tandem_binary)
   target_link_libraries(${arg_NAME} PRIVATE tandem::options ${arg_DEPS})
 endfunction()
 
+function(tandem_test_properties name labels timeout environment)
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
+    ENVIRONMENT "TANDEM_SOURCE_DIR=${PROJECT_SOURCE_DIR};TANDEM_BINARY_DIR=${CMAKE_BINARY_DIR};TANDEM_PYTHON=${TANDEM_PYTHON};${environment}"
+    ENVIRONMENT_MODIFICATION "PATH=path_list_append:${PROJECT_SOURCE_DIR}/.cache/tools/bin")
+endfunction()
+
 # tandem_test(NAME replay_core_test SRCS a_test.cc DEPS tandem::replay_core LABELS unit TIMEOUT 60)
 # One ctest entry for the whole binary: starting a program that links LibTorch costs 0.3 s.
 # LABELS: unit, rpc, torch, integration, system or learning. TIMEOUT [s], default 60.
@@ -47,6 +53,19 @@ function(tandem_test)
   add_executable(${arg_NAME} ${arg_SRCS})
   target_link_libraries(${arg_NAME} PRIVATE tandem::options ${arg_DEPS} GTest::gmock GTest::gtest_main)
   add_test(NAME ${arg_NAME} COMMAND ${arg_NAME})
-  set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
-    ENVIRONMENT "TANDEM_SOURCE_DIR=${PROJECT_SOURCE_DIR};TANDEM_BINARY_DIR=${CMAKE_BINARY_DIR};TANDEM_PYTHON=${TANDEM_PYTHON};${arg_ENVIRONMENT}")
+  tandem_test_properties(${arg_NAME} "${arg_LABELS}" ${arg_TIMEOUT} "${arg_ENVIRONMENT}")
+endfunction()
+
+# tandem_python_test(NAME arch_test SCRIPT arch_test.py LABELS unit TIMEOUT 60): a test that is a Python
+# script; it has the environment of tandem_test.
+function(tandem_python_test)
+  cmake_parse_arguments(arg "" "NAME;SCRIPT;TIMEOUT" "LABELS;ENVIRONMENT" ${ARGN})
+  if(NOT TANDEM_BUILD_TESTS)
+    return()
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  add_test(NAME ${arg_NAME} COMMAND ${TANDEM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/${arg_SCRIPT})
+  tandem_test_properties(${arg_NAME} "${arg_LABELS}" ${arg_TIMEOUT} "${arg_ENVIRONMENT}")
 endfunction()

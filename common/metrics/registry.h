@@ -20,14 +20,16 @@ class Counter {
   virtual void Increment(double by = 1) = 0;
 };
 
-/// Goes up and down; NaN until first set, so that "no data" never looks healthy. Thread-safe.
+/// Goes up and down; NaN until first set, so that "no data" never looks healthy. NaN may be set and
+/// means "no data"; an infinite value becomes NaN and is counted. Thread-safe.
 class Gauge {
  public:
   virtual ~Gauge() = default;
   virtual void Set(double value) = 0;
 };
 
-/// Distribution of non-negative values. Thread-safe; not finite observations are dropped and counted.
+/// Distribution of non-negative values: a negative one would make the sum fall. Thread-safe; not
+/// finite and negative observations are dropped and counted.
 class Histogram {
  public:
   virtual ~Histogram() = default;
@@ -59,6 +61,7 @@ class Registry {
   /// The page in Prometheus' text format.
   std::string Page() const;
 
+  /// For the sources of this folder: keeps Prometheus' headers out of this one.
   struct Impl;
   Impl& impl() { return *impl_; }
 
