@@ -142,8 +142,8 @@ absl::Status AppendToFile(const std::string& path, std::string_view contents) {
   if (absl::Status status = WriteAll(fd, contents, path); !status.ok()) {
     // Leaves no half record behind; devices and pipes cannot be cut, and need not be.
     if (S_ISREG(before.st_mode) && ftruncate(fd.get(), before.st_size) != 0) {
-      return absl::DataLossError(absl::StrCat(path, ": ends in a part of a record; ",
-                                              std::string(status.message())));
+      return absl::DataLossError(
+          absl::StrCat(path, ": ends in a part of a record; ", std::string(status.message())));
     }
     return status;
   }

@@ -74,7 +74,11 @@ void Rng::FillNormal(std::span<float> out) {
 }
 
 Rng::State Rng::Save() const {
-  return {s_[0], s_[1], s_[2], s_[3], has_spare_ ? uint64_t{1} : uint64_t{0},
+  return {s_[0],
+          s_[1],
+          s_[2],
+          s_[3],
+          has_spare_ ? uint64_t{1} : uint64_t{0},
           std::bit_cast<uint64_t>(spare_)};
 }
 

@@ -19,8 +19,8 @@ double KsStatistic(std::vector<double> sample, Cdf cdf) {
   double distance = 0;
   for (size_t i = 0; i < sample.size(); ++i) {
     const double f = cdf(sample[i]);
-    distance = std::max({distance, f - static_cast<double>(i) / n,
-                         static_cast<double>(i + 1) / n - f});
+    distance =
+        std::max({distance, f - static_cast<double>(i) / n, static_cast<double>(i + 1) / n - f});
   }
   return distance * std::sqrt(n);
 }

@@ -30,8 +30,8 @@ absl::Status ValidateFinite(const char* where, const char* column, const std::ve
     const int64_t index = static_cast<int64_t>(i);
     return absl::InvalidArgumentError(
         absl::StrCat(where, ": expected finite numbers, got ",
-                     std::isnan(values[i]) ? "nan" : (values[i] > 0 ? "inf" : "-inf"), " in ", column,
-                     ", row ", index / width, ", column ", index % width));
+                     std::isnan(values[i]) ? "nan" : (values[i] > 0 ? "inf" : "-inf"), " in ",
+                     column, ", row ", index / width, ", column ", index % width));
   }
   return absl::OkStatus();
 }
@@ -105,16 +105,17 @@ absl::Status Validate(const Episode& episode, const EnvironmentSpec& spec) {
   switch (episode.purpose) {
     case Purpose::kTraining:
       if (episode.evaluation_id != 0 || episode.evaluation_size != 0) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("episode: expected no evaluation for a training episode, got evaluation_id ",
-                         episode.evaluation_id, ", evaluation_size ", episode.evaluation_size));
+        return absl::InvalidArgumentError(absl::StrCat(
+            "episode: expected no evaluation for a training episode, got evaluation_id ",
+            episode.evaluation_id, ", evaluation_size ", episode.evaluation_size));
       }
       return absl::OkStatus();
     case Purpose::kEvaluation:
       if (episode.evaluation_id == 0 || episode.evaluation_size < 1) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "episode: expected evaluation_id and evaluation_size >= 1 for an evaluation episode, got ",
-            episode.evaluation_id, " and ", episode.evaluation_size));
+        return absl::InvalidArgumentError(
+            absl::StrCat("episode: expected evaluation_id and evaluation_size >= 1 for an "
+                         "evaluation episode, got ",
+                         episode.evaluation_id, " and ", episode.evaluation_size));
       }
       return absl::OkStatus();
   }

@@ -68,13 +68,16 @@ TEST(ValidateSpec, SaysWhatIsWrong) {
   EXPECT_EQ(Complaint(spec), "action space: expected as many upper as lower bounds (1), got 2");
   spec = MakeSpec();
   spec.action.high = {kInf};
-  EXPECT_EQ(Complaint(spec), "action space: expected finite bounds in element 0, got low = -2, high = inf");
+  EXPECT_EQ(Complaint(spec),
+            "action space: expected finite bounds in element 0, got low = -2, high = inf");
   spec = MakeSpec();
   spec.action = {{2}, {2}};
-  EXPECT_EQ(Complaint(spec), "action space: expected low < high in element 0, got low = 2, high = 2");
+  EXPECT_EQ(Complaint(spec),
+            "action space: expected low < high in element 0, got low = 2, high = 2");
   spec = MakeSpec();
   spec.observation.low[1] = kNan;
-  EXPECT_THAT(Complaint(spec), testing::HasSubstr("expected low <= high in element 1, got low = nan"));
+  EXPECT_THAT(Complaint(spec),
+              testing::HasSubstr("expected low <= high in element 1, got low = nan"));
   spec = MakeSpec();
   spec.max_episode_steps = -1;
   EXPECT_EQ(Complaint(spec), "environment spec: expected max_episode_steps >= 0, got -1");
@@ -147,7 +150,8 @@ TEST(ValidateEpisode, SaysWhatIsWrong) {
   episode.initial_observation = {1};
   EXPECT_EQ(Complaint(episode), "episode: expected 2 numbers in initial_observation, got 1");
   episode.initial_observation = {1, kInf};
-  EXPECT_THAT(Complaint(episode), testing::HasSubstr("inf in initial_observation, row 0, column 1"));
+  EXPECT_THAT(Complaint(episode),
+              testing::HasSubstr("inf in initial_observation, row 0, column 1"));
   episode = MakeEpisode();
   episode.evaluation_id = 5;
   EXPECT_THAT(Complaint(episode), testing::HasSubstr("got evaluation_id 5"));

@@ -14,15 +14,16 @@ absl::Status ValidateShape(const BoxSpace& space, const char* which) {
         absl::StrCat(which, " space: expected dimension >= 1, got 0"));
   }
   if (space.high.size() != space.low.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(which, " space: expected as many upper as lower bounds (",
-                                                   space.low.size(), "), got ", space.high.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat(which, " space: expected as many upper as lower bounds (", space.low.size(),
+                     "), got ", space.high.size()));
   }
   return absl::OkStatus();
 }
 
 absl::Status BadBounds(const char* which, size_t i, const BoxSpace& space, const char* expected) {
-  return absl::InvalidArgumentError(absl::StrCat(which, " space: expected ", expected, " in element ",
-                                                 i, ", got low = ", space.low[i],
+  return absl::InvalidArgumentError(absl::StrCat(which, " space: expected ", expected,
+                                                 " in element ", i, ", got low = ", space.low[i],
                                                  ", high = ", space.high[i]));
 }
 

@@ -30,7 +30,8 @@ class Environment {
   virtual absl::Status Reset(std::optional<uint64_t> seed, std::span<float> observation) = 0;
   /// Applies `action`, [action_dim], clipped to the action space, and writes the observation after
   /// it, also where the episode ends. FAILED_PRECONDITION after the end of an episode until Reset;
-  /// INTERNAL when the simulation diverges (a number is not finite).
+  /// INVALID_ARGUMENT for a wrong size or an action that is not finite; INTERNAL when the
+  /// simulation diverges (a number is not finite).
   virtual absl::StatusOr<StepResult> Step(std::span<const float> action,
                                           std::span<float> observation) = 0;
 };
@@ -46,8 +47,8 @@ struct EnvironmentOptions {
 };
 
 /// Makes a registered environment. NOT_FOUND names the nearest registered name and lists them all.
-absl::StatusOr<std::unique_ptr<Environment>> MakeEnvironment(const std::string& name,
-                                                             const EnvironmentOptions& options = {});
+absl::StatusOr<std::unique_ptr<Environment>> MakeEnvironment(
+    const std::string& name, const EnvironmentOptions& options = {});
 
 /// All registered names, sorted.
 std::vector<std::string> EnvironmentNames();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,22 +20,29 @@ namespace tandem {
 /// Not thread-safe. Each environment has its own seeded stream, so results do not depend on N.
 class VectorEnvironment {
  public:
-  /// num_envs >= 1. NOT_FOUND for an unknown name.
-  static absl::StatusOr<std::unique_ptr<VectorEnvironment>> Create(const std::string& name,
-                                                                   int num_envs, uint64_t seed,
-                                                                   const EnvironmentOptions& options);
+  /// num_envs >= 1; starts an episode in each. NOT_FOUND for an unknown name.
+  static absl::StatusOr<std::unique_ptr<VectorEnvironment>> Create(
+      const std::string& name, int num_envs, uint64_t seed, const EnvironmentOptions& options);
+  /// The same from given environments, at least one, all of one spec.
+  static absl::StatusOr<std::unique_ptr<VectorEnvironment>> Create(
+      std::vector<std::unique_ptr<Environment>> envs, uint64_t seed);
 
   const EnvironmentSpec& spec() const;
   int num_envs() const { return static_cast<int>(envs_.size()); }
 
-  /// Starts a new episode in every environment.
-  absl::Status ResetAll();
-  /// actions: [num_envs, action_dim]. On an error no environment's episode is trustworthy: ResetAll.
+  /// Starts a new episode in every environment. A seed restarts every random stream, so that what
+  /// follows is a pure function of it.
+  absl::Status ResetAll(std::optional<uint64_t> seed = std::nullopt);
+  /// actions: [num_envs, action_dim]. On an error no environment's episode is trustworthy:
+  /// ResetAll. An environment that diverges is no error: see diverged().
   absl::Status Step(std::span<const float> actions);
 
   std::span<const float> observations() const { return observations_; }              ///< [N, obs]
   std::span<const float> final_observations() const { return final_observations_; }  ///< [N, obs]
   std::span<const StepResult> results() const { return results_; }                   ///< [N]
+  /// [N] 1 where the simulation gave numbers that are not finite: that step does not count (its
+  /// result and final observation mean nothing), and the environment was reset.
+  std::span<const uint8_t> diverged() const { return diverged_; }
 
  private:
   VectorEnvironment() = default;
@@ -43,6 +51,7 @@ class VectorEnvironment {
   std::vector<float> observations_;
   std::vector<float> final_observations_;
   std::vector<StepResult> results_;
+  std::vector<uint8_t> diverged_;
 };
 
 }  // namespace tandem

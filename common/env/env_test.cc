@@ -1,0 +1,181 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/env/environment.h"
+#include "common/env/simulation.h"
+
+namespace tandem {
+namespace {
+
+using testing::HasSubstr;
+
+class EveryEnvironment : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    absl::StatusOr<std::unique_ptr<Environment>> made = MakeEnvironment(GetParam());
+    ASSERT_TRUE(made.ok()) << made.status();
+    env_ = *std::move(made);
+    observation_.resize(static_cast<size_t>(env_->spec().observation.dim()));
+    action_.resize(static_cast<size_t>(env_->spec().action.dim()));
+  }
+  // Every observation and reward of `steps` steps with small random actions, with resets.
+  std::vector<float> Play(uint64_t seed, int steps) {
+    std::vector<float> all;
+    EXPECT_TRUE(env_->Reset(seed, observation_).ok());
+    Rng rng(seed, "actions");
+    for (int t = 0; t < steps; ++t) {
+      for (float& a : action_) a = static_cast<float>(rng.Uniform(-0.1, 0.1));
+      const absl::StatusOr<StepResult> result = env_->Step(action_, observation_);
+      EXPECT_TRUE(result.ok()) << result.status();
+      all.insert(all.end(), observation_.begin(), observation_.end());
+      all.push_back(result->reward);
+      if (result->terminated || result->truncated) {
+        EXPECT_TRUE(env_->Reset(std::nullopt, observation_).ok());
+      }
+    }
+    return all;
+  }
+  std::unique_ptr<Environment> env_;
+  std::vector<float> observation_;
+  std::vector<float> action_;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, EveryEnvironment, testing::ValuesIn(EnvironmentNames()),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(EveryEnvironment, HasAValidSpecOfItsName) {
+  EXPECT_TRUE(Validate(env_->spec()).ok());
+  EXPECT_EQ(env_->spec().name, GetParam());
+}
+
+TEST_P(EveryEnvironment, SameSeedSameSteps) {
+  const std::vector<float> first = Play(5, 500);
+  EXPECT_EQ(Play(5, 500), first);
+  EXPECT_NE(Play(6, 500), first);
+}
+
+TEST_P(EveryEnvironment, ResetWithoutASeedGoesOnWithTheStream) {
+  ASSERT_TRUE(env_->Reset(1, observation_).ok());
+  const std::vector<float> first = observation_;
+  ASSERT_TRUE(env_->Reset(std::nullopt, observation_).ok());
+  EXPECT_NE(observation_, first);
+}
+
+TEST_P(EveryEnvironment, ActionsAreClipped) {
+  ASSERT_TRUE(env_->Reset(1, observation_).ok());
+  action_ = env_->spec().action.high;
+  ASSERT_TRUE(env_->Step(action_, observation_).ok());
+  const std::vector<float> at_bound = observation_;
+  ASSERT_TRUE(env_->Reset(1, observation_).ok());
+  for (float& a : action_) a *= 10;
+  ASSERT_TRUE(env_->Step(action_, observation_).ok());
+  EXPECT_EQ(observation_, at_bound);
+}
+
+TEST_P(EveryEnvironment, RefusesWhatDoesNotFit) {
+  EXPECT_TRUE(absl::IsFailedPrecondition(env_->Step(action_, observation_).status()));
+  ASSERT_TRUE(env_->Reset(1, observation_).ok());
+  std::vector<float> two(2);
+  EXPECT_EQ(env_->Step(two, observation_).status().message(),
+            GetParam() + ": expected 1 numbers in the action, got 2");
+  EXPECT_TRUE(absl::IsInvalidArgument(env_->Step(action_, two).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(env_->Reset(1, two)));
+  action_[0] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THAT(std::string(env_->Step(action_, observation_).status().message()),
+              HasSubstr("expected finite actions, got nan in element 0"));
+  action_[0] = 0;
+  EXPECT_TRUE(env_->Step(action_, observation_).ok());
+}
+
+TEST_P(EveryEnvironment, EndsAtTheLimitAndThenNeedsReset) {
+  absl::StatusOr<std::unique_ptr<Environment>> made =
+      MakeEnvironment(GetParam(), {.max_episode_steps = 3});
+  ASSERT_TRUE(made.ok());
+  env_ = *std::move(made);
+  EXPECT_EQ(env_->spec().max_episode_steps, 3);
+  for (int episode = 0; episode < 2; ++episode) {
+    ASSERT_TRUE(env_->Reset(std::nullopt, observation_).ok());
+    for (int t = 1; t <= 3; ++t) {
+      const absl::StatusOr<StepResult> result = env_->Step(action_, observation_);
+      ASSERT_TRUE(result.ok());
+      EXPECT_FALSE(result->terminated);
+      EXPECT_EQ(result->truncated, t == 3);
+    }
+    EXPECT_TRUE(absl::IsFailedPrecondition(env_->Step(action_, observation_).status()));
+  }
+}
+
+TEST_P(EveryEnvironment, DivergenceIsAnErrorUntilReset) {
+  auto& simulation = dynamic_cast<Simulation&>(*env_);
+  const size_t dims = GetParam() == "pendulum" ? 2 : 4;
+  const std::vector<double> state(dims, std::numeric_limits<double>::quiet_NaN());
+  ASSERT_TRUE(simulation.SetState(state, observation_).ok());
+  EXPECT_TRUE(absl::IsInternal(env_->Step(action_, observation_).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(env_->Step(action_, observation_).status()));
+  ASSERT_TRUE(env_->Reset(std::nullopt, observation_).ok());
+  EXPECT_TRUE(env_->Step(action_, observation_).ok());
+}
+
+// The published termination function and the simulation agree on every step.
+TEST_P(EveryEnvironment, KnownTerminationAgrees) {
+  const absl::StatusOr<TerminationFunction> termination = KnownTermination(GetParam());
+  ASSERT_TRUE(termination.ok());
+  ASSERT_TRUE(env_->Reset(9, observation_).ok());
+  Rng rng(9, "actions");
+  int terminated = 0;
+  for (int t = 0; t < 2000; ++t) {
+    const float bound = env_->spec().action.high[0];
+    for (float& a : action_) a = static_cast<float>(rng.Uniform(-bound, bound));
+    const absl::StatusOr<StepResult> result = env_->Step(action_, observation_);
+    ASSERT_TRUE(result.ok());
+    uint8_t known = 9;
+    (*termination)(observation_, env_->spec().observation.dim(), {&known, 1});
+    ASSERT_EQ(known, result->terminated ? 1 : 0) << "step " << t;
+    terminated += known;
+    if (result->terminated || result->truncated) {
+      ASSERT_TRUE(env_->Reset(std::nullopt, observation_).ok());
+    }
+  }
+  EXPECT_EQ(terminated > 0, GetParam() != "pendulum");
+}
+
+TEST(KnownTermination, WorksOnBatches) {
+  const float kNan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> rows = {0, 0.19f, 0, 0, 0, -0.21f, 0, 0, kNan, 0, 0, 0, 5, 0, 9, 9};
+  std::vector<uint8_t> out(4);
+  (*KnownTermination("inverted_pendulum"))(rows, 4, out);
+  EXPECT_EQ(out, (std::vector<uint8_t>{0, 1, 1, 0}));
+  const std::vector<float> carts = {2.39f, 0, 0,    0, -2.41f, 0, 0,      0,
+                                    0,     9, 0.2f, 0, 0,      0, -0.22f, 0};
+  (*KnownTermination("cartpole_continuous"))(carts, 4, out);
+  EXPECT_EQ(out, (std::vector<uint8_t>{0, 1, 0, 1}));
+}
+
+TEST(MakeEnvironment, UnknownNameNamesTheNearestAndAll) {
+  const absl::Status status = MakeEnvironment("inverted_pendelum").status();
+  EXPECT_TRUE(absl::IsNotFound(status));
+  EXPECT_EQ(status.message(),
+            "unknown environment \"inverted_pendelum\"; did you mean \"inverted_pendulum\"? Known: "
+            "cartpole_continuous, inverted_pendulum, pendulum");
+  EXPECT_EQ(KnownTermination("inverted_pendelum").status(), status);
+}
+
+TEST(MakeEnvironment, MissingModelFileNamesBothFolders) {
+  setenv("TANDEM_MUJOCO_ASSETS", "/no/such/folder", 1);
+  const absl::Status status = MakeEnvironment("inverted_pendulum").status();
+  unsetenv("TANDEM_MUJOCO_ASSETS");
+  EXPECT_TRUE(absl::IsNotFound(status));
+  const std::string message(status.message());
+  EXPECT_THAT(message, HasSubstr("/no/such/folder/inverted_pendulum.xml does not exist"));
+  EXPECT_THAT(message, HasSubstr("gymnasium/envs/mujoco/assets"));
+}
+
+}  // namespace
+}  // namespace tandem

@@ -1,0 +1,64 @@
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/nearest.h"
+#include "common/base/status_macros.h"
+#include "common/env/cartpole_continuous.h"
+#include "common/env/environment.h"
+#include "common/env/inverted_pendulum.h"
+#include "common/env/pendulum.h"
+
+namespace tandem {
+namespace {
+
+struct Entry {
+  const char* name;
+  absl::StatusOr<std::unique_ptr<Simulation>> (*make)(const EnvironmentOptions&);
+  TerminationFunction termination;  // null: not published
+};
+
+// One line for each environment, by name.
+constexpr Entry kEntries[] = {
+    {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination},
+    {"inverted_pendulum", MakeInvertedPendulum, InvertedPendulumTermination},
+    {"pendulum", MakePendulum, PendulumTermination},
+};
+
+absl::StatusOr<const Entry*> Find(const std::string& name) {
+  for (const Entry& entry : kEntries) {
+    if (name == entry.name) return &entry;
+  }
+  const std::vector<std::string> names = EnvironmentNames();
+  return absl::NotFoundError(absl::StrCat("unknown environment \"", name, "\"; did you mean \"",
+                                          std::string(NearestName(name, names)),
+                                          "\"? Known: ", absl::StrJoin(names, ", ")));
+}
+
+}  // namespace
+
+std::vector<std::string> EnvironmentNames() {
+  std::vector<std::string> names;
+  for (const Entry& entry : kEntries) names.emplace_back(entry.name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+absl::StatusOr<std::unique_ptr<Environment>> MakeEnvironment(const std::string& name,
+                                                             const EnvironmentOptions& options) {
+  TANDEM_ASSIGN_OR_RETURN(const Entry* entry, Find(name));
+  TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<Environment> environment, entry->make(options));
+  return environment;
+}
+
+absl::StatusOr<TerminationFunction> KnownTermination(const std::string& name) {
+  TANDEM_ASSIGN_OR_RETURN(const Entry* entry, Find(name));
+  if (entry->termination == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        name, " publishes no termination function: set model.termination to LEARNED or NEVER"));
+  }
+  return entry->termination;
+}
+
+}  // namespace tandem

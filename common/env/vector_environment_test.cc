@@ -1,0 +1,130 @@
+#include "common/env/vector_environment.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace tandem {
+namespace {
+
+// Observes (episode, step) and ends after `length` steps; diverges at `diverge_at` of each episode.
+class CountingEnvironment : public Environment {
+ public:
+  CountingEnvironment(int length, int diverge_at) : length_(length), diverge_at_(diverge_at) {
+    spec_.name = "counting";
+    spec_.observation = {{0, 0}, {1000, 1000}};
+    spec_.action = {{-1}, {1}};
+  }
+  const EnvironmentSpec& spec() const override { return spec_; }
+  absl::Status Reset(std::optional<uint64_t> seed, std::span<float> observation) override {
+    ++episode_;
+    step_ = 0;
+    return Observe(observation);
+  }
+  absl::StatusOr<StepResult> Step(std::span<const float> action,
+                                  std::span<float> observation) override {
+    if (++step_ == diverge_at_) return absl::InternalError("diverged");
+    if (action[0] > 1) return absl::InvalidArgumentError("too large");
+    if (absl::Status status = Observe(observation); !status.ok()) return status;
+    return StepResult{.reward = action[0], .terminated = step_ == length_};
+  }
+
+ private:
+  absl::Status Observe(std::span<float> observation) const {
+    observation[0] = static_cast<float>(episode_);
+    observation[1] = static_cast<float>(step_);
+    return absl::OkStatus();
+  }
+  EnvironmentSpec spec_;
+  const int length_;
+  const int diverge_at_;
+  int episode_ = 0;
+  int step_ = 0;
+};
+
+std::vector<float> Copy(std::span<const float> values) { return {values.begin(), values.end()}; }
+
+TEST(VectorEnvironment, ResetsAtOnceAndKeepsTheFinalObservation) {
+  std::vector<std::unique_ptr<Environment>> envs;
+  envs.push_back(std::make_unique<CountingEnvironment>(/*length=*/2, /*diverge_at=*/-1));
+  envs.push_back(std::make_unique<CountingEnvironment>(/*length=*/3, /*diverge_at=*/-1));
+  auto all = VectorEnvironment::Create(std::move(envs), /*seed=*/0);
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_EQ(Copy((*all)->observations()), (std::vector<float>{1, 0, 1, 0}));
+  const std::vector<float> actions = {0.25f, 0.5f};
+  ASSERT_TRUE((*all)->Step(actions).ok());
+  EXPECT_EQ(Copy((*all)->observations()), (std::vector<float>{1, 1, 1, 1}));
+  EXPECT_EQ((*all)->results()[1].reward, 0.5f);
+  ASSERT_TRUE((*all)->Step(actions).ok());
+  EXPECT_TRUE((*all)->results()[0].terminated);
+  EXPECT_FALSE((*all)->results()[1].terminated);
+  EXPECT_EQ(Copy((*all)->observations()), (std::vector<float>{2, 0, 1, 2}));
+  EXPECT_EQ(Copy((*all)->final_observations()), (std::vector<float>{1, 2, 1, 2}));
+}
+
+TEST(VectorEnvironment, ADivergedEnvironmentIsResetAndMarked) {
+  std::vector<std::unique_ptr<Environment>> envs;
+  envs.push_back(std::make_unique<CountingEnvironment>(/*length=*/9, /*diverge_at=*/2));
+  envs.push_back(std::make_unique<CountingEnvironment>(/*length=*/9, /*diverge_at=*/-1));
+  auto all = VectorEnvironment::Create(std::move(envs), 0);
+  ASSERT_TRUE(all.ok());
+  const std::vector<float> actions = {0, 0};
+  ASSERT_TRUE((*all)->Step(actions).ok());
+  EXPECT_EQ((*all)->diverged()[0], 0);
+  ASSERT_TRUE((*all)->Step(actions).ok());
+  EXPECT_EQ((*all)->diverged()[0], 1);
+  EXPECT_EQ((*all)->diverged()[1], 0);
+  EXPECT_EQ(Copy((*all)->observations()), (std::vector<float>{2, 0, 1, 2}));
+  ASSERT_TRUE((*all)->Step(actions).ok());
+  EXPECT_EQ((*all)->diverged()[0], 0);
+}
+
+TEST(VectorEnvironment, PassesOnOtherErrorsAndChecksSizes) {
+  std::vector<std::unique_ptr<Environment>> envs;
+  envs.push_back(std::make_unique<CountingEnvironment>(9, -1));
+  auto all = VectorEnvironment::Create(std::move(envs), 0);
+  ASSERT_TRUE(all.ok());
+  EXPECT_EQ((*all)->Step(std::vector<float>{2}).message(), "too large");
+  EXPECT_TRUE(absl::IsInvalidArgument((*all)->Step(std::vector<float>{0, 0})));
+}
+
+TEST(VectorEnvironment, NeedsEnvironmentsOfOneSpec) {
+  EXPECT_TRUE(absl::IsInvalidArgument(VectorEnvironment::Create("pendulum", 0, 1, {}).status()));
+  EXPECT_TRUE(absl::IsNotFound(VectorEnvironment::Create("pendulun", 1, 1, {}).status()));
+  std::vector<std::unique_ptr<Environment>> envs;
+  envs.push_back(std::make_unique<CountingEnvironment>(9, -1));
+  envs.push_back(*MakeEnvironment("pendulum"));
+  EXPECT_TRUE(absl::IsInvalidArgument(VectorEnvironment::Create(std::move(envs), 0).status()));
+}
+
+// Observations of environment 0 over 300 steps of inverted_pendulum, which end several episodes.
+std::vector<float> FirstOf(VectorEnvironment& all) {
+  std::vector<float> seen;
+  const std::vector<float> actions(static_cast<size_t>(all.num_envs()), 0.3f);
+  for (int t = 0; t < 300; ++t) {
+    const auto first = all.observations().first(4);
+    seen.insert(seen.end(), first.begin(), first.end());
+    EXPECT_TRUE(all.Step(actions).ok());
+  }
+  return seen;
+}
+
+TEST(VectorEnvironment, ResultsDoNotDependOnTheNumberAndFollowTheSeed) {
+  auto one = VectorEnvironment::Create("inverted_pendulum", 1, /*seed=*/4, {});
+  auto three = VectorEnvironment::Create("inverted_pendulum", 3, /*seed=*/4, {});
+  auto other = VectorEnvironment::Create("inverted_pendulum", 1, /*seed=*/5, {});
+  ASSERT_TRUE(one.ok() && three.ok() && other.ok());
+  EXPECT_NE(Copy((*three)->observations().first(4)), Copy((*three)->observations().last(4)));
+  const std::vector<float> seen = FirstOf(**one);
+  EXPECT_EQ(FirstOf(**three), seen);
+  EXPECT_NE(FirstOf(**other), seen);
+  ASSERT_TRUE((*one)->ResetAll(4).ok());
+  EXPECT_EQ(FirstOf(**one), seen);
+  ASSERT_TRUE((*one)->ResetAll().ok());
+  EXPECT_NE(FirstOf(**one), seen);
+}
+
+}  // namespace
+}  // namespace tandem
