@@ -48,9 +48,10 @@ if(LibTorch_FOUND AND NOT TARGET tandem::torch)
   target_include_directories(tandem_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIR})
   target_link_libraries(tandem_torch INTERFACE ${TORCH_torch_cpu_LIBRARY} ${TORCH_c10_LIBRARY})
   if(TORCH_torch_cuda_LIBRARY)
-    # Nothing refers to the CUDA library by name: keep the linker from dropping it.
-    target_link_libraries(tandem_torch INTERFACE
-      -Wl,--no-as-needed ${TORCH_torch_cuda_LIBRARY} ${TORCH_c10_cuda_LIBRARY} -Wl,--as-needed)
+    # Nothing refers to the CUDA library by name: keep the linker from dropping it. The wheel's own
+    # libraries know where those of the nvidia-* packages are; the linker need not.
+    target_link_libraries(tandem_torch INTERFACE -Wl,--push-state,--no-as-needed
+      ${TORCH_torch_cuda_LIBRARY} ${TORCH_c10_cuda_LIBRARY} -Wl,--pop-state)
     target_link_options(tandem_torch INTERFACE -Wl,--allow-shlib-undefined)
   endif()
 endif()

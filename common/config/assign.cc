@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -36,7 +37,7 @@ absl::Status UnknownKey(const std::string& where, const std::string& key, const 
                         const pb::Descriptor* type) {
   std::vector<std::string> keys;
   for (int i = 0; i < type->field_count(); ++i) keys.push_back(type->field(i)->name());
-  std::string text = absl::StrCat("unknown key \"", absl::CHexEscape(key), "\"");
+  std::string text = absl::StrCat("unknown key \"", absl::Utf8SafeCHexEscape(key), "\"");
   if (!section.empty()) absl::StrAppend(&text, " in ", section);
   const std::string_view nearest = NearestName(key, keys);
   absl::StrAppend(&text, "; did you mean \"", std::string(nearest), "\"?");
@@ -117,7 +118,7 @@ std::string KindOfNode(const YAML::Node& node) {
   if (node.IsSequence()) return "a list";
   if (node.IsMap()) return "a section";
   if (node.IsNull()) return "nothing";
-  return absl::StrCat("\"", absl::CHexEscape(node.Scalar()), "\"");
+  return absl::StrCat("\"", absl::Utf8SafeCHexEscape(node.Scalar()), "\"");
 }
 
 /// Sets a field that is no section from its node.
@@ -229,7 +230,7 @@ absl::Status AssignTree(const YAML::Node& root, const std::string& name, v1::Run
 
 absl::Status AssignOverride(const std::string& override_text, v1::RunConfig* config,
                             Origins* origins) {
-  const std::string where = absl::StrCat("override \"", absl::CHexEscape(override_text), "\"");
+  const std::string where = absl::StrCat("override \"", absl::Utf8SafeCHexEscape(override_text), "\"");
   const size_t equals = override_text.find('=');
   if (equals == std::string::npos || equals == 0) {
     return Bad(where, "expected path.to.field=value, such as policy.lr=1e-4");

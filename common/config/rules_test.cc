@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <regex>
 #include <set>
 #include <string>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/config/schema.h"
 
@@ -65,7 +65,9 @@ TEST(Rules, CommentsStateTheRange) {
     std::smatch match;
     if (std::regex_search(comment, match, both)) {
       EXPECT_EQ(rule.min, std::stod(match[1])) << path;
-      if (match[2] != "members") EXPECT_EQ(rule.max, std::stod(match[2])) << path;
+      if (match[2] != "members") {
+        EXPECT_EQ(rule.max, std::stod(match[2])) << path;
+      }
       EXPECT_FALSE(rule.above_min) << path;
     } else if (std::regex_search(comment, match, least)) {
       EXPECT_EQ(rule.min, std::stod(match[1])) << path;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -147,6 +148,17 @@ TEST(MetricsServerTest, ServesThePageAtTheBoundPort) {
   const std::string reply = Get((*server)->address());
   EXPECT_THAT(reply, HasSubstr("200 OK"));
   EXPECT_THAT(reply, HasSubstr("\ntandem_steps_total 5\n"));
+}
+
+TEST(MetricsServerTest, StopsQuickly) {
+  Registry registry;
+  auto server = MetricsServer::Start("127.0.0.1:0", registry);
+  ASSERT_TRUE(server.ok()) << server.status();
+  Get((*server)->address());
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const auto start = std::chrono::steady_clock::now();
+  server->reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
 }
 
 TEST(MetricsServerTest, NamesAnAddressThatIsTaken) {

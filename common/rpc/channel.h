@@ -4,14 +4,17 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 
 namespace tandem::rpc {
 
-/// A channel to a peer with keepalive, bounded message size and quick reconnection (0.1 to 2 s). A
-/// second call for the same address shares the connection unless `bulk`.
+/// A channel to a peer with keepalive (10 s, answer within 5 s), bounded message size and quick
+/// reconnection (0.1 to 2 s). A second call for the same address shares the connection; each `bulk`
+/// channel has its own, so that large transfers do not delay small calls. Never blocks or fails: a
+/// peer that is absent shows in each call's status, UNAVAILABLE.
 std::shared_ptr<grpc::Channel> Connect(const std::string& address, bool bulk = false);
 
 /// Sets the deadline of a call: every call has one.
@@ -20,7 +23,8 @@ void SetDeadline(grpc::ClientContext& context, absl::Duration timeout);
 /// Whether to try again: UNAVAILABLE, RESOURCE_EXHAUSTED, ABORTED, DEADLINE_EXCEEDED.
 bool IsTransient(const absl::Status& status);
 
-/// Pauses between tries: doubles from 0.1 s to 2 s with jitter.
+/// Pauses between tries: doubles from 0.1 s to 2 s, times a random number in [0.5, 1). Not
+/// thread-safe.
 class Backoff {
  public:
   absl::Duration Next();
@@ -28,6 +32,28 @@ class Backoff {
 
  private:
   int tries_ = 0;
+};
+
+/// Tells of an absent peer in the log, not too often: "waiting for replay_buffer at unix:..., 12 s"
+/// after one second and then every five, and one line when it is there again. Not thread-safe.
+class PeerLog {
+ public:
+  /// peer: the role, such as "replay_buffer".
+  PeerLog(std::string peer, std::string address)
+      : peer_(std::move(peer)), address_(std::move(address)) {}
+
+  /// After each call that failed.
+  void Failed(const absl::Status& status);
+  /// After each call that worked.
+  void Connected();
+
+ private:
+  const std::string peer_;
+  const std::string address_;
+  bool waiting_ = false;
+  bool told_ = false;
+  absl::Duration since_;
+  absl::Duration next_;
 };
 
 }  // namespace tandem::rpc

@@ -9,17 +9,10 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/metrics/registry.h"
+#include "common/rpc/live_calls.h"
+#include "common/rpc/limits.h"
 
 namespace tandem::rpc {
-
-/// A call that goes on for long (a stream): ServerRunner cancels those still alive when it drains, for
-/// gRPC's own shutdown waits for ever on a live call.
-class LiveCalls {
- public:
-  virtual ~LiveCalls() = default;
-  /// Ends every live call of the service soon, with UNAVAILABLE. Must not block.
-  virtual void CancelAll() = 0;
-};
 
 struct ServerOptions {
   std::string role;             ///< Such as "replay_buffer"; names the process in messages.
@@ -29,18 +22,26 @@ struct ServerOptions {
   std::vector<grpc::Service*> services;   ///< Not owned; outlive the runner.
   std::vector<LiveCalls*> live_calls;     ///< Not owned; outlive the runner.
   metrics::Registry* registry = nullptr;  ///< Not owned; outlives the runner.
-  int max_message_bytes = 4 << 20;
+  int max_message_bytes = kMaxMessageBytes;
 };
 
 /// Blocks SIGINT and SIGTERM in this thread and those it starts, and ignores SIGPIPE. Call first in
 /// main().
 void BlockSignals();
 
-/// Runs a process's gRPC server with health (NOT_SERVING until SetServing), reflection, channelz-free,
-/// and its /metrics page.
+/// Makes WaitForSignal() return as if SIGTERM had come: for a service whose work is done, or has
+/// failed. Thread-safe.
+void RequestShutdown();
+
+/// Runs a process's gRPC server with health (NOT_SERVING until SetServing), reflection, and its
+/// /metrics page. While it runs, state_dir/endpoints.json tells where:
+///   {"address": "127.0.0.1:4711", "metrics": "127.0.0.1:4712", "pid": 42}
+/// Use from one thread; the destructor drains without grace where nobody has.
 class ServerRunner {
  public:
-  /// UNAVAILABLE, naming the address, where it cannot be bound.
+  /// UNAVAILABLE, naming the address, where it cannot be bound; the socket file of a server that has
+  /// died is replaced, that of a living one is not. INVALID_ARGUMENT for what is no address. The
+  /// error of the disk where endpoints.json cannot be written.
   static absl::StatusOr<std::unique_ptr<ServerRunner>> Start(ServerOptions options);
   virtual ~ServerRunner() = default;
 
@@ -50,7 +51,7 @@ class ServerRunner {
   virtual std::string address() const = 0;
   virtual std::string metrics_address() const = 0;
 
-  /// Blocks until SIGINT or SIGTERM. A second signal during the drain exits at once with 130.
+  /// Blocks until SIGINT or SIGTERM, or RequestShutdown(). Needs BlockSignals(). A second signal during the drain exits at once with 130.
   virtual void WaitForSignal() = 0;
   /// NOT_SERVING, cancels live calls, lets the others finish until `grace` has passed, and stops the
   /// server. A watchdog ends the process with 3 when even that hangs.

@@ -23,6 +23,7 @@ COMMON = {
     'rpc': ('base', 'metrics'),
     'snapshot': ('base', 'data', 'nn', 'metrics', 'codec', 'rpc'),
     'clients': ('base', 'data', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot'),
+    'training': ('base', 'data', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot', 'clients'),
 }
 TORCH_FOLDERS = ('nn', 'dynamics', 'policy', 'planning', 'objective')
 RPC_FREE_FOLDERS = TORCH_FOLDERS + ('base', 'data', 'env', 'coadaptation')

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "common/coadaptation/verdict.h"
+
+namespace tandem::coadaptation {
+
+/// "the policy looks 0.31 of the return range better in the model than it is", or worse. Pure.
+std::string DescribeIndex(double index);
+
+/// "; most of it comes from the dynamics", naming the largest part of the index. Pure.
+std::string DescribeSource(const Figures& figures);
+
+/// "over whole episodes it returns 412 in the model and 310 in reality, 0.25 of the range more", or
+/// that this is not known yet. Pure.
+std::string DescribeGap(const Figures& figures);
+
+/// Why there is no verdict yet, as a sentence. Pure.
+std::string DescribeWarmUp(const Figures& figures, const Thresholds& thresholds);
+
+}  // namespace tandem::coadaptation

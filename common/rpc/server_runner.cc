@@ -1,0 +1,216 @@
+#include "common/rpc/server_runner.h"
+
+#include <grpc/support/log.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+#include "common/base/log.h"
+#include "common/base/mutex.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/socket_files.h"
+
+namespace tandem::rpc {
+namespace {
+
+constexpr char kEndpointsFile[] = "/endpoints.json";
+
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  return signals;
+}
+
+/// gRPC's own lines about a port that cannot be bound would only repeat our status.
+std::atomic<int> binding{0};
+
+void GrpcLog(gpr_log_func_args* args) {
+  if (binding == 0) LogWarning(absl::StrCat("grpc: ", args->message));
+}
+
+/// Once per process: what gRPC keeps in global variables.
+void InitGrpc() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    if (getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function(GrpcLog);
+  });
+}
+
+/// Ends the process with 3 where the drain does not come to an end in time.
+class Watchdog {
+ public:
+  Watchdog(std::string role, absl::Duration limit)
+      : role_(std::move(role)),
+        deadline_(std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(limit)),
+        thread_([this] { Watch(); }) {}
+  ~Watchdog() {
+    {
+      MutexLock lock(mu_);
+      done_ = true;
+    }
+    changed_.NotifyAll();
+    thread_.join();
+  }
+
+ private:
+  void Watch() {
+    MutexLock lock(mu_);
+    while (!done_) {
+      if (changed_.WaitUntil(mu_, deadline_) || done_) continue;
+      LogError(absl::StrCat(role_, " does not stop; giving up"));
+      _exit(3);
+    }
+  }
+
+  const std::string role_;
+  const std::chrono::steady_clock::time_point deadline_;
+  Mutex mu_;
+  CondVar changed_;
+  bool done_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
+
+class Runner : public ServerRunner {
+ public:
+  explicit Runner(ServerOptions options) : options_(std::move(options)) {}
+  ~Runner() override {
+    if (server_ != nullptr) Drain(absl::ZeroDuration());
+  }
+
+  absl::Status Bind();
+  absl::Status ServeMetrics();
+  absl::Status WriteEndpoints();
+
+  void SetServing(bool serving) override {
+    server_->GetHealthCheckService()->SetServingStatus(serving);
+  }
+  std::string address() const override { return address_; }
+  std::string metrics_address() const override {
+    return metrics_server_ == nullptr ? "" : metrics_server_->address();
+  }
+  void WaitForSignal() override;
+  void Drain(absl::Duration grace) override;
+
+ private:
+  ServerOptions options_;
+  std::string address_;
+  bool wrote_endpoints_ = false;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<metrics::MetricsServer> metrics_server_;
+};
+
+absl::Status Runner::Bind() {
+  const std::string socket = UnixSocketPath(options_.address);
+  const size_t colon = options_.address.rfind(':');
+  if (socket.empty() && (colon == std::string::npos || colon + 1 == options_.address.size())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "address \"", options_.address, "\": expected \"unix:/path\" or \"host:port\""));
+  }
+  if (!socket.empty()) TANDEM_RETURN_IF_ERROR(PrepareSocketFile(socket));
+
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(options_.address, grpc::InsecureServerCredentials(), &port);
+  for (grpc::Service* service : options_.services) builder.RegisterService(service);
+  builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
+  builder.SetMaxSendMessageSize(options_.max_message_bytes);
+  // Without this two servers may share a port, each with half of the clients.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kMinPingIntervalMs);
+  ++binding;
+  server_ = builder.BuildAndStart();
+  --binding;
+  if (server_ == nullptr || port == 0) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen at ", options_.address,
+                     ": the port is taken, or the address is not one of this machine"));
+  }
+  SetServing(false);
+  address_ = socket.empty() ? absl::StrCat(options_.address.substr(0, colon), ":", port)
+                            : options_.address;
+  return absl::OkStatus();
+}
+
+absl::Status Runner::ServeMetrics() {
+  if (options_.metrics_address.empty() || options_.registry == nullptr) return absl::OkStatus();
+  TANDEM_ASSIGN_OR_RETURN(
+      metrics_server_, metrics::MetricsServer::Start(options_.metrics_address, *options_.registry));
+  return absl::OkStatus();
+}
+
+absl::Status Runner::WriteEndpoints() {
+  if (options_.state_dir.empty()) return absl::OkStatus();
+  TANDEM_RETURN_IF_ERROR(MakeDirs(options_.state_dir));
+  const nlohmann::json endpoints = {
+      {"address", address()}, {"metrics", metrics_address()}, {"pid", getpid()}};
+  TANDEM_RETURN_IF_ERROR(
+      WriteFileAtomically(options_.state_dir + kEndpointsFile, endpoints.dump() + "\n"));
+  wrote_endpoints_ = true;
+  return absl::OkStatus();
+}
+
+void Runner::WaitForSignal() {
+  const sigset_t signals = StopSignals();
+  int signal = 0;
+  while (sigwait(&signals, &signal) != 0) {
+  }
+  LogInfo(absl::StrCat(options_.role, " stops: ", signal == SIGINT ? "SIGINT" : "SIGTERM"));
+  std::thread([signals] {
+    int again = 0;
+    while (sigwait(&signals, &again) != 0) {
+    }
+    _exit(130);
+  }).detach();
+}
+
+void Runner::Drain(absl::Duration grace) {
+  if (server_ == nullptr) return;
+  Watchdog watchdog(options_.role, grace + absl::Seconds(2));
+  server_->GetHealthCheckService()->Shutdown();
+  for (LiveCalls* calls : options_.live_calls) calls->CancelAll();
+  server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(grace));
+  server_->Wait();
+  server_.reset();
+  metrics_server_.reset();
+  if (wrote_endpoints_) unlink((options_.state_dir + kEndpointsFile).c_str());
+}
+
+}  // namespace
+
+void BlockSignals() {
+  const sigset_t signals = StopSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+void RequestShutdown() { kill(getpid(), SIGTERM); }
+
+absl::StatusOr<std::unique_ptr<ServerRunner>> ServerRunner::Start(ServerOptions options) {
+  InitGrpc();
+  auto runner = std::make_unique<Runner>(std::move(options));
+  TANDEM_RETURN_IF_ERROR(runner->Bind());
+  TANDEM_RETURN_IF_ERROR(runner->ServeMetrics());
+  TANDEM_RETURN_IF_ERROR(runner->WriteEndpoints());
+  return std::unique_ptr<ServerRunner>(std::move(runner));
+}
+
+}  // namespace tandem::rpc

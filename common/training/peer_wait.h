@@ -1,0 +1,50 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "common/clients/replay_client.h"
+#include "common/data/spec.h"
+#include "common/training/stop_signal.h"
+
+namespace tandem::training {
+
+/// Whether trying again can help: UNAVAILABLE, RESOURCE_EXHAUSTED, ABORTED, DEADLINE_EXCEEDED.
+bool IsTransient(const absl::Status& status);
+
+/// Paces the retries against one peer, and tells the operator what is waited for: a line at once,
+/// then one each 5 s, and one when the peer is back. Services wait for absent peers for ever.
+///
+///   PeerWait wait("the replay buffer", stop, clock);
+///   while (!(status = Call()).ok()) if (!wait.Pause(status)) return
+///   absl::CancelledError("stopped"); wait.Succeeded();
+///
+/// Not thread-safe. The signal and the clock outlive it.
+class PeerWait {
+ public:
+  PeerWait(std::string what, StopSignal& stop, Clock& clock);
+
+  /// Blocks before the next try: 0.1 s, doubling to 2 s. Returns false once stopped.
+  bool Pause(const absl::Status& why);
+  /// Ends a series of failures; cheap, to be called after each success.
+  void Succeeded();
+  /// Time since the first failure of the series; zero where there is none.
+  absl::Duration waited() const;
+
+ private:
+  const std::string what_;
+  StopSignal& stop_;
+  Clock& clock_;
+  int tries_ = 0;
+  absl::Duration since_;
+  absl::Duration logged_;
+};
+
+/// Waits until the replay buffer knows the run's environment. CANCELLED once stopped; every other
+/// failure is waited out.
+absl::StatusOr<EnvironmentSpec> WaitForSpec(ReplayClient& replay, StopSignal& stop, Clock& clock);
+
+}  // namespace tandem::training

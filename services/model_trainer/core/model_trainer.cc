@@ -1,0 +1,179 @@
+#include "services/model_trainer/core/model_trainer.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/training/peer_wait.h"
+
+namespace tandem::model_trainer {
+namespace {
+
+constexpr absl::Duration kAdvanceWait = absl::Seconds(5);
+constexpr absl::Duration kPauseAfterFailure = absl::Seconds(1);
+constexpr int kFailuresBeforeNewWeights = 3;
+
+}  // namespace
+
+ModelTrainer::ModelTrainer(ModelTrainerOptions options, Deps deps)
+    : options_(std::move(options)),
+      deps_(std::move(deps)),
+      metrics_(deps_.metrics),
+      checkpointer_({.state_dir = options_.state_dir,
+                     .interval = options_.checkpoint_interval,
+                     .metric_prefix = "tandem_model_trainer"},
+                    deps_.clock, deps_.metrics) {}
+
+void ModelTrainer::Stop() {
+  stop_.Stop();
+  deps_.replay.Stop();
+}
+
+absl::Status ModelTrainer::Run() {
+  const absl::Status prepared = Prepare();
+  if (absl::IsCancelled(prepared)) return absl::OkStatus();
+  TANDEM_RETURN_IF_ERROR(prepared);
+  ServeGrants();
+  Checkpoint(/*now=*/true);
+  return absl::OkStatus();
+}
+
+absl::Status ModelTrainer::Prepare() {
+  TANDEM_ASSIGN_OR_RETURN(spec_, training::WaitForSpec(deps_.replay, stop_, deps_.clock));
+  TANDEM_ASSIGN_OR_RETURN(learner_, deps_.make_learner(spec_));
+  TANDEM_RETURN_IF_ERROR(RestoreCheckpoint());
+  train_.emplace(deps_.replay, spec_, Split::kTrain, options_.replay_capacity, stop_, deps_.clock);
+  holdout_.emplace(deps_.replay, spec_, Split::kHoldout, options_.replay_capacity, stop_,
+                   deps_.clock);
+  return absl::OkStatus();
+}
+
+absl::Status ModelTrainer::RestoreCheckpoint() {
+  const std::optional<nn::TensorFile> state = checkpointer_.Load();
+  if (!state.has_value()) return absl::OkStatus();
+  const absl::Status status = learner_->LoadState(*state);
+  if (status.ok()) {
+    LogInfo(absl::StrCat("restored the model's weights from ", checkpointer_.path()));
+    return absl::OkStatus();
+  }
+  checkpointer_.Refused(status);
+  TANDEM_ASSIGN_OR_RETURN(learner_, deps_.make_learner(spec_));  // it may be restored in part
+  return absl::OkStatus();
+}
+
+void ModelTrainer::ServeGrants() {
+  while (!stop_.stopped()) {
+    const absl::StatusOr<Grant> grant = Ask();
+    if (!grant.ok()) return;  // stopped
+    if (grant->stop) {
+      LogInfo("the run is over; waiting to be stopped");
+      Checkpoint(/*now=*/true);
+      while (stop_.Sleep(absl::Seconds(60))) {
+      }
+      return;
+    }
+    if (grant->granted > 0) {
+      const absl::Status status = FitAndPublish(*grant);
+      if (stop_.stopped()) return;
+      if (!status.ok()) HandleFailure(status);
+    }
+    Checkpoint(/*now=*/false);
+  }
+}
+
+absl::StatusOr<Grant> ModelTrainer::Ask() {
+  const absl::Duration start = deps_.clock.Monotonic();
+  training::PeerWait wait("the replay buffer", stop_, deps_.clock);
+  while (!stop_.stopped()) {
+    absl::StatusOr<Grant> grant = deps_.replay.Advance({.role = Role::kModelTrainer,
+                                                        .member = options_.member,
+                                                        .wanted = 1,
+                                                        .model_through_index = published_through_},
+                                                       kAdvanceWait);
+    if (grant.ok()) {
+      wait.Succeeded();
+      metrics_.waiting_seconds.Increment(absl::ToDoubleSeconds(deps_.clock.Monotonic() - start));
+      return grant;
+    }
+    if (!wait.Pause(grant.status())) break;
+    CheckBufferStillHolds();
+  }
+  return absl::CancelledError("stopped");
+}
+
+void ModelTrainer::CheckBufferStillHolds() {
+  const absl::StatusOr<ReplayStatus> status = deps_.replay.GetStatus();
+  if (!status.ok() || status->end_index >= published_through_) return;
+  LogWarning(absl::StrCat("the replay buffer came back with ", status->end_index,
+                          " steps, the model has used ", published_through_,
+                          ": fetching all steps again"));
+  published_through_ = 0;
+  train_->Clear();
+  holdout_->Clear();
+}
+
+absl::Status ModelTrainer::FitAndPublish(const Grant& grant) {
+  const absl::Duration start = deps_.clock.Monotonic();
+  TANDEM_RETURN_IF_ERROR(train_->Update(grant.through_index));
+  TANDEM_RETURN_IF_ERROR(holdout_->Update(grant.through_index));
+  const absl::Duration fetched = deps_.clock.Monotonic();
+  metrics_.fetch_seconds.Observe(absl::ToDoubleSeconds(fetched - start));
+
+  TANDEM_ASSIGN_OR_RETURN(
+      const dynamics::FitReport report,
+      learner_->Fit(train_->rows(), holdout_->rows(), [this] { return stop_.stopped(); }));
+  unsaved_ = true;
+  metrics_.fit_seconds.Observe(absl::ToDoubleSeconds(deps_.clock.Monotonic() - fetched));
+  metrics_.gradient_steps.Increment(report.gradient_steps);
+  return Publish(grant, report);
+}
+
+absl::Status ModelTrainer::Publish(const Grant& grant, const dynamics::FitReport& report) {
+  nn::TensorFile file = learner_->ExportModel();
+  file.metadata[snapshot::kThroughIndexKey] = absl::StrCat(grant.through_index);
+  file.metadata[snapshot::kEnvStepsKey] = absl::StrCat(grant.env_steps);
+  TANDEM_ASSIGN_OR_RETURN(const std::shared_ptr<const snapshot::Snapshot> published,
+                          deps_.publisher.Publish(file));
+  published_through_ = grant.through_index;
+  failures_in_a_row_ = 0;
+  metrics_.fits.Increment();
+  metrics_.train_loss.Set(report.train_loss);
+  metrics_.holdout_nll.Set(report.holdout_nll);
+  metrics_.holdout_error.Set(report.holdout_error);
+  metrics_.holdout_reward_error.Set(report.holdout_reward_error);
+  metrics_.holdout_termination_loss.Set(report.holdout_termination_loss);
+  metrics_.train_rows.Set(static_cast<double>(report.train_rows));
+  metrics_.holdout_rows.Set(static_cast<double>(report.holdout_rows));
+  metrics_.model_version.Set(static_cast<double>(published->version.version));
+  metrics_.model_through_index.Set(static_cast<double>(published_through_));
+  LogInfo(absl::StrFormat(
+      "model %d through index %d: %d gradient steps on %d rows in %.2f s, holdout nll %.3f, "
+      "error %.3f, reward error %.3f",
+      published->version.version, published_through_, report.gradient_steps, report.train_rows,
+      report.seconds, report.holdout_nll, report.holdout_error, report.holdout_reward_error));
+  return absl::OkStatus();
+}
+
+void ModelTrainer::HandleFailure(const absl::Status& status) {
+  metrics_.fit_failures.Increment();
+  ++failures_in_a_row_;
+  LogError(absl::StrCat("fit ", failures_in_a_row_, " in a row failed: ", status.ToString()));
+  if (failures_in_a_row_ % kFailuresBeforeNewWeights == 0) {
+    absl::StatusOr<std::unique_ptr<dynamics::EnsembleLearner>> fresh = deps_.make_learner(spec_);
+    if (fresh.ok()) {
+      LogWarning("starting again from new weights");
+      learner_ = *std::move(fresh);
+      unsaved_ = false;
+    }
+  }
+  stop_.Sleep(kPauseAfterFailure);
+}
+
+void ModelTrainer::Checkpoint(bool now) {
+  if (!unsaved_ || !(now || checkpointer_.Due())) return;
+  unsaved_ = !checkpointer_.Save(learner_->SaveState()).ok();
+}
+
+}  // namespace tandem::model_trainer

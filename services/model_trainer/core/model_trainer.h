@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "common/clients/replay_client.h"
+#include "common/data/spec.h"
+#include "common/dynamics/ensemble_learner.h"
+#include "common/metrics/registry.h"
+#include "common/snapshot/snapshot.h"
+#include "common/training/checkpointer.h"
+#include "common/training/stop_signal.h"
+#include "services/model_trainer/core/model_trainer_metrics.h"
+#include "services/model_trainer/core/transition_mirror.h"
+
+namespace tandem::model_trainer {
+
+struct ModelTrainerOptions {
+  std::string member = "model_trainer";  ///< Name among the peers.
+  int64_t replay_capacity = 1'000'000;   ///< [steps] of the replay buffer
+  std::string state_dir;                 ///< For the checkpoint; empty: none.
+  absl::Duration checkpoint_interval = absl::Seconds(20);
+};
+
+/// Fits the learned model whenever the replay buffer's pace asks for it, and publishes it.
+///
+/// Run() is the whole life of the service: wait until the environment is known, restore the last
+/// checkpoint, then for ever: report what the published model covers, take a grant, fetch the steps
+/// that are new, fit, publish. After a restart it reports nothing covered, so that a fit from the
+/// restored weights is granted at once and the followers have a model again.
+///
+/// Run() belongs to one thread; Stop() may be called from any.
+class ModelTrainer {
+ public:
+  /// Makes the learner, once the environment is known and after repeated failures.
+  using MakeLearner = std::function<absl::StatusOr<std::unique_ptr<dynamics::EnsembleLearner>>(
+      const EnvironmentSpec& spec)>;
+
+  /// What it works with; all outlive it. The client is this trainer's alone: Stop() stops it.
+  struct Deps {
+    ReplayClient& replay;
+    snapshot::SnapshotPublisher& publisher;
+    Clock& clock;
+    metrics::Registry& metrics;
+    MakeLearner make_learner;
+  };
+
+  ModelTrainer(ModelTrainerOptions options, Deps deps);
+
+  /// Blocks until Stop(). OK then, after a last checkpoint; the error of `make_learner`, where no
+  /// learner can be made for the environment.
+  absl::Status Run();
+
+  /// Ends Run() soon, also within a fit (at the next gradient step). Does not wait for it.
+  void Stop();
+
+ private:
+  absl::Status Prepare();
+  absl::Status RestoreCheckpoint();
+  void ServeGrants();
+  absl::StatusOr<Grant> Ask();
+  /// After a lost connection: starts over where the buffer came back with fewer steps.
+  void CheckBufferStillHolds();
+  absl::Status FitAndPublish(const Grant& grant);
+  absl::Status Publish(const Grant& grant, const dynamics::FitReport& report);
+  void HandleFailure(const absl::Status& status);
+  void Checkpoint(bool now);
+
+  const ModelTrainerOptions options_;
+  Deps deps_;
+  ModelTrainerMetrics metrics_;
+  training::Checkpointer checkpointer_;
+  training::StopSignal stop_;
+
+  EnvironmentSpec spec_;
+  std::unique_ptr<dynamics::EnsembleLearner> learner_;
+  std::optional<TransitionMirror> train_;
+  std::optional<TransitionMirror> holdout_;
+  int64_t published_through_ = 0;
+  int failures_in_a_row_ = 0;
+  bool unsaved_ = false;  // the learner has changed since the last checkpoint
+};
+
+}  // namespace tandem::model_trainer

@@ -1,0 +1,88 @@
+#include "services/policy_trainer/core/imagination_stage.h"
+
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/dynamics/imagination.h"
+
+namespace tandem::policy_trainer {
+namespace {
+
+constexpr absl::Duration kModelWait = absl::Seconds(5);
+
+}  // namespace
+
+ImaginationStage::ImaginationStage(ImaginationOptions options, const EnvironmentSpec& spec,
+                                   ModelFollower& models, RealSampler& sampler,
+                                   PolicyTrainerMetrics& metrics, training::StopSignal& stop,
+                                   Clock& clock)
+    : options_(std::move(options)),
+      models_(models),
+      sampler_(sampler),
+      metrics_(metrics),
+      stop_(stop),
+      clock_(clock),
+      pool_(spec.observation.dim(), spec.action.dim(), options_.retain_refits) {}
+
+void ImaginationStage::Clear() {
+  pool_.Clear();
+  pool_through_index_ = -1;
+}
+
+absl::Status ImaginationStage::Refresh(const Grant& grant, policy::SacLearner& learner) {
+  const bool same = options_.exact_model ? grant.model_through_index == pool_through_index_
+                                         : grant.model_through_index <= pool_through_index_;
+  if (same) return absl::OkStatus();
+  const absl::Duration start = clock_.Monotonic();
+  absl::StatusOr<FollowedModel> followed =
+      models_.WaitFor(grant.model_through_index, options_.exact_model, kModelWait);
+  metrics_.model_waiting_seconds.Increment(absl::ToDoubleSeconds(clock_.Monotonic() - start));
+  TANDEM_RETURN_IF_ERROR(followed.status());
+  return Fill(*followed, learner);
+}
+
+absl::Status ImaginationStage::Fill(FollowedModel& followed, policy::SacLearner& learner) {
+  const absl::Duration start = clock_.Monotonic();
+  const std::string model = absl::StrCat(followed.through_index);
+  TANDEM_ASSIGN_OR_RETURN(
+      const TransitionBatch starts,
+      sampler_.Sample(SampleKind::kStartStates, options_.rollouts_per_refit,
+                      StreamSeed(options_.seed, "start_states/" + model), followed.through_index));
+
+  const int horizon =
+      dynamics::HorizonAt(followed.env_steps, options_.horizon_start, options_.horizon_end,
+                          options_.schedule_start, options_.schedule_end);
+  Rng model_rng(options_.seed, "imagination/" + model);
+  Rng action_rng(options_.seed, "imagined_actions/" + model);
+  const dynamics::ActFunction act = [&](std::span<const float> observations,
+                                        std::span<float> actions) {
+    return learner.Act(observations, &action_rng, actions);
+  };
+  TransitionBatch& columns = pool_.Begin(options_.rollouts_per_refit * horizon);
+  int64_t dropped = 0;
+  TANDEM_RETURN_IF_ERROR(dynamics::Imagine(
+      *followed.model, act, starts.observations, {.horizon = horizon}, model_rng,
+      [this] { return stop_.stopped(); }, &columns, &dropped));
+  pool_.Commit();
+  pool_through_index_ = followed.through_index;
+  model_version_ = followed.version.version;
+
+  metrics_.imagine_seconds.Observe(absl::ToDoubleSeconds(clock_.Monotonic() - start));
+  metrics_.rollouts.Increment(static_cast<double>(options_.rollouts_per_refit));
+  metrics_.imagined_steps.Increment(static_cast<double>(columns.size()));
+  metrics_.dropped_rows.Increment(static_cast<double>(dropped));
+  metrics_.horizon.Set(horizon);
+  metrics_.pool_rows.Set(static_cast<double>(pool_.rows()));
+  metrics_.model_version.Set(static_cast<double>(model_version_));
+  metrics_.model_through_index.Set(static_cast<double>(pool_through_index_));
+  LogInfo(absl::StrFormat("imagined %d steps of horizon %d with model %d in %.2f s, %d dropped",
+                          columns.size(), horizon, model_version_,
+                          absl::ToDoubleSeconds(clock_.Monotonic() - start), dropped));
+  return absl::OkStatus();
+}
+
+}  // namespace tandem::policy_trainer

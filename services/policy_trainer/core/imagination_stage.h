@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "common/base/clock.h"
+#include "common/clients/replay_client.h"
+#include "common/policy/sac_learner.h"
+#include "common/training/stop_signal.h"
+#include "services/policy_trainer/core/imagined_pool.h"
+#include "services/policy_trainer/core/model_follower.h"
+#include "services/policy_trainer/core/policy_trainer_metrics.h"
+#include "services/policy_trainer/core/real_sampler.h"
+
+namespace tandem::policy_trainer {
+
+struct ImaginationOptions {
+  int64_t rollouts_per_refit = 100'000;
+  int horizon_start = 1;       ///< [steps]
+  int horizon_end = 1;         ///< [steps]
+  int64_t schedule_start = 0;  ///< [environment steps]
+  int64_t schedule_end = 0;    ///< [environment steps]
+  int retain_refits = 1;       ///< Generations in the pool.
+  bool exact_model = true;     ///< Lockstep: imagine with exactly the model that a grant names.
+  uint64_t seed = 0;
+};
+
+/// Fills the pool of imagined transitions, once for each model: branched rollouts of the current
+/// policy from real states. All its draws derive from the seed and the model's through index, so a
+/// repeated run imagines the same.
+///
+/// Not thread-safe. All it is given outlives it.
+class ImaginationStage {
+ public:
+  ImaginationStage(ImaginationOptions options, const EnvironmentSpec& spec, ModelFollower& models,
+                   RealSampler& sampler, PolicyTrainerMetrics& metrics, training::StopSignal& stop,
+                   Clock& clock);
+
+  /// Where the grant's model is newer than the pool's: waits for it (at most 5 s,
+  /// DEADLINE_EXCEEDED), imagines with `learner`'s policy and replaces the oldest generation.
+  /// CANCELLED once stopped.
+  absl::Status Refresh(const Grant& grant, policy::SacLearner& learner);
+
+  /// Forgets the pool and its model.
+  void Clear();
+
+  const ImaginedPool& pool() const { return pool_; }
+  /// Version of the model that filled the newest generation; 0 before the first.
+  uint64_t model_version() const { return model_version_; }
+
+ private:
+  absl::Status Fill(FollowedModel& followed, policy::SacLearner& learner);
+
+  const ImaginationOptions options_;
+  ModelFollower& models_;
+  RealSampler& sampler_;
+  PolicyTrainerMetrics& metrics_;
+  training::StopSignal& stop_;
+  Clock& clock_;
+  ImaginedPool pool_;
+  int64_t pool_through_index_ = -1;
+  uint64_t model_version_ = 0;
+};
+
+}  // namespace tandem::policy_trainer

@@ -1,0 +1,92 @@
+#include "services/policy_trainer/core/imagined_pool.h"
+
+#include <algorithm>
+
+#include "common/base/log.h"
+
+namespace tandem::policy_trainer {
+namespace {
+
+void ClearColumns(TransitionBatch& batch) {
+  batch.observations.clear();
+  batch.actions.clear();
+  batch.rewards.clear();
+  batch.next_observations.clear();
+  batch.terminated.clear();
+}
+
+}  // namespace
+
+ImaginedPool::ImaginedPool(int64_t obs_dim, int64_t action_dim, int generations)
+    : obs_dim_(obs_dim),
+      action_dim_(action_dim),
+      generations_(static_cast<size_t>(std::max(1, generations))),
+      filling_(generations_.size() - 1) {
+  for (Generation& generation : generations_) {
+    generation.columns.obs_dim = obs_dim;
+    generation.columns.action_dim = action_dim;
+  }
+}
+
+TransitionBatch& ImaginedPool::Begin(int64_t expected_rows) {
+  filling_ = (filling_ + 1) % generations_.size();
+  Generation& generation = generations_[filling_];
+  rows_ -= generation.rows;
+  generation.rows = 0;
+  TransitionBatch& columns = generation.columns;
+  ClearColumns(columns);
+  columns.observations.reserve(expected_rows * obs_dim_);
+  columns.actions.reserve(expected_rows * action_dim_);
+  columns.rewards.reserve(expected_rows);
+  columns.next_observations.reserve(expected_rows * obs_dim_);
+  columns.terminated.reserve(expected_rows);
+  return columns;
+}
+
+void ImaginedPool::Commit() {
+  Generation& generation = generations_[filling_];
+  rows_ += generation.columns.size() - generation.rows;
+  generation.rows = generation.columns.size();
+}
+
+void ImaginedPool::Clear() {
+  for (Generation& generation : generations_) {
+    ClearColumns(generation.columns);
+    generation.rows = 0;
+  }
+  rows_ = 0;
+}
+
+void ImaginedPool::Sample(Rng& rng, int64_t count, int64_t at, TransitionBatch* out) const {
+  TANDEM_CHECK(rows_ > 0);
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t row = static_cast<int64_t>(rng.Below(static_cast<uint64_t>(rows_)));
+    size_t generation = 0;
+    while (row >= generations_[generation].rows) row -= generations_[generation++].rows;
+    CopyRows(generations_[generation].columns, row, 1, at + i, out);
+  }
+}
+
+void CopyRows(const TransitionBatch& from, int64_t first, int64_t count, int64_t at,
+              TransitionBatch* to) {
+  const auto copy = [=](const auto& source, int64_t width, auto& target) {
+    std::copy_n(source.begin() + first * width, count * width, target.begin() + at * width);
+  };
+  copy(from.observations, from.obs_dim, to->observations);
+  copy(from.actions, from.action_dim, to->actions);
+  copy(from.rewards, 1, to->rewards);
+  copy(from.next_observations, from.obs_dim, to->next_observations);
+  copy(from.terminated, 1, to->terminated);
+}
+
+TransitionBatch MakeRows(int64_t obs_dim, int64_t action_dim, int64_t rows) {
+  TransitionBatch batch{.obs_dim = obs_dim, .action_dim = action_dim};
+  batch.observations.resize(rows * obs_dim);
+  batch.actions.resize(rows * action_dim);
+  batch.rewards.resize(rows);
+  batch.next_observations.resize(rows * obs_dim);
+  batch.terminated.resize(rows);
+  return batch;
+}
+
+}  // namespace tandem::policy_trainer

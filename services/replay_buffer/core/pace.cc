@@ -1,0 +1,373 @@
+#include "services/replay_buffer/core/pace.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace tandem {
+namespace {
+
+constexpr size_t kMaxPartialEvaluations = 64;
+
+/// The largest integer not above x, forgiving the rounding of a product such as 0.29 * 100.
+int64_t Floor(double x) { return static_cast<int64_t>(std::floor(x + 1e-9)); }
+
+std::string MoreSteps(int64_t n) {
+  return absl::StrCat(n, n == 1 ? " more environment step" : " more environment steps");
+}
+
+std::string ModelOf(int64_t steps) {
+  return absl::StrCat("the model of ", steps, " environment steps");
+}
+
+}  // namespace
+
+absl::Status Validate(const PaceOptions& o) {
+  const auto at_least = [](const char* field, int64_t value, int64_t low) {
+    return value >= low ? absl::OkStatus()
+                        : absl::InvalidArgumentError(
+                              absl::StrCat(field, ": expected at least ", low, ", got ", value));
+  };
+  for (const absl::Status& status :
+       {at_least("pace.warmup_steps", o.warmup_steps, 1),
+        at_least("pace.refit_interval", o.refit_interval, 1),
+        at_least("pace.steps_per_round", o.steps_per_round, 1),
+        at_least("pace.band_steps", o.band_steps, 1),
+        at_least("pace.max_model_lag", o.max_model_lag, 0),
+        at_least("pace.max_policy_lag", o.max_policy_lag, 0),
+        at_least("policy.publish_interval", o.publish_interval, 1),
+        at_least("actor.num_envs", o.num_envs, 1),
+        at_least("actor.evaluation_interval", o.evaluation_interval, 0),
+        at_least("stop.max_env_steps", o.max_env_steps, 1),
+        at_least("stop.evaluations_in_a_row", o.evaluations_in_a_row, 1)}) {
+    if (!status.ok()) return status;
+  }
+  if (!(o.updates_per_step > 0) || !std::isfinite(o.updates_per_step)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("pace.updates_per_step: expected > 0, got ", o.updates_per_step));
+  }
+  return absl::OkStatus();
+}
+
+PacePolicy::PacePolicy(const PaceOptions& options) : options_(options) {}
+
+int64_t PacePolicy::DueModel(int64_t steps) const {
+  if (steps < options_.warmup_steps) return 0;
+  return std::max(options_.warmup_steps,
+                  steps / options_.refit_interval * options_.refit_interval);
+}
+
+int64_t PacePolicy::DueUpdates(int64_t steps) const {
+  if (steps < options_.warmup_steps) return 0;
+  const int64_t rounds = (steps - options_.warmup_steps) / options_.steps_per_round;
+  return Floor(options_.updates_per_step * static_cast<double>(options_.steps_per_round) *
+               static_cast<double>(rounds));
+}
+
+int64_t PacePolicy::DueEvaluation(int64_t steps) const {
+  const int64_t interval = options_.evaluation_interval;
+  if (interval == 0 || steps < options_.warmup_steps) return 0;
+  const int64_t passed = steps / interval * interval;
+  return passed >= options_.warmup_steps && passed > last_evaluated_ ? passed : 0;
+}
+
+void PacePolicy::Report(const PaceAsk& ask) {
+  switch (ask.role) {
+    case Role::kActor:
+      actors_.insert(ask.member);
+      reserved_.erase(ask.member);
+      break;
+    case Role::kModelTrainer:
+      model_steps_ = ask.model_steps;
+      break;
+    case Role::kPolicyTrainer:
+      policy_trainer_known_ = true;
+      updates_ = ask.policy_updates;
+      break;
+  }
+  Settle();
+}
+
+PaceGrant PacePolicy::Grant(const PaceAsk& ask) {
+  PaceGrant grant;
+  if (stopped()) {
+    grant.stop = true;
+    grant.through_steps = stored_;
+    return grant;
+  }
+  switch (ask.role) {
+    case Role::kModelTrainer:
+      return ModelTrainer();
+    case Role::kPolicyTrainer:
+      return PolicyTrainer(ask);
+    case Role::kActor:
+      break;
+  }
+  grant = options_.mode == PaceMode::kLockstep ? ActorLockstep(ask) : ActorAsync(ask);
+  grant.through_steps = stored_;
+  if (grant.granted > 0) reserved_[ask.member] = grant.granted;
+  return grant;
+}
+
+int64_t PacePolicy::Batches(int64_t room, int64_t wanted) const {
+  const int64_t batch = std::min(options_.num_envs, wanted);
+  const int64_t steps = std::max(batch, std::min(room, wanted));
+  return steps - steps % batch;
+}
+
+int64_t PacePolicy::ReservedByOthers(const std::string& member) const {
+  int64_t sum = 0;
+  for (const auto& [name, steps] : reserved_) {
+    if (name != member) sum += steps;
+  }
+  return sum;
+}
+
+int64_t PacePolicy::LockstepBoundary() const {
+  const int64_t warmup = options_.warmup_steps;
+  if (settled_ < warmup) return std::min(warmup, options_.max_env_steps);
+  const int64_t round = options_.steps_per_round;
+  int64_t boundary = warmup + ((settled_ - warmup) / round + 1) * round;
+  const auto next_multiple = [this](int64_t of) { return (settled_ / of + 1) * of; };
+  boundary = std::min(boundary, next_multiple(options_.refit_interval));
+  if (options_.evaluation_interval > 0) {
+    boundary = std::min(boundary, next_multiple(options_.evaluation_interval));
+  }
+  return std::min(boundary, options_.max_env_steps);
+}
+
+std::string PacePolicy::TrainersBehind() const {
+  const int64_t due_model = DueModel(settled_);
+  if (model_steps_ < due_model) return ModelOf(due_model);
+  if (settled_ >= options_.warmup_steps && !policy_trainer_known_) return "the policy trainer";
+  const int64_t missing = DueUpdates(settled_) - updates_;
+  if (missing > 0) return absl::StrCat(missing, " more policy update", missing == 1 ? "" : "s");
+  return "";
+}
+
+void PacePolicy::GiveEvaluation(const PaceAsk& ask, int64_t id, PaceGrant* grant) {
+  pending_ = PendingEvaluation{id, ask.member};
+  partial_.erase({static_cast<uint64_t>(id), ask.member});
+  grant->evaluate = true;
+}
+
+PaceGrant PacePolicy::ActorLockstep(const PaceAsk& ask) {
+  PaceGrant grant;
+  grant.waiting_for = TrainersBehind();
+  if (!grant.waiting_for.empty()) return grant;
+  if (const int64_t due = DueEvaluation(settled_); due > 0) {
+    const std::string evaluator = pending_ ? pending_->member : *actors_.begin();
+    if (ask.member != evaluator) {
+      grant.waiting_for =
+          absl::StrCat("the evaluation at ", due, " environment steps by ", evaluator);
+      return grant;
+    }
+    GiveEvaluation(ask, due, &grant);
+    grant.policy_updates = std::max(DueUpdates(settled_), updates_);
+    return grant;
+  }
+  if (ask.wanted <= 0) {
+    grant.waiting_for = "a wish for at least 1 environment step";
+    return grant;
+  }
+  const int64_t room = LockstepBoundary() - stored_ - ReservedByOthers(ask.member);
+  if (room <= 0) {
+    grant.waiting_for = "environment steps of other actors";
+    return grant;
+  }
+  grant.granted = Batches(room, ask.wanted);
+  grant.random_actions = settled_ < options_.warmup_steps;
+  // A trainer that kept more updates than are due (the buffer was restarted) has no older policy.
+  if (!grant.random_actions) grant.policy_updates = std::max(DueUpdates(settled_), updates_);
+  grant.model_steps = DueModel(settled_);
+  return grant;
+}
+
+PaceGrant PacePolicy::ActorAsync(const PaceAsk& ask) {
+  PaceGrant grant;
+  grant.model_steps = model_steps_;
+  if (const int64_t due = DueEvaluation(stored_); due > 0) {
+    const bool mine = pending_ ? pending_->member == ask.member : *actors_.begin() == ask.member;
+    if (mine) GiveEvaluation(ask, due, &grant);
+  }
+  const int64_t taken = stored_ + ReservedByOthers(ask.member);
+  const int64_t warmup = options_.warmup_steps;
+  grant.random_actions = stored_ < warmup;
+  int64_t limit = std::min(warmup, options_.max_env_steps);
+  if (!grant.random_actions) {
+    // A bound below the interval at which the model or the policy moves would stop the run.
+    const int64_t band = warmup + options_.band_steps +
+                         Floor(static_cast<double>(updates_) / options_.updates_per_step);
+    limit = std::min(options_.max_env_steps, band + 1);
+    if (options_.max_model_lag > 0) {
+      const int64_t lag = std::max(options_.max_model_lag, options_.refit_interval);
+      limit = std::min(limit, std::max(model_steps_, int64_t{0}) + lag + 1);
+      if (taken >= limit && limit <= band) grant.waiting_for = "a model of newer steps";
+    }
+    const int64_t lag = std::max(options_.max_policy_lag, options_.publish_interval);
+    if (options_.max_policy_lag > 0 && updates_ - ask.held_policy_updates > lag) {
+      grant.waiting_for = "this actor to load a newer policy";
+      grant.ask_again_soon = true;
+      return grant;
+    }
+  }
+  if (taken < limit && ask.wanted > 0) {
+    grant.granted = Batches(limit - taken, ask.wanted);
+    return grant;
+  }
+  if (!grant.waiting_for.empty()) return grant;
+  if (ask.wanted <= 0) {
+    grant.waiting_for = "a wish for at least 1 environment step";
+  } else if (grant.random_actions || taken > stored_) {
+    grant.waiting_for = "environment steps of other actors";
+  } else if (stored_ >= options_.max_env_steps) {
+    grant.waiting_for = "the last evaluation";
+  } else {
+    grant.waiting_for = "more policy updates";
+  }
+  return grant;
+}
+
+PaceGrant PacePolicy::ModelTrainer() const {
+  PaceGrant grant;
+  const int64_t warmup = options_.warmup_steps;
+  const int64_t interval = options_.refit_interval;
+  const bool lockstep = options_.mode == PaceMode::kLockstep;
+  const int64_t now = lockstep ? settled_ : stored_;
+  const int64_t next = lockstep ? (now < warmup ? warmup : (now / interval + 1) * interval)
+                                : (model_steps_ == 0 ? warmup : model_steps_ + interval);
+  const bool due = lockstep ? model_steps_ < DueModel(now) : now >= next;
+  grant.through_steps = lockstep ? DueModel(now) : now;
+  grant.model_steps = model_steps_;
+  if (due) {
+    grant.granted = 1;
+  } else {
+    grant.waiting_for = MoreSteps(std::max<int64_t>(1, next - stored_));
+  }
+  return grant;
+}
+
+PaceGrant PacePolicy::PolicyTrainer(const PaceAsk& ask) const {
+  PaceGrant grant =
+      options_.mode == PaceMode::kLockstep ? PolicyLockstep(ask) : PolicyAsync(ask);
+  if (grant.granted > 0 || !grant.waiting_for.empty()) return grant;
+  grant.waiting_for = "a wish for at least 1 update";
+  return grant;
+}
+
+PaceGrant PacePolicy::PolicyLockstep(const PaceAsk& ask) const {
+  PaceGrant grant;
+  grant.through_steps = settled_;
+  grant.model_steps = DueModel(settled_);
+  const int64_t due = DueUpdates(settled_);
+  if (updates_ < due) {
+    if (model_steps_ < grant.model_steps) {
+      grant.waiting_for = ModelOf(grant.model_steps);
+    } else {
+      grant.granted = std::clamp<int64_t>(ask.wanted, 0, due - updates_);
+    }
+    return grant;
+  }
+  const double per_round =
+      options_.updates_per_step * static_cast<double>(options_.steps_per_round);
+  int64_t rounds = std::max<int64_t>(0, Floor(static_cast<double>(updates_) / per_round));
+  const auto steps_after = [this](int64_t n) {
+    return options_.warmup_steps + n * options_.steps_per_round;
+  };
+  while (DueUpdates(steps_after(rounds)) <= updates_) ++rounds;
+  grant.waiting_for = MoreSteps(std::max<int64_t>(1, steps_after(rounds) - stored_));
+  return grant;
+}
+
+PaceGrant PacePolicy::PolicyAsync(const PaceAsk& ask) const {
+  PaceGrant grant;
+  grant.through_steps = stored_;
+  grant.model_steps = model_steps_;
+  if (model_steps_ == 0) {
+    grant.waiting_for = "the first model";
+    return grant;
+  }
+  const int64_t most =
+      static_cast<int64_t>(std::ceil(options_.updates_per_step *
+                                     static_cast<double>(stored_ - options_.warmup_steps +
+                                                         options_.band_steps)));
+  if (updates_ < most) {
+    grant.granted = std::clamp<int64_t>(ask.wanted, 0, most - updates_);
+    return grant;
+  }
+  const double ahead = static_cast<double>(updates_ + 1 - most) / options_.updates_per_step;
+  grant.waiting_for = MoreSteps(std::max<int64_t>(1, static_cast<int64_t>(std::ceil(ahead))));
+  return grant;
+}
+
+void PacePolicy::StepsStored(const std::string& member, int64_t steps) {
+  stored_ += steps;
+  if (const auto it = reserved_.find(member); it != reserved_.end()) {
+    it->second -= steps;
+    if (it->second <= 0) reserved_.erase(it);
+  }
+  Settle();
+}
+
+void PacePolicy::Settle() {
+  if (reserved_.empty()) settled_ = stored_;
+  CheckStop();
+}
+
+void PacePolicy::CheckStop() {
+  const int64_t now = options_.mode == PaceMode::kLockstep ? settled_ : stored_;
+  if (!stopped() && now >= options_.max_env_steps && DueEvaluation(now) == 0) {
+    stop_reason_ = "environment steps done";
+  }
+}
+
+void PacePolicy::EvaluationEpisodeStored(const std::string& member, const Episode& episode) {
+  if (static_cast<int64_t>(episode.evaluation_id) <= last_evaluated_) return;
+  const auto key = std::make_pair(episode.evaluation_id, member);
+  if (partial_.size() >= kMaxPartialEvaluations && !partial_.contains(key)) {
+    partial_.erase(partial_.begin());
+  }
+  PartialEvaluation& partial = partial_[key];
+  if (partial.episodes.empty()) partial.env_steps = stored_;
+  partial.episodes.push_back(episode);
+  if (static_cast<int64_t>(partial.episodes.size()) < episode.evaluation_size) return;
+  FinishEvaluation(episode.evaluation_id, partial);
+}
+
+void PacePolicy::FinishEvaluation(uint64_t id, const PartialEvaluation& partial) {
+  EvaluationResult result;
+  result.env_steps = partial.env_steps;
+  result.episodes = static_cast<int64_t>(partial.episodes.size());
+  result.policy_updates = static_cast<int64_t>(partial.episodes.front().policy_updates);
+  for (const Episode& episode : partial.episodes) result.mean_return += episode.episode_return;
+  result.mean_return /= static_cast<double>(result.episodes);
+  evaluations_.push_back(result);
+  last_evaluated_ = static_cast<int64_t>(id);
+  if (pending_ && pending_->id <= last_evaluated_) pending_.reset();
+  std::erase_if(partial_, [id](const auto& entry) { return entry.first.first <= id; });
+
+  const auto in_a_row = static_cast<size_t>(options_.evaluations_in_a_row);
+  if (!stopped() && options_.return_at_least && evaluations_.size() >= in_a_row &&
+      std::all_of(evaluations_.end() - static_cast<std::ptrdiff_t>(in_a_row), evaluations_.end(),
+                  [this](const auto& e) { return e.mean_return >= *options_.return_at_least; })) {
+    stop_reason_ = absl::StrFormat("goal reached: mean return at least %g in %d evaluations in a row",
+                                   *options_.return_at_least, options_.evaluations_in_a_row);
+  }
+  CheckStop();
+}
+
+void PacePolicy::Release(const std::string& member) {
+  reserved_.erase(member);
+  if (pending_ && pending_->member == member) pending_.reset();
+  Settle();
+}
+
+void PacePolicy::Forget(const std::string& member) {
+  actors_.erase(member);
+  Release(member);
+}
+
+}  // namespace tandem
