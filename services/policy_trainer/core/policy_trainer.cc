@@ -130,8 +130,7 @@ absl::StatusOr<Grant> PolicyTrainer::Ask() {
         kAdvanceWait);
     if (grant.ok()) {
       wait.Succeeded();
-      metrics_.waiting_seconds.Increment(
-          absl::ToDoubleSeconds(deps_.clock.Monotonic() - start));
+      metrics_.waiting_seconds.Increment(absl::ToDoubleSeconds(deps_.clock.Monotonic() - start));
       return grant;
     }
     if (!wait.Pause(grant.status())) break;
@@ -147,7 +146,8 @@ absl::Status PolicyTrainer::Serve(const Grant& grant) {
     if (stop_.stopped()) return absl::OkStatus();
     if (failures_in_a_row_ >= kMostFailuresInARow) return status;
     if (!status.ok()) {
-      LogWarning(absl::StrCat("grant of ", grant.granted, " updates not used: ", status.ToString()));
+      LogWarning(
+          absl::StrCat("grant of ", grant.granted, " updates not used: ", status.ToString()));
       if (!absl::IsDeadlineExceeded(status)) stop_.Sleep(absl::Seconds(1));
       return absl::OkStatus();
     }
@@ -170,7 +170,8 @@ absl::Status PolicyTrainer::UpdateOn(const Grant& grant) {
     done += updates;
   }
   figures.Show(metrics_);
-  metrics_.real_share.Set(static_cast<double>(real_rows) / static_cast<double>(options_.batch_size));
+  metrics_.real_share.Set(static_cast<double>(real_rows) /
+                          static_cast<double>(options_.batch_size));
   metrics_.policy_updates.Set(static_cast<double>(learner_->updates()));
   last_grant_ = grant;
   return status;
