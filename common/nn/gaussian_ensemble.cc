@@ -1,0 +1,146 @@
+#include "common/nn/gaussian_ensemble.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/nn/device.h"
+#include "common/nn/flat_ensemble.h"
+#include "common/nn/try_torch.h"
+
+namespace tandem::nn {
+namespace {
+
+constexpr float kInitialMinLogVar = -10;
+constexpr float kInitialMaxLogVar = 0.5;
+
+ParameterLayout EnsembleLayout(const GaussianEnsembleSpec& spec, int64_t align) {
+  ParameterLayout layout = ParameterLayout::Mlp(align, spec.input_dim, spec.hidden,
+                                                2 * spec.output_dim + spec.binary_dim);
+  layout.AddVector("min_log_var", spec.output_dim);
+  layout.AddVector("max_log_var", spec.output_dim);
+  return layout;
+}
+
+absl::Status Check(const GaussianEnsembleSpec& spec) {
+  if (spec.members < 1 || spec.input_dim < 1 || spec.output_dim < 1 || spec.binary_dim < 0 ||
+      spec.hidden.empty() ||
+      std::any_of(spec.hidden.begin(), spec.hidden.end(), [](int n) { return n < 1; })) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "ensemble: expected at least 1 member, input, output and hidden unit in each layer, got ",
+        spec.members, " members, ", spec.input_dim, " inputs, ", spec.output_dim, " outputs, ",
+        spec.binary_dim, " binary outputs, hidden [", JoinInts(spec.hidden), "]"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Mismatch(const char* what, size_t expected, size_t got) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("ensemble ", what, ": expected ", expected, " numbers, got ", got));
+}
+
+}  // namespace
+
+FlatEnsemble::FlatEnsemble(const GaussianEnsembleSpec& spec, int64_t align)
+    : spec_(spec), layout_(EnsembleLayout(spec, align)) {}
+
+void FlatEnsemble::InitialiseFrom(uint64_t seed) {
+  Rng rng(seed, "ensemble_weights");
+  const std::vector<float> compact = Initialise(layout_, spec_.members, TruncatedNormal, rng);
+  std::vector<float> flat(spec_.members * layout_.size());
+  Expand(layout_, spec_.members, compact, flat);
+  for (int m = 0; m < spec_.members; ++m) {
+    float* member = flat.data() + m * layout_.size();
+    std::fill_n(member + layout_[min_entry()].offset, spec_.output_dim, kInitialMinLogVar);
+    std::fill_n(member + layout_[max_entry()].offset, spec_.output_dim, kInitialMaxLogVar);
+  }
+  Write(Buffer::kParameters, flat);
+}
+
+absl::Status FlatEnsemble::CheckRows(const EnsembleRows& batch,
+                                     std::span<const float> losses) const {
+  if (batch.rows < 1) return absl::InvalidArgumentError("ensemble: expected at least one row");
+  const size_t rows = static_cast<size_t>(spec_.members) * batch.rows;
+  if (batch.inputs.size() != rows * spec_.input_dim) {
+    return Mismatch("inputs", rows * spec_.input_dim, batch.inputs.size());
+  }
+  if (batch.targets.size() != rows * spec_.output_dim) {
+    return Mismatch("targets", rows * spec_.output_dim, batch.targets.size());
+  }
+  if (batch.binary_targets.size() != rows * spec_.binary_dim) {
+    return Mismatch("binary targets", rows * spec_.binary_dim, batch.binary_targets.size());
+  }
+  if (losses.size() != static_cast<size_t>(spec_.members)) {
+    return Mismatch("losses", spec_.members, losses.size());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FlatEnsemble::CheckPredict(int member, std::span<const float> inputs) const {
+  if (member < 0 || member >= spec_.members) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("ensemble member: expected one of ", spec_.members, ", got ", member));
+  }
+  if (inputs.size() % spec_.input_dim != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("ensemble inputs: expected a multiple of ",
+                                                   spec_.input_dim, ", got ", inputs.size()));
+  }
+  return absl::OkStatus();
+}
+
+void FlatEnsemble::ExportParameters(const std::string& prefix, TensorFile* file) const {
+  ExportCompact(layout_, spec_.members, /*leading=*/true,
+                Compact(layout_, spec_.members, Read(Buffer::kParameters)), prefix, file);
+}
+
+absl::Status FlatEnsemble::ImportParameters(const std::string& prefix, const TensorFile& file) {
+  TANDEM_ASSIGN_OR_RETURN(const std::vector<float> compact,
+                          ImportCompact(layout_, spec_.members, /*leading=*/true, prefix, file));
+  std::vector<float> flat(spec_.members * layout_.size());
+  Expand(layout_, spec_.members, compact, flat);
+  Write(Buffer::kParameters, flat);
+  return absl::OkStatus();
+}
+
+void FlatEnsemble::ExportOptimizer(const std::string& prefix, TensorFile* file) const {
+  const std::vector<int64_t> shape = {spec_.members, layout_.count()};
+  file->tensors[prefix + "adam_m"] = {
+      shape, Compact(layout_, spec_.members, Read(Buffer::kFirstMoments))};
+  file->tensors[prefix + "adam_v"] = {
+      shape, Compact(layout_, spec_.members, Read(Buffer::kSecondMoments))};
+  PutInt(file, prefix + "adam_t", adam_steps_);
+}
+
+absl::StatusOr<std::vector<float>> FlatEnsemble::FindMoments(const std::string& name,
+                                                             const TensorFile& file) const {
+  TANDEM_ASSIGN_OR_RETURN(const NamedTensor* tensor,
+                          FindTensor(file, name, {spec_.members, layout_.count()}));
+  std::vector<float> flat(spec_.members * layout_.size());
+  Expand(layout_, spec_.members, tensor->data, flat);
+  return flat;
+}
+
+absl::Status FlatEnsemble::ImportOptimizer(const std::string& prefix, const TensorFile& file) {
+  TANDEM_ASSIGN_OR_RETURN(const std::vector<float> first, FindMoments(prefix + "adam_m", file));
+  TANDEM_ASSIGN_OR_RETURN(const std::vector<float> second, FindMoments(prefix + "adam_v", file));
+  TANDEM_ASSIGN_OR_RETURN(adam_steps_, FindInt(file, prefix + "adam_t"));
+  Write(Buffer::kFirstMoments, first);
+  Write(Buffer::kSecondMoments, second);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<GaussianEnsemble>> GaussianEnsemble::Create(
+    const GaussianEnsembleSpec& spec, const std::string& device, uint64_t seed) {
+  TANDEM_RETURN_IF_ERROR(Check(spec));
+  std::string resolved;
+  TANDEM_RETURN_IF_ERROR(ResolveDevice(device, &resolved));
+  std::unique_ptr<GaussianEnsemble> ensemble;
+  TANDEM_RETURN_IF_ERROR(TryTorch([&] {
+    ensemble = MakeAutogradEnsemble(spec, resolved, seed);
+    return absl::OkStatus();
+  }));
+  return ensemble;
+}
+
+}  // namespace tandem::nn

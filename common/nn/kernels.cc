@@ -1,0 +1,20 @@
+#include "common/nn/kernels.h"
+
+namespace tandem::nn {
+
+const Kernels& Kernels::Get() {
+#if defined(TANDEM_X86_KERNELS)
+  static const Kernels& best = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")
+                                       && __builtin_cpu_supports("avx512bw") &&
+                                       __builtin_cpu_supports("avx512vl")
+                                   ? internal::kAvx512Kernels
+                               : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+                                   ? internal::kAvx2Kernels
+                                   : internal::kGenericKernels;
+  return best;
+#else
+  return internal::kGenericKernels;
+#endif
+}
+
+}  // namespace tandem::nn

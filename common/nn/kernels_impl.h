@@ -1,0 +1,295 @@
+// The kernels' loops. Included by one source for each instruction set, which defines TANDEM_LANES (floats
+// in a vector), TANDEM_TILE (vectors in a tile of columns) and TANDEM_KERNELS (the table's name).
+
+#include "common/nn/kernels.h"
+#include "common/nn/vector_math.h"
+
+namespace tandem::nn {
+namespace {
+
+// -- products ----------------------------------------------------------------------------------
+
+struct ProductArgs {
+  const float* a;
+  int64_t a_row, a_depth;
+  const float* w;
+  int64_t ldw;
+  const float* bias;
+  int64_t depth;
+  bool relu;
+  float* c;
+  int64_t ldc;
+};
+
+/// One tile of kRows rows and kTile vectors, its sums in registers.
+template <int kRows, int kTile>
+__attribute__((noinline)) void Tile(const ProductArgs& t, int64_t row, int64_t col) {
+  V sum[kRows][kTile];
+#pragma GCC unroll 8
+  for (int j = 0; j < kTile; ++j) {
+    const V start = t.bias == nullptr ? Set(0) : Load(t.bias + col + j * kWidth);
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) sum[i][j] = start;
+  }
+  const float* a = t.a + row * t.a_row;
+  const float* w = t.w + col;
+  for (int64_t k = 0; k < t.depth; ++k, a += t.a_depth, w += t.ldw) {
+    V column[kTile];
+#pragma GCC unroll 8
+    for (int j = 0; j < kTile; ++j) column[j] = Load(w + j * kWidth);
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+      const V x = Set(a[i * t.a_row]);
+#pragma GCC unroll 8
+      for (int j = 0; j < kTile; ++j) sum[i][j] += x * column[j];
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kTile; ++j) {
+      const V y = t.relu ? Max(sum[i][j], Set(0)) : sum[i][j];
+      Store(t.c + (row + i) * t.ldc + col + j * kWidth, y);
+    }
+  }
+}
+
+template <int kTile>
+void Panel(const ProductArgs& t, int64_t rows, int64_t col) {
+  int64_t row = 0;
+  for (; row + 6 <= rows; row += 6) Tile<6, kTile>(t, row, col);
+  switch (rows - row) {
+    case 5: Tile<5, kTile>(t, row, col); break;
+    case 4: Tile<4, kTile>(t, row, col); break;
+    case 3: Tile<3, kTile>(t, row, col); break;
+    case 2: Tile<2, kTile>(t, row, col); break;
+    case 1: Tile<1, kTile>(t, row, col); break;
+    default: break;
+  }
+}
+
+void Product(const float* a, int64_t a_row, int64_t a_depth, const float* w, int64_t ldw,
+             const float* bias, int64_t rows, int64_t cols, int64_t depth, bool relu, float* c,
+             int64_t ldc) {
+  const ProductArgs t{a, a_row, a_depth, w, ldw, bias, depth, relu, c, ldc};
+  int64_t col = 0;
+  if (rows == 1) {  // more columns at once, for enough sums in flight
+    for (; col + 8 * kWidth <= cols; col += 8 * kWidth) Tile<1, 8>(t, 0, col);
+  }
+  for (; col + TANDEM_TILE * kWidth <= cols; col += TANDEM_TILE * kWidth) {
+    Panel<TANDEM_TILE>(t, rows, col);
+  }
+  for (; col < cols; col += kWidth) Panel<1>(t, rows, col);
+}
+
+// -- passes over activations -------------------------------------------------------------------
+
+void BiasRelu(float* x, int64_t rows, int64_t ld, const float* bias) {
+  for (int64_t i = 0; i < rows; ++i, x += ld) {
+    for (int64_t j = 0; j < ld; j += kWidth) {
+      Store(x + j, Max(Load(x + j) + Load(bias + j), Set(0)));
+    }
+  }
+}
+
+void BiasSilu(float* x, int64_t rows, int64_t ld, const float* bias, float* slope) {
+  for (int64_t i = 0; i < rows; ++i, x += ld) {
+    for (int64_t j = 0; j < ld; j += kWidth) {
+      const V y = Load(x + j) + Load(bias + j);
+      const V s = Sigmoid(y);
+      const V silu = y * s;
+      Store(x + j, silu);
+      if (slope != nullptr) Store(slope + i * ld + j, s + silu - silu * s);
+    }
+  }
+}
+
+/// g = op(g, other), with the sums over rows to `sum`. Two rows at a time.
+template <typename Op>
+TANDEM_INLINE void ApplyAndSum(float* g, const float* other, int64_t rows, int64_t ld, float* sum,
+                               Op op) {
+  std::memset(sum, 0, ld * sizeof(float));
+  int64_t i = 0;
+  for (; i + 2 <= rows; i += 2, g += 2 * ld, other += 2 * ld) {
+    for (int64_t j = 0; j < ld; j += kWidth) {
+      const V x = op(Load(g + j), Load(other + j));
+      const V y = op(Load(g + ld + j), Load(other + ld + j));
+      Store(g + j, x);
+      Store(g + ld + j, y);
+      Store(sum + j, Load(sum + j) + (x + y));
+    }
+  }
+  if (i == rows) return;
+  for (int64_t j = 0; j < ld; j += kWidth) {
+    const V x = op(Load(g + j), Load(other + j));
+    Store(g + j, x);
+    Store(sum + j, Load(sum + j) + x);
+  }
+}
+
+struct Multiply {
+  V operator()(V g, V slope) const { return g * slope; }
+};
+struct Mask {
+  V operator()(V g, V h) const { return h > 0.0f ? g : Set(0); }
+};
+
+void ScaleAndSum(float* g, const float* slope, int64_t rows, int64_t ld, float* sum) {
+  ApplyAndSum(g, slope, rows, ld, sum, Multiply());
+}
+
+void MaskAndSum(float* g, const float* h, int64_t rows, int64_t ld, float* sum) {
+  ApplyAndSum(g, h, rows, ld, sum, Mask());
+}
+
+void MaskedOuter(const float* factor, const float* weight, const float* h, int64_t rows, int64_t ld,
+                 float* out) {
+  for (int64_t i = 0; i < rows; ++i, h += ld, out += ld) {
+    const V f = Set(factor[i]);
+    for (int64_t j = 0; j < ld; j += kWidth) {
+      Store(out + j, Load(h + j) > 0.0f ? f * Load(weight + j) : Set(0));
+    }
+  }
+}
+
+// -- passes over parameters --------------------------------------------------------------------
+
+void Adam(float* p, const float* g, float* m, float* v, int64_t n, const AdamScalars& s) {
+  const V beta1 = Set(s.beta1), beta2 = Set(s.beta2), keep = Set(s.keep), step = Set(s.step);
+  const V rest1 = Set(1 - s.beta1), rest2 = Set(1 - s.beta2);
+  const V scale = Set(s.second_scale), epsilon = Set(s.epsilon);
+  for (int64_t i = 0; i < n; i += kWidth) {
+    const V gradient = Load(g + i);
+    const V first = Load(m + i) * beta1 + gradient * rest1;
+    const V second = Load(v + i) * beta2 + gradient * gradient * rest2;
+    Store(m + i, first);
+    Store(v + i, second);
+    Store(p + i, Load(p + i) * keep - step * first / (Sqrt(second) * scale + epsilon));
+  }
+}
+
+void Approach(float* target, const float* p, int64_t n, float rate) {
+  for (int64_t i = 0; i < n; i += kWidth) {
+    const V t = Load(target + i);
+    Store(target + i, t + (Load(p + i) - t) * rate);
+  }
+}
+
+// -- losses ------------------------------------------------------------------------------------
+
+NllSums GaussianLoss(const float* mean, const float* raw, const float* target, const float* weight,
+                     float low, float high, int64_t n, float* d_mean, float* d_raw) {
+  V loss = Set(0), d_low = Set(0), d_high = Set(0);
+  for (int64_t i = 0; i < n; i += kWidth) {
+    const SoftplusParts upper = Softplus(high - Load(raw + i));
+    const V bounded = high - upper.softplus;
+    const SoftplusParts lower = Softplus(bounded - low);
+    const V log_var = low + lower.softplus;
+    if (target == nullptr) {
+      Store(d_raw + i, log_var);
+      continue;
+    }
+    const V w = Load(weight + i);
+    const V error = Load(mean + i) - Load(target + i);
+    const V precision = Exp(-log_var);
+    const V scaled = error * precision;
+    const V square = error * scaled;
+    loss += w * (square + log_var);
+    Store(d_mean + i, 2.0f * w * scaled);
+    const V d_log_var = w * (1.0f - square);
+    const V d_bounded = d_log_var * lower.sigmoid;
+    Store(d_raw + i, d_bounded * upper.sigmoid);
+    d_high += d_bounded * (1.0f - upper.sigmoid);
+    d_low += d_log_var * (1.0f - lower.sigmoid);
+  }
+  return {Sum(loss), Sum(d_low), Sum(d_high)};
+}
+
+double BinaryLoss(const float* logit, const float* target, const float* weight, int64_t n,
+                  float* d_logit) {
+  V loss = Set(0);
+  for (int64_t i = 0; i < n; i += kWidth) {
+    const V x = Load(logit + i), y = Load(target + i), w = Load(weight + i);
+    const SoftplusParts parts = Softplus(x);
+    loss += w * (parts.softplus - x * y);
+    Store(d_logit + i, w * (parts.sigmoid - y));
+  }
+  return Sum(loss);
+}
+
+void Squash(const float* mean, const float* log_std, const float* noise, int64_t n, float* action,
+            float* std, float* log_prob) {
+  constexpr float kHalfLog2Pi = 0.918938533f;
+  constexpr float kLog2 = 0.693147181f;
+  for (int64_t i = 0; i < n; i += kWidth) {
+    const V ls = Load(log_std + i);
+    const V deviation = Exp(ls);
+    const V draw = noise == nullptr ? Set(0) : Load(noise + i);
+    const V u = Load(mean + i) + deviation * draw;
+    Store(action + i, Tanh(u));
+    Store(std + i, deviation);
+    // log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u))
+    const V squash = 2.0f * (kLog2 - u - Softplus(u * -2.0f).softplus);
+    Store(log_prob + i,
+          Load(log_prob + i) - 0.5f * draw * draw - ls - kHalfLog2Pi - squash);
+  }
+}
+
+// -- noise -------------------------------------------------------------------------------------
+
+TANDEM_INLINE uint64_t SplitMix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+/// A bijection of 32 bits with little bias (Wellons's triple32).
+TANDEM_INLINE VU Mix(VU x) {
+  x ^= x >> 17;
+  x *= 0xed5ad4bbu;
+  x ^= x >> 11;
+  x *= 0xac4c1b51u;
+  x ^= x >> 15;
+  x *= 0x31848babu;
+  x ^= x >> 14;
+  return x;
+}
+
+void FillNormal(uint64_t key, uint64_t block, int64_t blocks, float* out) {
+  VU lane;
+  for (int i = 0; i < kWidth; ++i) lane[i] = i;
+  for (int64_t b = 0; b < blocks; ++b, out += 32) {
+    const uint64_t bits = SplitMix(key ^ SplitMix(block + b));
+    const uint32_t low = static_cast<uint32_t>(bits), high = static_cast<uint32_t>(bits >> 32);
+    for (int i = 0; i < 16; i += kWidth) {
+      const VU index = (lane + static_cast<uint32_t>(i)) * 0x9e3779b9u;
+      const VI radius_bits = reinterpret_cast<VI>(Mix(index + low) >> 8);
+      const VI angle_bits = reinterpret_cast<VI>(Mix(index + high) >> 8);
+      const V uniform = __builtin_convertvector(radius_bits + 1, V) * 0x1p-24f;  // (0, 1]
+      const V radius = Sqrt(Log(uniform) * -2.0f);
+      const VI quadrant = angle_bits >> 22;
+      const V f = __builtin_convertvector(angle_bits & 0x3fffff, V) * 0x1p-22f - 0.5f;
+      V s, c;
+      SinCosOctant(f, &s, &c);
+      const VI swap = (quadrant & 1) != 0;
+      const V x = swap ? s : c, y = swap ? c : s;
+      const VI x_negative = ((quadrant + 1) & 2) != 0, y_negative = (quadrant & 2) != 0;
+      StoreUnaligned(out + i, radius * (x_negative ? -x : x));
+      StoreUnaligned(out + 16 + i, radius * (y_negative ? -y : y));
+    }
+  }
+}
+
+}  // namespace
+
+namespace internal {
+extern const Kernels TANDEM_KERNELS;
+const Kernels TANDEM_KERNELS = {
+    TANDEM_KERNELS_NAME, FillNormal,  Product,     BiasRelu,   BiasSilu,
+    ScaleAndSum,         MaskAndSum,  MaskedOuter, Adam,       Approach,
+    GaussianLoss,        BinaryLoss,  Squash,
+};
+}  // namespace internal
+
+}  // namespace tandem::nn
