@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "common/nn/device.h"
 #include "tests/learning/one_process_run.h"
 
 namespace tandem {

@@ -11,6 +11,7 @@
 #include "common/dynamics/dynamics_model.h"
 #include "common/env/vector_environment.h"
 #include "common/metrics/registry.h"
+#include "common/nn/device.h"
 #include "common/policy/policy.h"
 #include "common/snapshot/snapshot_store.h"
 #include "services/actor/core/actor_core.h"
@@ -122,6 +123,8 @@ OneProcessOptions SmallCartpole(uint64_t seed) {
 }
 
 absl::StatusOr<OneProcessResult> TrainInOneProcess(const OneProcessOptions& options) {
+  static const absl::Status threads = nn::ConfigureThreads(1);  // for the whole process, once
+  TANDEM_RETURN_IF_ERROR(threads);
   Registries registries;
   TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<ReplayBuffer> buffer,
                           ReplayBuffer::Create(options.replay, registries.replay));
