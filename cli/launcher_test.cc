@@ -23,6 +23,8 @@ class LauncherTest : public testing::Test {
     policy_.max_pause = absl::Milliseconds(40);
   }
 
+  ~LauncherTest() override { std::filesystem::remove_all(dir_); }
+
   ChildSpec Shell(const std::string& member, const std::string& script) {
     return {member, {"/bin/sh", "-c", script}, Log(member), {{"WORD", "hello"}}, ""};
   }
