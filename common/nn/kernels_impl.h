@@ -2,6 +2,7 @@
 // in a vector), TANDEM_TILE (vectors in a tile of columns) and TANDEM_KERNELS (the table's name).
 
 #pragma once
+
 #include "common/nn/kernels.h"
 #include "common/nn/vector_math.h"
 
