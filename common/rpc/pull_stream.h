@@ -37,8 +37,11 @@ enum class Pull {
 ///
 /// Owns itself: gRPC's OnDone deletes it. Thread-safe towards gRPC, Wake() and Cancel(); Next() runs
 /// on one thread of `executor` at a time. `executor` and `live` outlive the gRPC server.
-template <typename Response>
-class PullStream : public grpc::ServerWriteReactor<Response>, private LiveCall {
+///
+/// Base is the reactor of gRPC that it extends: with ServerBidiReactor the subclass also starts reads,
+/// the first before Begin() and each later one from OnReadDone(), where it may Wake().
+template <typename Response, typename Base = grpc::ServerWriteReactor<Response>>
+class PullStream : public Base, private LiveCall {
  public:
   /// Call once, when the subclass is whole; return the result to gRPC. The client gets the initial
   /// metadata at once, so that it knows the connection stands.

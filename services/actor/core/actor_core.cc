@@ -8,7 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 
-namespace tandem {
+namespace tandem::actor {
 namespace {
 
 constexpr int64_t kStepsWanted = 256;
@@ -93,7 +93,7 @@ absl::Status ActorCore::TakeSteps(const Grant& grant) {
   for (int64_t round = 0; round < rounds && !stop_.stopped(); ++round) {
     if (grant.random_actions) {
       recorder_.SetPolicy(0, 0);
-      TANDEM_RETURN_IF_ERROR(ActAtRandom());
+      ActAtRandom();
     } else {
       if (grant.policy_updates < 0) holder_.Refresh();
       recorder_.SetPolicy(holder_.version(), static_cast<uint64_t>(holder_.updates()));
@@ -116,9 +116,9 @@ absl::Status ActorCore::Evaluate(const Grant& grant) {
       grant.env_steps - grant.env_steps % std::max<int64_t>(1, options_.evaluation_interval));
   options.evaluation_size = env.num_envs();
   EpisodeRecorder recorder(env.spec(), env.num_envs(), options, &next_episode_id_);
-  TANDEM_RETURN_IF_ERROR(env.ResetAll(StreamSeed(
-      options_.evaluation_seed, std::string("evaluation/") +
-                                    std::to_string(options.evaluation_id))));
+  TANDEM_RETURN_IF_ERROR(
+      env.ResetAll(StreamSeed(options_.evaluation_seed,
+                              std::string("evaluation/") + std::to_string(options.evaluation_id))));
   recorder.StartAll(env.observations());
   recorder.SetPolicy(holder_.version(), static_cast<uint64_t>(holder_.updates()));
   while (recorder.recording_envs() > 0 && !stop_.stopped()) {
@@ -155,7 +155,7 @@ absl::Status ActorCore::StepOnce(VectorEnvironment& env, EpisodeRecorder& record
   return writer_.Append(std::move(recording));
 }
 
-absl::Status ActorCore::ActAtRandom() {
+void ActorCore::ActAtRandom() {
   const VectorEnvironment& env = *parts_.training;
   const BoxSpace& space = env.spec().action;
   const size_t num_envs = static_cast<size_t>(env.num_envs());
@@ -168,20 +168,21 @@ absl::Status ActorCore::ActAtRandom() {
     actions_[i] = static_cast<float>(random_actions_.Uniform(space.low[j], space.high[j]));
   }
   log_probs_.assign(num_envs, log_density);
-  return absl::OkStatus();
 }
 
 absl::Status ActorCore::ActByPolicy(const VectorEnvironment& env, Rng* rng) {
   const size_t num_envs = static_cast<size_t>(env.num_envs());
   actions_.resize(num_envs * env.spec().action.low.size());
   log_probs_.assign(num_envs, 0);
-  TANDEM_RETURN_IF_ERROR(holder_.policy().Act(env.observations(), rng, actions_, log_probs_));
+  // The deterministic action has no density: its log-probability is given as 0.
+  const std::span<float> densities = rng == nullptr ? std::span<float>() : std::span(log_probs_);
+  TANDEM_RETURN_IF_ERROR(holder_.policy().Act(env.observations(), rng, actions_, densities));
   const auto finite = [](float x) { return std::isfinite(x); };
   if (!std::all_of(actions_.begin(), actions_.end(), finite) ||
       !std::all_of(log_probs_.begin(), log_probs_.end(), finite)) {
-    return absl::InternalError(absl::StrCat("policy ", holder_.version(), " of ",
-                                            holder_.updates(),
-                                            " updates: expected finite actions and log-probabilities"));
+    return absl::InternalError(
+        absl::StrCat("policy ", holder_.version(), " of ", holder_.updates(),
+                     " updates: expected finite actions and log-probabilities"));
   }
   return absl::OkStatus();
 }
@@ -193,4 +194,4 @@ void ActorCore::CountEpisodes(const Recording& recording, Purpose purpose) {
   metrics.episode_return.Set(recording.episodes.back().episode_return);
 }
 
-}  // namespace tandem
+}  // namespace tandem::actor

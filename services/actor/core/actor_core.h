@@ -12,26 +12,26 @@
 #include "common/clients/replay_client.h"
 #include "common/env/vector_environment.h"
 #include "common/snapshot/snapshot.h"
+#include "common/training/stop_signal.h"
 #include "services/actor/core/actor_metrics.h"
 #include "services/actor/core/episode_recorder.h"
 #include "services/actor/core/policy_holder.h"
-#include "services/actor/core/stop_signal.h"
 #include "services/actor/core/wait_log.h"
 #include "services/actor/core/writer.h"
 
-namespace tandem {
+namespace tandem::actor {
 
 struct ActorOptions {
-  std::string member = "actor";        ///< Name among the actors; also the writer's.
-  std::string replay_buffer;           ///< Address, for the log.
-  std::string policy_trainer;          ///< Address, for the log.
-  uint64_t random_action_seed = 0;     ///< Stream of the uniformly random actions.
-  uint64_t policy_action_seed = 0;     ///< Stream of the policy's noise.
-  uint64_t evaluation_seed = 0;        ///< With the evaluation's id, seeds its episodes.
-  int64_t evaluation_interval = 250;   ///< [steps] >= 0.
+  std::string member = "actor";       ///< Name among the actors; also the writer's.
+  std::string replay_buffer;          ///< Address, for the log.
+  std::string policy_trainer;         ///< Address, for the log.
+  uint64_t random_action_seed = 0;    ///< Stream of the uniformly random actions.
+  uint64_t policy_action_seed = 0;    ///< Stream of the policy's noise.
+  uint64_t evaluation_seed = 0;       ///< With the evaluation's id, seeds its episodes.
+  int64_t evaluation_interval = 250;  ///< [steps] >= 0.
   bool record_evaluation_steps = false;
-  absl::Duration advance_wait = absl::Seconds(1);   ///< One wait for a grant.
-  absl::Duration policy_wait = absl::Seconds(10);   ///< One wait for a policy, then ask again.
+  absl::Duration advance_wait = absl::Seconds(1);  ///< One wait for a grant.
+  absl::Duration policy_wait = absl::Seconds(10);  ///< One wait for a policy, then ask again.
 };
 
 /// What the actor works with; the references outlive it.
@@ -45,17 +45,17 @@ struct ActorParts {
   metrics::Registry& registry;
 };
 
-/// Plays the environments at the pace that the replay buffer sets: asks for a grant, evaluates if it
-/// says so, takes the granted steps with random actions or with the policy that it names, appends
-/// them, asks again. In lockstep with one actor every number is a function of the seeds.
+/// Plays the environments at the pace that the replay buffer sets: asks for a grant, evaluates if
+/// it says so, takes the granted steps with random actions or with the policy that it names,
+/// appends them, asks again. In lockstep with one actor every number is a function of the seeds.
 ///
 /// Run() on one thread; Stop() from any.
 class ActorCore {
  public:
   ActorCore(ActorOptions options, ActorParts parts);
 
-  /// Blocks until the run is over or Stop() (OK), or until something fails for good: the buffer holds
-  /// another environment, refuses what it is sent, or the policy's actions are not finite.
+  /// Blocks until the run is over or Stop() (OK), or until something fails for good: the buffer
+  /// holds another environment, refuses what it is sent, or the policy's actions are not finite.
   absl::Status Run();
 
   /// Ends Run() within 100 ms or one environment step. Thread-safe; idempotent.
@@ -68,7 +68,7 @@ class ActorCore {
   absl::Status Evaluate(const Grant& grant);
   absl::Status TakeSteps(const Grant& grant);
   absl::Status StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder, Purpose purpose);
-  absl::Status ActAtRandom();
+  void ActAtRandom();
   absl::Status ActByPolicy(const VectorEnvironment& env, Rng* rng);
   /// Begins new training episodes, for the old ones are lost to the buffer.
   absl::Status StartOver();
@@ -76,7 +76,7 @@ class ActorCore {
 
   const ActorOptions options_;
   ActorParts parts_;
-  StopSignal stop_;
+  training::StopSignal stop_;
   ActorMetrics metrics_;
   PolicyHolder holder_;
   Writer writer_;
@@ -89,4 +89,4 @@ class ActorCore {
   std::vector<float> log_probs_;  // [num_envs]
 };
 
-}  // namespace tandem
+}  // namespace tandem::actor

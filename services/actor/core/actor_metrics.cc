@@ -1,6 +1,6 @@
 #include "services/actor/core/actor_metrics.h"
 
-namespace tandem {
+namespace tandem::actor {
 namespace {
 
 ActorMetrics::ForPurpose MakeFor(metrics::Registry& registry, const char* purpose) {
@@ -40,4 +40,4 @@ ActorMetrics::ActorMetrics(metrics::Registry& registry)
           "Steps taken but dropped because the replay buffer no longer knew the writer's epoch.")) {
 }
 
-}  // namespace tandem
+}  // namespace tandem::actor

@@ -5,7 +5,7 @@
 #include "common/data/batch.h"
 #include "common/metrics/registry.h"
 
-namespace tandem {
+namespace tandem::actor {
 
 /// Every metric of the actor, made once. Thread-safe; the registry outlives it.
 class ActorMetrics {
@@ -32,4 +32,4 @@ class ActorMetrics {
   metrics::Counter& dropped_steps;
 };
 
-}  // namespace tandem
+}  // namespace tandem::actor

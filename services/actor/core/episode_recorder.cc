@@ -4,7 +4,7 @@
 
 #include "common/base/log.h"
 
-namespace tandem {
+namespace tandem::actor {
 namespace {
 
 constexpr int64_t kMaxPendingSteps = 256;
@@ -135,4 +135,4 @@ bool EpisodeRecorder::full() const {
          pending_steps_ * (obs_dim_ + action_dim_ + 2) >= kMaxPendingFloats;
 }
 
-}  // namespace tandem
+}  // namespace tandem::actor

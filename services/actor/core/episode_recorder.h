@@ -8,7 +8,7 @@
 #include "common/data/spec.h"
 #include "common/env/vector_environment.h"
 
-namespace tandem {
+namespace tandem::actor {
 
 /// What is to be appended.
 struct Recording {
@@ -39,8 +39,9 @@ class EpisodeRecorder {
   void StartAll(std::span<const float> observations);
   /// Who acts from the next step on: 0 for random actions.
   void SetPolicy(uint64_t version, uint64_t updates);
-  /// Records the step that `env` has just taken. An environment that diverged took none: its episode
-  /// ends truncated with the last good step. actions: [num_envs, action_dim]; log_probs: [num_envs].
+  /// Records the step that `env` has just taken. An environment that diverged took none: its
+  /// episode ends truncated with the last good step. actions: [num_envs, action_dim]; log_probs:
+  /// [num_envs].
   void Record(const VectorEnvironment& env, std::span<const float> actions,
               std::span<const float> log_probs);
 
@@ -84,4 +85,4 @@ class EpisodeRecorder {
   double return_sum_ = 0;
 };
 
-}  // namespace tandem
+}  // namespace tandem::actor

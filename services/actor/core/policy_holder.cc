@@ -7,10 +7,10 @@
 #include "common/base/log.h"
 #include "services/actor/core/wait_log.h"
 
-namespace tandem {
+namespace tandem::actor {
 
 PolicyHolder::PolicyHolder(snapshot::SnapshotSource& source, PolicyLoader loader, std::string peer,
-                           Clock& clock, StopSignal& stop, ActorMetrics& metrics)
+                           Clock& clock, training::StopSignal& stop, ActorMetrics& metrics)
     : source_(source),
       loader_(std::move(loader)),
       peer_(std::move(peer)),
@@ -57,12 +57,12 @@ bool PolicyHolder::WaitFor(int64_t updates, absl::Duration timeout) {
     }
     const absl::Duration left = deadline - clock_.Monotonic();
     if (stop_.stopped() || left <= absl::ZeroDuration()) return false;
-    log.Tick(absl::StrCat(updates < 0 ? std::string("a policy")
-                                      : absl::StrCat("the policy of ", updates, " updates"),
-                          " from policy_trainer at ", peer_, " (held: ",
-                          has_policy() ? absl::StrCat(this->updates(), " updates") : "none", ")"));
+    log.Tick(absl::StrCat(
+        updates < 0 ? std::string("a policy") : absl::StrCat("the policy of ", updates, " updates"),
+        " from policy_trainer at ", peer_,
+        " (held: ", has_policy() ? absl::StrCat(this->updates(), " updates") : "none", ")"));
     source_.WaitNewer(seen_, std::min(left, absl::Seconds(1)));
   }
 }
 
-}  // namespace tandem
+}  // namespace tandem::actor

@@ -9,21 +9,20 @@
 #include "common/base/clock.h"
 #include "common/policy/policy.h"
 #include "common/snapshot/snapshot.h"
+#include "common/training/stop_signal.h"
 #include "services/actor/core/actor_metrics.h"
-#include "services/actor/core/stop_signal.h"
 
-namespace tandem {
+namespace tandem::actor {
 
 /// Turns a snapshot into a policy that can act.
-using PolicyLoader =
-    std::function<absl::StatusOr<policy::LoadedPolicy>(const snapshot::Snapshot&)>;
+using PolicyLoader = std::function<absl::StatusOr<policy::LoadedPolicy>(const snapshot::Snapshot&)>;
 
 /// The policy that the actor acts with: the newest that could be loaded. Not thread-safe.
 class PolicyHolder {
  public:
   /// peer: where the policies come from, for the log. The references outlive this.
   PolicyHolder(snapshot::SnapshotSource& source, PolicyLoader loader, std::string peer,
-               Clock& clock, StopSignal& stop, ActorMetrics& metrics);
+               Clock& clock, training::StopSignal& stop, ActorMetrics& metrics);
 
   /// Loads the newest snapshot if it is newer than the one held. Does not wait. A snapshot that
   /// cannot be loaded is logged, counted and skipped; the policy held stays.
@@ -32,8 +31,9 @@ class PolicyHolder {
   /// Waits until the policy held has had at least `updates` updates (< 0: until there is one), and
   /// takes every newer one on the way. False after `timeout` or when stopped.
   ///
-  /// In lockstep nothing newer than the policy asked for exists, unless the replay buffer lost steps
-  /// that the policy trainer has used; then the newer policy is taken, for no older one will come.
+  /// In lockstep nothing newer than the policy asked for exists, unless the replay buffer lost
+  /// steps that the policy trainer has used; then the newer policy is taken, for no older one will
+  /// come.
   bool WaitFor(int64_t updates, absl::Duration timeout);
 
   bool has_policy() const { return loaded_.policy != nullptr; }
@@ -49,7 +49,7 @@ class PolicyHolder {
   const PolicyLoader loader_;
   const std::string peer_;
   Clock& clock_;
-  StopSignal& stop_;
+  training::StopSignal& stop_;
   ActorMetrics& metrics_;
   snapshot::Version seen_;  // the newest looked at, loaded or refused
   policy::LoadedPolicy loaded_;
@@ -57,4 +57,4 @@ class PolicyHolder {
   absl::Duration loaded_at_;
 };
 
-}  // namespace tandem
+}  // namespace tandem::actor

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 
-namespace tandem {
+namespace tandem::actor {
 
 WaitLog::WaitLog(Clock& clock, absl::Duration every) : clock_(clock), every_(every) { Reset(); }
 
@@ -18,8 +18,8 @@ void WaitLog::Tick(std::string_view what) {
   const absl::Duration now = clock_.Monotonic();
   if (now < next_line_) return;
   next_line_ = now + every_;
-  LogInfo(absl::StrCat("waiting for ", std::string(what), ", ",
-                       absl::ToInt64Seconds(now - begin_), " s"));
+  LogInfo(absl::StrCat("waiting for ", std::string(what), ", ", absl::ToInt64Seconds(now - begin_),
+                       " s"));
 }
 
-}  // namespace tandem
+}  // namespace tandem::actor

@@ -5,7 +5,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 
-namespace tandem {
+namespace tandem::actor {
 
 /// Says in the log what a wait is for, and for how long it has lasted, every few seconds; a short
 /// wait leaves no line. Not thread-safe.
@@ -26,4 +26,4 @@ class WaitLog {
   absl::Duration next_line_;
 };
 
-}  // namespace tandem
+}  // namespace tandem::actor

@@ -8,19 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
-#include "services/actor/core/wait_log.h"
 
-namespace tandem {
+namespace tandem::actor {
 namespace {
 
 constexpr int64_t kMaxAppendFloats = 128 << 10;  // 512 KiB, half of what the buffer takes
-constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
-constexpr absl::Duration kLongestPause = absl::Seconds(1);
-
-bool IsTransient(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsResourceExhausted(status) || absl::IsAborted(status);
-}
+constexpr absl::Duration kBeforeReopening = absl::Milliseconds(50);
 
 // The buffer was started anew, or another process writes under our name.
 bool IsStaleEpoch(const absl::Status& status) {
@@ -63,26 +56,23 @@ std::vector<Recording> Split(Recording whole) {
 }  // namespace
 
 Writer::Writer(ReplayClient& client, std::string name, std::string peer, EnvironmentSpec spec,
-               Clock& clock, StopSignal& stop, ActorMetrics& metrics)
+               Clock& clock, training::StopSignal& stop, ActorMetrics& metrics)
     : client_(client),
       name_(std::move(name)),
       peer_(std::move(peer)),
       spec_(std::move(spec)),
-      clock_(clock),
       stop_(stop),
-      metrics_(metrics) {}
+      metrics_(metrics),
+      wait_("replay_buffer at " + peer_, stop, clock) {}
 
 absl::Status Writer::Retry(const std::function<absl::Status()>& call) {
-  WaitLog log(clock_);
-  absl::Duration pause = kFirstPause;
   for (;;) {
     const absl::Status status = call();
     if (stop_.stopped()) return absl::CancelledError("the actor is stopping");
-    if (status.ok() || !IsTransient(status)) return status;
+    if (status.ok()) wait_.Succeeded();
+    if (status.ok() || !training::IsTransient(status)) return status;
     metrics_.retries.Increment();
-    log.Tick(absl::StrCat("replay_buffer at ", peer_, " (", std::string(status.message()), ")"));
-    stop_.Sleep(pause);
-    pause = std::min(2 * pause, kLongestPause);
+    if (!wait_.Pause(status)) return absl::CancelledError("the actor is stopping");
   }
 }
 
@@ -102,10 +92,10 @@ absl::Status Writer::Open() {
 
 absl::Status Writer::Reopen(const absl::Status& why, int64_t dropped) {
   metrics_.dropped_steps.Increment(static_cast<double>(dropped));
-  LogWarning(absl::StrCat("replay_buffer at ", peer_, " does not know epoch ", epoch_, " of ", name_,
-                          " (", std::string(why.message()), "): opening another, dropping ",
+  LogWarning(absl::StrCat("replay_buffer at ", peer_, " does not know epoch ", epoch_, " of ",
+                          name_, " (", std::string(why.message()), "): opening another, dropping ",
                           dropped, " steps and the episodes under way"));
-  stop_.Sleep(kFirstPause);
+  stop_.Sleep(kBeforeReopening);
   TANDEM_RETURN_IF_ERROR(Open());
   return absl::AbortedError("the writer has a new epoch");
 }
@@ -143,4 +133,4 @@ absl::StatusOr<Grant> Writer::Advance(const Progress& progress, absl::Duration w
   return grant;
 }
 
-}  // namespace tandem
+}  // namespace tandem::actor

@@ -9,11 +9,12 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/clients/replay_client.h"
+#include "common/training/peer_wait.h"
+#include "common/training/stop_signal.h"
 #include "services/actor/core/actor_metrics.h"
 #include "services/actor/core/episode_recorder.h"
-#include "services/actor/core/stop_signal.h"
 
-namespace tandem {
+namespace tandem::actor {
 
 /// The actor's line to the replay buffer: one epoch, sequence numbers without a gap, each append
 /// repeated until it is acknowledged, so that every step is stored exactly once.
@@ -24,7 +25,7 @@ class Writer {
  public:
   /// name: the writer's; peer: the buffer's address, for the log. The references outlive this.
   Writer(ReplayClient& client, std::string name, std::string peer, EnvironmentSpec spec,
-         Clock& clock, StopSignal& stop, ActorMetrics& metrics);
+         Clock& clock, training::StopSignal& stop, ActorMetrics& metrics);
 
   /// Starts an epoch. FAILED_PRECONDITION when the buffer holds steps of another environment.
   absl::Status Open();
@@ -47,11 +48,11 @@ class Writer {
   const std::string name_;
   const std::string peer_;
   const EnvironmentSpec spec_;
-  Clock& clock_;
-  StopSignal& stop_;
+  training::StopSignal& stop_;
   ActorMetrics& metrics_;
+  training::PeerWait wait_;
   uint64_t epoch_ = 0;
   uint64_t sequence_ = 0;  // of the last append acknowledged
 };
 
-}  // namespace tandem
+}  // namespace tandem::actor

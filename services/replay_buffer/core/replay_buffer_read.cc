@@ -76,7 +76,9 @@ absl::StatusOr<TailChunk> ReplayBuffer::ReadTail(const TailRequest& from, int64_
   chunk.next_index = std::max(chunk.next_index, next);
   if (from.from_episode >= 0) {
     const int64_t first = std::max(from.from_episode, episodes_.begin());
-    chunk.episodes = episodes_.Read(first, kEpisodesPerChunk);
+    const int64_t episode_bytes = store.obs_dim() * static_cast<int64_t>(sizeof(float)) + 128;
+    chunk.episodes = episodes_.Read(
+        first, std::clamp<int64_t>(max_bytes / episode_bytes, 1, kEpisodesPerChunk));
     if (!chunk.episodes.empty()) {
       chunk.next_episode = first + static_cast<int64_t>(chunk.episodes.size());
     }

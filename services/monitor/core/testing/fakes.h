@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -8,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/data/batch.h"
 #include "common/dynamics/dynamics_model.h"
 #include "common/policy/policy.h"
 #include "services/monitor/core/snapshot_history.h"
