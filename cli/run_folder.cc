@@ -51,23 +51,23 @@ std::vector<std::string> RunsIn(const std::string& parent) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Create(const std::string& parent,
-                                                             const std::string& name,
+absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Create(const std::string& path,
                                                              OnExist on_exist) {
-  TANDEM_RETURN_IF_ERROR(MakeDirs(parent));
   std::error_code error;
-  const std::string root = fs::canonical(parent, error).string();
-  if (error) return ErrnoStatus(error.value(), absl::StrCat("find ", parent));
-  std::string chosen = name;
-  for (int suffix = 2; mkdir(absl::StrCat(root, "/", chosen).c_str(), 0755) != 0; ++suffix) {
-    if (errno != EEXIST) return ErrnoStatus(errno, absl::StrCat("make ", root, "/", chosen));
+  fs::path wanted = fs::absolute(path, error).lexically_normal();
+  if (!wanted.has_filename()) wanted = wanted.parent_path();  // "runs/x/"
+  TANDEM_RETURN_IF_ERROR(MakeDirs(wanted.parent_path().string()));
+  std::string chosen = wanted.string();
+  for (int suffix = 2; mkdir(chosen.c_str(), 0755) != 0; ++suffix) {
+    if (errno != EEXIST) return ErrnoStatus(errno, absl::StrCat("make ", chosen));
     if (on_exist == OnExist::kFail || suffix > kMostSuffixes) {
       return absl::AlreadyExistsError(absl::StrCat(
-          "run ", root, "/", name, " exists; choose another run.name, or --on-exist new"));
+          "the run folder ", chosen, " exists; give another run.name, or --on-exist new"));
     }
-    chosen = absl::StrCat(name, "-", suffix);
+    chosen = absl::StrCat(wanted.string(), "-", suffix);
   }
-  std::unique_ptr<RunFolder> folder(new RunFolder(absl::StrCat(root, "/", chosen), chosen));
+  const std::string name = fs::path(chosen).filename().string();
+  std::unique_ptr<RunFolder> folder(new RunFolder(chosen, name));
   TANDEM_RETURN_IF_ERROR(folder->Prepare());
   return folder;
 }

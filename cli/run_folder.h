@@ -13,7 +13,7 @@ namespace tandem::cli {
 
 /// What to do when a run of this name exists.
 enum class OnExist {
-  kNew,   ///< Take the next free name: x-2, x-3, ...
+  kNew,   ///< Take the next free path: x-2, x-3, ...
   kFail,  ///< ALREADY_EXISTS.
 };
 
@@ -28,9 +28,8 @@ enum class OnExist {
 /// Not thread-safe.
 class RunFolder {
  public:
-  /// Makes `parent`/`name` (or a free name after it). ALREADY_EXISTS or the system's error.
-  static absl::StatusOr<std::unique_ptr<RunFolder>> Create(const std::string& parent,
-                                                           const std::string& name,
+  /// Makes the folder `path` and its parents. ALREADY_EXISTS or the system's error.
+  static absl::StatusOr<std::unique_ptr<RunFolder>> Create(const std::string& path,
                                                            OnExist on_exist);
   /// Removes the sockets; gives the lock back.
   ~RunFolder();

@@ -79,11 +79,7 @@ MonitorMetrics::MonitorMetrics(Registry& registry)
       model_age_(registry.AddGauge("tandem_model_age_env_steps",
                                    "Training steps since the newest model was fitted [steps].")),
       window_(registry.AddGauge("tandem_coadaptation_window_transitions",
-                                "Fresh steps behind the index [steps].")),
-      training_return_(registry.AddGauge("tandem_training_return",
-                                         "Return of the newest finished training episode.")),
-      evaluation_return_(registry.AddGauge("tandem_evaluation_return",
-                                           "Mean return of the newest finished evaluation.")) {
+                                "Fresh steps behind the index [steps].")) {
   for (Verdict verdict : {Verdict::kWarmingUp, Verdict::kHealthy, Verdict::kWarning,
                           Verdict::kExploiting, Verdict::kPessimistic, Verdict::kStale}) {
     verdicts_[verdict] = &registry.AddGauge("tandem_coadaptation_verdict",
@@ -118,8 +114,6 @@ void MonitorMetrics::Show(const Report& report) {
   error_heldout_.Set(report.model_error_heldout);
   model_age_.Set(report.model_age_env_steps);
   window_.Set(static_cast<double>(figures.window_steps));
-  training_return_.Set(report.training_return);
-  evaluation_return_.Set(report.evaluation_return);
   for (const auto& [verdict, gauge] : verdicts_) {
     gauge->Set(verdict == report.judgement.verdict ? 1 : 0);
   }

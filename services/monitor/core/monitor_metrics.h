@@ -45,8 +45,6 @@ class MonitorMetrics {
   metrics::Gauge& error_heldout_;
   metrics::Gauge& model_age_;
   metrics::Gauge& window_;
-  metrics::Gauge& training_return_;
-  metrics::Gauge& evaluation_return_;
   std::map<coadaptation::Verdict, metrics::Gauge*> verdicts_;
   std::map<ReturnComparer::Outcome, metrics::Counter*> comparisons_;
 };

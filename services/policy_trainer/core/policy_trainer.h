@@ -87,6 +87,7 @@ class PolicyTrainer {
   /// `updates` updates on rows of one draw of real rows, `real_rows` for each.
   absl::Status UpdateChunk(const Grant& grant, int64_t updates, int64_t real_rows,
                            GrantFigures* figures);
+  /// OK: try the update again, whose noise is another then.
   absl::Status HandleFailedUpdate(const absl::Status& status);
   absl::Status Publish();
   void Checkpoint(bool now);

@@ -1,0 +1,193 @@
+#include "common/dynamics/imagination.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace tandem::dynamics {
+namespace {
+
+absl::StatusOr<int64_t> CountRows(const DynamicsModel& model, std::span<const float> states) {
+  const int64_t rows = static_cast<int64_t>(states.size()) / model.obs_dim();
+  if (static_cast<int64_t>(states.size()) != rows * model.obs_dim()) {
+    return absl::InvalidArgumentError(absl::StrCat("start states: expected [B,", model.obs_dim(),
+                                                   "], got ", states.size(), " numbers"));
+  }
+  return rows;
+}
+
+/// Acts in blocks of `block` rows: the policy's activations stay in cache, while the model sees enough
+/// rows at once for each of its members.
+absl::Status ActInBlocks(const ActFunction& act, int64_t obs_dim, int64_t action_dim, int64_t block,
+                         std::span<const float> observations, std::span<float> actions) {
+  const int64_t rows = static_cast<int64_t>(observations.size()) / obs_dim;
+  for (int64_t begin = 0; begin < rows; begin += block) {
+    const int64_t count = std::min(block, rows - begin);
+    TANDEM_RETURN_IF_ERROR(act(observations.subspan(begin * obs_dim, count * obs_dim),
+                               actions.subspan(begin * action_dim, count * action_dim)));
+  }
+  return absl::OkStatus();
+}
+
+bool Finite(const ModelStep& step, int64_t obs_dim, int64_t row) {
+  const float* next = step.next_observations.data() + row * obs_dim;
+  float sum = step.rewards[row];
+  for (int64_t j = 0; j < obs_dim; ++j) sum += 0 * next[j];  // NaN or infinity give NaN
+  return std::isfinite(sum);
+}
+
+template <typename T>
+void AppendRange(std::vector<T>* to, const T* from, int64_t count) {
+  to->insert(to->end(), from, from + count);
+}
+
+/// Imagines from one chunk of start states.
+class Chunk {
+ public:
+  Chunk(DynamicsModel& model, const ActFunction& act, int64_t block, Rng& rng)
+      : model_(model), act_(act), block_(block), rng_(rng) {}
+
+  void Start(std::span<const float> states) { states_.assign(states.begin(), states.end()); }
+  bool empty() const { return states_.empty(); }
+
+  absl::Status Step() {
+    const int64_t rows = static_cast<int64_t>(states_.size()) / model_.obs_dim();
+    actions_.resize(rows * model_.action_dim());
+    TANDEM_RETURN_IF_ERROR(ActInBlocks(act_, model_.obs_dim(), model_.action_dim(), block_, states_,
+                                       actions_));
+    return model_.Step(states_, actions_, rng_, &step_);
+  }
+
+  /// Appends the step and goes on with the rows that have not ended.
+  void Record(TransitionBatch* out, int64_t* dropped) {
+    const int64_t obs = model_.obs_dim(), act = model_.action_dim();
+    survivors_.clear();
+    for (size_t i = 0; i < step_.rewards.size(); ++i) {
+      if (!Finite(step_, obs, i)) {
+        ++*dropped;
+        continue;
+      }
+      const float* next = step_.next_observations.data() + i * obs;
+      AppendRange(&out->observations, states_.data() + i * obs, obs);
+      AppendRange(&out->actions, actions_.data() + i * act, act);
+      AppendRange(&out->next_observations, next, obs);
+      out->rewards.push_back(step_.rewards[i]);
+      out->terminated.push_back(step_.terminated[i]);
+      if (step_.terminated[i] == 0) AppendRange(&survivors_, next, obs);
+    }
+    states_.swap(survivors_);
+  }
+
+  /// Adds the step's rewards to the sums of the rollouts `owners`, and goes on with the rest.
+  void Add(std::vector<int64_t>* owners, std::span<double> sums) {
+    const int64_t obs = model_.obs_dim();
+    survivors_.clear();
+    size_t kept = 0;
+    for (size_t i = 0; i < step_.rewards.size(); ++i) {
+      if (!Finite(step_, obs, i)) continue;
+      sums[(*owners)[i]] += step_.rewards[i];
+      if (step_.terminated[i] != 0) continue;
+      AppendRange(&survivors_, step_.next_observations.data() + i * obs, obs);
+      (*owners)[kept++] = (*owners)[i];
+    }
+    owners->resize(kept);
+    states_.swap(survivors_);
+  }
+
+ private:
+  DynamicsModel& model_;
+  const ActFunction& act_;
+  const int64_t block_;
+  Rng& rng_;
+  std::vector<float> states_, survivors_, actions_;
+  ModelStep step_;
+};
+
+int64_t ChunkRows(const DynamicsModel& model, int64_t block) {
+  return block * static_cast<int64_t>(model.elites().size());
+}
+
+}  // namespace
+
+absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
+                     std::span<const float> start_states, const ImagineOptions& options, Rng& rng,
+                     const std::function<bool()>& cancelled, TransitionBatch* out,
+                     int64_t* dropped) {
+  if (options.horizon < 1 || options.block_rows < 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "imagination: expected horizon and block_rows of at least 1, got ", options.horizon,
+        " and ", options.block_rows));
+  }
+  TANDEM_ASSIGN_OR_RETURN(const int64_t rows, CountRows(model, start_states));
+  out->obs_dim = model.obs_dim();
+  out->action_dim = model.action_dim();
+  const size_t total = out->rewards.size() + static_cast<size_t>(rows);
+  out->observations.reserve(total * model.obs_dim());
+  out->next_observations.reserve(total * model.obs_dim());
+  out->actions.reserve(total * model.action_dim());
+  out->rewards.reserve(total);
+  out->terminated.reserve(total);
+  Chunk chunk(model, act, options.block_rows, rng);
+  const int64_t size = ChunkRows(model, options.block_rows);
+  for (int64_t begin = 0; begin < rows; begin += size) {
+    const int64_t count = std::min(size, rows - begin);
+    chunk.Start(start_states.subspan(begin * model.obs_dim(), count * model.obs_dim()));
+    for (int t = 0; t < options.horizon && !chunk.empty(); ++t) {
+      if (cancelled && cancelled()) return absl::CancelledError("imagination: cancelled");
+      TANDEM_RETURN_IF_ERROR(chunk.Step());
+      chunk.Record(out, dropped);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ImaginedReturns(DynamicsModel& model, const ActFunction& act,
+                             std::span<const float> start_states, int rollouts, int64_t max_steps,
+                             Rng& rng, const std::function<bool()>& cancelled,
+                             std::span<double> returns) {
+  TANDEM_ASSIGN_OR_RETURN(const int64_t rows, CountRows(model, start_states));
+  if (rollouts < 1 || max_steps < 0 || static_cast<int64_t>(returns.size()) != rows) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "imagined returns: expected rollouts >= 1, max_steps >= 0 and ", rows, " returns, got ",
+        rollouts, ", ", max_steps, " and ", returns.size()));
+  }
+  const int64_t obs = model.obs_dim();
+  std::vector<float> starts;
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int r = 0; r < rollouts; ++r) AppendRange(&starts, start_states.data() + i * obs, obs);
+  }
+  const int64_t total = rows * rollouts;
+  std::vector<double> sums(total);
+  constexpr int64_t kBlock = 256;
+  Chunk chunk(model, act, kBlock, rng);
+  const int64_t size = ChunkRows(model, kBlock);
+  for (int64_t begin = 0; begin < total; begin += size) {
+    const int64_t count = std::min(size, total - begin);
+    std::vector<int64_t> owners(count);
+    for (int64_t i = 0; i < count; ++i) owners[i] = begin + i;
+    chunk.Start(std::span(starts).subspan(begin * obs, count * obs));
+    for (int64_t t = 0; t < max_steps && !chunk.empty(); ++t) {
+      if (cancelled && cancelled()) return absl::CancelledError("imagined returns: cancelled");
+      TANDEM_RETURN_IF_ERROR(chunk.Step());
+      chunk.Add(&owners, sums);
+    }
+  }
+  for (int64_t i = 0; i < rows; ++i) {
+    double sum = 0;
+    for (int r = 0; r < rollouts; ++r) sum += sums[i * rollouts + r];
+    returns[i] = sum / rollouts;
+  }
+  return absl::OkStatus();
+}
+
+int HorizonAt(int64_t env_steps, int from, int to, int64_t begin, int64_t end) {
+  if (env_steps <= begin) return from;
+  if (env_steps >= end) return to;
+  const double share = static_cast<double>(env_steps - begin) / static_cast<double>(end - begin);
+  return from + static_cast<int>(std::floor(share * (to - from)));
+}
+
+}  // namespace tandem::dynamics
