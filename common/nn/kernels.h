@@ -93,7 +93,7 @@ struct Kernels {
 
 namespace internal {
 extern const Kernels kGenericKernels;
-#if defined(TANDEM_X86_KERNELS)
+#if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 #endif
