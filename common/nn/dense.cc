@@ -1,5 +1,6 @@
 #include "common/nn/dense.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "common/nn/gaussian_ensemble.h"
@@ -12,16 +13,39 @@ namespace {
 constexpr int64_t kFewRows = 16;
 constexpr int64_t kSmallDepth = 32;
 
+bool UseKernel(const LayoutEntry& entry, int64_t rows) {
+  return rows <= kFewRows || entry.rows <= kSmallDepth || entry.cols <= kLanes;
+}
+
+/// Clears the padding of a product's rows, which the tensor library does not write.
+void ClearPadding(float* y, int64_t rows, int64_t cols, int64_t ld) {
+  if (cols == ld) return;
+  for (int64_t i = 0; i < rows; ++i) std::fill(y + i * ld + cols, y + (i + 1) * ld, 0.0f);
+}
+
+void Large(const LayoutEntry& entry, const float* w, const float* x, int64_t ldx, int64_t rows,
+           float* y) {
+  MatMul({x, rows, entry.rows, ldx}, {w, entry.rows, entry.cols, entry.stride}, y, entry.stride);
+  ClearPadding(y, rows, entry.cols, entry.stride);
+}
+
 }  // namespace
 
 void DenseForward(const LayoutEntry& entry, const float* w, const float* x, int64_t ldx,
                   int64_t rows, float* y) {
-  if (rows <= kFewRows || entry.rows <= kSmallDepth || entry.cols <= kLanes) {
-    Kernels::Get().product(x, ldx, 1, w, entry.stride, nullptr, rows, entry.stride, entry.rows,
-                           false, y, entry.stride);
-  } else {
-    MatMul({x, rows, entry.rows, ldx}, {w, entry.rows, entry.cols, entry.stride}, y, entry.stride);
+  if (!UseKernel(entry, rows)) return Large(entry, w, x, ldx, rows, y);
+  Kernels::Get().product(x, ldx, 1, w, entry.stride, nullptr, rows, entry.stride, entry.rows, false,
+                         y, entry.stride);
+}
+
+void DenseRelu(const LayoutEntry& entry, const float* w, const float* bias, const float* x,
+               int64_t ldx, int64_t rows, float* y) {
+  if (!UseKernel(entry, rows)) {
+    Large(entry, w, x, ldx, rows, y);
+    return Kernels::Get().bias_relu(y, rows, entry.stride, bias);
   }
+  Kernels::Get().product(x, ldx, 1, w, entry.stride, bias, rows, entry.stride, entry.rows, true, y,
+                         entry.stride);
 }
 
 void DenseWeightGradient(const LayoutEntry& entry, const float* x, int64_t ldx, const float* d_y,
@@ -32,6 +56,7 @@ void DenseWeightGradient(const LayoutEntry& entry, const float* x, int64_t ldx, 
   } else {
     MatMul({x, rows, entry.rows, ldx, true}, {d_y, rows, entry.cols, entry.stride}, d_w,
            entry.stride);
+    ClearPadding(d_w, entry.rows, entry.cols, entry.stride);
   }
 }
 
@@ -39,6 +64,7 @@ void DenseInputGradient(const LayoutEntry& entry, const float* w, const float* d
                         float* d_x, int64_t ldx) {
   MatMul({d_y, rows, entry.cols, entry.stride}, {w, entry.rows, entry.cols, entry.stride, true},
          d_x, ldx);
+  ClearPadding(d_x, rows, entry.rows, ldx);
 }
 
 void TransposeRows(const LayoutEntry& entry, const float* w, int64_t first, int64_t count,

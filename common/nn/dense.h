@@ -10,15 +10,18 @@ namespace tandem::nn {
 
 /// The three products of a dense layer over padded buffers; each picks the kernel's loop or the tensor
 /// library, whichever suits the sizes. Weights are an entry of a layout, at `w`; the padding of
-/// outputs is not written by the larger products: buffers are made of zeros once.
+/// outputs comes out as zeros.
 
 /// y = x W. x: [rows, entry.rows], rows `ldx` floats apart; y: [rows, entry.stride].
 void DenseForward(const LayoutEntry& entry, const float* w, const float* x, int64_t ldx,
                   int64_t rows, float* y);
+/// y = max(x W + bias, 0).
+void DenseRelu(const LayoutEntry& entry, const float* w, const float* bias, const float* x,
+               int64_t ldx, int64_t rows, float* y);
 /// d_w = x^T d_y, an entry's gradient.
 void DenseWeightGradient(const LayoutEntry& entry, const float* x, int64_t ldx, const float* d_y,
                          int64_t rows, float* d_w);
-/// d_x = d_y W^T, for wide inputs. d_x: rows `ldx` floats apart.
+/// d_x = d_y W^T, for wide inputs. d_x: rows of `ldx` floats.
 void DenseInputGradient(const LayoutEntry& entry, const float* w, const float* d_y, int64_t rows,
                         float* d_x, int64_t ldx);
 

@@ -65,7 +65,7 @@ TEST_P(KernelsTest, PassesWithSumsAreRight) {
     const AlignedFloats start = Random(rows * 32, 1), other = Random(rows * 32, 2);
     AlignedFloats scaled = start, masked = start, sum(32), mask_sum(32);
     kernels().scale_and_sum(scaled.data(), other.data(), rows, 32, sum.data());
-    kernels().mask_and_sum(masked.data(), other.data(), rows, 32, mask_sum.data());
+    kernels().mask_and_sum(masked.data(), other.data(), nullptr, rows, 32, mask_sum.data());
     for (int64_t j = 0; j < 32; ++j) {
       double expected = 0, expected_mask = 0;
       for (int64_t i = j; i < rows * 32; i += 32) {
@@ -77,6 +77,33 @@ TEST_P(KernelsTest, PassesWithSumsAreRight) {
       EXPECT_NEAR(sum[j], expected, 1e-5);
       EXPECT_NEAR(mask_sum[j], expected_mask, 1e-5);
     }
+  }
+}
+
+TEST_P(KernelsTest, MaskedPassesReadTheRowsOfTheirIndex) {
+  const int64_t ld = 48;
+  const AlignedFloats h = Random(9 * ld, 1), weight = Random(ld, 2), factor = Random(16, 3);
+  const int32_t index[] = {8, 0, 3, 3};
+  AlignedFloats outer(4 * ld), masked = Random(4 * ld, 4), sum(ld), dots(16);
+  const AlignedFloats start = masked;
+  kernels().masked_outer(factor.data(), weight.data(), h.data(), index, 4, ld, outer.data(),
+                         sum.data());
+  kernels().mask_and_sum(masked.data(), h.data(), index, 4, ld, nullptr);
+  kernels().row_dots(h.data(), weight.data(), 9, ld, dots.data());
+  for (int64_t j = 0; j < ld; ++j) {
+    double expected = 0;
+    for (int64_t i = 0; i < 4; ++i) {
+      const bool active = h[index[i] * ld + j] > 0;
+      EXPECT_EQ(outer[i * ld + j], active ? factor[i] * weight[j] : 0);
+      EXPECT_EQ(masked[i * ld + j], active ? start[i * ld + j] : 0);
+      expected += outer[i * ld + j];
+    }
+    EXPECT_NEAR(sum[j], expected, 1e-5);
+  }
+  for (int64_t i = 0; i < 9; ++i) {
+    double expected = 0;
+    for (int64_t j = 0; j < ld; ++j) expected += h[i * ld + j] * weight[j];
+    EXPECT_NEAR(dots[i], expected, 1e-4);
   }
 }
 
