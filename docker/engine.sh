@@ -41,7 +41,10 @@ stop_engine() {
     wait "$engine_pid" 2> /dev/null || true
   fi
   engine_pid=
-  if [[ -n $engine_folder && ${1:-} != keep ]]; then rm -rf "$engine_folder" || true; fi
+  if [[ -n $engine_folder && ${1:-} != keep ]]; then
+    umount "$engine_folder"/exec/netns/* 2> /dev/null || true
+    rm -rf "$engine_folder" || true
+  fi
 }
 
 # Where Debian cannot be pulled, makes it from Debian's packages: prints the name of a base image.

@@ -1,6 +1,8 @@
 // The kernels' loops. Included by one source for each instruction set, which defines TANDEM_LANES (floats
 // in a vector), TANDEM_TILE (vectors in a tile of columns) and TANDEM_KERNELS (the table's name).
 
+#pragma once
+
 #include "common/nn/kernels.h"
 #include "common/nn/vector_math.h"
 

@@ -9,11 +9,13 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/rng.h"
+#include "common/rpc/grpc_library.h"
 #include "common/rpc/limits.h"
 
 namespace tandem::rpc {
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address, bool bulk) {
+  InitGrpc();
   grpc::ChannelArguments args;
   args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);

@@ -37,23 +37,23 @@ enum class Pull {
 ///
 /// Owns itself: gRPC's OnDone deletes it. Thread-safe towards gRPC, Wake() and Cancel(); Next() runs
 /// on one thread of `executor` at a time. `executor` and `live` outlive the gRPC server.
-template <typename Response>
-class PullStream : public grpc::ServerWriteReactor<Response>, private LiveCall {
+///
+/// Base is the reactor of gRPC that it extends: with ServerBidiReactor the subclass also starts reads,
+/// the first before Begin() and each later one from OnReadDone(), where it may Wake().
+template <typename Response, typename Base = grpc::ServerWriteReactor<Response>>
+class PullStream : public Base, private LiveCall {
  public:
   /// Call once, when the subclass is whole; return the result to gRPC. The client gets the initial
   /// metadata at once, so that it knows the connection stands.
   PullStream* Begin() {
     this->StartSendInitialMetadata();
-    if (live_.Add(this)) {
-      Wake();
-    } else {
-      Cancel();
-    }
+    if (!live_.Add(this)) Cancel();
+    Pump();
     return this;
   }
 
-  /// Asks Next() again, now or when its present call returns. Cheap; never blocks. The caller sees to
-  /// it that no call comes after the subclass's destructor has begun.
+  /// Asks Next() again, now or when its present call returns. Cheap; never blocks; harmless before
+  /// Begin(). The caller sees to it that no call comes after the subclass's destructor has begun.
   void Wake() {
     {
       MutexLock lock(mu_);
@@ -151,8 +151,9 @@ class PullStream : public grpc::ServerWriteReactor<Response>, private LiveCall {
   LiveCallSet& live_;
   Response message_;
   Mutex mu_;
-  bool busy_ ABSL_GUARDED_BY(mu_) = false;      // Next() runs or is queued, or a write is in flight
-  bool woken_ ABSL_GUARDED_BY(mu_) = false;     // Wake() came since Next() was last called
+  // Next() runs or is queued, or a write is in flight, or Begin() has not been called.
+  bool busy_ ABSL_GUARDED_BY(mu_) = true;
+  bool woken_ ABSL_GUARDED_BY(mu_) = false;  // Wake() came since Next() was last called
   bool finished_ ABSL_GUARDED_BY(mu_) = false;  // Finish() was called; busy_ stays true
   std::optional<grpc::Status> end_ ABSL_GUARDED_BY(mu_);  // how to end, once known
 };

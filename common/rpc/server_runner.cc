@@ -1,15 +1,11 @@
 #include "common/rpc/server_runner.h"
 
-#include <grpc/support/log.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
@@ -19,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
+#include "common/rpc/grpc_library.h"
 #include "common/rpc/socket_files.h"
 
 namespace tandem::rpc {
@@ -26,29 +23,15 @@ namespace {
 
 constexpr char kEndpointsFile[] = "/endpoints.json";
 
+/// A signal has come: another one from ourselves must not count as the user's second.
+std::atomic<bool> stopping{false};
+
 sigset_t StopSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   return signals;
-}
-
-/// gRPC's own lines about a port that cannot be bound would only repeat our status.
-std::atomic<int> binding{0};
-
-void GrpcLog(gpr_log_func_args* args) {
-  if (binding == 0) LogWarning(absl::StrCat("grpc: ", args->message));
-}
-
-/// Once per process: what gRPC keeps in global variables.
-void InitGrpc() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-    if (getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function(GrpcLog);
-  });
 }
 
 /// Ends the process with 3 where the drain does not come to an end in time.
@@ -136,9 +119,10 @@ absl::Status Runner::Bind() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
-  ++binding;
-  server_ = builder.BuildAndStart();
-  --binding;
+  {
+    QuietGrpc quiet;
+    server_ = builder.BuildAndStart();
+  }
   if (server_ == nullptr || port == 0) {
     return absl::UnavailableError(
         absl::StrCat("cannot listen at ", options_.address,
@@ -173,6 +157,7 @@ void Runner::WaitForSignal() {
   int signal = 0;
   while (sigwait(&signals, &signal) != 0) {
   }
+  stopping = true;
   LogInfo(absl::StrCat(options_.role, " stops: ", signal == SIGINT ? "SIGINT" : "SIGTERM"));
   std::thread([signals] {
     int again = 0;
@@ -202,7 +187,9 @@ void BlockSignals() {
   signal(SIGPIPE, SIG_IGN);
 }
 
-void RequestShutdown() { kill(getpid(), SIGTERM); }
+void RequestShutdown() {
+  if (!stopping) kill(getpid(), SIGTERM);
+}
 
 absl::StatusOr<std::unique_ptr<ServerRunner>> ServerRunner::Start(ServerOptions options) {
   InitGrpc();

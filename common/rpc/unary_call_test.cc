@@ -104,7 +104,9 @@ TEST_F(UnaryCallTest, DoesNotStartForAClientThatHasGone) {
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   open = true;
   first.join();
-  EXPECT_TRUE(Call().ok());
+  absl::Status next = Call();
+  while (absl::IsResourceExhausted(next)) next = Call();  // the dead call may still be queued
+  EXPECT_TRUE(next.ok()) << next;
   EXPECT_EQ(started, 2);
 }
 

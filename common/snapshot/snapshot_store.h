@@ -1,12 +1,15 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/mutex.h"
 #include "common/snapshot/snapshot.h"
+#include "common/snapshot/snapshot_slot.h"
 
 namespace tandem::snapshot {
 
@@ -18,11 +21,14 @@ class SnapshotStore : public SnapshotPublisher, public SnapshotSource {
   SnapshotStore(std::string series, uint64_t epoch);
 
   absl::StatusOr<std::shared_ptr<const Snapshot>> Publish(const nn::TensorFile& file) override;
-  std::shared_ptr<const Snapshot> Latest() override;
-  std::shared_ptr<const Snapshot> WaitNewer(Version have, absl::Duration timeout) override;
-  void Stop() override;
+  std::shared_ptr<const Snapshot> Latest() override { return slot_.Latest(); }
+  std::shared_ptr<const Snapshot> WaitNewer(Version have, absl::Duration timeout) override {
+    return slot_.WaitNewer(have, timeout);
+  }
+  void Stop() override { slot_.Stop(); }
 
   const std::string& series() const { return series_; }
+  uint64_t epoch() const { return epoch_; }
 
   /// Calls `listener` after each publication, from the publisher's thread: it must not block. Returns
   /// a number for Unsubscribe, which waits for a running call of that listener to return.
@@ -31,12 +37,11 @@ class SnapshotStore : public SnapshotPublisher, public SnapshotSource {
 
  private:
   const std::string series_;
-  Mutex mu_;
-  CondVar changed_;
-  Version next_ ABSL_GUARDED_BY(mu_);
-  std::shared_ptr<const Snapshot> latest_ ABSL_GUARDED_BY(mu_);
-  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
-  Mutex listeners_mu_;  // taken after none, held while listeners run
+  const uint64_t epoch_;
+  SnapshotSlot slot_;
+  Mutex publish_mu_;  // orders the publications; taken first
+  uint64_t version_ ABSL_GUARDED_BY(publish_mu_) = 0;
+  Mutex listeners_mu_;  // held while listeners run
   std::vector<std::pair<int, std::function<void()>>> listeners_ ABSL_GUARDED_BY(listeners_mu_);
   int next_subscription_ ABSL_GUARDED_BY(listeners_mu_) = 1;
 };

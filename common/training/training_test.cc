@@ -111,10 +111,9 @@ TEST(WaitForSpec, IsCancelledByStop) {
 class CheckpointerTest : public testing::Test {
  protected:
   Checkpointer Make(const std::string& dir) {
-    return Checkpointer({.state_dir = dir,
-                         .interval = absl::Seconds(20),
-                         .metric_prefix = "tandem_test"},
-                        clock_, metrics_);
+    return Checkpointer(
+        {.state_dir = dir, .interval = absl::Seconds(20), .metric_prefix = "tandem_test"}, clock_,
+        metrics_);
   }
   TempDir temp_;
   FakeClock clock_;

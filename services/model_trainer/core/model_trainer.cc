@@ -94,8 +94,7 @@ absl::StatusOr<Grant> ModelTrainer::Ask() {
                                                        kAdvanceWait);
     if (grant.ok()) {
       wait.Succeeded();
-      metrics_.waiting_seconds.Increment(
-          absl::ToDoubleSeconds(deps_.clock.Monotonic() - start));
+      metrics_.waiting_seconds.Increment(absl::ToDoubleSeconds(deps_.clock.Monotonic() - start));
       return grant;
     }
     if (!wait.Pause(grant.status())) break;

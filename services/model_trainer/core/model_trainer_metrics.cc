@@ -16,22 +16,24 @@ ModelTrainerMetrics::ModelTrainerMetrics(metrics::Registry& registry)
                                          "Gradient steps of all fits.")),
       waiting_seconds(registry.AddCounter("tandem_model_trainer_waiting_seconds_total",
                                           "Time spent waiting for the replay buffer's grant.")),
-      train_loss(registry.AddGauge("tandem_model_trainer_train_loss",
-                                   "Training loss of the last fit's last epoch, mean over members.")),
+      train_loss(
+          registry.AddGauge("tandem_model_trainer_train_loss",
+                            "Training loss of the last fit's last epoch, mean over members.")),
       holdout_nll(registry.AddGauge(
           "tandem_model_trainer_holdout_nll_nats",
           "Negative log likelihood of held-out steps, for each dimension, mean over elites.")),
-      holdout_error(registry.AddGauge(
-          "tandem_model_trainer_holdout_error_ratio",
-          "Root mean squared error of the elites' mean on held-out steps, in standard deviations.")),
+      holdout_error(registry.AddGauge("tandem_model_trainer_holdout_error_ratio",
+                                      "Root mean squared error of the elites' mean on held-out "
+                                      "steps, in standard deviations.")),
       holdout_reward_error(registry.AddGauge(
           "tandem_model_trainer_holdout_reward_error_ratio",
           "Root mean squared error of the reward on held-out steps, in standard deviations.")),
-      holdout_termination_loss(registry.AddGauge(
-          "tandem_model_trainer_holdout_termination_loss_nats",
-          "Binary cross-entropy of learned termination on held-out steps; 0 unless it is learned.")),
-      train_rows(registry.AddGauge("tandem_model_trainer_train_rows",
-                                   "Training steps of the last fit.")),
+      holdout_termination_loss(
+          registry.AddGauge("tandem_model_trainer_holdout_termination_loss_nats",
+                            "Binary cross-entropy of learned termination on held-out steps; 0 "
+                            "unless it is learned.")),
+      train_rows(
+          registry.AddGauge("tandem_model_trainer_train_rows", "Training steps of the last fit.")),
       holdout_rows(registry.AddGauge("tandem_model_trainer_holdout_rows",
                                      "Held-out steps of the last fit.")),
       model_version(registry.AddGauge("tandem_model_trainer_model_version",

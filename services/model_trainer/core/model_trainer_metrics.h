@@ -4,7 +4,8 @@
 
 namespace tandem::model_trainer {
 
-/// What a model trainer tells of itself; docs/metrics.md describes each. Thread-safe, as its parts are.
+/// What a model trainer tells of itself; docs/metrics.md describes each. Thread-safe, as its parts
+/// are.
 struct ModelTrainerMetrics {
   explicit ModelTrainerMetrics(metrics::Registry& registry);
 

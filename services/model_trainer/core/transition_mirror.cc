@@ -91,10 +91,10 @@ absl::Status TransitionMirror::Take(TailChunk& chunk) {
         !has(batch.observations, obs_dim_) || !has(batch.actions, action_dim_) ||
         !has(batch.rewards, 1) || !has(batch.next_observations, obs_dim_) ||
         !has(batch.terminated, 1) || !has(batch.indices, 1)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "tail: expected whole rows of ", obs_dim_, " observations and ", action_dim_,
-          " actions, got rows of ", batch.obs_dim, " and ", batch.action_dim,
-          " or a column of another length"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("tail: expected whole rows of ", obs_dim_, " observations and ", action_dim_,
+                       " actions, got rows of ", batch.obs_dim, " and ", batch.action_dim,
+                       " or a column of another length"));
     }
     if (batch.indices.front() < next_index_ || chunk.next_index <= batch.indices.back()) {
       return absl::InvalidArgumentError(absl::StrCat(

@@ -11,19 +11,21 @@
 
 namespace tandem::model_trainer {
 
-/// A copy of one split of the replay buffer, kept up to date by fetching only what is new: a fit reads
-/// all of its data many times, so it must be here. Holds the columns that a fit reads, and indices.
+/// A copy of one split of the replay buffer, kept up to date by fetching only what is new: a fit
+/// reads all of its data many times, so it must be here. Holds the columns that a fit reads, and
+/// indices.
 ///
 /// Not thread-safe. The client, the signal and the clock outlive it.
 class TransitionMirror {
  public:
-  /// capacity [steps]: of the replay buffer; rows that it has certainly evicted are dropped here, too.
+  /// capacity [steps]: of the replay buffer; rows that it has certainly evicted are dropped here,
+  /// too.
   TransitionMirror(ReplayClient& replay, const EnvironmentSpec& spec, Split split, int64_t capacity,
                    training::StopSignal& stop, Clock& clock);
 
-  /// Fetches all rows of the split with an index below `through_index` that are not here yet. Blocks;
-  /// a broken stream is opened again from where it broke. CANCELLED once stopped; INVALID_ARGUMENT
-  /// where the peer sends rows of another shape, or out of order.
+  /// Fetches all rows of the split with an index below `through_index` that are not here yet.
+  /// Blocks; a broken stream is opened again from where it broke. CANCELLED once stopped;
+  /// INVALID_ARGUMENT where the peer sends rows of another shape, or out of order.
   absl::Status Update(int64_t through_index);
 
   /// Forgets everything: for a replay buffer that came back without its steps.

@@ -64,9 +64,9 @@ absl::Status ImaginationStage::Fill(FollowedModel& followed, policy::SacLearner&
   };
   TransitionBatch& columns = pool_.Begin(options_.rollouts_per_refit * horizon);
   int64_t dropped = 0;
-  TANDEM_RETURN_IF_ERROR(dynamics::Imagine(*followed.model, act, starts.observations,
-                                           {.horizon = horizon}, model_rng,
-                                           [this] { return stop_.stopped(); }, &columns, &dropped));
+  TANDEM_RETURN_IF_ERROR(dynamics::Imagine(
+      *followed.model, act, starts.observations, {.horizon = horizon}, model_rng,
+      [this] { return stop_.stopped(); }, &columns, &dropped));
   pool_.Commit();
   pool_through_index_ = followed.through_index;
   model_version_ = followed.version.version;

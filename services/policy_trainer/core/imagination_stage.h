@@ -25,9 +25,9 @@ struct ImaginationOptions {
   uint64_t seed = 0;
 };
 
-/// Fills the pool of imagined transitions, once for each model: branched rollouts of the current policy
-/// from real states. All its draws derive from the seed and the model's through index, so a repeated
-/// run imagines the same.
+/// Fills the pool of imagined transitions, once for each model: branched rollouts of the current
+/// policy from real states. All its draws derive from the seed and the model's through index, so a
+/// repeated run imagines the same.
 ///
 /// Not thread-safe. All it is given outlives it.
 class ImaginationStage {
@@ -36,8 +36,9 @@ class ImaginationStage {
                    RealSampler& sampler, PolicyTrainerMetrics& metrics, training::StopSignal& stop,
                    Clock& clock);
 
-  /// Where the grant's model is newer than the pool's: waits for it (at most 5 s, DEADLINE_EXCEEDED),
-  /// imagines with `learner`'s policy and replaces the oldest generation. CANCELLED once stopped.
+  /// Where the grant's model is newer than the pool's: waits for it (at most 5 s,
+  /// DEADLINE_EXCEEDED), imagines with `learner`'s policy and replaces the oldest generation.
+  /// CANCELLED once stopped.
   absl::Status Refresh(const Grant& grant, policy::SacLearner& learner);
 
   /// Forgets the pool and its model.

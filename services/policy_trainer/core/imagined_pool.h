@@ -8,8 +8,8 @@
 
 namespace tandem::policy_trainer {
 
-/// Imagined transitions, as columns. Kept in generations, one for each refit of the model; a new one
-/// takes the place and the memory of the oldest. Never leaves the process.
+/// Imagined transitions, as columns. Kept in generations, one for each refit of the model; a new
+/// one takes the place and the memory of the oldest. Never leaves the process.
 ///
 /// Not thread-safe.
 class ImaginedPool {
@@ -45,8 +45,8 @@ class ImaginedPool {
   int64_t rows_ = 0;
 };
 
-/// Copies the rows [first, first + count) of the five columns that an update reads to [at, at + count) of
-/// `to`, whose columns are large enough.
+/// Copies the rows [first, first + count) of the five columns that an update reads to [at, at +
+/// count) of `to`, whose columns are large enough.
 void CopyRows(const TransitionBatch& from, int64_t first, int64_t count, int64_t at,
               TransitionBatch* to);
 

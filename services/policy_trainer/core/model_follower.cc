@@ -52,8 +52,8 @@ absl::StatusOr<FollowedModel> ModelFollower::Try(const snapshot::Snapshot& snaps
                           snapshot.version.epoch, ": ", model.status().ToString()));
     return model;
   }
-  const bool fits = exact ? model->through_index == through_index
-                          : model->through_index >= through_index;
+  const bool fits =
+      exact ? model->through_index == through_index : model->through_index >= through_index;
   if (!fits) {
     return absl::FailedPreconditionError(
         absl::StrCat("the newest used those below ", model->through_index));

@@ -35,9 +35,9 @@ class ModelFollower {
   ModelFollower(snapshot::SnapshotSource& source, LoadModel load, training::StopSignal& stop,
                 Clock& clock, metrics::Registry& metrics);
 
-  /// The newest model that used all steps below `through_index`, and, where `exact`, no others. Blocks
-  /// up to `timeout`: DEADLINE_EXCEEDED says what was waited for and what there is. CANCELLED once
-  /// stopped.
+  /// The newest model that used all steps below `through_index`, and, where `exact`, no others.
+  /// Blocks up to `timeout`: DEADLINE_EXCEEDED says what was waited for and what there is.
+  /// CANCELLED once stopped.
   absl::StatusOr<FollowedModel> WaitFor(int64_t through_index, bool exact, absl::Duration timeout);
 
  private:

@@ -130,8 +130,7 @@ absl::StatusOr<Grant> PolicyTrainer::Ask() {
         kAdvanceWait);
     if (grant.ok()) {
       wait.Succeeded();
-      metrics_.waiting_seconds.Increment(
-          absl::ToDoubleSeconds(deps_.clock.Monotonic() - start));
+      metrics_.waiting_seconds.Increment(absl::ToDoubleSeconds(deps_.clock.Monotonic() - start));
       return grant;
     }
     if (!wait.Pause(grant.status())) break;
@@ -147,7 +146,8 @@ absl::Status PolicyTrainer::Serve(const Grant& grant) {
     if (stop_.stopped()) return absl::OkStatus();
     if (failures_in_a_row_ >= kMostFailuresInARow) return status;
     if (!status.ok()) {
-      LogWarning(absl::StrCat("grant of ", grant.granted, " updates not used: ", status.ToString()));
+      LogWarning(
+          absl::StrCat("grant of ", grant.granted, " updates not used: ", status.ToString()));
       if (!absl::IsDeadlineExceeded(status)) stop_.Sleep(absl::Seconds(1));
       return absl::OkStatus();
     }
@@ -170,7 +170,8 @@ absl::Status PolicyTrainer::UpdateOn(const Grant& grant) {
     done += updates;
   }
   figures.Show(metrics_);
-  metrics_.real_share.Set(static_cast<double>(real_rows) / static_cast<double>(options_.batch_size));
+  metrics_.real_share.Set(static_cast<double>(real_rows) /
+                          static_cast<double>(options_.batch_size));
   metrics_.policy_updates.Set(static_cast<double>(learner_->updates()));
   last_grant_ = grant;
   return status;
@@ -187,7 +188,7 @@ absl::Status PolicyTrainer::UpdateChunk(const Grant& grant, int64_t updates, int
                                                    seed, grant.through_index));
     metrics_.sample_seconds.Observe(absl::ToDoubleSeconds(deps_.clock.Monotonic() - start));
   }
-  for (int64_t i = 0; i < updates; ++i) {
+  for (int64_t i = 0; i < updates;) {
     if (stop_.stopped()) return absl::CancelledError("stopped");
     const absl::Duration start = deps_.clock.Monotonic();
     if (real_rows > 0) CopyRows(real, i * real_rows, real_rows, 0, &batch_);
@@ -196,7 +197,11 @@ absl::Status PolicyTrainer::UpdateChunk(const Grant& grant, int64_t updates, int
       imagination_->pool().Sample(rng, options_.batch_size - real_rows, real_rows, &batch_);
     }
     const absl::StatusOr<nn::SacFigures> update = learner_->Update(batch_);
-    if (!update.ok()) return HandleFailedUpdate(update.status());
+    if (!update.ok()) {
+      TANDEM_RETURN_IF_ERROR(HandleFailedUpdate(update.status()));
+      continue;
+    }
+    ++i;
     failures_in_a_row_ = 0;
     figures->Add(*update);
     metrics_.updates.Increment();
@@ -207,9 +212,8 @@ absl::Status PolicyTrainer::UpdateChunk(const Grant& grant, int64_t updates, int
 
 absl::Status PolicyTrainer::HandleFailedUpdate(const absl::Status& status) {
   metrics_.failed_updates.Increment();
-  if (++failures_in_a_row_ < kMostFailuresInARow) {
-    return absl::AbortedError(absl::StrCat("update failed: ", status.ToString()));
-  }
+  LogError(absl::StrCat("update ", learner_->updates() + 1, " failed: ", status.ToString()));
+  if (++failures_in_a_row_ < kMostFailuresInARow) return absl::OkStatus();
   return absl::InternalError(absl::StrCat(failures_in_a_row_, " updates in a row failed after ",
                                           learner_->updates(), ": ", status.ToString()));
 }

@@ -36,23 +36,24 @@ struct PolicyTrainerOptions {
   uint64_t seed = 0;  ///< Of the real rows and of the choice among the imagined ones.
 };
 
-/// Improves the policy on a mixture of real and imagined transitions, as fast as the replay buffer's
-/// pace allows, and publishes it.
+/// Improves the policy on a mixture of real and imagined transitions, as fast as the replay
+/// buffer's pace allows, and publishes it.
 ///
 /// Run() is the whole life of the service: wait until the environment is known, restore the last
-/// checkpoint, publish the policy, then for ever: report the updates done, take a grant, imagine anew
-/// where the model is, update, publish. In lockstep every number is a function of the seeds and the
-/// update's number alone.
+/// checkpoint, publish the policy, then for ever: report the updates done, take a grant, imagine
+/// anew where the model is, update, publish. In lockstep every number is a function of the seeds
+/// and the update's number alone.
 ///
 /// Run() belongs to one thread; Stop() may be called from any.
 class PolicyTrainer {
  public:
-  using MakeLearner =
-      std::function<absl::StatusOr<std::unique_ptr<policy::SacLearner>>(const EnvironmentSpec& spec)>;
+  using MakeLearner = std::function<absl::StatusOr<std::unique_ptr<policy::SacLearner>>(
+      const EnvironmentSpec& spec)>;
   using LoadModel = std::function<absl::StatusOr<std::unique_ptr<dynamics::DynamicsModel>>(
       const nn::TensorFile& snapshot, const EnvironmentSpec& spec)>;
 
-  /// What it works with; all outlive it. Client and source are this trainer's alone: Stop() stops them.
+  /// What it works with; all outlive it. Client and source are this trainer's alone: Stop() stops
+  /// them.
   struct Deps {
     ReplayClient& replay;
     snapshot::SnapshotSource& models;
@@ -86,6 +87,7 @@ class PolicyTrainer {
   /// `updates` updates on rows of one draw of real rows, `real_rows` for each.
   absl::Status UpdateChunk(const Grant& grant, int64_t updates, int64_t real_rows,
                            GrantFigures* figures);
+  /// OK: try the update again, whose noise is another then.
   absl::Status HandleFailedUpdate(const absl::Status& status);
   absl::Status Publish();
   void Checkpoint(bool now);

@@ -17,27 +17,28 @@ PolicyTrainerMetrics::PolicyTrainerMetrics(metrics::Registry& registry)
                                            metrics::LatencyBuckets())),
       critic_loss(registry.AddGauge(Name("critic_loss"), "Critic loss, mean over the last grant.")),
       actor_loss(registry.AddGauge(Name("actor_loss"), "Actor loss, mean over the last grant.")),
-      temperature(registry.AddGauge(Name("temperature"), "Weight of the entropy, after the last grant.")),
+      temperature(
+          registry.AddGauge(Name("temperature"), "Weight of the entropy, after the last grant.")),
       entropy(registry.AddGauge(Name("entropy_nats"),
                                 "Entropy of the actor, mean over the last grant.")),
       q_mean(registry.AddGauge(Name("q_mean"), "Critics' value, mean over the last grant.")),
-      target_mean(registry.AddGauge(Name("target_mean"),
-                                    "Critics' target, mean over the last grant.")),
-      policy_updates(registry.AddGauge(Name("policy_updates"),
-                                       "Updates of the policy, over all restarts.")),
+      target_mean(
+          registry.AddGauge(Name("target_mean"), "Critics' target, mean over the last grant.")),
+      policy_updates(
+          registry.AddGauge(Name("policy_updates"), "Updates of the policy, over all restarts.")),
       real_share(registry.AddGauge(Name("real_share_ratio"),
                                    "Share of real rows in the last grant's batches.")),
       rollouts(registry.AddCounter(Name("rollouts_total"), "Imagined rollouts started.")),
       imagined_steps(registry.AddCounter(Name("imagined_steps_total"), "Imagined steps kept.")),
       dropped_rows(registry.AddCounter(Name("dropped_rows_total"),
                                        "Imagined steps dropped because a number was not finite.")),
-      imagine_seconds(registry.AddHistogram(Name("imagine_seconds"),
-                                            "Time of the rollouts after one refit.",
-                                            {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25,
-                                             50, 100})),
+      imagine_seconds(
+          registry.AddHistogram(Name("imagine_seconds"), "Time of the rollouts after one refit.",
+                                {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100})),
       horizon(registry.AddGauge(Name("horizon_steps"), "Length of the last rollouts.")),
       pool_rows(registry.AddGauge(Name("pool_rows"), "Imagined steps in the pool.")),
-      model_version(registry.AddGauge(Name("model_version"), "Version of the model imagined with.")),
+      model_version(
+          registry.AddGauge(Name("model_version"), "Version of the model imagined with.")),
       model_through_index(registry.AddGauge(
           Name("model_through_index"),
           "Global index below which all steps were used by the model imagined with.")),

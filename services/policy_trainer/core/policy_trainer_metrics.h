@@ -4,7 +4,8 @@
 
 namespace tandem::policy_trainer {
 
-/// What a policy trainer tells of itself; docs/metrics.md describes each. Thread-safe, as its parts are.
+/// What a policy trainer tells of itself; docs/metrics.md describes each. Thread-safe, as its parts
+/// are.
 struct PolicyTrainerMetrics {
   explicit PolicyTrainerMetrics(metrics::Registry& registry);
 

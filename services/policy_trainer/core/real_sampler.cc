@@ -57,10 +57,10 @@ absl::Status RealSampler::Check(const TransitionBatch& batch, const SampleSpec& 
                     has(batch.rewards, 1) && has(batch.next_observations, obs_dim_) &&
                     has(batch.terminated, 1);
   if (states && (rest || spec.kind == SampleKind::kStartStates)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "sample: expected ", spec.batch_size, " whole rows of ", obs_dim_, " observations and ",
-      action_dim_, " actions, got ", batch.size(), " of ", batch.obs_dim, " and ",
-      batch.action_dim, " or a column of another length"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("sample: expected ", spec.batch_size, " whole rows of ", obs_dim_,
+                   " observations and ", action_dim_, " actions, got ", batch.size(), " of ",
+                   batch.obs_dim, " and ", batch.action_dim, " or a column of another length"));
 }
 
 }  // namespace tandem::policy_trainer

@@ -11,8 +11,8 @@
 
 namespace tandem::policy_trainer {
 
-/// Draws real rows from the replay buffer: each draw is a pure function of its seed and bound, so that
-/// a run repeated, or gone on with after a restart, gets the same rows.
+/// Draws real rows from the replay buffer: each draw is a pure function of its seed and bound, so
+/// that a run repeated, or gone on with after a restart, gets the same rows.
 ///
 /// Not thread-safe. The client, the signal and the clock outlive it.
 class RealSampler {

@@ -1,0 +1,98 @@
+"""Runs a recipe with several seeds and reports every one: when evaluations reached the goal, CPU and wall time.
+
+  bench/learning_curves.py recipes/mbpo/inverted_pendulum.yaml --seeds 0 1 2 3 4 --jobs 2 [field=value ...]
+
+A seed has reached the goal at the first of two evaluations in a row whose mean return is at least --goal. Prints a
+table, and with --json one object a line; --out FOLDER keeps every seed's evaluations as evaluations.csv.
+"""
+
+import argparse
+import concurrent.futures
+import csv
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def evaluations_of(folder):
+    with open(os.path.join(folder, "metrics.jsonl"), encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    return [(r["env_steps"], r["mean_return"]) for r in records if r.get("kind") == "evaluation"]
+
+
+def reached(evaluations, goal):
+    """Environment steps at the first of two evaluations in a row that reach the goal; None if never."""
+    for (steps, first), (_, second) in zip(evaluations, evaluations[1:]):
+        if first >= goal and second >= goal:
+            return steps
+    return None
+
+
+def run_seed(args, seed, folder):
+    """One whole run in its own processes; returns its row."""
+    command = [os.path.join(args.binaries, "tandem"), "train", args.recipe, f"run.seed={seed}",
+               "--run-dir", os.path.join(folder, f"seed-{seed}"), "--json", *args.overrides]
+    start = time.monotonic()
+    result = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    wall = time.monotonic() - start
+    run = os.path.join(folder, f"seed-{seed}")
+    evaluations = evaluations_of(run) if os.path.exists(os.path.join(run, "metrics.jsonl")) else []
+    if result.returncode != 0:
+        print(result.stderr[-2000:], file=sys.stderr)
+    return {"seed": seed, "exit": result.returncode, "reached": reached(evaluations, args.goal),
+            "wall_s": round(wall, 1), "best": max((r for _, r in evaluations), default=float("nan")),
+            "last": evaluations[-1][1] if evaluations else float("nan"), "evaluations": evaluations}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe")
+    parser.add_argument("overrides", nargs="*", default=[])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--jobs", type=int, default=1, help="seeds run at once")
+    parser.add_argument("--goal", type=float, default=950)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--out", help="folder that keeps the runs and evaluations.csv")
+    parser.add_argument("--binaries", default=os.path.join(ROOT, "build", "release", "bin"))
+    args = parser.parse_intermixed_args()
+
+    with tempfile.TemporaryDirectory(prefix="tandem-curves-") as scratch:
+        folder = args.out or scratch
+        os.makedirs(folder, exist_ok=True)
+        rows = []
+        with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+            futures = [pool.submit(run_seed, args, seed, folder) for seed in args.seeds]
+            for future in concurrent.futures.as_completed(futures):
+                row = future.result()
+                rows.append(row)
+                shown = {k: v for k, v in row.items() if k != "evaluations"}
+                print(json.dumps(shown) if args.json else
+                      f"seed {row['seed']}: goal at {row['reached']} steps, last {row['last']:.1f}, "
+                      f"wall {row['wall_s']} s, exit {row['exit']}", flush=True)
+        rows.sort(key=lambda row: row["seed"])
+        if args.out:
+            with open(os.path.join(folder, "evaluations.csv"), "w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(["seed", "env_steps", "mean_return"])
+                writer.writerows((row["seed"], *point) for row in rows for point in row["evaluations"])
+    steps = [row["reached"] for row in rows if row["reached"] is not None]
+    cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
+    summary = {"reached": len(steps), "seeds": len(rows),
+               "median_steps": statistics.median(steps) if steps else None,
+               "median_wall_s": statistics.median(row["wall_s"] for row in rows),
+               "cpu_s": round(cpu.ru_utime + cpu.ru_stime, 1)}
+    print(json.dumps(summary) if args.json else
+          "{reached} of {seeds} seeds reached the goal, median {median_steps} steps, median wall "
+          "{median_wall_s} s, CPU of all {cpu_s} s".format(**summary))
+    return 0 if len(steps) == len(rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

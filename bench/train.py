@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""How fast a whole run is: all five services as `tandem train` starts them, on InvertedPendulum.
+
+    .venv/bin/python bench/train.py                      # both cases, one run each, a table
+    .venv/bin/python bench/train.py lockstep --runs 3 --json
+
+A case is measured between two numbers of environment steps after the warm-up, with 10 policy updates
+a step and a refit each 250. Beside it stands what the machine's measured matrix-product rate would
+allow for the same work, one thread for each trainer: in lockstep the trainers take turns, in async
+they work side by side. A ratio of 1 would mean that nothing but matrix products cost any time.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+UPDATES_PER_STEP = 10
+WARMUP = 250
+BATCH = 256
+POLICY_HIDDEN = [256, 256]
+MODEL_HIDDEN = [200, 200, 200, 200]
+MEMBERS = 7
+OBS, ACTION = 4, 1  # InvertedPendulum
+OVERRIDES = [
+    f"pace.updates_per_step={UPDATES_PER_STEP}", f"pace.warmup_steps={WARMUP}",
+    "pace.refit_interval=250", "stop.max_env_steps=100000", "stop.return_at_least=1e9",
+    "actor.evaluation_interval=0", f"policy.batch_size={BATCH}", f"policy.hidden={POLICY_HIDDEN}",
+    f"model.hidden={MODEL_HIDDEN}", f"model.members={MEMBERS}", f"model.batch_size={BATCH}",
+    "runtime.threads=1",
+]
+
+
+def forward(sizes):
+    """Floating-point operations of one row through a network."""
+    return 2 * sum(a * b for a, b in zip(sizes, sizes[1:]))
+
+
+ACTOR = forward([OBS, *POLICY_HIDDEN, 2 * ACTION])
+CRITIC = forward([OBS + ACTION, *POLICY_HIDDEN, 1])
+MODEL = forward([OBS + ACTION, *MODEL_HIDDEN, 2 * (OBS + 1)])
+# Two target critics at the next actor's action; two critics forward and backward; the actor forward and
+# backward through the critics' inputs.
+UPDATE_FLOPS = BATCH * (4 * ACTOR + 12 * CRITIC)
+FIT_STEP_FLOPS = 3 * MEMBERS * BATCH * MODEL
+IMAGINED_STEP_FLOPS = MODEL + ACTOR
+
+
+def matrix_product_rate():
+    """[flop/s] of one thread, float32, the best of some products of 1024 x 1024 matrices."""
+    import torch
+    torch.set_num_threads(1)
+    a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
+    best = 0.0
+    for _ in range(20):
+        start = time.perf_counter()
+        torch.mm(a, b)
+        best = max(best, 2 * 1024**3 / (time.perf_counter() - start))
+    return best
+
+
+class Job:
+    """One `tandem train` in the background, watched through its /metrics pages."""
+
+    def __init__(self, binaries, folder, case):
+        self.folder = folder
+        self.log = open(os.path.join(folder, "train.log"), "w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [os.path.join(binaries, "tandem"), "train",
+             os.path.join(SOURCE, "recipes/mbpo/inverted_pendulum.yaml"), *OVERRIDES,
+             f"pace.mode={case.upper()}", "--run-dir", os.path.join(folder, "run"), "--json"],
+            stdout=self.log, stderr=self.log)
+
+    def metric(self, member, name):
+        """A sample's value, 0 while its service has not started."""
+        path = os.path.join(self.folder, "run", "state", member, "endpoints.json")
+        try:
+            with open(path, encoding="utf-8") as file:
+                address = json.load(file)["metrics"]
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as page:
+                text = page.read().decode()
+        except (OSError, ValueError):
+            return 0.0
+        found = re.search(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE)
+        return float(found.group(1)) if found else 0.0
+
+    def work(self):
+        """Everything that the trainers did so far."""
+        return {
+            "time": time.monotonic(),
+            "updates": self.metric("policy_trainer", "tandem_policy_trainer_updates_total"),
+            "imagined": self.metric("policy_trainer", "tandem_policy_trainer_imagined_steps_total"),
+            "fit_steps": self.metric("model_trainer", "tandem_model_trainer_gradient_steps_total"),
+        }
+
+    def wait_for_updates(self, updates, deadline):
+        while self.metric("policy_trainer", "tandem_policy_trainer_updates_total") < updates:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                with open(self.log.name, encoding="utf-8") as file:
+                    sys.exit(f"bench/train: the job ended or hung\n{file.read()[-3000:]}")
+            time.sleep(0.05)
+        return self.work()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.log.close()
+
+
+def measure(binaries, case, first, last, timeout):
+    """(env steps a second, what the matrix products alone would allow) of one run."""
+    with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
+        job = Job(binaries, folder, case)
+        try:
+            deadline = time.monotonic() + timeout
+            begin = job.wait_for_updates(max(1, (first - WARMUP) * UPDATES_PER_STEP), deadline)
+            end = job.wait_for_updates((last - WARMUP) * UPDATES_PER_STEP, deadline)
+        finally:
+            job.stop()
+    done = {key: end[key] - begin[key] for key in begin}
+    steps = done["updates"] / UPDATES_PER_STEP
+    policy = done["updates"] * UPDATE_FLOPS + done["imagined"] * IMAGINED_STEP_FLOPS
+    model = done["fit_steps"] * FIT_STEP_FLOPS
+    flops = policy + model if case == "lockstep" else max(policy, model)
+    return steps / done["time"], steps * matrix_product_rate() / flops
+
+
+def report(case, results):
+    values = [value for value, _ in results]
+    value = statistics.median(values)
+    reference = statistics.median(limit for _, limit in results)
+    return {
+        "bench": "train", "case": case, "value": round(value, 3), "unit": "env steps/s",
+        "reference": "matrix-product limit", "reference_value": round(reference, 3),
+        "ratio": round(value / reference, 3), "runs": len(results),
+        "spread": round((max(values) - min(values)) / value, 3),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="case", help="lockstep, async; default: both")
+    parser.add_argument("--runs", type=int, default=1, help="runs of each case; default: 1")
+    parser.add_argument("--steps", type=int, nargs=2, default=[300, 750], metavar=("FIRST", "LAST"),
+                        help="environment steps to measure between; default: 300 750")
+    parser.add_argument("--timeout", type=float, default=600, help="[s] for a run; default: 600")
+    parser.add_argument("--binaries", default=os.path.join(SOURCE, "build/release/bin"))
+    parser.add_argument("--json", action="store_true", help="one object a line instead of a table")
+    args = parser.parse_args()
+    for case in args.cases:
+        if case not in ("lockstep", "async"):
+            parser.error(f'case: expected lockstep or async, got "{case}"')
+    if not args.json:
+        print(f"{'case':<10} {'env steps/s':>12} {'limit':>8} {'ratio':>6} {'runs':>5} {'spread':>7}")
+    for case in args.cases or ["lockstep", "async"]:
+        line = report(case, [measure(args.binaries, case, *args.steps, args.timeout)
+                             for _ in range(args.runs)])
+        if args.json:
+            print(json.dumps(line), flush=True)
+        else:
+            print(f"{case:<10} {line['value']:>12.2f} {line['reference_value']:>8.2f} "
+                  f"{line['ratio']:>6.2f} {line['runs']:>5} {line['spread']:>7.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "tandem/config/v1/config.pb.h"
+
+// The commands of `tandem`. Each prints its result to standard output and errors, one line each, to
+// standard error, and returns the exit code of the process.
+namespace tandem::cli {
+
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;
+inline constexpr int kUsage = 2;  ///< Wrong command line or configuration.
+inline constexpr int kInterrupted = 130;
+
+/// The whole command: parses the command line and runs what it names.
+int Main(int argc, char** argv);
+
+struct TrainOptions {
+  std::string recipe;
+  std::vector<std::string> overrides;
+  bool json = false;
+  std::string run_dir;    ///< The run's folder; empty: runs/<run.name>.
+  int cores = 0;          ///< 0: all, and the recipe's threads.
+  std::string on_exist = "new";
+  std::string command;    ///< The command line, for command.txt.
+};
+/// Trains to the end: starts the services, supervises them, reports. Call before any thread exists.
+int Train(const TrainOptions& options);
+
+/// Shows a run: `run` is a path, a name in `parent`, or empty for the newest.
+int ShowStatus(const std::string& parent, const std::string& run);
+
+int PrintConfig(const std::string& recipe, const std::vector<std::string>& overrides);
+int ValidateConfigs(const std::vector<std::string>& recipes);
+int PrintConfigDocs();
+
+/// Checks what a run needs on this machine.
+int Doctor();
+
+/// 0 if the service at `address` answers that it is serving.
+int CheckHealth(const std::string& address);
+
+/// Prints "tandem: MESSAGE" and returns `code`.
+int Fail(const absl::Status& status, int code = kFailed);
+
+/// Loads a recipe and also checks what the schema cannot: that the environment exists, and that it
+/// publishes its termination where model.termination asks for it.
+absl::StatusOr<config::v1::RunConfig> LoadForTraining(const std::string& recipe,
+                                                      const std::vector<std::string>& overrides);
+
+/// The folder of this binary, where the services' binaries are too.
+std::string BinaryFolder();
+
+}  // namespace tandem::cli

@@ -1,0 +1,247 @@
+#include "cli/launcher.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <map>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+
+extern char** environ;
+
+namespace tandem::cli {
+namespace {
+
+constexpr absl::Duration kStopPoll = absl::Milliseconds(20);
+constexpr int kShownLogLines = 10;
+
+std::vector<std::string> MergedEnvironment(const ChildSpec& spec) {
+  std::map<std::string, std::string> variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const size_t equals = text.find('=');
+    if (equals != std::string::npos) variables[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  for (const auto& [name, value] : spec.environment) variables[name] = value;
+  std::vector<std::string> merged;
+  for (const auto& [name, value] : variables) merged.push_back(absl::StrCat(name, "=", value));
+  return merged;
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (std::string& text : texts) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+/// Runs in the child between fork and exec: async-signal-safe calls only. Writes errno to
+/// `error_pipe` when it fails.
+[[noreturn]] void ExecChild(char* const* argv, char* const* env, int log, int null, int error_pipe,
+                            pid_t parent) {
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != parent) _exit(1);  // the parent died before the line above
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  signal(SIGPIPE, SIG_DFL);
+  dup2(null, STDIN_FILENO);
+  dup2(log, STDOUT_FILENO);
+  dup2(log, STDERR_FILENO);
+  execve(argv[0], argv, env);
+  const int error = errno;
+  [[maybe_unused]] const ssize_t written = write(error_pipe, &error, sizeof(error));
+  _exit(127);
+}
+
+}  // namespace
+
+std::string DescribeExit(int wait_status) {
+  if (WIFEXITED(wait_status)) return absl::StrCat("exit code ", WEXITSTATUS(wait_status));
+  const int number = WTERMSIG(wait_status);
+  return absl::StrCat("signal ", number, " (", strsignal(number), ")");
+}
+
+std::string TailOfFile(const std::string& path, int lines) {
+  constexpr std::streamoff kMostBytes = 16384;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) return "";
+  const std::streamoff size = file.tellg();
+  file.seekg(std::max<std::streamoff>(0, size - kMostBytes));
+  std::deque<std::string> kept;
+  for (std::string line; std::getline(file, line);) {
+    kept.push_back(line);
+    if (static_cast<int>(kept.size()) > lines) kept.pop_front();
+  }
+  return absl::StrJoin(kept, "\n");
+}
+
+Launcher::Launcher(RestartPolicy policy, Clock* clock,
+                   std::function<void(const ChildEvent&)> on_event)
+    : policy_(policy), clock_(clock), on_event_(std::move(on_event)) {}
+
+Launcher::~Launcher() { StopAll(absl::ZeroDuration()); }
+
+absl::Status Launcher::Start(ChildSpec spec) {
+  auto child = std::make_unique<Child>();
+  child->state.member = spec.member;
+  child->spec = std::move(spec);
+  child->pause = policy_.first_pause;
+  TANDEM_RETURN_IF_ERROR(Spawn(*child));
+  on_event_({child->state.member, "started", "", child->state.pid, 0});
+  children_.push_back(std::move(child));
+  return absl::OkStatus();
+}
+
+absl::Status Launcher::Spawn(Child& child) {
+  const std::string& binary = child.spec.argv[0];
+  const int log = open(child.spec.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (log < 0) return ErrnoStatus(errno, absl::StrCat("open ", child.spec.log_path));
+  const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  int pipe_ends[2];
+  if (null < 0 || pipe2(pipe_ends, O_CLOEXEC) != 0) {
+    const int error = errno;
+    close(log);
+    if (null >= 0) close(null);
+    return ErrnoStatus(error, absl::StrCat("start ", child.spec.member));
+  }
+  std::vector<std::string> environment = MergedEnvironment(child.spec);
+  std::vector<char*> argv = Pointers(child.spec.argv), env = Pointers(environment);
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid == 0) ExecChild(argv.data(), env.data(), log, null, pipe_ends[1], parent);
+  const int fork_error = errno;
+  close(log);
+  close(null);
+  close(pipe_ends[1]);
+  int exec_error = 0;
+  ssize_t got = 0;
+  if (pid > 0) {
+    setpgid(pid, pid);  // in both processes: whoever is first
+    do {                // ends at once: exec closes the pipe
+      got = read(pipe_ends[0], &exec_error, sizeof(exec_error));
+    } while (got < 0 && errno == EINTR);
+  }
+  close(pipe_ends[0]);
+  if (pid < 0) return ErrnoStatus(fork_error, absl::StrCat("fork for ", child.spec.member));
+  if (got > 0) {
+    waitpid(pid, nullptr, 0);
+    return ErrnoStatus(exec_error, absl::StrCat("start ", binary));
+  }
+  child.state.pid = pid;
+  child.started_at = clock_->Monotonic();
+  return absl::OkStatus();
+}
+
+absl::Status Launcher::Poll() {
+  for (const std::unique_ptr<Child>& child : children_) {
+    if (child->state.pid != 0) {
+      int wait_status = 0;
+      if (waitpid(child->state.pid, &wait_status, WNOHANG) == child->state.pid) {
+        TANDEM_RETURN_IF_ERROR(HandleDeath(*child, wait_status));
+      }
+    } else if (clock_->Monotonic() >= child->restart_at) {
+      TANDEM_RETURN_IF_ERROR(Restart(*child));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Launcher::HandleDeath(Child& child, int wait_status) {
+  const absl::Duration now = clock_->Monotonic();
+  const pid_t pid = child.state.pid;
+  kill(-pid, SIGKILL);  // whatever it left in its group
+  child.state.pid = 0;
+  child.state.last_death = DescribeExit(wait_status);
+  on_event_({child.state.member, "died", child.state.last_death, pid, child.state.restarts});
+  if (!child.spec.why_death_is_final.empty()) {
+    return BeyondHelp(child, child.spec.why_death_is_final);
+  }
+  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == kUsageExitCode) {
+    return BeyondHelp(child, "it rejects its configuration");
+  }
+  while (!child.recent_restarts.empty() && child.recent_restarts.front() < now - policy_.window) {
+    child.recent_restarts.pop_front();
+  }
+  if (static_cast<int>(child.recent_restarts.size()) >= policy_.max_restarts) {
+    return BeyondHelp(child, absl::StrCat("it was restarted ", policy_.max_restarts, " times within ",
+                                          absl::FormatDuration(policy_.window)));
+  }
+  if (now - child.started_at >= policy_.calm) child.pause = policy_.first_pause;
+  child.restart_at = now + child.pause;
+  child.pause = std::min(child.pause * 2, policy_.max_pause);
+  return absl::OkStatus();
+}
+
+absl::Status Launcher::Restart(Child& child) {
+  TANDEM_RETURN_IF_ERROR(Spawn(child));
+  ++child.state.restarts;
+  child.recent_restarts.push_back(child.started_at);
+  on_event_({child.state.member, "restarted", child.state.last_death, child.state.pid,
+             child.state.restarts});
+  return absl::OkStatus();
+}
+
+absl::Status Launcher::BeyondHelp(const Child& child, const std::string& why) const {
+  std::string text = absl::StrCat(child.state.member, " died (", child.state.last_death, "): ", why,
+                                  "; its log, ", child.spec.log_path);
+  const std::string tail = TailOfFile(child.spec.log_path, kShownLogLines);
+  absl::StrAppend(&text, tail.empty() ? ", is empty" : absl::StrCat(", ends with\n", tail));
+  return absl::AbortedError(text);
+}
+
+std::vector<std::string> Launcher::StopAll(absl::Duration grace, const std::function<bool()>& hurry) {
+  const absl::Duration deadline = Clock::Real()->Monotonic() + grace;
+  for (const auto& child : children_) {
+    if (child->state.pid != 0 && grace > absl::ZeroDuration()) kill(child->state.pid, SIGTERM);
+  }
+  std::vector<std::string> killed;
+  while (true) {
+    const bool now_or_never = Clock::Real()->Monotonic() >= deadline || (hurry && hurry());
+    bool any = false;
+    for (const auto& child : children_) {
+      const pid_t pid = child->state.pid;
+      if (pid == 0) continue;
+      if (now_or_never) kill(-pid, SIGKILL);
+      int wait_status = 0;
+      if (waitpid(pid, &wait_status, now_or_never ? 0 : WNOHANG) == pid) {
+        if (now_or_never && WIFSIGNALED(wait_status)) killed.push_back(child->state.member);
+        kill(-pid, SIGKILL);
+        child->state.pid = 0;
+      } else {
+        any = true;
+      }
+    }
+    if (!any) break;
+    absl::SleepFor(kStopPoll);
+  }
+  children_.clear();
+  return killed;
+}
+
+std::vector<ChildState> Launcher::children() const {
+  std::vector<ChildState> states;
+  for (const auto& child : children_) states.push_back(child->state);
+  return states;
+}
+
+int Launcher::total_restarts() const {
+  int total = 0;
+  for (const auto& child : children_) total += child->state.restarts;
+  return total;
+}
+
+}  // namespace tandem::cli

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "tandem/monitor/v1/monitor.pb.h"
+
+namespace tandem::cli {
+
+/// Asks the monitor for its figures. Thread-safe.
+class MonitorClient {
+ public:
+  virtual ~MonitorClient() = default;
+  /// The latest report; waits at most `timeout`.
+  virtual absl::StatusOr<monitor::v1::GetReportResponse> GetReport(absl::Duration timeout) = 0;
+};
+
+/// Connects lazily: an absent monitor is UNAVAILABLE on each call.
+std::unique_ptr<MonitorClient> ConnectMonitor(const std::string& address);
+
+}  // namespace tandem::cli

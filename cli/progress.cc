@@ -1,0 +1,183 @@
+#include "cli/progress.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "cli/run_folder.h"
+
+namespace tandem::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr absl::Duration kRateWindow = absl::Seconds(20);
+constexpr size_t kLineWidth = 120;
+
+/// A number with so many significant digits, or "-" where there is none.
+std::string Figure(const Json& record, const char* name, int digits = 3) {
+  const auto found = record.find(name);
+  if (found == record.end() || !found->is_number()) return "-";
+  const double value = found->get<double>();
+  if (!std::isfinite(value)) return "-";
+  return absl::StrFormat("%.*g", digits, value);
+}
+
+/// Fixed digits for values that are read against each other.
+std::string Fixed(const Json& record, const char* name, int decimals, bool sign = false) {
+  const auto found = record.find(name);
+  if (found == record.end() || !found->is_number() || !std::isfinite(found->get<double>())) {
+    return "-";
+  }
+  const double value = found->get<double>();
+  return sign ? absl::StrFormat("%+.*f", decimals, value) : absl::StrFormat("%.*f", decimals, value);
+}
+
+void AddReplayFigures(const ReplayStatus& status, Json* record) {
+  Json& r = *record;
+  r["env_steps"] = status.env_steps;
+  r["end_index"] = status.end_index;
+  r["train_steps"] = status.train_steps;
+  r["holdout_steps"] = status.holdout_steps;
+  r["episodes"] = status.episodes;
+  r["policy_updates"] = status.policy_updates;
+  r["model_through_index"] = status.model_through_index;
+  r["waiting_for"] = status.waiting_for;
+  r["evaluations"] = status.evaluations.size();
+  r["evaluation_return"] =
+      status.evaluations.empty() ? Json() : Json(status.evaluations.back().mean_return);
+  r["stopped"] = status.stopped;
+  r["stop_reason"] = status.stop_reason;
+}
+
+void AddMonitorFigures(const monitor::v1::GetReportResponse& report, Json* record) {
+  Json& r = *record;
+  r["verdict"] = VerdictName(report.verdict());
+  r["verdict_sentence"] = report.sentence();
+  r["index"] = report.index();
+  r["index_reward"] = report.index_reward();
+  r["index_dynamics"] = report.index_dynamics();
+  r["index_termination"] = report.index_termination();
+  r["residual"] = report.residual();
+  r["model_return"] = report.model_return();
+  r["real_return"] = report.real_return();
+  r["return_gap"] = report.return_gap();
+  r["return_scale"] = report.return_scale();
+  r["model_error_ratio"] = report.model_error_ratio();
+  r["model_error_fresh"] = report.model_error_fresh();
+  r["model_error_heldout"] = report.model_error_heldout();
+  r["fresh_steps_scored"] = report.fresh_steps_scored();
+  r["fresh_steps_dropped"] = report.fresh_steps_dropped();
+  r["model_version"] = report.model_version();
+  r["policy_version"] = report.policy_version();
+  r["model_age_env_steps"] = report.model_age_env_steps();
+  r["policy_lag_updates"] = report.policy_lag_updates();
+  r["monitor_age_seconds"] = report.age_seconds();
+  r["training_return"] = report.training_return();
+}
+
+}  // namespace
+
+Json Progress::Record(const RunFigures& figures, absl::Duration elapsed, int restarts) {
+  Json record = {{"kind", "progress"},
+                 {"time", TimeText()},
+                 {"elapsed_seconds", absl::ToDoubleSeconds(elapsed)},
+                 {"max_env_steps", max_env_steps_},
+                 {"restarts", restarts}};
+  for (const char* name : {"steps_per_second", "updates_per_second", "eta_seconds"}) {
+    record[name] = nullptr;
+  }
+  AddMonitorFigures(figures.monitor.value_or(monitor::v1::GetReportResponse()), &record);
+  if (!figures.monitor.has_value()) {
+    for (auto& [name, value] : record.items()) {
+      if (value.is_number() && name != "elapsed_seconds" && name != "max_env_steps" &&
+          name != "restarts") {
+        value = nullptr;
+      }
+    }
+  }
+  AddReplayFigures(figures.replay.value_or(ReplayStatus()), &record);
+  if (!figures.replay.has_value()) return record;
+
+  samples_.push_back({elapsed, figures.replay->env_steps, figures.replay->policy_updates});
+  while (samples_.size() > 2 && samples_.front().at < elapsed - kRateWindow) samples_.pop_front();
+  const Sample &first = samples_.front(), &last = samples_.back();
+  const double seconds = absl::ToDoubleSeconds(last.at - first.at);
+  if (seconds > 0.5) {
+    const double rate = static_cast<double>(last.env_steps - first.env_steps) / seconds;
+    record["steps_per_second"] = rate;
+    record["updates_per_second"] =
+        static_cast<double>(std::max<int64_t>(0, last.policy_updates - first.policy_updates)) /
+        seconds;
+    if (rate > 0) {
+      record["eta_seconds"] =
+          static_cast<double>(std::max<int64_t>(0, max_env_steps_ - last.env_steps)) / rate;
+    }
+  }
+  return record;
+}
+
+std::string ProgressLine(const Json& record) {
+  const std::string eta =
+      record["eta_seconds"].is_number()
+          ? ShortDuration(absl::Seconds(record["eta_seconds"].get<double>()))
+          : "-";
+  std::string line = absl::StrCat(
+      record["env_steps"].get<int64_t>(), "/", record["max_env_steps"].get<int64_t>(), " steps ",
+      Fixed(record, "steps_per_second", 1), "/s  return ", Figure(record, "training_return", 4),
+      " eval ", Figure(record, "evaluation_return", 4), "  model error ",
+      Figure(record, "model_error_fresh", 2), "/", Figure(record, "model_error_heldout", 2),
+      "  index ", Fixed(record, "index", 2, true), " ",
+      absl::StrReplaceAll(record["verdict"].get<std::string>(), {{"_", " "}}), "  lag ",
+      Figure(record, "model_age_env_steps", 4), "/", Figure(record, "policy_lag_updates", 3),
+      "  ETA ", eta);
+  if (line.size() > kLineWidth) line = absl::StrReplaceAll(line, {{"  ", " "}});
+  if (line.size() > kLineWidth) line.resize(kLineWidth);
+  return line;
+}
+
+std::string StartingLine(const RunFigures& figures, absl::Duration elapsed) {
+  const std::string seconds = absl::StrCat(absl::ToInt64Seconds(elapsed), " s");
+  if (!figures.replay.has_value()) {
+    return absl::StrCat("starting: the replay buffer does not answer yet, ", seconds);
+  }
+  if (!figures.replay->spec.has_value()) {
+    return absl::StrCat("starting: no actor has announced its environment yet, ", seconds);
+  }
+  return absl::StrCat("starting: no step taken yet, ", seconds);
+}
+
+Json EvaluationRecord(const EvaluationResult& evaluation, absl::Duration elapsed) {
+  return {{"kind", "evaluation"},
+          {"time", TimeText()},
+          {"elapsed_seconds", absl::ToDoubleSeconds(elapsed)},
+          {"env_steps", evaluation.env_steps},
+          {"mean_return", evaluation.mean_return},
+          {"episodes", evaluation.episodes},
+          {"policy_updates", evaluation.policy_updates}};
+}
+
+std::string EvaluationLine(const EvaluationResult& evaluation) {
+  return absl::StrFormat("evaluation at %d steps: mean return %.4g over %d episodes",
+                         evaluation.env_steps, evaluation.mean_return, evaluation.episodes);
+}
+
+std::string VerdictName(monitor::v1::Verdict verdict) {
+  if (verdict == monitor::v1::VERDICT_UNSPECIFIED) return "unknown";
+  std::string name = monitor::v1::Verdict_Name(verdict);
+  if (name.empty()) return "unknown";  // of a newer monitor
+  name = name.substr(std::string("VERDICT_").size());
+  return absl::AsciiStrToLower(name);
+}
+
+std::string ShortDuration(absl::Duration duration) {
+  const int64_t seconds = absl::ToInt64Seconds(duration + absl::Milliseconds(500));
+  if (seconds < 60) return absl::StrCat(seconds, "s");
+  if (seconds < 3600) return absl::StrFormat("%dm%02ds", seconds / 60, seconds % 60);
+  return absl::StrFormat("%dh%02dm", seconds / 3600, seconds / 60 % 60);
+}
+
+}  // namespace tandem::cli

@@ -1,0 +1,82 @@
+#include "cli/progress.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tandem::cli {
+namespace {
+
+RunFigures Figures(int64_t env_steps, int64_t updates) {
+  RunFigures figures;
+  figures.replay.emplace();
+  figures.replay->spec.emplace();
+  figures.replay->env_steps = env_steps;
+  figures.replay->policy_updates = updates;
+  figures.replay->evaluations.push_back({250, 950.1, 10, 0});
+  figures.monitor.emplace();
+  figures.monitor->set_verdict(monitor::v1::VERDICT_WARMING_UP);
+  figures.monitor->set_index(0.034);
+  figures.monitor->set_training_return(612.44);
+  figures.monitor->set_model_error_fresh(0.1234);
+  figures.monitor->set_model_error_heldout(std::nan(""));
+  figures.monitor->set_model_age_env_steps(249);
+  figures.monitor->set_policy_lag_updates(3);
+  return figures;
+}
+
+TEST(Progress, RatesAndTheEndComeFromTheLastSeconds) {
+  Progress progress(5000);
+  progress.Record(Figures(0, 0), absl::Seconds(1), 0);
+  progress.Record(Figures(1000, 0), absl::Seconds(100), 0);
+  const auto record = progress.Record(Figures(1200, 2000), absl::Seconds(110), 2);
+  EXPECT_DOUBLE_EQ(record["steps_per_second"], 20);
+  EXPECT_DOUBLE_EQ(record["updates_per_second"], 200);
+  EXPECT_DOUBLE_EQ(record["eta_seconds"], 190);
+  EXPECT_EQ(record["restarts"], 2);
+  EXPECT_EQ(ProgressLine(record),
+            "1200/5000 steps 20.0/s  return 612.4 eval 950.1  model error 0.12/-  index +0.03 "
+            "warming up  lag 249/3  ETA 3m10s");
+}
+
+TEST(Progress, WithoutAnswersEveryFigureIsUnknown) {
+  Progress progress(5000);
+  const auto record = progress.Record(RunFigures(), absl::Seconds(1), 0);
+  EXPECT_TRUE(record["index"].is_null());
+  EXPECT_TRUE(record["steps_per_second"].is_null());
+  EXPECT_EQ(record["verdict"], "unknown");
+  EXPECT_EQ(ProgressLine(record),
+            "0/5000 steps -/s  return - eval -  model error -/-  index - unknown  lag -/-  ETA -");
+  EXPECT_EQ(StartingLine(RunFigures(), absl::Seconds(3)),
+            "starting: the replay buffer does not answer yet, 3 s");
+}
+
+TEST(Progress, TheLineFitsItsWidth) {
+  Progress progress(123456789);
+  RunFigures figures = Figures(12345678, 1);
+  figures.monitor->set_training_return(-123456789);
+  figures.replay->evaluations[0].mean_return = -1.234e-7;
+  figures.monitor->set_index(-123456.7);
+  figures.monitor->set_verdict(monitor::v1::VERDICT_PESSIMISTIC);
+  progress.Record(Figures(0, 0), absl::Seconds(1), 0);
+  EXPECT_LE(ProgressLine(progress.Record(figures, absl::Seconds(2), 0)).size(), 120u);
+}
+
+TEST(Progress, ARestartedTrainerGivesNoNegativeRate) {
+  Progress progress(5000);
+  progress.Record(Figures(100, 900), absl::Seconds(1), 0);
+  EXPECT_EQ(progress.Record(Figures(110, 50), absl::Seconds(2), 1)["updates_per_second"], 0);
+}
+
+TEST(Progress, DurationsAreShort) {
+  EXPECT_EQ(ShortDuration(absl::Seconds(45)), "45s");
+  EXPECT_EQ(ShortDuration(absl::Seconds(192)), "3m12s");
+  EXPECT_EQ(ShortDuration(absl::Seconds(7500)), "2h05m");
+}
+
+TEST(Progress, VerdictsHaveNames) {
+  EXPECT_EQ(VerdictName(monitor::v1::VERDICT_EXPLOITING), "exploiting");
+  EXPECT_EQ(VerdictName(static_cast<monitor::v1::Verdict>(77)), "unknown");
+}
+
+}  // namespace
+}  // namespace tandem::cli

@@ -1,0 +1,87 @@
+// Draws the curves of a run report with uPlot. `data` is what report.cc's Curves() makes.
+function drawReport(data) {
+  "use strict";
+  const colour = (name) => () =>
+    getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  const progress = data.progress;
+  const plots = [];
+
+  const line = (label, values, name, options) =>
+    ({ label, values, options: { stroke: colour(name), width: 1.6, ...options } });
+  const level = (label, value, name) =>
+    line(label, progress.env_steps.map(() => value), name, { width: 1, dash: [6, 5] });
+  const known = (series) => series.values.some((value) => value !== null);
+
+  // Puts evaluations, which have steps of their own, onto the axis of the progress records.
+  const joined = (steps, values) => {
+    const at = new Map(steps.map((step, i) => [step, values[i]]));
+    return progress.env_steps.map((step) => (at.has(step) ? at.get(step) : null));
+  };
+  for (const step of data.evaluations.env_steps) {
+    if (progress.env_steps.includes(step)) continue;
+    const after = progress.env_steps.findIndex((other) => other > step);
+    const index = after < 0 ? progress.env_steps.length : after;
+    for (const name of Object.keys(progress)) {
+      progress[name].splice(index, 0, name === "env_steps" ? step : null);
+    }
+  }
+
+  const axis = (options) => ({
+    stroke: colour("ink"), grid: { stroke: colour("line"), width: 1 },
+    ticks: { stroke: colour("line"), width: 1 }, ...options,
+  });
+
+  function chart(id, series) {
+    const place = document.getElementById(id);
+    const drawn = series.filter(known);
+    if (progress.env_steps.length === 0 || drawn.length === 0) {
+      const note = document.createElement("div");
+      note.className = "empty";
+      note.textContent = "No figures in this run.";
+      place.append(note);
+      return;
+    }
+    const size = () => ({ width: Math.max(280, place.clientWidth), height: 260 });
+    const plot = new uPlot({
+      ...size(),
+      scales: { x: { time: false } },
+      axes: [axis({ label: "environment steps" }), axis({ size: 64 })],
+      legend: { live: false },
+      cursor: { drag: { x: true, y: false } },
+      series: [{ label: "environment steps" },
+        ...drawn.map((one) => ({ label: one.label, spanGaps: true, points: { show: false }, ...one.options }))],
+    }, [progress.env_steps, ...drawn.map((one) => one.values)], place);
+    plots.push({ plot, size });
+  }
+
+  const evaluations = joined(data.evaluations.env_steps, data.evaluations.mean_return);
+  const goal = data.goal === null ? [] : [level("goal", data.goal, "faint")];
+  chart("returns", [
+    line("training episodes", progress.training_return, "c4", { width: 1 }),
+    line("evaluation", evaluations, "c3", { width: 2, points: { show: true, size: 6 } }),
+    line("real, of the monitor's episodes", progress.real_return, "c1"),
+    line("imagined by the model", progress.model_return, "c2"),
+    ...goal,
+  ]);
+  const judged = progress.index.some((value) => value !== null);
+  chart("index", [
+    line("index", progress.index, "c1", { width: 2.4 }),
+    line("reward", progress.index_reward, "c2"),
+    line("dynamics", progress.index_dynamics, "c3"),
+    line("termination", progress.index_termination, "c4"),
+    ...(judged ? [level("warning", data.warning, "warn"), level("tolerance", data.tolerance, "alarm")] : []),
+  ]);
+  chart("errors", [
+    line("fresh steps", progress.model_error_fresh, "c2"),
+    line("held-out steps", progress.model_error_heldout, "c1"),
+  ]);
+  chart("speed", [
+    line("environment steps/s", progress.steps_per_second, "c1"),
+    line("policy updates/s", progress.updates_per_second, "c3"),
+  ]);
+
+  const redraw = () => plots.forEach(({ plot, size }) => { plot.setSize(size()); });
+  window.addEventListener("resize", redraw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
+    plots.forEach(({ plot }) => plot.redraw(false, true)));
+}

@@ -1,0 +1,150 @@
+#include "common/clients/replay_streams.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/mutex.h"
+#include "common/clients/bounded_queue.h"
+#include "common/codec/replay_codec.h"
+
+namespace tandem::clients {
+namespace {
+
+using replay::v1::ReplayBufferService;
+
+/// The credit bounds the batches in flight; the tail has nothing else to hold it back.
+constexpr size_t kMaxBatches = 64;
+constexpr size_t kMaxChunks = 4;
+
+class GrpcSampleStream : public SampleStream {
+ public:
+  GrpcSampleStream(std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
+                   const SampleSpec& spec)
+      : stub_(std::move(stub)), calls_(calls), call_(std::move(calls)), spec_(spec) {}
+
+  ~GrpcSampleStream() override {
+    call_.context().TryCancel();
+    queue_.Close(absl::CancelledError("the stream was closed"));
+    if (reader_.joinable()) reader_.join();
+  }
+
+  absl::Status Start() {
+    if (auto status = call_.started(); !status.ok()) return status;
+    stream_ = stub_->Sample(&call_.context());
+    reader_ = std::thread([this] { Read(); });
+    return absl::OkStatus();
+  }
+
+  absl::Status Request(int64_t batches, int64_t through_index) override {
+    replay::v1::SampleRequest request;
+    if (!spec_sent_) codec::Encode(spec_, request.mutable_spec());
+    spec_sent_ = true;
+    request.set_credit(batches);
+    request.set_through_index(through_index);
+    if (stream_->Write(request)) return absl::OkStatus();
+    // The reader learns why: the queue has the status once what came before it is taken.
+    return absl::UnavailableError("the sample stream has ended; Receive tells why");
+  }
+
+  absl::StatusOr<SampledBatch> Receive(absl::Duration timeout) override {
+    return queue_.Pop(timeout);
+  }
+
+ private:
+  void Read() {
+    replay::v1::SampleResponse response;
+    SampledBatch batch;
+    absl::Status bad;
+    while (bad.ok() && stream_->Read(&response)) {
+      bad = codec::DecodePart(response, &batch);
+      if (!bad.ok() || !response.last()) continue;
+      if (!queue_.Push(std::exchange(batch, SampledBatch{}))) break;
+    }
+    if (!bad.ok()) call_.context().TryCancel();
+    absl::Status end = calls_->Explain(stream_->Finish());
+    if (end.ok()) end = absl::UnavailableError("the replay buffer ended the sample stream");
+    queue_.Close(bad.ok() ? end : bad);
+  }
+
+  const std::shared_ptr<ReplayBufferService::Stub> stub_;
+  const std::shared_ptr<CallSet> calls_;
+  CallScope call_;
+  const SampleSpec spec_;
+  bool spec_sent_ = false;
+  std::unique_ptr<grpc::ClientReaderWriter<replay::v1::SampleRequest, replay::v1::SampleResponse>>
+      stream_;
+  BoundedQueue<SampledBatch> queue_{kMaxBatches};
+  std::thread reader_;
+};
+
+class GrpcTailStream : public TailStream {
+ public:
+  GrpcTailStream(std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
+                 const TailRequest& request)
+      : stub_(std::move(stub)), calls_(calls), call_(std::move(calls)) {
+    codec::Encode(request, &request_);
+  }
+
+  ~GrpcTailStream() override {
+    call_.context().TryCancel();
+    queue_.Close(absl::CancelledError("the stream was closed"));
+    if (reader_.joinable()) reader_.join();
+  }
+
+  absl::Status Start() {
+    if (auto status = call_.started(); !status.ok()) return status;
+    reader_ = std::thread([this] { Read(); });
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<TailChunk> Receive(absl::Duration timeout) override {
+    return queue_.Pop(timeout);
+  }
+
+ private:
+  void Read() {
+    const auto stream = stub_->Tail(&call_.context(), request_);
+    replay::v1::TailResponse response;
+    absl::Status bad;
+    while (stream->Read(&response)) {
+      absl::StatusOr<TailChunk> chunk = codec::Decode(response);
+      bad = chunk.status();
+      if (!bad.ok() || !queue_.Push(*std::move(chunk))) {
+        call_.context().TryCancel();
+        break;
+      }
+    }
+    absl::Status end = calls_->Explain(stream->Finish());
+    if (end.ok()) end = absl::OutOfRangeError("all steps below through_index were sent");
+    queue_.Close(bad.ok() ? end : bad);
+  }
+
+  const std::shared_ptr<ReplayBufferService::Stub> stub_;
+  const std::shared_ptr<CallSet> calls_;
+  CallScope call_;
+  replay::v1::TailRequest request_;
+  BoundedQueue<TailChunk> queue_{kMaxChunks};
+  std::thread reader_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SampleStream>> OpenSample(
+    std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
+    const SampleSpec& spec) {
+  auto stream = std::make_unique<GrpcSampleStream>(std::move(stub), std::move(calls), spec);
+  if (auto status = stream->Start(); !status.ok()) return status;
+  return stream;
+}
+
+absl::StatusOr<std::unique_ptr<TailStream>> OpenTail(
+    std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
+    const TailRequest& request) {
+  auto stream = std::make_unique<GrpcTailStream>(std::move(stub), std::move(calls), request);
+  if (auto status = stream->Start(); !status.ok()) return status;
+  return stream;
+}
+
+}  // namespace tandem::clients

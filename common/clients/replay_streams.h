@@ -1,0 +1,21 @@
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "common/clients/call_scope.h"
+#include "common/clients/replay_client.h"
+#include "tandem/replay/v1/replay.grpc.pb.h"
+
+namespace tandem::clients {
+
+/// The streams of the gRPC replay client. Each has a thread that reads ahead into a bounded queue, so
+/// that Receive can give up in time; they may outlive the client, and its Stop() ends them.
+absl::StatusOr<std::unique_ptr<SampleStream>> OpenSample(
+    std::shared_ptr<replay::v1::ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
+    const SampleSpec& spec);
+absl::StatusOr<std::unique_ptr<TailStream>> OpenTail(
+    std::shared_ptr<replay::v1::ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
+    const TailRequest& request);
+
+}  // namespace tandem::clients

@@ -1,0 +1,188 @@
+#include <chrono>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "common/base/mutex.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/status.h"
+#include "common/snapshot/assembler.h"
+#include "common/snapshot/snapshot_service.h"
+#include "common/snapshot/snapshot_slot.h"
+#include "tandem/snapshot/v1/snapshot.grpc.pb.h"
+
+namespace tandem::snapshot {
+namespace {
+
+/// Who publishes a series, for the log.
+std::string PublisherOf(const std::string& series) {
+  if (series == kModelSeries) return "model_trainer";
+  if (series == kPolicySeries) return "policy_trainer";
+  return absl::StrCat("the publisher of \"", series, "\"");
+}
+
+struct Figures {
+  Figures(const std::string& series, metrics::Registry& registry)
+      : connected(registry.AddGauge("tandem_snapshot_connected",
+                                    "Whether the publisher of the series is connected: 1 or 0.",
+                                    {{"series", series}})),
+        version(registry.AddGauge("tandem_snapshot_received_version",
+                                  "Version of the newest snapshot received, in its epoch.",
+                                  {{"series", series}})),
+        received(registry.AddCounter("tandem_snapshot_received_total",
+                                     "Whole snapshots received.", {{"series", series}})),
+        received_bytes(registry.AddCounter("tandem_snapshot_received_bytes_total",
+                                           "Bytes of snapshots received.", {{"series", series}})),
+        damaged(registry.AddCounter(
+            "tandem_snapshot_damaged_total",
+            "Snapshots dropped because their parts or their hash did not fit.",
+            {{"series", series}})) {
+    connected.Set(0);
+  }
+  metrics::Gauge& connected;
+  metrics::Gauge& version;
+  metrics::Counter& received;
+  metrics::Counter& received_bytes;
+  metrics::Counter& damaged;
+};
+
+class RemoteSource : public SnapshotSource {
+ public:
+  RemoteSource(const std::string& address, const std::string& series, const std::string& watcher,
+               metrics::Registry& registry)
+      : address_(address),
+        series_(series),
+        watcher_(watcher),
+        figures_(series, registry),
+        channel_(rpc::Connect(address, /*bulk=*/true)),
+        stub_(v1::SnapshotService::NewStub(channel_)),
+        peer_(PublisherOf(series), address),
+        thread_([this] { Run(); }) {}
+  ~RemoteSource() override {
+    RemoteSource::Stop();
+    thread_.join();
+  }
+
+  std::shared_ptr<const Snapshot> Latest() override { return slot_.Latest(); }
+  std::shared_ptr<const Snapshot> WaitNewer(Version have, absl::Duration timeout) override {
+    return slot_.WaitNewer(have, timeout);
+  }
+  void Stop() override {
+    {
+      MutexLock lock(mu_);
+      stopped_ = true;
+      if (call_ != nullptr) call_->TryCancel();
+    }
+    wake_.NotifyAll();
+    slot_.Stop();
+  }
+
+ private:
+  void Run();
+  absl::Status WatchOnce();
+  absl::Status ReadAll(grpc::ClientReader<v1::WatchResponse>& reader);
+  /// Makes `call` the one that Stop() cancels; false after Stop().
+  bool SetCall(grpc::ClientContext* call);
+  /// Returns false after Stop().
+  bool Sleep(absl::Duration time);
+
+  const std::string address_;
+  const std::string series_;
+  const std::string watcher_;
+  Figures figures_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::SnapshotService::Stub> stub_;
+  SnapshotSlot slot_;
+  Mutex mu_;
+  CondVar wake_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  grpc::ClientContext* call_ ABSL_GUARDED_BY(mu_) = nullptr;
+  // Used by the thread alone.
+  rpc::PeerLog peer_;
+  rpc::Backoff backoff_;
+  Version have_;
+  std::thread thread_;
+};
+
+bool RemoteSource::SetCall(grpc::ClientContext* call) {
+  MutexLock lock(mu_);
+  call_ = call;
+  return !stopped_;
+}
+
+bool RemoteSource::Sleep(absl::Duration time) {
+  const auto until = std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(time);
+  MutexLock lock(mu_);
+  while (!stopped_ && wake_.WaitUntil(mu_, until)) {
+  }
+  return !stopped_;
+}
+
+absl::Status RemoteSource::ReadAll(grpc::ClientReader<v1::WatchResponse>& reader) {
+  Assembler assembler(have_);
+  v1::WatchResponse part;
+  while (reader.Read(&part)) {
+    figures_.received_bytes.Increment(static_cast<double>(part.data().size()));
+    absl::StatusOr<std::shared_ptr<const Snapshot>> snapshot = assembler.Add(part);
+    if (!snapshot.ok()) return snapshot.status();
+    if (*snapshot == nullptr) continue;
+    have_ = (*snapshot)->version;
+    figures_.received.Increment();
+    figures_.version.Set(static_cast<double>(have_.version));
+    slot_.Put(*std::move(snapshot));
+    backoff_.Reset();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RemoteSource::WatchOnce() {
+  grpc::ClientContext context;
+  if (!SetCall(&context)) return absl::CancelledError("stopped");
+  v1::WatchRequest request;
+  request.set_name(series_);
+  request.set_watcher(watcher_);
+  request.set_have_epoch(have_.epoch);
+  request.set_have_version(have_.version);
+  auto reader = stub_->Watch(&context, request);
+  // The publisher sends its initial metadata before it has anything else to send.
+  reader->WaitForInitialMetadata();
+  if (context.GetServerInitialMetadata().count(kAcceptedKey) > 0) {
+    figures_.connected.Set(1);
+    peer_.Connected();
+  }
+  const absl::Status damage = ReadAll(*reader);
+  figures_.connected.Set(0);
+  if (!damage.ok()) context.TryCancel();
+  const absl::Status status = rpc::FromGrpc(reader->Finish());
+  SetCall(nullptr);
+  if (damage.ok()) return status;
+  figures_.damaged.Increment();
+  LogWarning(absl::StrCat(PublisherOf(series_), " at ", address_,
+                          " sent a snapshot that is not used: ", damage.ToString()));
+  return damage;
+}
+
+void RemoteSource::Run() {
+  do {
+    // In short steps, for this wait cannot be ended from outside.
+    while (!channel_->WaitForConnected(std::chrono::system_clock::now() +
+                                       std::chrono::milliseconds(50))) {
+      if (!Sleep(absl::ZeroDuration())) return;
+      peer_.Failed(absl::UnavailableError("not connected"));
+    }
+    const absl::Status status = WatchOnce();
+    if (!absl::IsCancelled(status)) peer_.Failed(status);
+  } while (Sleep(backoff_.Next()));
+}
+
+}  // namespace
+
+std::unique_ptr<SnapshotSource> WatchRemote(const std::string& address, const std::string& series,
+                                            const std::string& watcher,
+                                            metrics::Registry& registry) {
+  return std::make_unique<RemoteSource>(address, series, watcher, registry);
+}
+
+}  // namespace tandem::snapshot

@@ -1,0 +1,32 @@
+#include "common/training/serve_until_signal.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+#include <thread>
+
+#include "common/base/status_macros.h"
+
+namespace tandem::training {
+
+absl::Status ServeUntilSignal(const rpc::ServerOptions& server, absl::Duration drain,
+                              const std::function<absl::Status()>& run,
+                              const std::function<void()>& stop) {
+  TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::ServerRunner> runner,
+                          rpc::ServerRunner::Start(server));
+  absl::Status result;
+  std::thread worker([&] {
+    result = run();
+    if (!result.ok()) kill(getpid(), SIGTERM);  // ends WaitForSignal
+  });
+  runner->SetServing(true);
+  runner->WaitForSignal();
+  runner->SetServing(false);
+  stop();
+  worker.join();
+  runner->Drain(drain);
+  return result;
+}
+
+}  // namespace tandem::training

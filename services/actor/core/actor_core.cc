@@ -1,0 +1,197 @@
+#include "services/actor/core/actor_core.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+
+namespace tandem::actor {
+namespace {
+
+constexpr int64_t kStepsWanted = 256;
+
+}  // namespace
+
+ActorCore::ActorCore(ActorOptions options, ActorParts parts)
+    : options_(std::move(options)),
+      parts_(std::move(parts)),
+      metrics_(parts_.registry),
+      holder_(parts_.policies, parts_.load_policy, options_.policy_trainer, parts_.clock, stop_,
+              metrics_),
+      writer_(parts_.replay, options_.member, options_.replay_buffer, parts_.training->spec(),
+              parts_.clock, stop_, metrics_),
+      pace_log_(parts_.clock),
+      recorder_(parts_.training->spec(), parts_.training->num_envs(), {}, &next_episode_id_),
+      random_actions_(options_.random_action_seed),
+      policy_noise_(options_.policy_action_seed) {}
+
+void ActorCore::Stop() {
+  stop_.Stop();
+  parts_.replay.Stop();
+  parts_.policies.Stop();
+}
+
+absl::Status ActorCore::Run() {
+  const absl::Status status = Loop();
+  return stop_.stopped() ? absl::OkStatus() : status;
+}
+
+absl::Status ActorCore::Loop() {
+  TANDEM_RETURN_IF_ERROR(writer_.Open());
+  recorder_.StartAll(parts_.training->observations());
+  Progress progress;
+  progress.role = Role::kActor;
+  progress.member = options_.member;
+  const int64_t batch = parts_.training->num_envs();
+  progress.wanted = batch * std::max<int64_t>(1, kStepsWanted / batch);
+  while (!stop_.stopped()) {
+    holder_.Refresh();
+    progress.held_policy_updates = holder_.updates();
+    absl::StatusOr<Grant> grant = writer_.Advance(progress, options_.advance_wait);
+    if (grant.ok() && grant->stop) {
+      LogInfo(absl::StrCat("the run is over after ", grant->env_steps, " training steps"));
+      return absl::OkStatus();
+    }
+    const absl::Status status = grant.ok() ? Serve(*grant) : grant.status();
+    if (absl::IsAborted(status)) {
+      TANDEM_RETURN_IF_ERROR(StartOver());
+    } else {
+      TANDEM_RETURN_IF_ERROR(status);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ActorCore::Serve(const Grant& grant) {
+  if (grant.granted <= 0 && !grant.evaluate) {
+    pace_log_.Tick(grant.waiting_for.empty() ? "a grant" : grant.waiting_for);
+    return absl::OkStatus();
+  }
+  pace_log_.Reset();
+  const bool needs_policy = grant.evaluate || !grant.random_actions;
+  // Asking again gives back the grant, so a policy that does not come holds up nobody else.
+  if (needs_policy && !holder_.WaitFor(grant.policy_updates, options_.policy_wait)) {
+    return absl::OkStatus();
+  }
+  if (grant.evaluate) TANDEM_RETURN_IF_ERROR(Evaluate(grant));
+  if (grant.granted > 0) TANDEM_RETURN_IF_ERROR(TakeSteps(grant));
+  return absl::OkStatus();
+}
+
+absl::Status ActorCore::StartOver() {
+  TANDEM_RETURN_IF_ERROR(parts_.training->ResetAll());
+  recorder_.StartAll(parts_.training->observations());
+  return absl::OkStatus();
+}
+
+absl::Status ActorCore::TakeSteps(const Grant& grant) {
+  VectorEnvironment& env = *parts_.training;
+  const int64_t rounds = std::max<int64_t>(1, grant.granted / env.num_envs());
+  for (int64_t round = 0; round < rounds && !stop_.stopped(); ++round) {
+    if (grant.random_actions) {
+      recorder_.SetPolicy(0, 0);
+      ActAtRandom();
+    } else {
+      if (grant.policy_updates < 0) holder_.Refresh();
+      recorder_.SetPolicy(holder_.version(), static_cast<uint64_t>(holder_.updates()));
+      TANDEM_RETURN_IF_ERROR(ActByPolicy(env, &policy_noise_));
+    }
+    TANDEM_RETURN_IF_ERROR(StepOnce(env, recorder_, Purpose::kTraining));
+  }
+  Recording recording = recorder_.Take();
+  CountEpisodes(recording, Purpose::kTraining);
+  return writer_.Append(std::move(recording));
+}
+
+absl::Status ActorCore::Evaluate(const Grant& grant) {
+  VectorEnvironment& env = *parts_.evaluation;
+  EpisodeRecorder::Options options;
+  options.purpose = Purpose::kEvaluation;
+  options.keep_steps = options_.record_evaluation_steps;
+  options.first_episode_only = true;
+  options.evaluation_id = static_cast<uint64_t>(
+      grant.env_steps - grant.env_steps % std::max<int64_t>(1, options_.evaluation_interval));
+  options.evaluation_size = env.num_envs();
+  EpisodeRecorder recorder(env.spec(), env.num_envs(), options, &next_episode_id_);
+  TANDEM_RETURN_IF_ERROR(
+      env.ResetAll(StreamSeed(options_.evaluation_seed,
+                              std::string("evaluation/") + std::to_string(options.evaluation_id))));
+  recorder.StartAll(env.observations());
+  recorder.SetPolicy(holder_.version(), static_cast<uint64_t>(holder_.updates()));
+  while (recorder.recording_envs() > 0 && !stop_.stopped()) {
+    TANDEM_RETURN_IF_ERROR(ActByPolicy(env, /*rng=*/nullptr));
+    TANDEM_RETURN_IF_ERROR(StepOnce(env, recorder, Purpose::kEvaluation));
+  }
+  if (stop_.stopped()) return absl::OkStatus();
+  Recording recording = recorder.Take();
+  CountEpisodes(recording, Purpose::kEvaluation);
+  const double mean = recorder.return_sum() / static_cast<double>(recorder.episodes_ended());
+  metrics_.evaluation_return.Set(mean);
+  LogInfo(absl::StrCat("evaluation at ", options.evaluation_id, " steps: mean return ", mean,
+                       " of ", recorder.episodes_ended(), " episodes, policy of ",
+                       holder_.updates(), " updates"));
+  return writer_.Append(std::move(recording));
+}
+
+absl::Status ActorCore::StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder,
+                                 Purpose purpose) {
+  const absl::Duration begin = parts_.clock.Monotonic();
+  TANDEM_RETURN_IF_ERROR(env.Step(actions_));
+  metrics_.env_step_seconds.Observe(absl::ToDoubleSeconds(parts_.clock.Monotonic() - begin));
+  const auto diverged = std::count(env.diverged().begin(), env.diverged().end(), uint8_t{1});
+  if (diverged > 0) {
+    metrics_.divergences.Increment(static_cast<double>(diverged));
+    LogWarning(absl::StrCat(diverged, " of ", env.num_envs(), " environments (", env.spec().name,
+                            ") gave numbers that are not finite: episode cut, environment reset"));
+  }
+  metrics_.For(purpose).env_steps.Increment(static_cast<double>(env.num_envs() - diverged));
+  recorder.Record(env, actions_, log_probs_);
+  if (!recorder.full()) return absl::OkStatus();
+  Recording recording = recorder.Take();
+  CountEpisodes(recording, purpose);
+  return writer_.Append(std::move(recording));
+}
+
+void ActorCore::ActAtRandom() {
+  const VectorEnvironment& env = *parts_.training;
+  const BoxSpace& space = env.spec().action;
+  const size_t num_envs = static_cast<size_t>(env.num_envs());
+  const size_t dim = space.low.size();
+  float log_density = 0;
+  for (size_t j = 0; j < dim; ++j) log_density -= std::log(space.high[j] - space.low[j]);
+  actions_.resize(num_envs * dim);
+  for (size_t i = 0; i < actions_.size(); ++i) {
+    const size_t j = i % dim;
+    actions_[i] = static_cast<float>(random_actions_.Uniform(space.low[j], space.high[j]));
+  }
+  log_probs_.assign(num_envs, log_density);
+}
+
+absl::Status ActorCore::ActByPolicy(const VectorEnvironment& env, Rng* rng) {
+  const size_t num_envs = static_cast<size_t>(env.num_envs());
+  actions_.resize(num_envs * env.spec().action.low.size());
+  log_probs_.assign(num_envs, 0);
+  // The deterministic action has no density: its log-probability is given as 0.
+  const std::span<float> densities = rng == nullptr ? std::span<float>() : std::span(log_probs_);
+  TANDEM_RETURN_IF_ERROR(holder_.policy().Act(env.observations(), rng, actions_, densities));
+  const auto finite = [](float x) { return std::isfinite(x); };
+  if (!std::all_of(actions_.begin(), actions_.end(), finite) ||
+      !std::all_of(log_probs_.begin(), log_probs_.end(), finite)) {
+    return absl::InternalError(
+        absl::StrCat("policy ", holder_.version(), " of ", holder_.updates(),
+                     " updates: expected finite actions and log-probabilities"));
+  }
+  return absl::OkStatus();
+}
+
+void ActorCore::CountEpisodes(const Recording& recording, Purpose purpose) {
+  if (recording.episodes.empty()) return;
+  ActorMetrics::ForPurpose& metrics = metrics_.For(purpose);
+  metrics.episodes.Increment(static_cast<double>(recording.episodes.size()));
+  metrics.episode_return.Set(recording.episodes.back().episode_return);
+}
+
+}  // namespace tandem::actor

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "common/base/rng.h"
+#include "common/clients/replay_client.h"
+#include "common/env/vector_environment.h"
+#include "common/snapshot/snapshot.h"
+#include "common/training/stop_signal.h"
+#include "services/actor/core/actor_metrics.h"
+#include "services/actor/core/episode_recorder.h"
+#include "services/actor/core/policy_holder.h"
+#include "services/actor/core/wait_log.h"
+#include "services/actor/core/writer.h"
+
+namespace tandem::actor {
+
+struct ActorOptions {
+  std::string member = "actor";       ///< Name among the actors; also the writer's.
+  std::string replay_buffer;          ///< Address, for the log.
+  std::string policy_trainer;         ///< Address, for the log.
+  uint64_t random_action_seed = 0;    ///< Stream of the uniformly random actions.
+  uint64_t policy_action_seed = 0;    ///< Stream of the policy's noise.
+  uint64_t evaluation_seed = 0;       ///< With the evaluation's id, seeds its episodes.
+  int64_t evaluation_interval = 250;  ///< [steps] >= 0.
+  bool record_evaluation_steps = false;
+  absl::Duration advance_wait = absl::Seconds(1);  ///< One wait for a grant.
+  absl::Duration policy_wait = absl::Seconds(10);  ///< One wait for a policy, then ask again.
+};
+
+/// What the actor works with; the references outlive it.
+struct ActorParts {
+  std::unique_ptr<VectorEnvironment> training;
+  std::unique_ptr<VectorEnvironment> evaluation;  ///< One environment for each episode.
+  ReplayClient& replay;
+  snapshot::SnapshotSource& policies;
+  PolicyLoader load_policy;
+  Clock& clock;
+  metrics::Registry& registry;
+};
+
+/// Plays the environments at the pace that the replay buffer sets: asks for a grant, evaluates if
+/// it says so, takes the granted steps with random actions or with the policy that it names,
+/// appends them, asks again. In lockstep with one actor every number is a function of the seeds.
+///
+/// Run() on one thread; Stop() from any.
+class ActorCore {
+ public:
+  ActorCore(ActorOptions options, ActorParts parts);
+
+  /// Blocks until the run is over or Stop() (OK), or until something fails for good: the buffer
+  /// holds another environment, refuses what it is sent, or the policy's actions are not finite.
+  absl::Status Run();
+
+  /// Ends Run() within 100 ms or one environment step. Thread-safe; idempotent.
+  void Stop();
+
+ private:
+  absl::Status Loop();
+  /// OK also when there is no grant.
+  absl::Status Serve(const Grant& grant);
+  absl::Status Evaluate(const Grant& grant);
+  absl::Status TakeSteps(const Grant& grant);
+  absl::Status StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder, Purpose purpose);
+  void ActAtRandom();
+  absl::Status ActByPolicy(const VectorEnvironment& env, Rng* rng);
+  /// Begins new training episodes, for the old ones are lost to the buffer.
+  absl::Status StartOver();
+  void CountEpisodes(const Recording& recording, Purpose purpose);
+
+  const ActorOptions options_;
+  ActorParts parts_;
+  training::StopSignal stop_;
+  ActorMetrics metrics_;
+  PolicyHolder holder_;
+  Writer writer_;
+  WaitLog pace_log_;
+  uint64_t next_episode_id_ = 1;
+  EpisodeRecorder recorder_;
+  Rng random_actions_;
+  Rng policy_noise_;
+  std::vector<float> actions_;    // [num_envs, action_dim] of the step under way
+  std::vector<float> log_probs_;  // [num_envs]
+};
+
+}  // namespace tandem::actor

@@ -1,0 +1,138 @@
+#include "services/actor/core/episode_recorder.h"
+
+#include <utility>
+
+#include "common/base/log.h"
+
+namespace tandem::actor {
+namespace {
+
+constexpr int64_t kMaxPendingSteps = 256;
+constexpr int64_t kMaxPendingFloats = 64 << 10;
+
+// The segment that goes on where `last` ended.
+Segment Continue(const Segment& last, int64_t obs_dim) {
+  Segment next;
+  next.episode_id = last.episode_id;
+  next.first_t = last.first_t + last.size();
+  next.observations.assign(last.observations.end() - obs_dim, last.observations.end());
+  next.purpose = last.purpose;
+  return next;
+}
+
+}  // namespace
+
+EpisodeRecorder::EpisodeRecorder(const EnvironmentSpec& spec, int num_envs, const Options& options,
+                                 uint64_t* next_episode_id)
+    : obs_dim_(spec.observation.dim()),
+      action_dim_(spec.action.dim()),
+      options_(options),
+      next_episode_id_(next_episode_id),
+      open_(static_cast<size_t>(num_envs)) {}
+
+void EpisodeRecorder::StartAll(std::span<const float> observations) {
+  const size_t obs_dim = static_cast<size_t>(obs_dim_);
+  TANDEM_CHECK(observations.size() == open_.size() * obs_dim);
+  done_ = Recording();
+  pending_steps_ = 0;
+  episodes_ended_ = 0;
+  return_sum_ = 0;
+  recording_envs_ = static_cast<int>(open_.size());
+  for (size_t i = 0; i < open_.size(); ++i) {
+    open_[i].recording = true;
+    Begin(open_[i], observations.subspan(i * obs_dim, obs_dim));
+  }
+}
+
+void EpisodeRecorder::SetPolicy(uint64_t version, uint64_t updates) {
+  if (version == policy_version_ && updates == policy_updates_) return;
+  for (Open& open : open_) CutSegment(open);
+  policy_version_ = version;
+  policy_updates_ = updates;
+}
+
+void EpisodeRecorder::Record(const VectorEnvironment& env, std::span<const float> actions,
+                             std::span<const float> log_probs) {
+  const size_t obs_dim = static_cast<size_t>(obs_dim_);
+  const size_t action_dim = static_cast<size_t>(action_dim_);
+  for (size_t i = 0; i < open_.size(); ++i) {
+    Open& open = open_[i];
+    if (!open.recording) continue;
+    const StepResult& result = env.results()[i];
+    if (env.diverged()[i]) {
+      // Where its last step was taken already it stays open: no step is left to carry the end.
+      const bool can_end = options_.keep_steps ? open.segment.size() > 0 : open.episode.length > 0;
+      if (can_end) End(open, /*terminated=*/false);
+    } else {
+      Append(open, actions.subspan(i * action_dim, action_dim), log_probs[i], result,
+             env.final_observations().subspan(i * obs_dim, obs_dim));
+      if (!result.terminated && !result.truncated) continue;
+      End(open, result.terminated);
+    }
+    if (open.recording) Begin(open, env.observations().subspan(i * obs_dim, obs_dim));
+  }
+}
+
+void EpisodeRecorder::Begin(Open& open, std::span<const float> observation) {
+  open.segment = Segment();
+  open.segment.episode_id = (*next_episode_id_)++;
+  open.segment.purpose = options_.purpose;
+  open.segment.observations.assign(observation.begin(), observation.end());
+  open.episode = Episode();
+  open.episode.episode_id = open.segment.episode_id;
+  open.episode.purpose = options_.purpose;
+  open.episode.initial_observation.assign(observation.begin(), observation.end());
+  open.episode.evaluation_id = options_.evaluation_id;
+  open.episode.evaluation_size = options_.evaluation_size;
+}
+
+void EpisodeRecorder::Append(Open& open, std::span<const float> action, float log_prob,
+                             const StepResult& result, std::span<const float> after) {
+  open.episode.episode_return += static_cast<double>(result.reward);
+  ++open.episode.length;
+  if (!options_.keep_steps) return;
+  Segment& segment = open.segment;
+  segment.policy_version = policy_version_;
+  segment.actions.insert(segment.actions.end(), action.begin(), action.end());
+  segment.rewards.push_back(result.reward);
+  segment.log_probs.push_back(log_prob);
+  segment.observations.insert(segment.observations.end(), after.begin(), after.end());
+  ++pending_steps_;
+}
+
+void EpisodeRecorder::CutSegment(Open& open) {
+  if (open.segment.size() == 0) return;
+  Segment next = Continue(open.segment, obs_dim_);
+  done_.segments.push_back(std::exchange(open.segment, std::move(next)));
+}
+
+void EpisodeRecorder::End(Open& open, bool terminated) {
+  open.segment.terminated = terminated;
+  open.segment.truncated = !terminated;
+  CutSegment(open);
+  open.episode.terminated = terminated;
+  open.episode.policy_version = policy_version_;
+  open.episode.policy_updates = policy_updates_;
+  ++episodes_ended_;
+  return_sum_ += open.episode.episode_return;
+  done_.episodes.push_back(std::move(open.episode));
+  if (options_.first_episode_only) {
+    open.recording = false;
+    --recording_envs_;
+  }
+}
+
+Recording EpisodeRecorder::Take() {
+  for (Open& open : open_) {
+    if (open.recording) CutSegment(open);
+  }
+  pending_steps_ = 0;
+  return std::exchange(done_, Recording());
+}
+
+bool EpisodeRecorder::full() const {
+  return pending_steps_ >= kMaxPendingSteps ||
+         pending_steps_ * (obs_dim_ + action_dim_ + 2) >= kMaxPendingFloats;
+}
+
+}  // namespace tandem::actor

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/data/batch.h"
+#include "common/data/spec.h"
+#include "common/env/vector_environment.h"
+
+namespace tandem::actor {
+
+/// What is to be appended.
+struct Recording {
+  std::vector<Segment> segments;
+  std::vector<Episode> episodes;
+
+  bool empty() const { return segments.empty() && episodes.empty(); }
+};
+
+/// Cuts the steps of a vector environment into segments and episodes. A segment ends with its
+/// episode, where another policy begins to act, and where Take() is called. Not thread-safe.
+class EpisodeRecorder {
+ public:
+  struct Options {
+    Purpose purpose = Purpose::kTraining;
+    bool keep_steps = true;           ///< false: only episodes.
+    bool first_episode_only = false;  ///< Record one episode of each environment.
+    uint64_t evaluation_id = 0;       ///< For evaluation episodes.
+    int64_t evaluation_size = 0;
+  };
+
+  /// next_episode_id: the next free id, shared by the recorders of one writer; outlives this.
+  EpisodeRecorder(const EnvironmentSpec& spec, int num_envs, const Options& options,
+                  uint64_t* next_episode_id);
+
+  /// Begins an episode in each environment at `observations`, [num_envs, obs_dim]; drops all that
+  /// was recorded.
+  void StartAll(std::span<const float> observations);
+  /// Who acts from the next step on: 0 for random actions.
+  void SetPolicy(uint64_t version, uint64_t updates);
+  /// Records the step that `env` has just taken. An environment that diverged took none: its
+  /// episode ends truncated with the last good step. actions: [num_envs, action_dim]; log_probs:
+  /// [num_envs].
+  void Record(const VectorEnvironment& env, std::span<const float> actions,
+              std::span<const float> log_probs);
+
+  /// All that was recorded since the last call; open episodes go on.
+  Recording Take();
+
+  /// Whether it is time to Take(): 256 steps or 256 KiB.
+  bool full() const;
+  /// Steps recorded and not yet taken; 0 where steps are not kept.
+  int64_t pending_steps() const { return pending_steps_; }
+  /// Environments of which more is to be recorded.
+  int recording_envs() const { return recording_envs_; }
+  /// Episodes that ended since StartAll, and the sum of their returns.
+  int64_t episodes_ended() const { return episodes_ended_; }
+  double return_sum() const { return return_sum_; }
+
+ private:
+  struct Open {
+    Segment segment;
+    Episode episode;
+    bool recording = true;
+  };
+
+  void Begin(Open& open, std::span<const float> observation);
+  void Append(Open& open, std::span<const float> action, float log_prob, const StepResult& result,
+              std::span<const float> after);
+  void CutSegment(Open& open);
+  void End(Open& open, bool terminated);
+
+  const int64_t obs_dim_;
+  const int64_t action_dim_;
+  const Options options_;
+  uint64_t* const next_episode_id_;
+  uint64_t policy_version_ = 0;
+  uint64_t policy_updates_ = 0;
+  std::vector<Open> open_;  // [num_envs]
+  Recording done_;
+  int64_t pending_steps_ = 0;
+  int recording_envs_ = 0;
+  int64_t episodes_ended_ = 0;
+  double return_sum_ = 0;
+};
+
+}  // namespace tandem::actor

@@ -1,0 +1,194 @@
+#include "services/actor/core/episode_recorder.h"
+
+#include <gtest/gtest.h>
+
+#include "services/actor/core/testing/fakes.h"
+
+namespace tandem::actor {
+namespace {
+
+using Floats = std::vector<float>;
+
+class Recorder : public testing::Test {
+ protected:
+  void Use(std::unique_ptr<VectorEnvironment> env, const EpisodeRecorder::Options& options = {}) {
+    env_ = std::move(env);
+    recorder_ = std::make_unique<EpisodeRecorder>(env_->spec(), env_->num_envs(), options, &next_);
+    recorder_->StartAll(env_->observations());
+  }
+  // One step; the action and the reward of environment i is action + i.
+  void Step(float action) {
+    Floats actions, log_probs;
+    for (int i = 0; i < env_->num_envs(); ++i) {
+      actions.push_back(action + static_cast<float>(i));
+      log_probs.push_back(-action);
+    }
+    ASSERT_TRUE(env_->Step(actions).ok());
+    recorder_->Record(*env_, actions, log_probs);
+  }
+  // Everything taken fits the spec.
+  Recording Take() {
+    Recording recording = recorder_->Take();
+    for (const Segment& segment : recording.segments) {
+      EXPECT_TRUE(Validate(segment, env_->spec()).ok()) << Validate(segment, env_->spec());
+    }
+    for (const Episode& episode : recording.episodes) {
+      EXPECT_TRUE(Validate(episode, env_->spec()).ok()) << Validate(episode, env_->spec());
+    }
+    return recording;
+  }
+  uint64_t next_ = 1;
+  std::unique_ptr<VectorEnvironment> env_;
+  std::unique_ptr<EpisodeRecorder> recorder_;
+};
+
+TEST_F(Recorder, AnOpenEpisodeGoesOnInTheNextSegment) {
+  Use(Counting({9}));
+  Step(0.1f);
+  Step(0.2f);
+  EXPECT_EQ(recorder_->pending_steps(), 2);
+  Recording first = Take();
+  ASSERT_EQ(first.segments.size(), 1u);
+  EXPECT_TRUE(first.episodes.empty());
+  EXPECT_EQ(first.segments[0].observations, (Floats{1, 0, 1, 1, 1, 2}));
+  EXPECT_EQ(first.segments[0].actions, (Floats{0.1f, 0.2f}));
+  EXPECT_EQ(first.segments[0].rewards, (Floats{0.1f, 0.2f}));
+  EXPECT_EQ(first.segments[0].log_probs, (Floats{-0.1f, -0.2f}));
+  EXPECT_FALSE(first.segments[0].terminated || first.segments[0].truncated);
+  EXPECT_TRUE(Take().empty());
+  Step(0.3f);
+  Recording second = Take();
+  ASSERT_EQ(second.segments.size(), 1u);
+  EXPECT_EQ(second.segments[0].episode_id, first.segments[0].episode_id);
+  EXPECT_EQ(second.segments[0].first_t, 2);
+  EXPECT_EQ(second.segments[0].observations, (Floats{1, 2, 1, 3}));
+}
+
+TEST_F(Recorder, EpisodesEndWithTheirSegmentsAndOthersBegin) {
+  Use(Counting({2, 3}));
+  recorder_->SetPolicy(7, 70);
+  for (int t = 0; t < 3; ++t) Step(1);
+  const Recording recording = Take();
+  ASSERT_EQ(recording.episodes.size(), 2u);
+  ASSERT_EQ(recording.segments.size(), 3u);
+  const Segment& ended = recording.segments[0];
+  EXPECT_TRUE(ended.terminated);
+  EXPECT_EQ(ended.observations, (Floats{1, 0, 1, 1, 1, 2}));  // its own last observation
+  const Segment& begun = recording.segments[2];
+  EXPECT_EQ(begun.observations, (Floats{2, 0, 2, 1}));
+  EXPECT_EQ(begun.first_t, 0);
+  EXPECT_NE(begun.episode_id, ended.episode_id);
+  const Episode& episode = recording.episodes[1];
+  EXPECT_EQ(episode.episode_id, recording.segments[1].episode_id);
+  EXPECT_EQ(episode.length, 3);
+  EXPECT_EQ(episode.episode_return, 6);
+  EXPECT_TRUE(episode.terminated);
+  EXPECT_EQ(episode.initial_observation, (Floats{1, 0}));
+  EXPECT_EQ(episode.policy_version, 7u);
+  EXPECT_EQ(episode.policy_updates, 70u);
+}
+
+TEST_F(Recorder, EachSegmentHasOnePolicy) {
+  Use(Counting({9}));
+  Step(0);
+  recorder_->SetPolicy(1, 0);
+  Step(0);
+  recorder_->SetPolicy(1, 0);  // no change, no cut
+  Step(0);
+  recorder_->SetPolicy(2, 10);
+  Step(0);
+  const Recording recording = Take();
+  ASSERT_EQ(recording.segments.size(), 3u);
+  for (uint64_t version = 0; version < 3; ++version) {
+    EXPECT_EQ(recording.segments[version].policy_version, version);
+  }
+  EXPECT_EQ(recording.segments[1].size(), 2);
+  EXPECT_EQ(recording.segments[2].first_t, 3);
+}
+
+TEST_F(Recorder, DivergenceTruncatesAtTheLastGoodStep) {
+  Use(Counting({9}, /*diverge_at=*/3));
+  for (int t = 0; t < 4; ++t) Step(1);
+  const Recording recording = Take();
+  ASSERT_EQ(recording.segments.size(), 2u);
+  EXPECT_TRUE(recording.segments[0].truncated);
+  EXPECT_EQ(recording.segments[0].observations, (Floats{1, 0, 1, 1, 1, 2}));
+  EXPECT_EQ(recording.segments[1].observations, (Floats{2, 0, 2, 1}));
+  ASSERT_EQ(recording.episodes.size(), 1u);
+  EXPECT_FALSE(recording.episodes[0].terminated);
+  EXPECT_EQ(recording.episodes[0].length, 2);
+}
+
+// The replay buffer takes no summary of an episode whose end it has not seen.
+TEST_F(Recorder, DivergenceAfterTakeBeginsTheNextEpisodeWithoutASummary) {
+  Use(Counting({2}, /*diverge_at=*/2));
+  Step(1);
+  const uint64_t cut_short = Take().segments[0].episode_id;
+  Step(1);
+  EXPECT_TRUE(Take().empty());
+  for (int t = 0; t < 2; ++t) Step(1);
+  const Recording recording = Take();
+  ASSERT_EQ(recording.episodes.size(), 1u);
+  EXPECT_NE(recording.episodes[0].episode_id, cut_short);
+  EXPECT_EQ(recording.episodes[0].length, 2);
+}
+
+TEST_F(Recorder, AnEvaluationThatDivergesIsStillWhole) {
+  Use(Counting({2}, /*diverge_at=*/2), {.purpose = Purpose::kEvaluation,
+                                        .first_episode_only = true,
+                                        .evaluation_id = 1,
+                                        .evaluation_size = 1});
+  Step(1);
+  Take();
+  Step(1);
+  EXPECT_EQ(recorder_->recording_envs(), 1);
+  for (int t = 0; t < 2; ++t) Step(1);
+  EXPECT_EQ(recorder_->recording_envs(), 0);
+  EXPECT_EQ(Take().episodes.size(), 1u);
+}
+
+TEST_F(Recorder, DivergenceAtTheFirstStepLeavesNoEpisode) {
+  Use(Counting({9}, /*diverge_at=*/1));
+  Step(1);
+  EXPECT_TRUE(Take().empty());
+}
+
+TEST_F(Recorder, EvaluationKeepsOneEpisodeOfEachAndNoSteps) {
+  Use(Counting({2, 5}), {.purpose = Purpose::kEvaluation,
+                         .keep_steps = false,
+                         .first_episode_only = true,
+                         .evaluation_id = 250,
+                         .evaluation_size = 2});
+  int steps = 0;
+  for (; recorder_->recording_envs() > 0; ++steps) Step(1);
+  EXPECT_EQ(steps, 5);
+  EXPECT_EQ(recorder_->episodes_ended(), 2);
+  EXPECT_EQ(recorder_->return_sum(), 2 * 1 + 5 * 2);
+  const Recording recording = Take();
+  EXPECT_TRUE(recording.segments.empty());
+  ASSERT_EQ(recording.episodes.size(), 2u);
+  EXPECT_EQ(recording.episodes[0].length, 2);
+  EXPECT_EQ(recording.episodes[1].evaluation_id, 250u);
+  EXPECT_EQ(recording.episodes[1].evaluation_size, 2);
+}
+
+TEST_F(Recorder, IsFullAfter256Steps) {
+  Use(Counting({1000, 1000}));
+  for (int t = 0; t < 127; ++t) Step(0);
+  EXPECT_FALSE(recorder_->full());
+  Step(0);
+  EXPECT_TRUE(recorder_->full());
+  Take();
+  EXPECT_FALSE(recorder_->full());
+}
+
+TEST_F(Recorder, StartAllDropsWhatWasRecorded) {
+  Use(Counting({2}));
+  for (int t = 0; t < 3; ++t) Step(0);
+  ASSERT_TRUE(env_->ResetAll().ok());
+  recorder_->StartAll(env_->observations());
+  EXPECT_TRUE(Take().empty());
+}
+
+}  // namespace
+}  // namespace tandem::actor

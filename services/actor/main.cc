@@ -1,0 +1,59 @@
+#include <memory>
+#include <utility>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/clients/replay_client.h"
+#include "common/config/service_flags.h"
+#include "common/nn/device.h"
+#include "common/rpc/server_runner.h"
+#include "common/snapshot/snapshot_service.h"
+#include "common/training/serve_until_signal.h"
+#include "services/actor/options.h"
+
+namespace tandem::actor {
+namespace {
+
+absl::Status Serve(ServiceOptions options) {
+  // A batch of observations is small: more threads would only cost the trainers theirs.
+  TANDEM_RETURN_IF_ERROR(nn::ConfigureThreads(1));
+  TANDEM_ASSIGN_OR_RETURN(
+      auto training_envs,
+      VectorEnvironment::Create(options.environment, options.num_envs, options.environment_seed,
+                                options.environment_options));
+  TANDEM_ASSIGN_OR_RETURN(
+      auto evaluation_envs,
+      VectorEnvironment::Create(options.environment, options.evaluation_episodes,
+                                options.actor.evaluation_seed, options.environment_options));
+  metrics::Registry registry;
+  const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.actor.replay_buffer);
+  const auto policies = snapshot::WatchRemote(options.actor.policy_trainer, snapshot::kPolicySeries,
+                                              options.actor.member, registry);
+  PolicyLoader loader = MakePolicyLoader(training_envs->spec(), options.device);
+  ActorCore core(options.actor, {std::move(training_envs), std::move(evaluation_envs), *replay,
+                                 *policies, std::move(loader), *Clock::Real(), registry});
+  options.server.registry = &registry;
+  return training::ServeUntilSignal(
+      options.server, options.drain, [&] { return core.Run(); }, [&] { core.Stop(); });
+}
+
+absl::Status Start(const config::v1::RunConfig& config) {
+  TANDEM_ASSIGN_OR_RETURN(const uint64_t start, CountStart(config));
+  TANDEM_ASSIGN_OR_RETURN(ServiceOptions options, OptionsFrom(config, start));
+  return Serve(std::move(options));
+}
+
+}  // namespace
+}  // namespace tandem::actor
+
+int main(int argc, char** argv) {
+  const auto args = tandem::config::ParseServiceArgs(
+      argc, argv, "actor", "Plays the environments and evaluates the policy.");
+  if (args.exit) return args.exit_code;
+  tandem::rpc::BlockSignals();
+  tandem::InitLog(args.config.endpoints().member());
+  const absl::Status status = tandem::actor::Start(args.config);
+  if (!status.ok()) tandem::LogError(status.ToString());
+  return status.ok() ? 0 : 1;
+}

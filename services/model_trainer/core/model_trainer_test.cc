@@ -1,0 +1,277 @@
+#include "services/model_trainer/core/model_trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <thread>
+
+#include "common/clients/testing/fake_replay_client.h"
+#include "common/snapshot/snapshot_store.h"
+
+namespace tandem::model_trainer {
+namespace {
+
+using testing::HasSubstr;
+
+EnvironmentSpec Spec() {
+  return {.name = "test",
+          .observation = {.low = {-1}, .high = {1}},
+          .action = {.low = {-1}, .high = {1}}};
+}
+
+TransitionBatch Steps(int64_t count) {
+  TransitionBatch steps{.obs_dim = 1, .action_dim = 1};
+  for (int64_t i = 0; i < count; ++i) {
+    steps.observations.push_back(0);
+    steps.actions.push_back(0);
+    steps.rewards.push_back(0);
+    steps.next_observations.push_back(0);
+    steps.terminated.push_back(0);
+    steps.truncated.push_back(0);
+    steps.episodes.push_back(0);
+    steps.times.push_back(i);
+    steps.policy_versions.push_back(0);
+    steps.splits.push_back(static_cast<uint8_t>(i % 5 == 4 ? Split::kHoldout : Split::kTrain));
+  }
+  return steps;
+}
+
+/// What the fits of a test share, whichever learner did them.
+struct FitLog {
+  std::atomic<int> learners{0};
+  std::atomic<int> fits{0};
+  std::atomic<int> failures_left{0};
+  std::atomic<bool> endless{false};  // a fit then lasts until it is cancelled
+};
+
+/// "Learns" the number of fits that it has had.
+class FakeLearner : public dynamics::EnsembleLearner {
+ public:
+  explicit FakeLearner(FitLog& log) : log_(log) { ++log_.learners; }
+
+  absl::StatusOr<dynamics::FitReport> Fit(const TransitionBatch& train,
+                                          const TransitionBatch& holdout,
+                                          const std::function<bool()>& cancelled) override {
+    ++log_.fits;
+    while (log_.endless) {
+      if (cancelled()) return absl::CancelledError("cancelled");
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+    if (log_.failures_left > 0) {
+      --log_.failures_left;
+      return absl::InternalError("loss is not finite");
+    }
+    ++fits_;
+    return dynamics::FitReport{.gradient_steps = 10,
+                               .train_rows = train.size(),
+                               .holdout_rows = holdout.size(),
+                               .holdout_nll = 0.5};
+  }
+  nn::TensorFile ExportModel() const override { return SaveState(); }
+  nn::TensorFile SaveState() const override {
+    nn::TensorFile file;
+    file.tensors["fits"] = {.shape = {1}, .data = {fits_}};
+    file.metadata["kind"] = "fake";
+    return file;
+  }
+  absl::Status LoadState(const nn::TensorFile& state) override {
+    fits_ = 1000;  // a refused state leaves traces
+    const auto found = nn::FindTensor(state, "fits", {1});
+    if (!found.ok()) return found.status();
+    fits_ = (*found)->data[0];
+    return absl::OkStatus();
+  }
+
+ private:
+  FitLog& log_;
+  float fits_ = 0;
+};
+
+class ModelTrainerTest : public testing::Test {
+ protected:
+  ModelTrainerTest() {
+    std::string pattern = std::filesystem::temp_directory_path() / "tandem_model_trainer_XXXXXX";
+    dir_ = mkdtemp(pattern.data());
+  }
+  ~ModelTrainerTest() override { std::filesystem::remove_all(dir_); }
+
+  /// One life of the service, from start to the end of the script and Stop().
+  void Live(FakeReplayClient& replay, snapshot::SnapshotStore& store, metrics::Registry& metrics,
+            const std::function<void(ModelTrainer&)>& during) {
+    ModelTrainer trainer({.member = "model-trainer", .state_dir = dir_},
+                         {replay, store, *Clock::Real(), metrics, [this](const EnvironmentSpec&) {
+                            return std::make_unique<FakeLearner>(log_);
+                          }});
+    std::thread thread([&trainer] { EXPECT_TRUE(trainer.Run().ok()); });
+    during(trainer);
+    trainer.Stop();
+    thread.join();
+  }
+
+  static void WaitFor(const std::function<bool()>& condition) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(20);
+    while (!condition() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(2));
+    ASSERT_TRUE(condition());
+  }
+
+  static void SetUpReplay(FakeReplayClient& replay) {
+    replay.SetSpec(Spec());
+    replay.AddSteps(Steps(100));
+  }
+
+  /// Fits that went into a snapshot.
+  static float FitsIn(const snapshot::Snapshot& snapshot) {
+    return snapshot.Parse()->tensors.at("fits").data[0];
+  }
+
+  std::string dir_;
+  FitLog log_;
+};
+
+TEST_F(ModelTrainerTest, FitsEachGrantAndReportsWhatTheModelCovers) {
+  FakeReplayClient replay;
+  SetUpReplay(replay);
+  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
+  metrics::Registry metrics;
+  replay.AddGrant({.granted = 1, .through_index = 40, .env_steps = 41});
+  replay.AddGrant({.granted = 1, .through_index = 80, .env_steps = 81});
+  Live(replay, store, metrics,
+       [&](ModelTrainer&) { WaitFor([&] { return replay.progress().size() >= 3; }); });
+  const auto progress = replay.progress();
+  EXPECT_EQ(progress[0].role, Role::kModelTrainer);
+  EXPECT_EQ(progress[0].member, "model-trainer");
+  EXPECT_EQ(progress[0].model_through_index, 0);
+  EXPECT_EQ(progress[1].model_through_index, 40);
+  EXPECT_EQ(progress[2].model_through_index, 80);
+  const auto latest = store.Latest();
+  ASSERT_NE(latest, nullptr);
+  const auto file = latest->Parse();
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->metadata.at("through_index"), "80");
+  EXPECT_EQ(file->metadata.at("env_steps"), "81");
+  const std::string page = metrics.Page();
+  EXPECT_THAT(page, HasSubstr("tandem_model_trainer_fits_total 2"));
+  EXPECT_THAT(page, HasSubstr("tandem_model_trainer_gradient_steps_total 20"));
+  EXPECT_THAT(page, HasSubstr("tandem_model_trainer_train_rows 64"));
+  EXPECT_THAT(page, HasSubstr("tandem_model_trainer_holdout_rows 16"));
+  EXPECT_THAT(page, HasSubstr("tandem_model_trainer_model_through_index 80"));
+}
+
+TEST_F(ModelTrainerTest, ARestartGoesOnFromTheCheckpointAndAsksForAFitAnew) {
+  metrics::Registry first_metrics, second_metrics;
+  {
+    FakeReplayClient replay;
+    SetUpReplay(replay);
+    snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
+    for (int i = 1; i <= 3; ++i) replay.AddGrant({.granted = 1, .through_index = 10 * i});
+    Live(replay, store, first_metrics,
+         [&](ModelTrainer&) { WaitFor([&] { return replay.progress().size() >= 4; }); });
+  }
+  FakeReplayClient replay;
+  SetUpReplay(replay);
+  snapshot::SnapshotStore store(snapshot::kModelSeries, 2);
+  replay.AddGrant({.granted = 1, .through_index = 30});
+  Live(replay, store, second_metrics,
+       [&](ModelTrainer&) { WaitFor([&] { return store.Latest() != nullptr; }); });
+  EXPECT_EQ(replay.progress()[0].model_through_index, 0);
+  EXPECT_EQ(FitsIn(*store.Latest()), 4);
+}
+
+TEST_F(ModelTrainerTest, RefusesACheckpointOfAnotherLearnerAndStartsAfresh) {
+  nn::TensorFile other;
+  other.tensors["weights"] = {.shape = {1}, .data = {1}};
+  metrics::Registry metrics;
+  training::Checkpointer({.state_dir = dir_, .metric_prefix = "tandem_test"}, *Clock::Real(),
+                         metrics)
+      .Save(other)
+      .IgnoreError();
+  FakeReplayClient replay;
+  SetUpReplay(replay);
+  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
+  replay.AddGrant({.granted = 1, .through_index = 30});
+  Live(replay, store, metrics,
+       [&](ModelTrainer&) { WaitFor([&] { return store.Latest() != nullptr; }); });
+  EXPECT_EQ(FitsIn(*store.Latest()), 1);
+  EXPECT_THAT(metrics.Page(), HasSubstr("tandem_model_trainer_checkpoints_refused_total 1"));
+}
+
+TEST_F(ModelTrainerTest, StopEndsAFitWithinATenthOfASecond) {
+  FakeReplayClient replay;
+  SetUpReplay(replay);
+  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
+  metrics::Registry metrics;
+  log_.endless = true;
+  replay.AddGrant({.granted = 1, .through_index = 30});
+  absl::Time stopped;
+  Live(replay, store, metrics, [&](ModelTrainer&) {
+    WaitFor([&] { return log_.fits > 0; });
+    stopped = absl::Now();
+  });
+  EXPECT_LT(absl::Now() - stopped, absl::Milliseconds(100));
+  EXPECT_EQ(store.Latest(), nullptr);
+}
+
+TEST_F(ModelTrainerTest, AFailedFitIsCountedAndTriedAgainAndThreeGetNewWeights) {
+  FakeReplayClient replay;
+  SetUpReplay(replay);
+  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
+  metrics::Registry metrics;
+  log_.failures_left = 3;
+  for (int i = 0; i < 4; ++i) replay.AddGrant({.granted = 1, .through_index = 30});
+  Live(replay, store, metrics,
+       [&](ModelTrainer&) { WaitFor([&] { return store.Latest() != nullptr; }); });
+  EXPECT_EQ(log_.learners, 2);
+  EXPECT_THAT(metrics.Page(), HasSubstr("tandem_model_trainer_fit_failures_total 3"));
+}
+
+/// A buffer that can lose its steps.
+class LossyClient : public FakeReplayClient {
+ public:
+  std::atomic<bool> emptied{false};
+  absl::StatusOr<ReplayStatus> GetStatus() override {
+    auto status = FakeReplayClient::GetStatus();
+    if (status.ok() && emptied) status->end_index = 0;
+    return status;
+  }
+};
+
+TEST_F(ModelTrainerTest, FetchesAllAgainFromABufferThatCameBackEmpty) {
+  LossyClient replay;
+  SetUpReplay(replay);
+  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
+  metrics::Registry metrics;
+  replay.AddGrant({.granted = 1, .through_index = 50});
+  Live(replay, store, metrics, [&](ModelTrainer&) {
+    WaitFor([&] { return replay.progress().size() >= 2; });
+    EXPECT_EQ(replay.progress().back().model_through_index, 50);
+    replay.emptied = true;
+    replay.FailNext(absl::UnavailableError("connection reset"));
+    replay.AddGrant({});  // ends the call under way; the next one fails
+    WaitFor([&] { return replay.progress().size() >= 3; });
+    EXPECT_EQ(replay.progress().back().model_through_index, 0);
+    replay.AddGrant({.granted = 1, .through_index = 20});
+    WaitFor([&] { return replay.progress().size() >= 4; });
+    EXPECT_EQ(replay.progress().back().model_through_index, 20);
+  });
+  EXPECT_THAT(metrics.Page(), HasSubstr("tandem_model_trainer_train_rows 16"));
+}
+
+TEST_F(ModelTrainerTest, WaitsQuietlyOnceTheRunIsOver) {
+  FakeReplayClient replay;
+  SetUpReplay(replay);
+  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
+  metrics::Registry metrics;
+  replay.AddGrant({.granted = 1, .through_index = 30});
+  replay.StopWhenOutOfGrants();
+  Live(replay, store, metrics, [&](ModelTrainer&) {
+    WaitFor([&] { return std::filesystem::exists(dir_ + "/checkpoint.safetensors"); });
+  });
+  EXPECT_EQ(replay.calls("Advance"), 2);
+}
+
+}  // namespace
+}  // namespace tandem::model_trainer

@@ -1,0 +1,49 @@
+#include <memory>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/config/service_flags.h"
+#include "common/nn/device.h"
+#include "common/rpc/server_runner.h"
+#include "common/snapshot/snapshot_service.h"
+#include "common/training/serve_until_signal.h"
+#include "common/training/start_epoch.h"
+#include "services/model_trainer/options.h"
+
+namespace tandem::model_trainer {
+namespace {
+
+absl::Status Serve(ServiceOptions options) {
+  TANDEM_RETURN_IF_ERROR(nn::ConfigureThreads(options.threads));
+  TANDEM_ASSIGN_OR_RETURN(const uint64_t epoch, training::StartEpoch(options.server.state_dir));
+  metrics::Registry metrics;
+  snapshot::SnapshotStore store(snapshot::kModelSeries, epoch);
+  const auto snapshots = snapshot::SnapshotServer::Create({&store}, metrics);
+  const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.replay_buffer);
+  ModelTrainer trainer(options.trainer,
+                       {*replay, store, *Clock::Real(), metrics, [&](const EnvironmentSpec& spec) {
+                          return dynamics::EnsembleLearner::Create(spec, options.learner);
+                        }});
+  options.server.services = {snapshots->service()};
+  options.server.live_calls = {snapshots->live_calls()};
+  options.server.registry = &metrics;
+  return training::ServeUntilSignal(
+      options.server, options.drain, [&] { return trainer.Run(); }, [&] { trainer.Stop(); });
+}
+
+}  // namespace
+}  // namespace tandem::model_trainer
+
+int main(int argc, char** argv) {
+  const auto args = tandem::config::ParseServiceArgs(argc, argv, "model_trainer",
+                                                     "Fits the learned model and publishes it.");
+  if (args.exit) return args.exit_code;
+  tandem::rpc::BlockSignals();
+  auto options = tandem::model_trainer::OptionsFrom(args.config);
+  if (options.ok()) tandem::InitLog(options->trainer.member);
+  const absl::Status status =
+      options.ok() ? tandem::model_trainer::Serve(*std::move(options)) : options.status();
+  if (!status.ok()) tandem::LogError(status.ToString());
+  return status.ok() ? 0 : 1;
+}

@@ -1,0 +1,65 @@
+#include "services/model_trainer/options.h"
+
+#include "common/base/status_macros.h"
+#include "common/config/config.h"
+#include "common/nn/device.h"
+
+namespace tandem::model_trainer {
+namespace {
+
+dynamics::TerminationKind TerminationOf(config::v1::Termination termination) {
+  switch (termination) {
+    case config::v1::TERMINATION_LEARNED:
+      return dynamics::TerminationKind::kLearned;
+    case config::v1::TERMINATION_NEVER:
+      return dynamics::TerminationKind::kNever;
+    default:
+      return dynamics::TerminationKind::kKnown;
+  }
+}
+
+absl::StatusOr<dynamics::EnsembleLearnerOptions> LearnerFrom(const config::v1::RunConfig& config) {
+  const config::v1::Model& model = config.model();
+  dynamics::EnsembleLearnerOptions options;
+  options.members = model.members();
+  options.elites = model.elites();
+  options.hidden.assign(model.hidden().begin(), model.hidden().end());
+  options.adam.lr = model.lr();
+  options.adam.weight_decay = model.weight_decay();
+  options.batch_size = model.batch_size();
+  options.patience_epochs = model.patience_epochs();
+  options.patience_steps = model.patience_steps();
+  options.min_improvement = model.min_improvement();
+  options.max_gradient_steps = model.max_gradient_steps();
+  options.termination = TerminationOf(model.termination());
+  options.observation_margin = config.imagination().observation_margin();
+  options.seed = config::SeedFor(config, model.has_seed(), model.seed(), "model");
+  TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) {
+  const config::v1::Endpoints& endpoints = config.endpoints();
+  if (endpoints.listen().empty() || endpoints.replay_buffer().empty()) {
+    return absl::InvalidArgumentError(
+        "model_trainer: set endpoints.listen and endpoints.replay_buffer");
+  }
+  ServiceOptions options;
+  TANDEM_ASSIGN_OR_RETURN(options.learner, LearnerFrom(config));
+  if (!endpoints.member().empty()) options.trainer.member = endpoints.member();
+  options.trainer.replay_capacity = config.replay().capacity();
+  options.trainer.state_dir = endpoints.state_dir();
+  options.trainer.checkpoint_interval = absl::Seconds(config.runtime().checkpoint_seconds());
+  options.server.role = "model_trainer";
+  options.server.address = endpoints.listen();
+  options.server.metrics_address = endpoints.metrics();
+  options.server.state_dir = endpoints.state_dir();
+  options.replay_buffer = endpoints.replay_buffer();
+  options.threads = config.runtime().threads();
+  options.drain = absl::Seconds(config.runtime().drain_seconds());
+  return options;
+}
+
+}  // namespace tandem::model_trainer

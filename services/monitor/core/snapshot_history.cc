@@ -1,0 +1,87 @@
+#include "services/monitor/core/snapshot_history.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "common/base/status_macros.h"
+
+namespace tandem::monitor {
+namespace {
+
+constexpr size_t kVersionsRemembered = 1024;
+
+}  // namespace
+
+absl::StatusOr<HeldModel> ModelHistory::Load(const snapshot::Snapshot& snapshot,
+                                             const EnvironmentSpec& spec) {
+  TANDEM_ASSIGN_OR_RETURN(const nn::TensorFile file, snapshot.Parse());
+  HeldModel held;
+  held.version = snapshot.version;
+  TANDEM_ASSIGN_OR_RETURN(held.through_index, nn::FindInt(file, snapshot::kThroughIndexKey));
+  TANDEM_ASSIGN_OR_RETURN(held.env_steps, nn::FindInt(file, snapshot::kEnvStepsKey));
+  TANDEM_ASSIGN_OR_RETURN(held.model, factory_(file, spec));
+  return held;
+}
+
+absl::StatusOr<bool> ModelHistory::Poll(const EnvironmentSpec& spec) {
+  const std::shared_ptr<const snapshot::Snapshot> latest = source_->Latest();
+  if (latest == nullptr || latest->version <= seen_) return false;
+  seen_ = latest->version;
+  TANDEM_ASSIGN_OR_RETURN(HeldModel held, Load(*latest, spec));
+  held_.push_back(std::move(held));
+  if (held_.size() > capacity_) held_.pop_front();
+  refits_ = std::max<int64_t>(refits_ + 1, static_cast<int64_t>(latest->version.version));
+  return true;
+}
+
+const HeldModel* ModelHistory::FreshFor(int64_t index) const {
+  for (auto held = held_.rbegin(); held != held_.rend(); ++held) {
+    if (held->through_index <= index) return &*held;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<bool> PolicyHistory::Poll(const EnvironmentSpec& spec) {
+  const std::shared_ptr<const snapshot::Snapshot> latest = source_->Latest();
+  if (latest == nullptr || latest->version <= seen_) return false;
+  if (latest->version.epoch != seen_.epoch) updates_.clear();
+  seen_ = latest->version;
+  TANDEM_ASSIGN_OR_RETURN(const nn::TensorFile file, latest->Parse());
+  HeldPolicy held = {.version = latest->version};
+  TANDEM_ASSIGN_OR_RETURN(held.policy, factory_(file, spec));
+  updates_[static_cast<int64_t>(latest->version.version)] =
+      static_cast<double>(held.policy.policy_updates);
+  if (updates_.size() > kVersionsRemembered) updates_.erase(updates_.begin());
+  held_.push_back(std::move(held));
+  if (held_.size() > capacity_) held_.pop_front();
+  return true;
+}
+
+const HeldPolicy* PolicyHistory::Nearest(double policy_updates) const {
+  const HeldPolicy* nearest = nullptr;
+  double smallest = std::numeric_limits<double>::infinity();
+  for (const HeldPolicy& held : held_) {
+    const double distance =
+        std::abs(static_cast<double>(held.policy.policy_updates) - policy_updates);
+    if (distance <= smallest) {
+      smallest = distance;
+      nearest = &held;
+    }
+  }
+  return nearest;
+}
+
+double PolicyHistory::UpdatesAt(int64_t version) const {
+  if (updates_.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const auto above = updates_.lower_bound(version);
+  if (above == updates_.end()) return updates_.rbegin()->second;
+  if (above->first == version || above == updates_.begin()) return above->second;
+  const auto below = std::prev(above);
+  const double share = static_cast<double>(version - below->first) /
+                       static_cast<double>(above->first - below->first);
+  return below->second + share * (above->second - below->second);
+}
+
+}  // namespace tandem::monitor

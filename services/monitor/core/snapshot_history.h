@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "common/data/spec.h"
+#include "common/dynamics/dynamics_model.h"
+#include "common/policy/policy.h"
+#include "common/snapshot/snapshot.h"
+
+namespace tandem::monitor {
+
+/// Rebuild a model or a policy from a snapshot: LoadDynamicsModel and LoadPolicy, or a test's fake.
+using ModelFactory = std::function<absl::StatusOr<std::unique_ptr<dynamics::DynamicsModel>>(
+    const nn::TensorFile&, const EnvironmentSpec&)>;
+using PolicyFactory =
+    std::function<absl::StatusOr<policy::LoadedPolicy>(const nn::TensorFile&, const EnvironmentSpec&)>;
+
+struct HeldModel {
+  snapshot::Version version;
+  int64_t through_index = 0;  ///< The model was fitted to steps below this index only.
+  int64_t env_steps = 0;      ///< Training steps when it was fitted.
+  std::shared_ptr<dynamics::DynamicsModel> model;
+};
+
+struct HeldPolicy {
+  snapshot::Version version;
+  policy::LoadedPolicy policy;
+};
+
+/// The newest few models of a source, so that each step can be scored with the newest one that was
+/// made before it. Not thread-safe.
+class ModelHistory {
+ public:
+  /// capacity >= 1 models.
+  ModelHistory(snapshot::SnapshotSource* source, ModelFactory factory, size_t capacity)
+      : source_(source), factory_(std::move(factory)), capacity_(capacity) {}
+
+  /// Loads the newest snapshot unless it is held already; returns whether it did. A snapshot that
+  /// cannot be loaded is reported once and skipped; the models held stay.
+  absl::StatusOr<bool> Poll(const EnvironmentSpec& spec);
+  /// The newest model; nullptr before the first.
+  const HeldModel* newest() const { return held_.empty() ? nullptr : &held_.back(); }
+  /// The newest model that has not used step `index`; nullptr where none is held.
+  const HeldModel* FreshFor(int64_t index) const;
+  /// Models published so far, as far as they are known here.
+  int64_t refits() const { return refits_; }
+
+ private:
+  absl::StatusOr<HeldModel> Load(const snapshot::Snapshot& snapshot, const EnvironmentSpec& spec);
+
+  snapshot::SnapshotSource* const source_;
+  const ModelFactory factory_;
+  const size_t capacity_;
+  snapshot::Version seen_;
+  std::deque<HeldModel> held_;  // oldest first
+  int64_t refits_ = 0;
+};
+
+/// The newest few policies of a source, so that an evaluation can be compared with the policy that
+/// played it, and the number of updates behind each version. Not thread-safe.
+class PolicyHistory {
+ public:
+  /// capacity >= 1 policies.
+  PolicyHistory(snapshot::SnapshotSource* source, PolicyFactory factory, size_t capacity)
+      : source_(source), factory_(std::move(factory)), capacity_(capacity) {}
+
+  /// As ModelHistory::Poll.
+  absl::StatusOr<bool> Poll(const EnvironmentSpec& spec);
+  /// The newest policy; nullptr before the first.
+  const HeldPolicy* newest() const { return held_.empty() ? nullptr : &held_.back(); }
+  /// The held policy whose number of updates is nearest; nullptr before the first.
+  const HeldPolicy* Nearest(double policy_updates) const;
+  /// Updates in the policy of this version, interpolated between the versions seen; NaN before the
+  /// first.
+  double UpdatesAt(int64_t version) const;
+
+ private:
+  snapshot::SnapshotSource* const source_;
+  const PolicyFactory factory_;
+  const size_t capacity_;
+  snapshot::Version seen_;
+  std::deque<HeldPolicy> held_;  // oldest first
+  std::map<int64_t, double> updates_;  // of the versions seen in this epoch
+};
+
+}  // namespace tandem::monitor

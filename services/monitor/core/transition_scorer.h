@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/rng.h"
+#include "common/coadaptation/backup_bias.h"
+#include "common/data/batch.h"
+#include "common/dynamics/dynamics_model.h"
+#include "common/policy/policy.h"
+
+namespace tandem::monitor {
+
+/// What one real transition says about the model.
+struct ScoredStep {
+  coadaptation::BackupBias bias;
+  double residual = 0;
+  double squared_error = 0;  ///< See coadaptation::SquaredError; NaN where no output varies.
+};
+
+/// Scores real transitions against a model, with the values of a policy:
+///   V(s) = mean over action_samples draws a ~ policy of the smaller target critic's Q(s, a),
+/// the same V on both sides of the bias, so that the entropy bonus inside Q largely cancels. The
+/// model's backup is the mean over max(model_samples, elites) sampled next states, with each elite's
+/// mean reward. Seeded; not thread-safe.
+class TransitionScorer {
+ public:
+  /// action_samples, model_samples >= 1.
+  TransitionScorer(int action_samples, int model_samples, uint64_t seed)
+      : action_samples_(action_samples), model_samples_(model_samples), rng_(seed) {}
+
+  /// Appends one score for each row. sds: see coadaptation::OutputScale.
+  absl::Status Score(dynamics::DynamicsModel& model, const policy::LoadedPolicy& policy,
+                     const TransitionBatch& rows, std::span<const double> sds,
+                     std::vector<ScoredStep>* scores);
+
+  /// Root mean squared one-step error of the elites' mean over `rows`; NaN without rows.
+  absl::StatusOr<double> OneStepError(dynamics::DynamicsModel& model, const TransitionBatch& rows,
+                                      std::span<const double> sds);
+
+ private:
+  /// values: [B] for observations, [B, obs_dim].
+  absl::Status Values(const policy::LoadedPolicy& policy, std::span<const float> observations,
+                      int64_t rows, int64_t action_dim, std::vector<double>* values);
+  /// Mean over the elites: next_means_ [B, obs_dim] and reward_means_ [B].
+  absl::Status PredictMean(dynamics::DynamicsModel& model, const TransitionBatch& rows);
+  /// squared_error of row i, after PredictMean.
+  double RowError(const TransitionBatch& rows, int64_t row, std::span<const double> sds) const;
+
+  const int action_samples_;
+  const int model_samples_;
+  Rng rng_;
+  std::vector<float> next_means_;
+  std::vector<double> reward_means_;
+};
+
+}  // namespace tandem::monitor

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "common/base/executor.h"
+#include "services/monitor/core/monitor.h"
+#include "tandem/monitor/v1/monitor.grpc.pb.h"
+
+namespace tandem::monitor {
+
+/// tandem.monitor.v1.MonitorService over a Monitor. Owns neither its core nor its executor, which
+/// outlive it. Thread-safe.
+class MonitorServiceImpl : public v1::MonitorService::CallbackService {
+ public:
+  MonitorServiceImpl(Monitor* core, Executor* executor) : core_(core), executor_(executor) {}
+
+  grpc::ServerUnaryReactor* GetReport(grpc::CallbackServerContext* context,
+                                      const v1::GetReportRequest* request,
+                                      v1::GetReportResponse* response) override;
+
+ private:
+  Monitor* const core_;
+  Executor* const executor_;
+};
+
+/// The report on the wire. Pure.
+void Encode(const Report& report, v1::GetReportResponse* response);
+
+}  // namespace tandem::monitor

@@ -1,0 +1,358 @@
+#include "services/policy_trainer/core/policy_trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <numeric>
+#include <string>
+#include <thread>
+
+#include "common/base/mutex.h"
+#include "common/clients/testing/fake_replay_client.h"
+#include "common/snapshot/snapshot_store.h"
+#include "services/policy_trainer/core/testing/fake_model.h"
+
+namespace tandem::policy_trainer {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr float kRealReward = -1;
+
+EnvironmentSpec Spec() {
+  return {.name = "test",
+          .observation = {.low = {-1}, .high = {1}},
+          .action = {.low = {-1}, .high = {1}}};
+}
+
+TransitionBatch Steps(int64_t count) {
+  TransitionBatch steps{.obs_dim = 1, .action_dim = 1};
+  for (int64_t i = 0; i < count; ++i) {
+    steps.observations.push_back(static_cast<float>(i));
+    steps.actions.push_back(0);
+    steps.rewards.push_back(kRealReward);
+    steps.next_observations.push_back(static_cast<float>(i));
+    steps.terminated.push_back(0);
+    steps.splits.push_back(static_cast<uint8_t>(Split::kTrain));
+  }
+  return steps;
+}
+
+/// What the learners of a test saw.
+class UpdateLog {
+ public:
+  void Add(const TransitionBatch& batch) {
+    MutexLock lock(mu_);
+    batches_.push_back(batch);
+  }
+  std::vector<TransitionBatch> batches() const {
+    MutexLock lock(mu_);
+    return batches_;
+  }
+  size_t count() const { return batches().size(); }
+  std::atomic<int> failures_left{0};
+
+ private:
+  mutable Mutex mu_;
+  std::vector<TransitionBatch> batches_ ABSL_GUARDED_BY(mu_);
+};
+
+/// "Learns" the number of its updates; acts by noise.
+class FakeLearner : public policy::SacLearner {
+ public:
+  explicit FakeLearner(UpdateLog& log) : log_(log) {}
+  absl::StatusOr<nn::SacFigures> Update(const TransitionBatch& batch) override {
+    if (log_.failures_left > 0) {
+      --log_.failures_left;
+      return absl::InternalError("critic loss is not finite");
+    }
+    log_.Add(batch);
+    ++updates_;
+    return nn::SacFigures{.critic_loss = 2, .temperature = 0.1};
+  }
+  absl::Status Act(std::span<const float>, Rng* rng, std::span<float> actions) override {
+    for (float& action : actions) action = static_cast<float>(rng->Uniform(-1, 1));
+    return absl::OkStatus();
+  }
+  uint64_t updates() const override { return updates_; }
+  nn::TensorFile ExportPolicy() const override { return SaveState(); }
+  nn::TensorFile SaveState() const override {
+    nn::TensorFile file;
+    file.tensors["updates"] = {.shape = {1}, .data = {static_cast<float>(updates_)}};
+    return file;
+  }
+  absl::Status LoadState(const nn::TensorFile& state) override {
+    const auto found = nn::FindTensor(state, "updates", {1});
+    if (!found.ok()) return found.status();
+    updates_ = static_cast<uint64_t>((*found)->data[0]);
+    return absl::OkStatus();
+  }
+
+ private:
+  UpdateLog& log_;
+  uint64_t updates_ = 0;
+};
+
+/// One life of the service, with its neighbours.
+struct World {
+  World() {
+    replay.SetSpec(Spec());
+    replay.AddSteps(Steps(300));
+    options.batch_size = 20;
+    options.real_share = 0.25;
+    options.imagination.rollouts_per_refit = 50;
+  }
+
+  void Model(float number, int64_t through_index) {
+    ASSERT_TRUE(models.Publish(FakeModelFile(number, through_index)).ok());
+  }
+  void AddGrant(int64_t updates, int64_t through_index, int64_t model_through_index) {
+    replay.AddGrant({.granted = updates,
+                     .through_index = through_index,
+                     .model_through_index = model_through_index,
+                     .env_steps = through_index});
+  }
+  void WaitFor(const std::function<bool()>& condition) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(20);
+    while (!condition() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(2));
+    EXPECT_TRUE(condition());
+  }
+  absl::Status Live(const std::function<void()>& during) {
+    PolicyTrainer trainer(
+        options,
+        {replay, models, policies, *Clock::Real(), metrics,
+         [this](const EnvironmentSpec&) { return std::make_unique<FakeLearner>(log); },
+         [](const nn::TensorFile& file, const EnvironmentSpec&) { return LoadFakeModel(file); }});
+    absl::Status status;
+    std::thread thread([&] { status = trainer.Run(); });
+    during();
+    trainer.Stop();
+    thread.join();
+    return status;
+  }
+  std::string Metadata(const std::string& key) {
+    return policies.Latest()->Parse()->metadata.at(key);
+  }
+
+  FakeReplayClient replay;
+  snapshot::SnapshotStore models{snapshot::kModelSeries, 1};
+  snapshot::SnapshotStore policies{snapshot::kPolicySeries, 1};
+  metrics::Registry metrics;
+  UpdateLog log;
+  PolicyTrainerOptions options;
+};
+
+TEST(PolicyTrainer, PublishesTheInitialPolicyBeforeAnyGrant) {
+  World world;
+  ASSERT_TRUE(
+      world.Live([&] { world.WaitFor([&] { return world.policies.Latest() != nullptr; }); }).ok());
+  EXPECT_EQ(world.Metadata("policy_updates"), "0");
+  EXPECT_EQ(world.replay.progress()[0].role, Role::kPolicyTrainer);
+  EXPECT_EQ(world.replay.progress()[0].policy_updates, 0);
+}
+
+TEST(PolicyTrainer, MixesRealAndImaginedRowsAndPublishesAfterEachGrant) {
+  World world;
+  world.Model(7, 250);
+  world.AddGrant(10, 260, 250);
+  world.AddGrant(10, 261, 250);
+  ASSERT_TRUE(
+      world.Live([&] { world.WaitFor([&] { return world.replay.progress().size() >= 3; }); }).ok());
+  EXPECT_EQ(world.replay.progress()[1].policy_updates, 10);
+  EXPECT_EQ(world.replay.progress()[2].policy_updates, 20);
+  const auto batches = world.log.batches();
+  ASSERT_EQ(batches.size(), 20u);
+  for (const TransitionBatch& batch : batches) {
+    ASSERT_EQ(batch.size(), 20);
+    EXPECT_EQ(std::count(batch.rewards.begin(), batch.rewards.end(), kRealReward), 5);
+    EXPECT_EQ(std::count(batch.rewards.begin(), batch.rewards.end(), 7), 15);
+  }
+  EXPECT_NE(batches[0].observations, batches[1].observations);
+  EXPECT_EQ(world.policies.Latest()->version.version, 3u);
+  EXPECT_EQ(world.Metadata("policy_updates"), "20");
+  EXPECT_EQ(world.Metadata("through_index"), "261");
+  EXPECT_EQ(world.Metadata("env_steps"), "261");
+  EXPECT_EQ(world.Metadata("model_version"), "1");
+  const std::string page = world.metrics.Page();
+  EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_updates_total 20"));
+  EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_rollouts_total 50"));
+  EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_pool_rows 50"));
+  EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_real_share_ratio 0.25"));
+  EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_critic_loss 2"));
+}
+
+TEST(PolicyTrainer, ImaginesAnewWithEachNewModelAndWaitsForIt) {
+  World world;
+  world.Model(7, 250);
+  world.AddGrant(5, 250, 250);
+  world.AddGrant(5, 500, 500);
+  ASSERT_TRUE(world
+                  .Live([&] {
+                    world.WaitFor([&] { return world.log.count() >= 5; });
+                    absl::SleepFor(absl::Milliseconds(30));
+                    EXPECT_EQ(world.log.count(), 5u);  // never with the old model
+                    world.Model(8, 500);
+                    world.WaitFor([&] { return world.log.count() >= 10; });
+                  })
+                  .ok());
+  const auto last = world.log.batches().back();
+  EXPECT_EQ(std::count(last.rewards.begin(), last.rewards.end(), 8), 15);
+  EXPECT_EQ(std::count(last.rewards.begin(), last.rewards.end(), 7), 0);
+}
+
+TEST(PolicyTrainer, TheHorizonFollowsTheScheduleOfTheModelsSteps) {
+  World world;
+  world.options.imagination.horizon_end = 3;
+  world.options.imagination.schedule_end = 500;
+  world.Model(7, 500);
+  world.AddGrant(1, 500, 500);
+  ASSERT_TRUE(world.Live([&] { world.WaitFor([&] { return world.log.count() >= 1; }); }).ok());
+  EXPECT_THAT(world.metrics.Page(), HasSubstr("tandem_policy_trainer_horizon_steps 3"));
+  EXPECT_THAT(world.metrics.Page(), HasSubstr("tandem_policy_trainer_imagined_steps_total 150"));
+}
+
+std::vector<TransitionBatch> BatchesOfARun(uint64_t seed) {
+  World world;
+  world.options.seed = seed;
+  world.options.imagination.seed = seed;
+  world.Model(7, 250);
+  world.AddGrant(10, 260, 250);
+  world.AddGrant(10, 270, 250);
+  EXPECT_TRUE(world.Live([&] { world.WaitFor([&] { return world.log.count() >= 20; }); }).ok());
+  return world.log.batches();
+}
+
+TEST(PolicyTrainer, TheSameSeedGivesTheSameBatches) {
+  const auto first = BatchesOfARun(1), again = BatchesOfARun(1), other = BatchesOfARun(2);
+  ASSERT_EQ(first.size(), again.size());
+  for (size_t i = 0; i < first.size(); ++i) {
+    EXPECT_EQ(first[i].observations, again[i].observations);
+    EXPECT_EQ(first[i].actions, again[i].actions);
+  }
+  EXPECT_NE(first[0].actions, other[0].actions);
+}
+
+TEST(PolicyTrainer, WithRealRowsAloneItNeedsNoModel) {
+  World world;
+  world.options.real_share = 1;
+  world.AddGrant(10, 260, 250);
+  ASSERT_TRUE(world.Live([&] { world.WaitFor([&] { return world.log.count() >= 10; }); }).ok());
+  const auto batch = world.log.batches().back();
+  EXPECT_EQ(std::count(batch.rewards.begin(), batch.rewards.end(), kRealReward), 20);
+}
+
+TEST(PolicyTrainer, AsyncPublishesEachIntervalAndWhateverThereIsWhenItMustWait) {
+  World world;
+  world.options.lockstep = false;
+  world.options.imagination.exact_model = false;
+  world.options.publish_interval = 50;
+  world.Model(7, 300);
+  world.AddGrant(50, 260, 250);
+  world.AddGrant(30, 261, 250);
+  ASSERT_TRUE(world
+                  .Live([&] {
+                    world.WaitFor([&] { return world.replay.progress().size() >= 3; });
+                    EXPECT_EQ(world.Metadata("policy_updates"), "50");
+                    world.replay.AddGrant({});
+                    world.WaitFor([&] { return world.replay.progress().size() >= 4; });
+                    EXPECT_EQ(world.Metadata("policy_updates"), "80");
+                  })
+                  .ok());
+  EXPECT_EQ(world.replay.progress()[0].wanted, 50);
+}
+
+TEST(PolicyTrainer, AModelOfAnotherEnvironmentIsCountedAndWaitedPast) {
+  World world;
+  nn::TensorFile other = FakeModelFile(7, 250);
+  other.tensors.clear();
+  ASSERT_TRUE(world.models.Publish(other).ok());
+  world.AddGrant(5, 250, 250);
+  ASSERT_TRUE(world
+                  .Live([&] {
+                    world.WaitFor([&] {
+                      return world.metrics.Page().find(
+                                 "tandem_policy_trainer_models_rejected_total 1") !=
+                             std::string::npos;
+                    });
+                    world.Model(7, 250);
+                    world.WaitFor([&] { return world.log.count() >= 5; });
+                  })
+                  .ok());
+}
+
+class TempDir {
+ public:
+  TempDir() {
+    std::string pattern = std::filesystem::temp_directory_path() / "tandem_policy_trainer_XXXXXX";
+    path_ = mkdtemp(pattern.data());
+  }
+  ~TempDir() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+TEST(PolicyTrainer, ARestartGoesOnFromTheCheckpoint) {
+  TempDir dir;
+  {
+    World world;
+    world.options.state_dir = dir.path();
+    world.Model(7, 250);
+    world.AddGrant(10, 260, 250);
+    ASSERT_TRUE(world.Live([&] { world.WaitFor([&] { return world.log.count() >= 10; }); }).ok());
+  }
+  World world;
+  world.options.state_dir = dir.path();
+  world.Model(7, 250);
+  world.AddGrant(10, 270, 250);
+  ASSERT_TRUE(
+      world.Live([&] { world.WaitFor([&] { return world.replay.progress().size() >= 2; }); }).ok());
+  EXPECT_EQ(world.replay.progress()[0].policy_updates, 10);
+  EXPECT_EQ(world.replay.progress()[1].policy_updates, 20);
+  // The second half of an undisturbed run: rows are chosen by the number of the update.
+  const auto whole = BatchesOfARun(0);
+  EXPECT_EQ(world.log.batches()[0].rewards, whole[10].rewards);
+}
+
+TEST(PolicyTrainer, RefusesACheckpointOfAnotherLearnerAndStartsAfresh) {
+  TempDir dir;
+  World world;
+  world.options.state_dir = dir.path();
+  training::Checkpointer({.state_dir = dir.path(), .metric_prefix = "tandem_test"}, *Clock::Real(),
+                         world.metrics)
+      .Save(FakeModelFile(1, 1))
+      .IgnoreError();
+  ASSERT_TRUE(
+      world.Live([&] { world.WaitFor([&] { return !world.replay.progress().empty(); }); }).ok());
+  EXPECT_EQ(world.replay.progress()[0].policy_updates, 0);
+  EXPECT_THAT(world.metrics.Page(), HasSubstr("tandem_policy_trainer_checkpoints_refused_total 1"));
+}
+
+TEST(PolicyTrainer, GoesOnAfterAFailedUpdateButEndsWhenAllFail) {
+  World world;
+  world.Model(7, 250);
+  world.AddGrant(5, 260, 250);
+  world.log.failures_left = 1;
+  EXPECT_TRUE(world.Live([&] { world.WaitFor([&] { return world.log.count() >= 5; }); }).ok());
+
+  World doomed;
+  doomed.options.real_share = 1;
+  doomed.log.failures_left = 1 << 20;
+  doomed.AddGrant(5, 260, 250);
+  absl::Status status = doomed.Live([&] {
+    doomed.WaitFor([&] {
+      return doomed.metrics.Page().find("tandem_policy_trainer_failed_updates_total 10") !=
+             std::string::npos;
+    });
+  });
+  EXPECT_TRUE(absl::IsInternal(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("10 updates in a row failed"));
+}
+
+}  // namespace
+}  // namespace tandem::policy_trainer

@@ -1,0 +1,96 @@
+#include "services/policy_trainer/options.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/config/config.h"
+#include "common/nn/device.h"
+
+namespace tandem::policy_trainer {
+namespace {
+
+constexpr int64_t kMostPoolRows = 100'000'000;
+
+absl::StatusOr<policy::SacLearnerOptions> LearnerFrom(const config::v1::RunConfig& config,
+                                                      uint64_t seed) {
+  const config::v1::Policy& policy = config.policy();
+  policy::SacLearnerOptions options;
+  options.hidden.assign(policy.hidden().begin(), policy.hidden().end());
+  options.sac.lr = policy.lr();
+  options.sac.temperature_lr = policy.temperature_lr();
+  options.sac.initial_temperature = policy.initial_temperature();
+  options.sac.tau = policy.tau();
+  options.sac.discount = policy.discount();
+  if (policy.has_target_entropy()) options.target_entropy = policy.target_entropy();
+  options.seed = seed;
+  TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));
+  return options;
+}
+
+absl::StatusOr<ImaginationOptions> ImaginationFrom(const config::v1::Imagination& imagination,
+                                                   bool lockstep, uint64_t seed) {
+  ImaginationOptions options;
+  options.rollouts_per_refit = imagination.rollouts_per_refit();
+  options.horizon_start = imagination.horizon_start();
+  options.horizon_end = imagination.horizon_end();
+  options.schedule_start = imagination.schedule_start();
+  options.schedule_end = imagination.schedule_end();
+  options.retain_refits = imagination.retain_refits();
+  options.exact_model = lockstep;
+  options.seed = seed;
+  const int64_t rows =
+      options.rollouts_per_refit * std::max(options.horizon_start, options.horizon_end);
+  if (rows > kMostPoolRows / options.retain_refits) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("imagination: rollouts_per_refit x horizon x retain_refits: expected at most ",
+                     kMostPoolRows, " imagined steps in memory, got ", options.rollouts_per_refit,
+                     " x ", rows / options.rollouts_per_refit, " x ", options.retain_refits));
+  }
+  return options;
+}
+
+absl::StatusOr<PolicyTrainerOptions> TrainerFrom(const config::v1::RunConfig& config,
+                                                 uint64_t seed) {
+  const config::v1::Endpoints& endpoints = config.endpoints();
+  PolicyTrainerOptions options;
+  if (!endpoints.member().empty()) options.member = endpoints.member();
+  options.lockstep = config.pace().mode() != config::v1::PACE_MODE_ASYNC;
+  options.batch_size = config.policy().batch_size();
+  options.real_share = config.imagination().real_share();
+  options.publish_interval = config.policy().publish_interval();
+  options.state_dir = endpoints.state_dir();
+  options.checkpoint_interval = absl::Seconds(config.runtime().checkpoint_seconds());
+  options.seed = seed;
+  TANDEM_ASSIGN_OR_RETURN(options.imagination,
+                          ImaginationFrom(config.imagination(), options.lockstep, seed));
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) {
+  const config::v1::Endpoints& endpoints = config.endpoints();
+  if (endpoints.listen().empty() || endpoints.replay_buffer().empty() ||
+      endpoints.model_trainer().empty()) {
+    return absl::InvalidArgumentError(
+        "policy_trainer: set endpoints.listen, endpoints.replay_buffer and "
+        "endpoints.model_trainer");
+  }
+  const uint64_t seed =
+      config::SeedFor(config, config.policy().has_seed(), config.policy().seed(), "policy");
+  ServiceOptions options;
+  TANDEM_ASSIGN_OR_RETURN(options.trainer, TrainerFrom(config, seed));
+  TANDEM_ASSIGN_OR_RETURN(options.learner, LearnerFrom(config, seed));
+  options.server.role = "policy_trainer";
+  options.server.address = endpoints.listen();
+  options.server.metrics_address = endpoints.metrics();
+  options.server.state_dir = endpoints.state_dir();
+  options.replay_buffer = endpoints.replay_buffer();
+  options.model_trainer = endpoints.model_trainer();
+  options.threads = config.runtime().threads();
+  options.drain = absl::Seconds(config.runtime().drain_seconds());
+  return options;
+}
+
+}  // namespace tandem::policy_trainer

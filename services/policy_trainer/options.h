@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/policy/sac_learner.h"
+#include "common/rpc/server_runner.h"
+#include "services/policy_trainer/core/policy_trainer.h"
+#include "tandem/config/v1/config.pb.h"
+
+namespace tandem::policy_trainer {
+
+/// All that the process needs to know, from the config of the run.
+struct ServiceOptions {
+  PolicyTrainerOptions trainer;
+  policy::SacLearnerOptions learner;
+  rpc::ServerOptions server;  ///< Without services and registry, which main() makes.
+  std::string replay_buffer;  ///< Its address.
+  std::string model_trainer;  ///< Its address.
+  int threads = 1;            ///< For tensor operations.
+  absl::Duration drain = absl::Seconds(4);
+};
+
+/// Picks the policy trainer's part of a resolved config. FAILED_PRECONDITION where the config wants
+/// a device that is not there; INVALID_ARGUMENT where an address is missing or the pool of imagined
+/// steps would be larger than 100 million rows.
+absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config);
+
+}  // namespace tandem::policy_trainer

@@ -1,0 +1,71 @@
+#include "services/policy_trainer/options.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+
+namespace tandem::policy_trainer {
+namespace {
+
+absl::StatusOr<ServiceOptions> From(std::vector<std::string> overrides) {
+  overrides.insert(overrides.begin(),
+                   {"env.name=pendulum", "endpoints.listen=unix:/a",
+                    "endpoints.replay_buffer=unix:/b", "endpoints.model_trainer=unix:/c"});
+  const auto config = config::Load("", overrides);
+  if (!config.ok()) return config.status();
+  return OptionsFrom(*config);
+}
+
+TEST(PolicyTrainerOptions, TakesItsPartOfTheConfig) {
+  const auto options = From(
+      {"endpoints.member=pt", "policy.hidden=[32]", "policy.lr=0.5", "policy.temperature_lr=0",
+       "policy.initial_temperature=0.3", "policy.tau=0.1", "policy.discount=0.9",
+       "policy.batch_size=64", "policy.publish_interval=20", "policy.seed=9",
+       "imagination.rollouts_per_refit=1000", "imagination.horizon_start=2",
+       "imagination.horizon_end=4", "imagination.schedule_start=10", "imagination.schedule_end=20",
+       "imagination.retain_refits=3", "imagination.real_share=0.5"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->trainer.member, "pt");
+  EXPECT_TRUE(options->trainer.lockstep);
+  EXPECT_EQ(options->trainer.batch_size, 64);
+  EXPECT_EQ(options->trainer.real_share, 0.5);
+  EXPECT_EQ(options->trainer.publish_interval, 20);
+  EXPECT_EQ(options->trainer.seed, 9u);
+  EXPECT_EQ(options->trainer.imagination.rollouts_per_refit, 1000);
+  EXPECT_EQ(options->trainer.imagination.horizon_start, 2);
+  EXPECT_EQ(options->trainer.imagination.horizon_end, 4);
+  EXPECT_EQ(options->trainer.imagination.schedule_start, 10);
+  EXPECT_EQ(options->trainer.imagination.schedule_end, 20);
+  EXPECT_EQ(options->trainer.imagination.retain_refits, 3);
+  EXPECT_TRUE(options->trainer.imagination.exact_model);
+  EXPECT_EQ(options->learner.hidden, (std::vector<int>{32}));
+  EXPECT_EQ(options->learner.sac.lr, 0.5);
+  EXPECT_EQ(options->learner.sac.temperature_lr, 0);
+  EXPECT_EQ(options->learner.sac.initial_temperature, 0.3);
+  EXPECT_EQ(options->learner.sac.tau, 0.1);
+  EXPECT_EQ(options->learner.sac.discount, 0.9);
+  EXPECT_FALSE(options->learner.target_entropy.has_value());
+  EXPECT_EQ(options->model_trainer, "unix:/c");
+}
+
+TEST(PolicyTrainerOptions, AsyncNeedsNoExactModel) {
+  const auto options = From({"pace.mode=async", "policy.target_entropy=-3"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_FALSE(options->trainer.lockstep);
+  EXPECT_FALSE(options->trainer.imagination.exact_model);
+  EXPECT_EQ(options->learner.target_entropy, -3);
+}
+
+TEST(PolicyTrainerOptions, RefusesAPoolBeyondMemory) {
+  const auto options =
+      From({"imagination.rollouts_per_refit=1000000", "imagination.horizon_end=1000"});
+  EXPECT_TRUE(absl::IsInvalidArgument(options.status()));
+  EXPECT_NE(options.status().message().find("1000000 x 1000 x 1"), std::string::npos)
+      << options.status();
+}
+
+}  // namespace
+}  // namespace tandem::policy_trainer

@@ -1,0 +1,150 @@
+#include "services/replay_buffer/core/pace_desk.h"
+
+#include <algorithm>
+
+#include "absl/time/time.h"
+
+namespace tandem {
+namespace {
+
+constexpr auto kAskAgainSoon = std::chrono::milliseconds(100);
+
+const char* RoleName(Role role) {
+  switch (role) {
+    case Role::kActor:
+      return "actor";
+    case Role::kModelTrainer:
+      return "model_trainer";
+    case Role::kPolicyTrainer:
+      return "policy_trainer";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+PaceDesk::PaceDesk(const PaceOptions& options, const TrainingIndex& index, ReplayMetrics& metrics)
+    : index_(index), metrics_(metrics), pace_(options) {}
+
+PaceAsk PaceDesk::ToAsk(const Progress& progress) const {
+  PaceAsk ask;
+  ask.role = progress.role;
+  ask.member = progress.member;
+  ask.wanted = progress.wanted;
+  ask.policy_updates = progress.policy_updates;
+  ask.held_policy_updates = progress.held_policy_updates;
+  // A model of steps that this buffer does not know comes from before a restart: it counts as none.
+  const bool known = progress.model_through_index <= index_.end_index();
+  ask.model_steps = known ? index_.StepsBelow(progress.model_through_index) : 0;
+  return ask;
+}
+
+Grant PaceDesk::ToGrant(const PaceGrant& from) const {
+  Grant grant;
+  grant.granted = from.granted;
+  grant.through_index = index_.IndexFor(from.through_steps);
+  grant.policy_updates = from.policy_updates;
+  grant.model_through_index = index_.IndexFor(from.model_steps);
+  grant.random_actions = from.random_actions;
+  grant.evaluate = from.evaluate;
+  grant.stop = from.stop;
+  grant.waiting_for = from.empty() ? from.waiting_for : "";
+  grant.env_steps = pace_.env_steps();
+  return grant;
+}
+
+void PaceDesk::Answer(Waiting waiting, Grant grant, Time now, Completions* out) {
+  metrics_.wait(waiting.progress.role)
+      .Increment(std::chrono::duration<double>(now - waiting.since).count());
+  out->push_back([done = std::move(waiting.done), grant = std::move(grant)] { done(grant); });
+}
+
+void PaceDesk::Supersede(const Progress& progress, Time now, Completions* out) {
+  const auto same = [&](const Waiting& w) {
+    return w.progress.role == progress.role && w.progress.member == progress.member;
+  };
+  const auto it = std::find_if(waiting_.begin(), waiting_.end(), same);
+  if (it == waiting_.end()) return;
+  Waiting old = std::move(*it);
+  waiting_.erase(it);
+  Grant grant;
+  grant.waiting_for = "nothing: a newer call took the place of this one";
+  grant.env_steps = pace_.env_steps();
+  Answer(std::move(old), std::move(grant), now, out);
+}
+
+void PaceDesk::Advance(Ticket ticket, const Progress& progress, Time now, Time deadline, Done done,
+                       Completions* out) {
+  Supersede(progress, now, out);
+  Waiting waiting{ticket, progress, ToAsk(progress), now, deadline, std::move(done)};
+  pace_.Report(waiting.ask);
+  if (progress.role == Role::kModelTrainer) model_through_index_ = progress.model_through_index;
+  if (progress.role == Role::kActor) Heard(progress.member, now);
+  waiting_.push_back(std::move(waiting));
+  Reconsider(now, out);
+}
+
+void PaceDesk::Reconsider(Time now, Completions* out) {
+  std::vector<Waiting> still;
+  still.reserve(waiting_.size());
+  for (Waiting& waiting : waiting_) {
+    const PaceGrant answer = pace_.Grant(waiting.ask);
+    reasons_[{waiting.progress.role, waiting.progress.member}] =
+        answer.empty() ? answer.waiting_for : "";
+    Time deadline = waiting.deadline;
+    if (answer.ask_again_soon) deadline = std::min(deadline, waiting.since + kAskAgainSoon);
+    if (!answer.empty() || deadline <= now) {
+      Answer(std::move(waiting), ToGrant(answer), now, out);
+    } else {
+      waiting.deadline = deadline;
+      still.push_back(std::move(waiting));
+    }
+  }
+  waiting_ = std::move(still);
+}
+
+bool PaceDesk::Cancel(Ticket ticket) {
+  return std::erase_if(waiting_, [ticket](const Waiting& w) { return w.ticket == ticket; }) > 0;
+}
+
+void PaceDesk::FailAll(const absl::Status& status, Completions* out) {
+  for (Waiting& waiting : waiting_) {
+    out->push_back([done = std::move(waiting.done), status] { done(status); });
+  }
+  waiting_.clear();
+}
+
+PaceDesk::Time PaceDesk::NextDeadline() const {
+  Time next = Time::max();
+  for (const Waiting& waiting : waiting_) next = std::min(next, waiting.deadline);
+  return next;
+}
+
+void PaceDesk::Heard(const std::string& actor, Time now) { heard_[actor] = now; }
+
+void PaceDesk::ForgetSilent(Time now, std::chrono::steady_clock::duration timeout) {
+  for (const Waiting& waiting : waiting_) {
+    if (waiting.progress.role == Role::kActor) heard_[waiting.progress.member] = now;
+  }
+  for (auto it = heard_.begin(); it != heard_.end() && heard_.size() > 1;) {
+    if (now - it->second < timeout) {
+      ++it;
+      continue;
+    }
+    pace_.Forget(it->first);
+    reasons_.erase({Role::kActor, it->first});
+    it = heard_.erase(it);
+  }
+}
+
+std::map<std::string, std::string> PaceDesk::WaitingFor() const {
+  std::map<std::string, std::string> by_role;
+  for (const auto& [key, reason] : reasons_) {
+    const auto [it, fresh] = by_role.emplace(RoleName(key.first), reason);
+    if (reason.empty()) it->second.clear();
+  }
+  std::erase_if(by_role, [](const auto& entry) { return entry.second.empty(); });
+  return by_role;
+}
+
+}  // namespace tandem
