@@ -2,18 +2,12 @@
 
 #include <cmath>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/coadaptation/sentence.h"
 
 namespace tandem::coadaptation {
 namespace {
-
-std::string Capitalised(std::string text) {
-  if (!text.empty()) text[0] = absl::ascii_toupper(text[0]);
-  return text;
-}
 
 std::string Signed(double share) { return absl::StrFormat("%+.2f", share); }
 
@@ -69,18 +63,14 @@ std::string Explain(const Figures& figures, const Thresholds& thresholds, bool i
                   "from its own model, so whole episodes decide: ",
                   Signed(figures.index), std::abs(figures.residual));
     return absl::StrCat(Opening(verdict), DescribeGap(figures), ". ", why,
-                        figures.gaps_above_tolerance, " of ", thresholds.gap_confirmations,
-                        " comparisons in a row are above the tolerance.",
-                        Closing(verdict, thresholds));
+                        DescribeConfirmations(figures, thresholds), Closing(verdict, thresholds));
   }
   std::string text = absl::StrCat(Opening(verdict), DescribeIndex(figures.index));
   if (verdict != Verdict::kHealthy) absl::StrAppend(&text, DescribeSource(figures));
   absl::StrAppend(&text, "; ", DescribeGap(figures), ".");
   if (figures.return_gap > thresholds.tolerance && !GapExploits(figures, thresholds)) {
-    absl::StrAppend(&text, " ", Capitalised(absl::StrCat(
-                                    "that gap is above the tolerance in ",
-                                    figures.gaps_above_tolerance, " comparisons in a row; alone it "
-                                    "counts from ", thresholds.gap_confirmations, " on.")));
+    absl::StrAppend(&text, " That gap alone does not decide yet: ",
+                    DescribeConfirmations(figures, thresholds));
   }
   return absl::StrCat(text, Closing(verdict, thresholds));
 }
