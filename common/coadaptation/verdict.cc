@@ -31,7 +31,7 @@ Verdict Decide(const Figures& figures, const Thresholds& thresholds, bool index_
 std::string Opening(Verdict verdict) {
   switch (verdict) {
     case Verdict::kHealthy:
-      return "Model and reality agree within tolerance: ";
+      return "No sign that the policy exploits its model: ";
     case Verdict::kWarning:
       return "Model and reality begin to part: ";
     case Verdict::kExploiting:
@@ -41,6 +41,13 @@ std::string Opening(Verdict verdict) {
     default:
       return "";
   }
+}
+
+/// Why a model that undersells whole episodes changes nothing; empty where it does not.
+std::string Excuse(const Figures& figures, const Thresholds& thresholds, Verdict verdict) {
+  if (verdict == Verdict::kPessimistic || !(figures.return_gap < -thresholds.tolerance)) return "";
+  return " That the model promises less over whole episodes is common in healthy training and counts "
+         "for nothing.";
 }
 
 /// Which limit the figures are held against.
@@ -63,7 +70,8 @@ std::string Explain(const Figures& figures, const Thresholds& thresholds, bool i
                   "from its own model, so whole episodes decide: ",
                   Signed(figures.index), std::abs(figures.residual));
     return absl::StrCat(Opening(verdict), DescribeGap(figures), ". ", why,
-                        DescribeConfirmations(figures, thresholds), Closing(verdict, thresholds));
+                        DescribeConfirmations(figures, thresholds),
+                        Excuse(figures, thresholds, verdict), Closing(verdict, thresholds));
   }
   std::string text = absl::StrCat(Opening(verdict), DescribeIndex(figures.index));
   if (verdict != Verdict::kHealthy) absl::StrAppend(&text, DescribeSource(figures));
@@ -72,7 +80,7 @@ std::string Explain(const Figures& figures, const Thresholds& thresholds, bool i
     absl::StrAppend(&text, " That gap alone does not decide yet: ",
                     DescribeConfirmations(figures, thresholds));
   }
-  return absl::StrCat(text, Closing(verdict, thresholds));
+  return absl::StrCat(text, Excuse(figures, thresholds, verdict), Closing(verdict, thresholds));
 }
 
 }  // namespace

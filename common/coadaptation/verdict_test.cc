@@ -100,6 +100,7 @@ TEST(VerdictTest, ANegativeIndexIsPessimisticButANegativeGapAloneIsNot) {
   Figures figures = Healthy();
   figures.return_gap = -0.6;
   EXPECT_EQ(JudgeIt(figures).verdict, Verdict::kHealthy);
+  EXPECT_THAT(JudgeIt(figures).sentence, HasSubstr("common in healthy training"));
   figures.index = -0.3;
   figures.index_reward = -0.28;
   const Judgement judgement = JudgeIt(figures);
