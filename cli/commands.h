@@ -17,6 +17,9 @@ inline constexpr int kFailed = 1;
 inline constexpr int kUsage = 2;  ///< Wrong command line or configuration.
 inline constexpr int kInterrupted = 130;
 
+/// The whole command: parses the command line and runs what it names.
+int Main(int argc, char** argv);
+
 struct TrainOptions {
   std::string recipe;
   std::vector<std::string> overrides;

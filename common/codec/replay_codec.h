@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "common/clients/replay_client.h"
+#include "common/data/replay_types.h"
 #include "tandem/replay/v1/replay.pb.h"
 
 namespace tandem::codec {

@@ -1,0 +1,107 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include <cerrno>
+#include <iostream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "cli/commands.h"
+#include "common/base/files.h"
+
+namespace tandem::cli {
+namespace {
+
+/// "tandem actor ..." runs tandem_actor in this process's place: the one entry point of a container.
+int ExecService(const std::string& role, char** argv) {
+  const std::string binary = absl::StrCat(BinaryFolder(), "/tandem_", role);
+  argv[1] = const_cast<char*>(binary.c_str());
+  execv(binary.c_str(), argv + 1);
+  return Fail(ErrnoStatus(errno, absl::StrCat("start ", binary)));
+}
+
+/// The first argument is a recipe unless it is an override.
+int PrintConfigOf(std::vector<std::string> arguments) {
+  std::string recipe;
+  if (!arguments.empty() && arguments[0].find('=') == std::string::npos) {
+    recipe = arguments[0];
+    arguments.erase(arguments.begin());
+  }
+  return PrintConfig(recipe, arguments);
+}
+
+void AddTrain(CLI::App& app, TrainOptions& options, int& code) {
+  CLI::App* train = app.add_subcommand("train", "Train as a recipe says, on this machine");
+  train->add_option("recipe", options.recipe, "YAML file, such as recipes/mbpo/pendulum.yaml")
+      ->required();
+  train->add_option("overrides", options.overrides, "Fields that replace those of the recipe")
+      ->type_name("path.to.field=value");
+  train->add_flag("--json", options.json, "One JSON object a second on standard output, nothing else");
+  train->add_option("--run-dir", options.run_dir, "The run's folder [runs/<run.name>]");
+  train->add_option("--cores", options.cores,
+                    "Keep the run on so many cores, with as many threads [all; runtime.threads]")
+      ->check(CLI::Range(1, 1024));
+  train->add_option("--on-exist", options.on_exist,
+                    "If the folder exists: new (a free name after it), fail, resume [new]")
+      ->check(CLI::IsMember({"new", "fail", "resume"}));
+  train->footer("Exit code: 0 done, 1 failed, 2 wrong command line or recipe, 130 interrupted.");
+  train->callback([&] { code = Train(options); });
+}
+
+}  // namespace
+
+int Main(int argc, char** argv) {
+  static const std::set<std::string> roles = {"actor", "replay_buffer", "model_trainer",
+                                              "policy_trainer", "monitor"};
+  if (argc > 1 && roles.contains(argv[1])) return ExecService(argv[1], argv);
+
+  CLI::App app("Trains model-based agents and watches how far the policy exploits its model.", "tandem");
+  app.set_version_flag("--version", absl::StrCat("tandem ", TANDEM_VERSION));
+  app.require_subcommand(1);
+  app.footer(absl::StrCat("`tandem ROLE ...` runs one service, tandem_ROLE: ",
+                          absl::StrJoin(roles, ", "), "."));
+  int code = kDone;
+  TrainOptions train_options;
+  train_options.command = absl::StrJoin(argv, argv + argc, " ");
+  AddTrain(app, train_options, code);
+
+  std::string run, parent = "runs", address;
+  std::vector<std::string> arguments;
+  CLI::App* status = app.add_subcommand("status", "Show a run: what runs, what waits, the verdict");
+  status->add_option("run", run, "Its folder, or its name in the parent folder [the newest]");
+  status->add_option("--parent", parent, "Folder of the runs [runs]");
+  status->callback([&] { code = ShowStatus(parent, run); });
+
+  CLI::App* config = app.add_subcommand("config", "Print, check or explain configurations");
+  config->require_subcommand(1);
+  CLI::App* print = config->add_subcommand("print", "Print a recipe with all defaults filled in");
+  print->add_option("arguments", arguments, "[RECIPE] [path.to.field=value ...]");
+  print->callback([&] { code = PrintConfigOf(arguments); });
+  CLI::App* validate = config->add_subcommand("validate", "Check recipes");
+  validate->add_option("recipes", arguments, "YAML files")->required();
+  validate->callback([&] { code = ValidateConfigs(arguments); });
+  config->add_subcommand("docs", "Print the reference of every field, as Markdown")
+      ->callback([&] { code = PrintConfigDocs(); });
+
+  app.add_subcommand("doctor", "Check what a run needs on this machine")
+      ->callback([&] { code = Doctor(); });
+  CLI::App* health = app.add_subcommand("health", "Ask a service whether it is serving");
+  health->add_option("address", address, "\"host:port\" or \"unix:/path\"")->required();
+  health->callback([&] { code = CheckHealth(address); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& wanted) {  // --help or --version
+    return app.exit(wanted, std::cout, std::cerr);
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "tandem: " << error.what() << "; see --help\n";
+    return kUsage;
+  }
+  return code;
+}
+
+}  // namespace tandem::cli
