@@ -206,7 +206,7 @@ absl::Status Launcher::BeyondHelp(const Child& child, const std::string& why) co
 std::vector<std::string> Launcher::StopAll(absl::Duration grace, const std::function<bool()>& hurry) {
   const absl::Duration deadline = Clock::Real()->Monotonic() + grace;
   for (const auto& child : children_) {
-    if (child->state.pid != 0 && grace > absl::ZeroDuration()) kill(-child->state.pid, SIGTERM);
+    if (child->state.pid != 0 && grace > absl::ZeroDuration()) kill(child->state.pid, SIGTERM);
   }
   std::vector<std::string> killed;
   while (true) {

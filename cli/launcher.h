@@ -75,7 +75,7 @@ class Launcher {
   absl::Status Poll();
 
   /// SIGTERM to all, then SIGKILL to those still there after `grace`, or at once where `hurry()`
-  /// turns true. Blocks. Returns the members that had to be killed.
+  /// turns true; then to whatever they left in their groups. Blocks. Returns the members that had to be killed.
   std::vector<std::string> StopAll(absl::Duration grace, const std::function<bool()>& hurry = {});
 
   std::vector<ChildState> children() const;

@@ -23,6 +23,8 @@ class LauncherTest : public testing::Test {
     policy_.max_pause = absl::Milliseconds(40);
   }
 
+  ~LauncherTest() override { std::filesystem::remove_all(dir_); }
+
   ChildSpec Shell(const std::string& member, const std::string& script) {
     return {member, {"/bin/sh", "-c", script}, Log(member), {{"WORD", "hello"}}, ""};
   }
@@ -150,14 +152,17 @@ TEST_F(LauncherTest, HurryCutsTheGraceShort) {
   EXPECT_LT(Clock::Real()->Monotonic() - start, absl::Seconds(5));
 }
 
-TEST_F(LauncherTest, ChildrenDieWithTheLauncher) {
-  pid_t pid = 0;
+TEST_F(LauncherTest, ChildrenAndTheirChildrenDieWithTheLauncher) {
   {
     Launcher launcher(policy_, Clock::Real(), Record());
-    ASSERT_TRUE(launcher.Start(Shell("a", "sleep 60 & wait")).ok());
-    pid = launcher.children()[0].pid;
+    ASSERT_TRUE(
+        launcher.Start(Shell("a", "(while :; do echo beat; sleep 0.02; done) & wait")).ok());
+    ASSERT_TRUE(PollUntil(launcher, [&] { return Text(Log("a")).size() > 20; }).ok());
   }
-  EXPECT_EQ(kill(-pid, 0), -1);  // the whole group
+  absl::SleepFor(absl::Milliseconds(100));
+  const std::string before = Text(Log("a"));
+  absl::SleepFor(absl::Milliseconds(200));
+  EXPECT_EQ(Text(Log("a")), before);
 }
 
 TEST_F(LauncherTest, TailOfFileGivesTheLastLines) {

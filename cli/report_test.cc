@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include <filesystem>
 #include <regex>
 
 #include "cli/run_folder.h"
@@ -25,6 +25,8 @@ class ReportTest : public testing::Test {
     Write("versions.json", R"({"tandem": "1.2.3"})");
     Write("command.txt", "tandem train '<r>.yaml'\n");
   }
+  ~ReportTest() override { std::filesystem::remove_all(testing::TempDir() + "/report_test"); }
+
   void Write(const std::string& name, const std::string& text) {
     ASSERT_TRUE(folder_->Write(name, text).ok());
   }

@@ -23,6 +23,8 @@ class RunFolderTest : public testing::Test {
               testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::remove_all(parent_);
   }
+  ~RunFolderTest() override { fs::remove_all(parent_); }
+
   std::unique_ptr<RunFolder> Make(const std::string& name, OnExist on_exist = OnExist::kNew) {
     auto folder = RunFolder::Create(parent_ + "/" + name, on_exist);
     EXPECT_TRUE(folder.ok()) << folder.status();

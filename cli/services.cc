@@ -1,7 +1,6 @@
 #include "cli/services.h"
 
 #include <google/protobuf/stubs/common.h>
-#include <grpcpp/grpcpp.h>
 #include <sched.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -63,7 +62,7 @@ absl::Status DescribeRun(const RunFolder& folder, const config::v1::RunConfig& c
   TANDEM_RETURN_IF_ERROR(folder.Write("command.txt", command + "\n"));
   const nlohmann::json versions = {{"tandem", TANDEM_VERSION},
                                    {"compiler", "g++ " __VERSION__},
-                                   {"grpc", grpc::Version()},
+                                   {"grpc", TANDEM_GRPC_VERSION},
                                    {"protobuf", google::protobuf::internal::VersionString(
                                                     GOOGLE_PROTOBUF_VERSION)},
                                    {"libtorch", TANDEM_TORCH_VERSION},

@@ -1,5 +1,5 @@
+#include <algorithm>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -17,11 +17,11 @@ namespace pb = google::protobuf;
 std::string Cell(const std::string& text) { return absl::StrReplaceAll(text, {{"|", "\\|"}}); }
 
 void AppendField(const pb::FieldDescriptor* field, const std::string& path, std::string* out) {
-  const std::string_view value = RuleFor(path).default_value;
-  const std::string default_text =
-      value.empty() ? "" : absl::StrCat("`", std::string(value), "`");
-  absl::StrAppend(out, "| `", path, "` | ", Cell(ExpectedKind(field, path)), " | ", default_text,
-                  " | ", Cell(CommentOf(field)), " |\n");
+  const std::string value(RuleFor(path).default_value);
+  std::string comment = CommentOf(field);
+  if (!value.empty()) comment.resize(std::min(comment.size(), comment.rfind(" Default: ")));
+  absl::StrAppend(out, "| `", path, "` | ", Cell(ExpectedKind(field, path)), " | ",
+                  value.empty() ? "" : absl::StrCat("`", value, "`"), " | ", Cell(comment), " |\n");
 }
 
 void AppendEnum(const pb::FieldDescriptor* field, std::string* out) {

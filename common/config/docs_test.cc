@@ -24,7 +24,7 @@ TEST(Docs, CoverEveryField) {
 
 TEST(Docs, ARowHoldsKindDefaultAndMeaning) {
   EXPECT_THAT(Docs(), testing::HasSubstr("| `policy.lr` | a number > 0 | `1e-3` | Adam's step size "
-                                         "for actor and critics, > 0. Default: 1e-3. |"));
+                                         "for actor and critics, > 0. |"));
   EXPECT_THAT(Docs(), testing::HasSubstr("- `ASYNC`: All sides run; their drift is bounded.\n"));
 }
 

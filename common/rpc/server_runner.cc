@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -21,6 +22,9 @@ namespace tandem::rpc {
 namespace {
 
 constexpr char kEndpointsFile[] = "/endpoints.json";
+
+/// A signal has come: another one from ourselves must not count as the user's second.
+std::atomic<bool> stopping{false};
 
 sigset_t StopSignals() {
   sigset_t signals;
@@ -153,6 +157,7 @@ void Runner::WaitForSignal() {
   int signal = 0;
   while (sigwait(&signals, &signal) != 0) {
   }
+  stopping = true;
   LogInfo(absl::StrCat(options_.role, " stops: ", signal == SIGINT ? "SIGINT" : "SIGTERM"));
   std::thread([signals] {
     int again = 0;
@@ -182,7 +187,9 @@ void BlockSignals() {
   signal(SIGPIPE, SIG_IGN);
 }
 
-void RequestShutdown() { kill(getpid(), SIGTERM); }
+void RequestShutdown() {
+  if (!stopping) kill(getpid(), SIGTERM);
+}
 
 absl::StatusOr<std::unique_ptr<ServerRunner>> ServerRunner::Start(ServerOptions options) {
   InitGrpc();

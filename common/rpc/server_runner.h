@@ -30,7 +30,7 @@ struct ServerOptions {
 void BlockSignals();
 
 /// Makes WaitForSignal() return as if SIGTERM had come: for a service whose work is done, or has
-/// failed. Thread-safe.
+/// failed. Never counts as a second signal. Thread-safe.
 void RequestShutdown();
 
 /// Runs a process's gRPC server with health (NOT_SERVING until SetServing), reflection, and its

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -153,8 +154,9 @@ void RunUntilSignal(const std::string& address, int signals) {
   }());
   if (!runner.ok()) _exit(9);
   for (int i = 0; i < signals; ++i) {
-    RequestShutdown();
+    kill(getpid(), SIGTERM);
     if (i == 0) (*runner)->WaitForSignal();
+    RequestShutdown();  // nothing new by now
   }
   if (signals > 1) std::this_thread::sleep_for(std::chrono::seconds(5));
   (*runner)->Drain(absl::Seconds(1));

@@ -60,7 +60,9 @@ void EpisodeRecorder::Record(const VectorEnvironment& env, std::span<const float
     if (!open.recording) continue;
     const StepResult& result = env.results()[i];
     if (env.diverged()[i]) {
-      if (open.episode.length > 0) End(open, /*terminated=*/false);
+      // Where its last step was taken already it stays open: no step is left to carry the end.
+      const bool can_end = options_.keep_steps ? open.segment.size() > 0 : open.episode.length > 0;
+      if (can_end) End(open, /*terminated=*/false);
     } else {
       Append(open, actions.subspan(i * action_dim, action_dim), log_probs[i], result,
              env.final_observations().subspan(i * obs_dim, obs_dim));
@@ -105,11 +107,9 @@ void EpisodeRecorder::CutSegment(Open& open) {
 }
 
 void EpisodeRecorder::End(Open& open, bool terminated) {
-  if (open.segment.size() > 0) {
-    open.segment.terminated = terminated;
-    open.segment.truncated = !terminated;
-    CutSegment(open);
-  }
+  open.segment.terminated = terminated;
+  open.segment.truncated = !terminated;
+  CutSegment(open);
   open.episode.terminated = terminated;
   open.episode.policy_version = policy_version_;
   open.episode.policy_updates = policy_updates_;

@@ -119,15 +119,32 @@ TEST_F(Recorder, DivergenceTruncatesAtTheLastGoodStep) {
   EXPECT_EQ(recording.episodes[0].length, 2);
 }
 
-TEST_F(Recorder, DivergenceAfterTakeStillEndsTheEpisode) {
-  Use(Counting({9}, /*diverge_at=*/2));
+// The replay buffer takes no summary of an episode whose end it has not seen.
+TEST_F(Recorder, DivergenceAfterTakeBeginsTheNextEpisodeWithoutASummary) {
+  Use(Counting({2}, /*diverge_at=*/2));
+  Step(1);
+  const uint64_t cut_short = Take().segments[0].episode_id;
+  Step(1);
+  EXPECT_TRUE(Take().empty());
+  for (int t = 0; t < 2; ++t) Step(1);
+  const Recording recording = Take();
+  ASSERT_EQ(recording.episodes.size(), 1u);
+  EXPECT_NE(recording.episodes[0].episode_id, cut_short);
+  EXPECT_EQ(recording.episodes[0].length, 2);
+}
+
+TEST_F(Recorder, AnEvaluationThatDivergesIsStillWhole) {
+  Use(Counting({2}, /*diverge_at=*/2), {.purpose = Purpose::kEvaluation,
+                                        .first_episode_only = true,
+                                        .evaluation_id = 1,
+                                        .evaluation_size = 1});
   Step(1);
   Take();
   Step(1);
-  const Recording recording = Take();
-  EXPECT_TRUE(recording.segments.empty());
-  ASSERT_EQ(recording.episodes.size(), 1u);
-  EXPECT_EQ(recording.episodes[0].length, 1);
+  EXPECT_EQ(recorder_->recording_envs(), 1);
+  for (int t = 0; t < 2; ++t) Step(1);
+  EXPECT_EQ(recorder_->recording_envs(), 0);
+  EXPECT_EQ(Take().episodes.size(), 1u);
 }
 
 TEST_F(Recorder, DivergenceAtTheFirstStepLeavesNoEpisode) {

@@ -37,7 +37,7 @@ class MonitorTest : public ::testing::Test {
     options_.thresholds.min_window_steps = 50;
     options_.comparison.updates_tolerance = 10;
     replay_.SetSpec(testing::WorldSpec(kEpisodeSteps));
-    replay_.AddEpisode(TrainingEpisode(0));
+    for (int i = 0; i < 10; ++i) replay_.AddEpisode(TrainingEpisode(0));
     for (int i = 0; i < 5; ++i) replay_.AddEpisode(TrainingEpisode(kScale));
   }
 

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/clients/replay_client.h"
+#include "common/dynamics/ensemble_learner.h"
+#include "common/policy/sac_learner.h"
+#include "services/policy_trainer/core/policy_trainer.h"
+#include "services/replay_buffer/core/replay_buffer.h"
+
+namespace tandem {
+
+/// A whole run: what `tandem train` would be told, for the cores alone.
+struct OneProcessOptions {
+  std::string environment = "cartpole_continuous";
+  int num_envs = 1;
+  uint64_t seed = 0;  ///< Of everything; the seeds of the parts are derived from it.
+  int evaluation_episodes = 3;
+  ReplayBuffer::Options replay;
+  dynamics::EnsembleLearnerOptions model;
+  policy::SacLearnerOptions policy;
+  policy_trainer::PolicyTrainerOptions trainer;
+  absl::Duration timeout = absl::Minutes(2);
+};
+
+/// Small networks that learn the cart-pole in seconds.
+OneProcessOptions SmallCartpole(uint64_t seed);
+
+struct OneProcessResult {
+  std::vector<EvaluationResult> evaluations;
+  std::string policy;  ///< Bytes of the last snapshot.
+  std::string model;   ///< The same.
+  std::string stop_reason;
+};
+
+/// Trains to the end of the run: the cores of replay buffer, actor and both trainers, each in a
+/// thread, as in the five processes but without a network. Blocks. DEADLINE_EXCEEDED says what was
+/// waited for.
+absl::StatusOr<OneProcessResult> TrainInOneProcess(const OneProcessOptions& options);
+
+}  // namespace tandem
