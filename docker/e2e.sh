@@ -45,7 +45,8 @@ COPY --chown=65534:65534 data /prometheus
 USER 65534:65534
 ENTRYPOINT ["/bin/prometheus"]
 DOCKERFILE
-docker build --quiet --tag tandem-prometheus:e2e "$folder" > /dev/null
+docker build --quiet --tag tandem-prometheus:e2e "$folder" > "$work/build.log" 2>&1 \
+  || { cat "$work/build.log" >&2; die "Prometheus' image could not be built"; }
 
 # A recipe that reaches its first updates in seconds.
 cat > "$work/recipe.yaml" << 'YAML'

@@ -13,8 +13,10 @@ docker info > /dev/null 2>&1 || die "no container engine answers: start one, or 
 options=(--tag "$tag" --build-arg "REVISION=$(revision)" --target "$target" --file docker/Dockerfile)
 if [[ $target == prebuilt ]]; then
   docker/rootfs.sh build/image
-  docker build --quiet "${options[@]}" build/image
+  docker build --quiet "${options[@]}" build/image > build/image/build.log 2>&1 \
+    || { cat build/image/build.log >&2; die "the image could not be built"; }
 else
-  docker build --network=host --build-arg "BASE=$(debian_base)" "${options[@]}" .
+  base=$(debian_base)
+  docker build --network=host --build-arg "BASE=$base" --build-arg PIP_EXTRA_INDEX_URL "${options[@]}" .
 fi
 say "built $tag: $(docker image inspect -f '{{.Size}}' "$tag" | awk '{printf "%.0f MB", $1 / 1e6}')"

@@ -19,12 +19,14 @@ libraries() { ldd "$@" | sed -n -e 's/.* => \(\/[^ ]*\) (.*/\1/p' -e 's/^[[:spac
 for program in "${programs[@]}"; do
   install -m 755 --strip "build/release/bin/$program" "$root/opt/tandem/bin/$program"
 done
-packages=()
+system=()
 while read -r library; do
   case $library in
     /lib/* | /lib64/* | /usr/lib/* | /usr/lib64/*)
       target=$root/usr${library#/usr}
-      packages+=("$(dpkg -S "$(readlink -f "$library")" 2> /dev/null | cut -d: -f1 | head -n 1)") ;;
+      # dpkg knows some of them as /usr/lib/..., others as /lib/...
+      file=$(readlink -f "$library")
+      system+=("$file" "${file#/usr}") ;;
     *) target=$root/opt/tandem/lib/$(basename "$library") ;;
   esac
   mkdir -p "$(dirname "$target")"
@@ -50,8 +52,7 @@ if [[ -e /etc/ssl/certs/ca-certificates.crt ]]; then cp -L /etc/ssl/certs/ca-cer
 # What is inside, for the licences' sake: Debian packages and Python wheels by version, and their terms.
 mkdir -p "$root/opt/tandem/share/licenses"
 {
-  printf '%s\n' "${packages[@]}" | sort -u | while read -r package; do
-    [[ -n $package ]] || continue
+  { dpkg -S "${system[@]}" 2> /dev/null || true; } | cut -d: -f1 | sort -u | while read -r package; do
     dpkg-query -W -f 'deb ${Package} ${Version}\n' "$package" | sort -u
     if [[ -e /usr/share/doc/$package/copyright ]]; then
       cp -L "/usr/share/doc/$package/copyright" "$root/opt/tandem/share/licenses/$package"

@@ -10,8 +10,8 @@
 
 namespace tandem {
 
-/// A fixed set of threads behind one bounded queue. gRPC's own threads are few and must never block;
-/// every handler that may block or compute runs here instead.
+/// A fixed set of threads behind one bounded queue. gRPC's own threads are few and must never
+/// block; every handler that may block or compute runs here instead.
 ///
 /// Thread-safe. Owned by main(); must outlive everything that submits to it.
 class Executor {

@@ -10,7 +10,8 @@
 
 namespace tandem {
 
-/// Whole contents of a file. NOT_FOUND, RESOURCE_EXHAUSTED above `max_bytes`, or the system's error.
+/// Whole contents of a file. NOT_FOUND, RESOURCE_EXHAUSTED above `max_bytes`, or the system's
+/// error.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes = size_t{1} << 30);
 
 /// Replaces `path` with `contents` so that a reader, or a crash, sees the old file or the new one,

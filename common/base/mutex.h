@@ -8,8 +8,9 @@
 
 namespace tandem {
 
-/// std::mutex with Clang's thread-safety annotations, so that `-Wthread-safety` checks GUARDED_BY and
-/// ThreadSanitizer understands it (absl::Mutex from an uninstrumented library gives false reports).
+/// std::mutex with Clang's thread-safety annotations, so that `-Wthread-safety` checks GUARDED_BY
+/// and ThreadSanitizer understands it (absl::Mutex from an uninstrumented library gives false
+/// reports).
 class ABSL_LOCKABLE Mutex {
  public:
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mu_.lock(); }

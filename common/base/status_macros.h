@@ -6,8 +6,8 @@
 #include "absl/status/statusor.h"
 
 /// Returns from the enclosing function with the status of `expr` unless it is OK.
-#define TANDEM_RETURN_IF_ERROR(expr)                        \
-  do {                                                      \
+#define TANDEM_RETURN_IF_ERROR(expr)                                                      \
+  do {                                                                                    \
     if (::absl::Status tandem_status = (expr); !tandem_status.ok()) return tandem_status; \
   } while (false)
 

@@ -1,29 +1,32 @@
 #pragma once
 
 #include <limits>
+#include <vector>
 
 namespace tandem::coadaptation {
 
 /// Unit of the index and of the return gap: the range of real returns, best so far minus the first,
-/// with a floor. The range, not the spread: the spread of a converged policy is so small that harmless
-/// gaps would look large. Not thread-safe.
+/// with a floor. The range, not the spread: the spread of a converged policy is so small that
+/// harmless gaps would look large. The floor is what chance alone can make of a gap while the
+/// policy has not improved yet: twice the standard deviation of the first episodes' returns, and at
+/// least a tenth of the size of the first mean return. Not thread-safe.
 class ReturnScale {
  public:
-  /// The floor is the larger of `floor` and `relative_floor` times the size of the first return.
-  explicit ReturnScale(double floor = 1e-3, double relative_floor = 0.1)
-      : floor_(floor), relative_floor_(relative_floor) {}
+  static constexpr int kFirstEpisodes = 10;
 
+  /// Takes the return of one episode; only the first kFirstEpisodes count. One that is not finite
+  /// is ignored.
+  void AddEpisode(double episode_return);
   /// Takes the next mean real return; one that is not finite is ignored.
-  void Add(double real_return);
+  void AddMean(double mean_return);
 
-  /// The scale, > 0; NaN before the first return.
+  /// The scale, > 0; NaN before the first mean return.
   double scale() const;
 
  private:
-  const double floor_;
-  const double relative_floor_;
   double first_ = std::numeric_limits<double>::quiet_NaN();
   double best_ = std::numeric_limits<double>::quiet_NaN();
+  std::vector<double> first_episodes_;
 };
 
 /// Imagined minus real return from the same start states over the same horizon, in units of the

@@ -10,27 +10,44 @@ namespace {
 TEST(ReturnScaleTest, IsBestMinusFirst) {
   ReturnScale scale;
   EXPECT_TRUE(std::isnan(scale.scale()));
-  scale.Add(-1200);
-  scale.Add(-150);
-  scale.Add(-1500);
+  scale.AddMean(-1200);
+  scale.AddMean(-150);
+  scale.AddMean(-1500);
   EXPECT_NEAR(scale.scale(), 1050, 1e-12);
 }
 
-TEST(ReturnScaleTest, HasAFloorRelativeToTheFirstReturn) {
-  ReturnScale scale(/*floor=*/0.5, /*relative_floor=*/0.1);
-  scale.Add(-1200);
+TEST(ReturnScaleTest, IsAtLeastATenthOfTheFirstReturn) {
+  ReturnScale scale;
+  scale.AddMean(-1200);
   EXPECT_NEAR(scale.scale(), 120, 1e-12);
-  ReturnScale tiny(/*floor=*/0.5, /*relative_floor=*/0.1);
-  tiny.Add(0);
-  EXPECT_NEAR(tiny.scale(), 0.5, 1e-12);
+  ReturnScale zero;
+  zero.AddMean(0);
+  EXPECT_GT(zero.scale(), 0);
+}
+
+TEST(ReturnScaleTest, IsAtLeastTwiceTheSpreadOfTheFirstEpisodes) {
+  ReturnScale scale;
+  scale.AddMean(5);
+  scale.AddEpisode(3);
+  EXPECT_NEAR(scale.scale(), 0.5, 1e-12);
+  scale.AddEpisode(7);
+  EXPECT_NEAR(scale.scale(), 2 * std::sqrt(8), 1e-12);
+  for (int i = 0; i < ReturnScale::kFirstEpisodes; ++i) scale.AddEpisode(i % 2 == 0 ? 3 : 7);
+  const double early = scale.scale();
+  scale.AddEpisode(1e6);  // a late one does not count
+  EXPECT_EQ(scale.scale(), early);
+  scale.AddMean(1005);
+  EXPECT_NEAR(scale.scale(), 1000, 1e-12);
 }
 
 TEST(ReturnScaleTest, IgnoresWhatIsNotFinite) {
   ReturnScale scale;
-  scale.Add(std::nan(""));
-  scale.Add(10);
-  scale.Add(INFINITY);
-  scale.Add(110);
+  scale.AddEpisode(INFINITY);
+  scale.AddEpisode(0);
+  scale.AddMean(std::nan(""));
+  scale.AddMean(10);
+  scale.AddMean(INFINITY);
+  scale.AddMean(110);
   EXPECT_NEAR(scale.scale(), 100, 1e-12);
 }
 

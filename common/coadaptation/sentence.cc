@@ -36,6 +36,15 @@ std::string DescribeGap(const Figures& figures) {
       figures.return_gap < 0 ? "less" : "more");
 }
 
+std::string DescribeConfirmations(const Figures& figures, const Thresholds& thresholds) {
+  const int above = figures.gaps_above_tolerance;
+  if (above == 0) return "the last comparison is not above the tolerance.";
+  const std::string last =
+      above == 1 ? "the last comparison is above the tolerance"
+                 : absl::StrCat("the last ", above, " comparisons are above the tolerance");
+  return absl::StrCat(last, ", ", thresholds.gap_confirmations, " in a row decide.");
+}
+
 std::string DescribeWarmUp(const Figures& figures, const Thresholds& thresholds) {
   if (figures.refits < thresholds.warmup_refits) {
     return absl::StrCat("Warming up: ", figures.refits, " of ", thresholds.warmup_refits,

@@ -2,18 +2,12 @@
 
 #include <cmath>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/coadaptation/sentence.h"
 
 namespace tandem::coadaptation {
 namespace {
-
-std::string Capitalised(std::string text) {
-  if (!text.empty()) text[0] = absl::ascii_toupper(text[0]);
-  return text;
-}
 
 std::string Signed(double share) { return absl::StrFormat("%+.2f", share); }
 
@@ -37,7 +31,7 @@ Verdict Decide(const Figures& figures, const Thresholds& thresholds, bool index_
 std::string Opening(Verdict verdict) {
   switch (verdict) {
     case Verdict::kHealthy:
-      return "Model and reality agree within tolerance: ";
+      return "No sign that the policy exploits its model: ";
     case Verdict::kWarning:
       return "Model and reality begin to part: ";
     case Verdict::kExploiting:
@@ -49,11 +43,19 @@ std::string Opening(Verdict verdict) {
   }
 }
 
+/// Why a model that undersells whole episodes changes nothing; empty where it does not.
+std::string Excuse(const Figures& figures, const Thresholds& thresholds, Verdict verdict) {
+  if (verdict == Verdict::kPessimistic || !(figures.return_gap < -thresholds.tolerance)) return "";
+  return " That the model promises less over whole episodes is common in healthy training and "
+         "counts "
+         "for nothing.";
+}
+
 /// Which limit the figures are held against.
 std::string Closing(Verdict verdict, const Thresholds& thresholds) {
   if (verdict == Verdict::kWarning) {
-    return absl::StrFormat(" The warning threshold is %.2f, the tolerance %.2f.", thresholds.warning,
-                           thresholds.tolerance);
+    return absl::StrFormat(" The warning threshold is %.2f, the tolerance %.2f.",
+                           thresholds.warning, thresholds.tolerance);
   }
   return absl::StrFormat(" The tolerance is %.2f.", thresholds.tolerance);
 }
@@ -69,20 +71,17 @@ std::string Explain(const Figures& figures, const Thresholds& thresholds, bool i
                   "from its own model, so whole episodes decide: ",
                   Signed(figures.index), std::abs(figures.residual));
     return absl::StrCat(Opening(verdict), DescribeGap(figures), ". ", why,
-                        figures.gaps_above_tolerance, " of ", thresholds.gap_confirmations,
-                        " comparisons in a row are above the tolerance.",
-                        Closing(verdict, thresholds));
+                        DescribeConfirmations(figures, thresholds),
+                        Excuse(figures, thresholds, verdict), Closing(verdict, thresholds));
   }
   std::string text = absl::StrCat(Opening(verdict), DescribeIndex(figures.index));
   if (verdict != Verdict::kHealthy) absl::StrAppend(&text, DescribeSource(figures));
   absl::StrAppend(&text, "; ", DescribeGap(figures), ".");
   if (figures.return_gap > thresholds.tolerance && !GapExploits(figures, thresholds)) {
-    absl::StrAppend(&text, " ", Capitalised(absl::StrCat(
-                                    "that gap is above the tolerance in ",
-                                    figures.gaps_above_tolerance, " comparisons in a row; alone it "
-                                    "counts from ", thresholds.gap_confirmations, " on.")));
+    absl::StrAppend(
+        &text, " That gap alone does not decide yet: ", DescribeConfirmations(figures, thresholds));
   }
-  return absl::StrCat(text, Closing(verdict, thresholds));
+  return absl::StrCat(text, Excuse(figures, thresholds, verdict), Closing(verdict, thresholds));
 }
 
 }  // namespace
@@ -120,11 +119,12 @@ Judgement Judge(const Figures& figures, const Thresholds& thresholds) {
     return {Verdict::kWarmingUp, DescribeWarmUp(figures, thresholds)};
   }
   if (!index_counts && std::isnan(figures.return_gap)) {
-    return {Verdict::kWarmingUp,
-            absl::StrFormat("No verdict yet: the critic is %.2f of the return range away from its own "
-                            "model, so the index (%s) does not count, and returns over whole "
-                            "episodes are not compared yet.",
-                            std::abs(figures.residual), Signed(figures.index))};
+    return {
+        Verdict::kWarmingUp,
+        absl::StrFormat("No verdict yet: the critic is %.2f of the return range away from its own "
+                        "model, so the index (%s) does not count, and returns over whole "
+                        "episodes are not compared yet.",
+                        std::abs(figures.residual), Signed(figures.index))};
   }
   const Verdict verdict = Decide(figures, thresholds, index_counts);
   return {verdict, Explain(figures, thresholds, index_counts, verdict)};

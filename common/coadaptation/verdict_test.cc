@@ -75,7 +75,8 @@ TEST(VerdictTest, TheGapAloneWarnsUntilItIsConfirmed) {
   figures.return_gap = 0.4;
   figures.gaps_above_tolerance = 2;
   EXPECT_EQ(JudgeIt(figures).verdict, Verdict::kWarning);
-  EXPECT_THAT(JudgeIt(figures).sentence, HasSubstr("2 comparisons in a row"));
+  EXPECT_THAT(JudgeIt(figures).sentence,
+              HasSubstr("the last 2 comparisons are above the tolerance, 3 in a row decide"));
   figures.gaps_above_tolerance = 3;
   EXPECT_EQ(JudgeIt(figures).verdict, Verdict::kExploiting);
 }
@@ -100,6 +101,7 @@ TEST(VerdictTest, ANegativeIndexIsPessimisticButANegativeGapAloneIsNot) {
   Figures figures = Healthy();
   figures.return_gap = -0.6;
   EXPECT_EQ(JudgeIt(figures).verdict, Verdict::kHealthy);
+  EXPECT_THAT(JudgeIt(figures).sentence, HasSubstr("common in healthy training"));
   figures.index = -0.3;
   figures.index_reward = -0.28;
   const Judgement judgement = JudgeIt(figures);

@@ -216,7 +216,8 @@ absl::StatusOr<std::unique_ptr<ActorCritic>> ActorCritic::Create(const ActorCrit
   TANDEM_RETURN_IF_ERROR(ResolveDevice(device, &resolved));
   std::unique_ptr<ActorCritic> made;
   TANDEM_RETURN_IF_ERROR(TryTorch([&] {
-    made = MakeAutogradActorCritic(spec, options, resolved, seed);
+    made = resolved == "cpu" ? MakeExplicitActorCritic(spec, options, seed)
+                             : MakeAutogradActorCritic(spec, options, resolved, seed);
     return absl::OkStatus();
   }));
   return made;

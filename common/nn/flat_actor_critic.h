@@ -84,5 +84,8 @@ class FlatActorCritic : public ActorCritic {
 std::unique_ptr<ActorCritic> MakeAutogradActorCritic(const ActorCriticSpec& spec,
                                                      const SacOptions& options,
                                                      const std::string& device, uint64_t seed);
+/// Explicit and fused: the CPU's. Same numbers as the reference but for rounding.
+std::unique_ptr<ActorCritic> MakeExplicitActorCritic(const ActorCriticSpec& spec,
+                                                     const SacOptions& options, uint64_t seed);
 
 }  // namespace tandem::nn

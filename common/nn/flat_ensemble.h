@@ -54,5 +54,8 @@ class FlatEnsemble : public GaussianEnsemble {
 /// ATen with autograd, all members as one batched product: any device; the reference.
 std::unique_ptr<GaussianEnsemble> MakeAutogradEnsemble(const GaussianEnsembleSpec& spec,
                                                        const std::string& device, uint64_t seed);
+/// Explicit, fused and cache-blocked: the CPU's. Same numbers as the reference but for rounding.
+std::unique_ptr<GaussianEnsemble> MakeExplicitEnsemble(const GaussianEnsembleSpec& spec,
+                                                       uint64_t seed);
 
 }  // namespace tandem::nn

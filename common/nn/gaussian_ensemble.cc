@@ -137,7 +137,8 @@ absl::StatusOr<std::unique_ptr<GaussianEnsemble>> GaussianEnsemble::Create(
   TANDEM_RETURN_IF_ERROR(ResolveDevice(device, &resolved));
   std::unique_ptr<GaussianEnsemble> ensemble;
   TANDEM_RETURN_IF_ERROR(TryTorch([&] {
-    ensemble = MakeAutogradEnsemble(spec, resolved, seed);
+    ensemble = resolved == "cpu" ? MakeExplicitEnsemble(spec, seed)
+                                 : MakeAutogradEnsemble(spec, resolved, seed);
     return absl::OkStatus();
   }));
   return ensemble;

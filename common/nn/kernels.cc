@@ -3,7 +3,7 @@
 namespace tandem::nn {
 
 const Kernels& Kernels::Get() {
-#if defined(TANDEM_X86_KERNELS)
+#if defined(__x86_64__)
   static const Kernels& best = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")
                                        && __builtin_cpu_supports("avx512bw") &&
                                        __builtin_cpu_supports("avx512vl")

@@ -64,11 +64,15 @@ struct Kernels {
   void (*bias_silu)(float* x, int64_t rows, int64_t ld, const float* bias, float* slope);
   /// g *= slope, and the sums over rows to `sum`, [ld].
   void (*scale_and_sum)(float* g, const float* slope, int64_t rows, int64_t ld, float* sum);
-  /// g = 0 where h <= 0, and the sums over rows to `sum`, [ld].
-  void (*mask_and_sum)(float* g, const float* h, int64_t rows, int64_t ld, float* sum);
-  /// out[i, j] = h[i, j] > 0 ? factor[i] * weight[j] : 0.
-  void (*masked_outer)(const float* factor, const float* weight, const float* h, int64_t rows,
-                       int64_t ld, float* out);
+  /// g[i] = 0 where h[index[i]] <= 0, and the sums over rows to `sum`, [ld], unless that is null.
+  /// index: [rows], or null for all rows in order.
+  void (*mask_and_sum)(float* g, const float* h, const int32_t* index, int64_t rows, int64_t ld,
+                       float* sum);
+  /// out[i, j] = h[index[i], j] > 0 ? factor[i] * weight[j] : 0, and its sums as above.
+  void (*masked_outer)(const float* factor, const float* weight, const float* h,
+                       const int32_t* index, int64_t rows, int64_t ld, float* out, float* sum);
+  /// out[i] = sum_j x[i, j] weight[j].
+  void (*row_dots)(const float* x, const float* weight, int64_t rows, int64_t ld, float* out);
 
   /// p, m and v after one step on g. n: a multiple of kLanes.
   void (*adam)(float* p, const float* g, float* m, float* v, int64_t n, const AdamScalars& s);
@@ -93,7 +97,7 @@ struct Kernels {
 
 namespace internal {
 extern const Kernels kGenericKernels;
-#if defined(TANDEM_X86_KERNELS)
+#if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 #endif

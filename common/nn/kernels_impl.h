@@ -27,30 +27,30 @@ struct ProductArgs {
 template <int kRows, int kTile>
 __attribute__((noinline)) void Tile(const ProductArgs& t, int64_t row, int64_t col) {
   V sum[kRows][kTile];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int j = 0; j < kTile; ++j) {
     const V start = t.bias == nullptr ? Set(0) : Load(t.bias + col + j * kWidth);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) sum[i][j] = start;
   }
   const float* a = t.a + row * t.a_row;
   const float* w = t.w + col;
   for (int64_t k = 0; k < t.depth; ++k, a += t.a_depth, w += t.ldw) {
     V column[kTile];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int j = 0; j < kTile; ++j) column[j] = Load(w + j * kWidth);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
       const V x = Set(a[i * t.a_row]);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (int j = 0; j < kTile; ++j) sum[i][j] += x * column[j];
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int j = 0; j < kTile; ++j) {
-      const V y = t.relu ? Max(sum[i][j], Set(0)) : sum[i][j];
+      const V y = t.relu ? Relu(sum[i][j]) : sum[i][j];
       Store(t.c + (row + i) * t.ldc + col + j * kWidth, y);
     }
   }
@@ -59,6 +59,9 @@ __attribute__((noinline)) void Tile(const ProductArgs& t, int64_t row, int64_t c
 template <int kTile>
 void Panel(const ProductArgs& t, int64_t rows, int64_t col) {
   int64_t row = 0;
+  if constexpr (kTile == 1 && kWidth == 16) {  // enough sums in flight to hide their latency
+    for (; row + 12 <= rows; row += 12) Tile<12, 1>(t, row, col);
+  }
   for (; row + 6 <= rows; row += 6) Tile<6, kTile>(t, row, col);
   switch (rows - row) {
     case 5: Tile<5, kTile>(t, row, col); break;
@@ -89,7 +92,7 @@ void Product(const float* a, int64_t a_row, int64_t a_depth, const float* w, int
 void BiasRelu(float* x, int64_t rows, int64_t ld, const float* bias) {
   for (int64_t i = 0; i < rows; ++i, x += ld) {
     for (int64_t j = 0; j < ld; j += kWidth) {
-      Store(x + j, Max(Load(x + j) + Load(bias + j), Set(0)));
+      Store(x + j, Relu(Load(x + j) + Load(bias + j)));
     }
   }
 }
@@ -132,25 +135,63 @@ TANDEM_INLINE void ApplyAndSum(float* g, const float* other, int64_t rows, int64
 struct Multiply {
   V operator()(V g, V slope) const { return g * slope; }
 };
-struct Mask {
-  V operator()(V g, V h) const { return h > 0.0f ? g : Set(0); }
-};
 
 void ScaleAndSum(float* g, const float* slope, int64_t rows, int64_t ld, float* sum) {
   ApplyAndSum(g, slope, rows, ld, sum, Multiply());
 }
 
-void MaskAndSum(float* g, const float* h, int64_t rows, int64_t ld, float* sum) {
-  ApplyAndSum(g, h, rows, ld, sum, Mask());
+/// out[i, j] = h[index[i], j] > 0 ? value(i, j) : 0, with sums over rows where `sum` is not null.
+template <typename Value>
+TANDEM_INLINE void MaskRows(const float* h, const int32_t* index, int64_t rows, int64_t ld,
+                            float* out, float* sum, Value value) {
+  if (sum != nullptr) std::memset(sum, 0, ld * sizeof(float));
+  for (int64_t i = 0; i < rows; ++i, out += ld) {
+    const float* active = h + (index == nullptr ? i : index[i]) * ld;
+    for (int64_t j = 0; j < ld; j += kWidth) {
+      const V y = Load(active + j) > 0.0f ? value(i, j) : Set(0);
+      Store(out + j, y);
+      if (sum != nullptr) Store(sum + j, Load(sum + j) + y);
+    }
+  }
 }
 
-void MaskedOuter(const float* factor, const float* weight, const float* h, int64_t rows, int64_t ld,
-                 float* out) {
-  for (int64_t i = 0; i < rows; ++i, h += ld, out += ld) {
-    const V f = Set(factor[i]);
-    for (int64_t j = 0; j < ld; j += kWidth) {
-      Store(out + j, Load(h + j) > 0.0f ? f * Load(weight + j) : Set(0));
+void MaskAndSum(float* g, const float* h, const int32_t* index, int64_t rows, int64_t ld,
+                float* sum) {
+  const auto value = [&](int64_t i, int64_t j) __attribute__((always_inline)) {
+    return Load(g + i * ld + j);
+  };
+  if (sum == nullptr) {
+    MaskRows(h, index, rows, ld, g, nullptr, value);
+  } else {
+    MaskRows(h, index, rows, ld, g, sum, value);
+  }
+}
+
+void MaskedOuter(const float* factor, const float* weight, const float* h, const int32_t* index,
+                 int64_t rows, int64_t ld, float* out, float* sum) {
+  const auto value = [&](int64_t i, int64_t j) __attribute__((always_inline)) {
+    return factor[i] * Load(weight + j);
+  };
+  if (sum == nullptr) {
+    MaskRows(h, index, rows, ld, out, nullptr, value);
+  } else {
+    MaskRows(h, index, rows, ld, out, sum, value);
+  }
+}
+
+void RowDots(const float* x, const float* weight, int64_t rows, int64_t ld, float* out) {
+  for (int64_t i = 0; i < rows; ++i, x += ld) {
+    V sum = Set(0), other = Set(0);
+    int64_t j = 0;
+    for (; j + 2 * kWidth <= ld; j += 2 * kWidth) {
+      sum += Load(x + j) * Load(weight + j);
+      other += Load(x + j + kWidth) * Load(weight + j + kWidth);
     }
+    for (; j < ld; j += kWidth) sum += Load(x + j) * Load(weight + j);
+    sum += other;
+    float total = 0;
+    for (int l = 0; l < kWidth; ++l) total += sum[l];
+    out[i] = total;
   }
 }
 
@@ -289,8 +330,8 @@ namespace internal {
 extern const Kernels TANDEM_KERNELS;
 const Kernels TANDEM_KERNELS = {
     TANDEM_KERNELS_NAME, FillNormal,  Product,     BiasRelu,   BiasSilu,
-    ScaleAndSum,         MaskAndSum,  MaskedOuter, Adam,       Approach,
-    GaussianLoss,        BinaryLoss,  Squash,
+    ScaleAndSum,         MaskAndSum,  MaskedOuter, RowDots,    Adam,
+    Approach,            GaussianLoss, BinaryLoss, Squash,
 };
 }  // namespace internal
 

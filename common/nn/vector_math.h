@@ -27,6 +27,8 @@ TANDEM_INLINE VI Bits(V x) { return reinterpret_cast<VI>(x); }
 TANDEM_INLINE V FromBits(VI x) { return reinterpret_cast<V>(x); }
 TANDEM_INLINE V Max(V a, V b) { return a > b ? a : b; }
 TANDEM_INLINE V Min(V a, V b) { return a < b ? a : b; }
+/// NaN stays NaN.
+TANDEM_INLINE V Relu(V x) { return x < 0.0f ? V{} : x; }
 TANDEM_INLINE V Abs(V x) { return FromBits(Bits(x) & 0x7fffffff); }
 
 TANDEM_INLINE double Sum(V x) {

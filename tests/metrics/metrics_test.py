@@ -49,6 +49,18 @@ def parse(page):
     return {name: family for name, family in families.items() if not name.startswith('exposer_')}
 
 
+def named_in_sources():
+    """The names that the sources write out where they make a metric; some are put together instead."""
+    names = set()
+    for top in ('common', 'services'):
+        for folder, _, files in os.walk(os.path.join(ROOT, top)):
+            for name in files:
+                if name.endswith('.cc') and not name.endswith('_test.cc'):
+                    with open(os.path.join(folder, name), encoding='utf-8') as file:
+                        names.update(ADDED.findall(file.read()))
+    return names
+
+
 def wait_for(condition, what, timeout=60):
     end = time.monotonic() + timeout
     while time.monotonic() < end:
@@ -106,18 +118,13 @@ class MetricsTest(unittest.TestCase):
                     self.assertIn(name, self.documented, 'served, but not in docs/metrics.md')
                     self.assertEqual(self.documented[name], family)
 
-    def test_every_metric_documented_is_served(self):
-        served = set().union(*self.served.values())
-        self.assertEqual(set(self.documented) - served, set())
-
     def test_every_metric_named_in_the_sources_is_documented(self):
-        for top in ('common', 'services'):
-            for folder, _, files in os.walk(os.path.join(ROOT, top)):
-                for name in files:
-                    if name.endswith('.cc') and not name.endswith('_test.cc'):
-                        with open(os.path.join(folder, name), encoding='utf-8') as file:
-                            for metric in ADDED.findall(file.read()):
-                                self.assertIn(metric, self.documented, os.path.join(folder, name))
+        self.assertEqual(named_in_sources() - set(self.documented), set())
+
+    def test_every_metric_documented_exists(self):
+        # A few are made only when a process has met its peers: those are in the sources by name.
+        served = set().union(*self.served.values())
+        self.assertEqual(set(self.documented) - served - named_in_sources(), set())
 
 
 if __name__ == '__main__':

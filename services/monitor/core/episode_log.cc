@@ -26,10 +26,11 @@ void EpisodeLog::Add(const Episode& episode) {
 
 void EpisodeLog::AddTraining(const Episode& episode) {
   training_return_ = episode.episode_return;
+  scale_.AddEpisode(episode.episode_return);
   recent_.push_back(episode.episode_return);
   if (recent_.size() > kTrainingGroup) recent_.pop_front();
-  scale_.Add(std::accumulate(recent_.begin(), recent_.end(), 0.0) /
-             static_cast<double>(recent_.size()));
+  scale_.AddMean(std::accumulate(recent_.begin(), recent_.end(), 0.0) /
+                 static_cast<double>(recent_.size()));
   if (episode.policy_version == 0 || newest_.evaluation) return;
   training_group_.push_back(episode);
   if (training_group_.size() < kTrainingGroup) return;
@@ -42,7 +43,7 @@ void EpisodeLog::AddEvaluation(const Episode& episode) {
   episodes.push_back(episode);
   if (static_cast<int64_t>(episodes.size()) >= episode.evaluation_size) {
     evaluation_return_ = Mean(episodes);
-    scale_.Add(evaluation_return_);
+    scale_.AddMean(evaluation_return_);
     MakeGroup(episodes, /*evaluation=*/true);
     evaluations_.erase(episode.evaluation_id);
   }

@@ -1,0 +1,398 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "common/base/status_macros.h"
+#include "common/nn/denormals.h"
+#include "common/nn/flat_actor_critic.h"
+#include "common/nn/relu_net.h"
+#include "common/nn/try_torch.h"
+
+namespace tandem::nn {
+namespace {
+
+/// Rows that act or are valued at once: their activations stay in cache.
+constexpr int64_t kBlockRows = 256;
+
+/// Parameters of networks of one layout with Adam's moments and gradients.
+struct Trained {
+  AlignedFloats p, m, v, gradient;
+  explicit Trained(int64_t size) : p(size), m(size), v(size), gradient(size) {}
+};
+
+/// A forward pass of the actor over rows, by columns: one array of rows for each action dimension.
+struct ActorPass {
+  LayerBuffers hidden;
+  AlignedFloats output;    ///< [rows, head width] means, log standard deviations
+  AlignedFloats mean, raw, log_std, noise;   ///< [rows], one dimension at a time
+  std::vector<AlignedFloats> action, scaled_noise, clamped;  ///< [action_dim][rows]
+  AlignedFloats std, log_prob;                               ///< [rows]
+};
+
+/// A forward pass of both critics over the same rows.
+struct CriticPass {
+  std::array<LayerBuffers, 2> hidden;
+  std::array<AlignedFloats, 2> values;  ///< [rows]
+};
+
+class ExplicitActorCritic : public FlatActorCritic {
+ public:
+  ExplicitActorCritic(const ActorCriticSpec& spec, const SacOptions& options, uint64_t seed)
+      : FlatActorCritic(spec, options, kLanes, seed), kernels_(Kernels::Get()),
+        layers_(spec.hidden.size()), input_dim_(spec.obs_dim + spec.action_dim),
+        actor_(actor_layout_.size()), critic_(2 * critic_layout_.size()),
+        target_(2 * critic_layout_.size()) {
+    InitialiseFrom(seed);
+  }
+
+  absl::StatusOr<SacFigures> Update(const SacBatch& batch) override {
+    TANDEM_RETURN_IF_ERROR(CheckBatch(batch));
+    SacFigures figures;
+    TANDEM_RETURN_IF_ERROR(TryTorch([&] { return Step(batch, &figures); }));
+    return figures;
+  }
+
+  absl::Status Act(std::span<const float> observations, std::span<const float> noise,
+                   std::span<float> actions, std::span<float> log_probs) const override {
+    TANDEM_RETURN_IF_ERROR(CheckAct(observations, noise, actions, log_probs));
+    static thread_local ActorPass pass;
+    return TryTorch([&] {
+      const FlushDenormals flush;
+      const int64_t rows = static_cast<int64_t>(observations.size()) / spec_.obs_dim;
+      for (int64_t begin = 0; begin < rows; begin += kBlockRows) {
+        const int64_t count = std::min(kBlockRows, rows - begin);
+        const int64_t offset = begin * spec_.action_dim;
+        RunActor(observations.data() + begin * spec_.obs_dim, count,
+                 noise.empty() ? nullptr : noise.data() + offset, &pass);
+        PutActions(pass, 0, count, spec_.action_dim, actions.data() + offset);
+        if (!log_probs.empty()) {
+          std::copy_n(pass.log_prob.begin(), count, log_probs.begin() + begin);
+        }
+      }
+      return absl::OkStatus();
+    });
+  }
+
+  absl::Status Value(std::span<const float> observations, std::span<const float> actions,
+                     bool target, std::span<float> values) const override {
+    TANDEM_RETURN_IF_ERROR(CheckValue(observations, actions, values));
+    static thread_local CriticPass pass;
+    static thread_local std::vector<float> inputs;
+    return TryTorch([&] {
+      const FlushDenormals flush;
+      const int64_t rows = static_cast<int64_t>(values.size());
+      inputs.resize(kBlockRows * input_dim_);
+      for (int64_t begin = 0; begin < rows; begin += kBlockRows) {
+        const int64_t count = std::min(kBlockRows, rows - begin);
+        Concatenate(observations.data() + begin * spec_.obs_dim,
+                    actions.data() + begin * spec_.action_dim, count, inputs.data());
+        RunCritics(target ? target_ : critic_.p, inputs.data(), count, &pass);
+        for (int64_t i = 0; i < count; ++i) values[begin + i] = Smaller(pass, i);
+      }
+      return absl::OkStatus();
+    });
+  }
+
+ protected:
+  std::vector<float> Read(Buffer buffer) const override {
+    const AlignedFloats& from = const_cast<ExplicitActorCritic*>(this)->Select(buffer);
+    return std::vector<float>(from.begin(), from.end());
+  }
+  void Write(Buffer buffer, std::span<const float> flat) override {
+    std::copy(flat.begin(), flat.end(), Select(buffer).begin());
+  }
+
+ private:
+  AlignedFloats& Select(Buffer buffer) {
+    switch (buffer) {
+      case Buffer::kActor: return actor_.p;
+      case Buffer::kActorFirst: return actor_.m;
+      case Buffer::kActorSecond: return actor_.v;
+      case Buffer::kCritic: return critic_.p;
+      case Buffer::kCriticFirst: return critic_.m;
+      case Buffer::kCriticSecond: return critic_.v;
+      case Buffer::kTarget: break;
+    }
+    return target_;
+  }
+
+  const LayoutEntry& ActorHead() const { return actor_layout_[2 * layers_]; }
+  const LayoutEntry& CriticHead() const { return critic_layout_[2 * layers_]; }
+  /// Floats in a row of the last hidden layer, of the actor and of the critics alike.
+  int64_t LastWidth() const { return actor_layout_[2 * layers_ - 2].stride; }
+
+  static float Smaller(const CriticPass& pass, int64_t row) {
+    return std::min(pass.values[0][row], pass.values[1][row]);
+  }
+
+  void Concatenate(const float* observations, const float* actions, int64_t rows,
+                   float* inputs) const {
+    for (int64_t i = 0; i < rows; ++i) {
+      inputs = std::copy_n(observations + i * spec_.obs_dim, spec_.obs_dim, inputs);
+      inputs = std::copy_n(actions + i * spec_.action_dim, spec_.action_dim, inputs);
+    }
+  }
+
+  /// noise: [rows, action_dim], or null for the mean.
+  void RunActor(const float* observations, int64_t rows, const float* noise,
+                ActorPass* pass) const {
+    const int64_t padded = PadLanes(rows), dim = spec_.action_dim;
+    const LayoutEntry& head = ActorHead();
+    const float* p = actor_.p.data();
+    ReserveLayers(actor_layout_, rows, &pass->hidden);
+    Reserve(&pass->output, rows * head.stride);
+    for (AlignedFloats* column :
+         {&pass->mean, &pass->raw, &pass->log_std, &pass->noise, &pass->std, &pass->log_prob}) {
+      Reserve(column, padded);
+    }
+    for (auto* columns : {&pass->action, &pass->scaled_noise, &pass->clamped}) {
+      if (static_cast<int64_t>(columns->size()) < dim) columns->resize(dim);
+      for (AlignedFloats& column : *columns) Reserve(&column, padded);
+    }
+    HiddenForward(actor_layout_, p, observations, spec_.obs_dim, rows, &pass->hidden);
+    kernels_.product(pass->hidden.back().data(), LastWidth(), 1, p + head.offset, head.stride,
+                     p + actor_layout_[2 * layers_ + 1].offset, rows, head.stride, head.rows,
+                     false, pass->output.data(), head.stride);
+    std::fill_n(pass->log_prob.begin(), padded, 0.0f);
+    for (int64_t a = 0; a < dim; ++a) {
+      for (int64_t i = 0; i < rows; ++i) {
+        const float raw = pass->output[i * head.stride + dim + a];
+        pass->mean[i] = pass->output[i * head.stride + a];
+        pass->log_std[i] = std::clamp(raw, kMinLogStd, kMaxLogStd);
+        pass->clamped[a][i] = raw < kMinLogStd || raw > kMaxLogStd ? 1.0f : 0.0f;
+        pass->noise[i] = noise == nullptr ? 0.0f : noise[i * dim + a];
+      }
+      kernels_.squash(pass->mean.data(), pass->log_std.data(),
+                      noise == nullptr ? nullptr : pass->noise.data(), padded,
+                      pass->action[a].data(), pass->std.data(), pass->log_prob.data());
+      for (int64_t i = 0; i < rows; ++i) pass->scaled_noise[a][i] = pass->std[i] * pass->noise[i];
+    }
+  }
+
+  /// Writes the actions of rows [first, first + rows) to rows `ld` floats apart.
+  void PutActions(const ActorPass& pass, int64_t first, int64_t rows, int64_t ld,
+                  float* out) const {
+    for (int64_t a = 0; a < spec_.action_dim; ++a) {
+      for (int64_t i = 0; i < rows; ++i) out[i * ld + a] = pass.action[a][first + i];
+    }
+  }
+
+  /// inputs: [rows, obs_dim + action_dim].
+  void RunCritics(const AlignedFloats& parameters, const float* inputs, int64_t rows,
+                  CriticPass* pass) const {
+    static thread_local AlignedFloats weight;
+    for (int c = 0; c < 2; ++c) {
+      const float* p = parameters.data() + c * critic_layout_.size();
+      ReserveLayers(critic_layout_, rows, &pass->hidden[c]);
+      Reserve(&pass->values[c], PadLanes(rows));
+      HiddenForward(critic_layout_, p, inputs, input_dim_, rows, &pass->hidden[c]);
+      TransposeRows(CriticHead(), p + CriticHead().offset, 0, CriticHead().rows, &weight);
+      kernels_.row_dots(pass->hidden[c].back().data(), weight.data(), rows, LastWidth(),
+                        pass->values[c].data());
+      const float bias = p[critic_layout_[2 * layers_ + 1].offset];
+      for (int64_t i = 0; i < rows; ++i) pass->values[c][i] += bias;
+    }
+  }
+
+  absl::Status Step(const SacBatch& batch, SacFigures* figures) {
+    const FlushDenormals flush;
+    const int64_t rows = batch.rows, obs = spec_.obs_dim;
+    const double alpha = temperature();
+    Resize(rows);
+    std::copy(batch.next_observations.begin(), batch.next_observations.end(), stacked_.begin());
+    std::copy(batch.observations.begin(), batch.observations.end(), stacked_.begin() + rows * obs);
+    noise_buffer_.resize(2 * rows * spec_.action_dim);
+    noise_.Fill(noise_buffer_);
+    RunActor(stacked_.data(), 2 * rows, noise_buffer_.data(), &actor_pass_);
+
+    Targets(batch, alpha, figures);
+    Concatenate(batch.observations.data(), batch.actions.data(), rows, inputs_.data());
+    RunCritics(critic_.p, inputs_.data(), rows, &critic_pass_);
+    TANDEM_RETURN_IF_ERROR(CriticLoss(rows, figures));
+    ++updates_;
+    for (int c = 0; c < 2; ++c) CriticBackward(c, rows);
+
+    PutActions(actor_pass_, rows, rows, input_dim_, inputs_.data() + obs);
+    RunCritics(critic_.p, inputs_.data(), rows, &critic_pass_);
+    TANDEM_RETURN_IF_ERROR(ActorLoss(rows, alpha, figures));
+    ActionGradient(rows);
+    ActorBackward(rows, alpha);
+
+    temperature_.Update(-figures->entropy, options_, updates_);
+    figures->temperature = temperature();
+    kernels_.approach(target_.data(), critic_.p.data(), static_cast<int64_t>(target_.size()),
+                      static_cast<float>(options_.tau));
+    return absl::OkStatus();
+  }
+
+  void Resize(int64_t rows) {
+    const int64_t padded = PadLanes(rows);
+    stacked_.resize(2 * rows * spec_.obs_dim);
+    inputs_.resize(rows * input_dim_);
+    ReserveLayers(critic_layout_, rows, &d_hidden_);
+    Reserve(&d_output_, rows * ActorHead().stride);
+    Reserve(&d_action_, rows * PadLanes(spec_.action_dim));
+    Reserve(&head_gradient_, LastWidth());
+    for (AlignedFloats* column : {&wanted_, &ones_, &factors_[0], &factors_[1]}) {
+      Reserve(column, padded);
+    }
+    std::fill_n(ones_.begin(), rows, 1.0f);
+    action_slopes_.resize(rows * spec_.action_dim);
+  }
+
+  /// wanted_ = reward + discount (1 - terminated) (smaller target critic - alpha log probability).
+  void Targets(const SacBatch& batch, double alpha, SacFigures* figures) {
+    Concatenate(batch.next_observations.data(), batch.actions.data(), batch.rows, inputs_.data());
+    PutActions(actor_pass_, 0, batch.rows, input_dim_, inputs_.data() + spec_.obs_dim);
+    RunCritics(target_, inputs_.data(), batch.rows, &critic_pass_);
+    double sum = 0;
+    const float discount = static_cast<float>(options_.discount);
+    for (int64_t i = 0; i < batch.rows; ++i) {
+      const float value =
+          Smaller(critic_pass_, i) - static_cast<float>(alpha) * actor_pass_.log_prob[i];
+      wanted_[i] = batch.rewards[i] + discount * (1 - batch.terminated[i]) * value;
+      sum += wanted_[i];
+    }
+    figures->target_mean = sum / static_cast<double>(batch.rows);
+  }
+
+  absl::Status CriticLoss(int64_t rows, SacFigures* figures) {
+    double loss = 0, q_sum = 0;
+    const float scale = 2.0f / static_cast<float>(rows);
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int c = 0; c < 2; ++c) {
+        const float error = critic_pass_.values[c][i] - wanted_[i];
+        factors_[c][i] = scale * error;
+        loss += static_cast<double>(error) * error;
+      }
+      q_sum += Smaller(critic_pass_, i);
+    }
+    figures->critic_loss = loss / static_cast<double>(rows);
+    figures->q_mean = q_sum / static_cast<double>(rows);
+    if (std::isfinite(figures->critic_loss)) return absl::OkStatus();
+    return absl::InternalError("sac: the critic's loss is not finite");
+  }
+
+  /// Gradient and Adam step of critic `c` from factors_[c], the loss's slope by its values.
+  void CriticBackward(int c, int64_t rows) {
+    const int64_t offset = c * critic_layout_.size(), ld = LastWidth();
+    const LayoutEntry& head = CriticHead();
+    float* p = critic_.p.data() + offset;
+    float* gradient = critic_.gradient.data() + offset;
+    const float* factor = factors_[c].data();
+    const float* last = critic_pass_.hidden[c].back().data();
+    kernels_.product(factor, 1, 1, last, ld, nullptr, 1, ld, rows, false, head_gradient_.data(),
+                     ld);
+    for (int64_t k = 0; k < head.rows; ++k) {
+      gradient[head.offset + k * head.stride] = head_gradient_[k];
+    }
+    float bias = 0;
+    for (int64_t i = 0; i < rows; ++i) bias += factor[i];
+    gradient[critic_layout_[2 * layers_ + 1].offset] = bias;
+    TransposeRows(head, p + head.offset, 0, head.rows, &transposed_);
+    kernels_.masked_outer(factor, transposed_.data(), last, nullptr, rows, ld,
+                          d_hidden_.back().data(),
+                          gradient + critic_layout_[2 * layers_ - 1].offset);
+    HiddenBackward(critic_layout_, p, inputs_.data(), input_dim_, 0, rows, critic_pass_.hidden[c],
+                   &d_hidden_, gradient);
+    AdamNetwork(critic_layout_, Adam(), updates_, p, gradient, critic_.m.data() + offset,
+                critic_.v.data() + offset);
+  }
+
+  absl::Status ActorLoss(int64_t rows, double alpha, SacFigures* figures) {
+    double log_prob = 0, value = 0;
+    for (auto& rows_of : rows_of_) rows_of.clear();
+    for (int64_t i = 0; i < rows; ++i) {
+      log_prob += actor_pass_.log_prob[rows + i];
+      value += Smaller(critic_pass_, i);
+      const int smaller = critic_pass_.values[1][i] < critic_pass_.values[0][i] ? 1 : 0;
+      rows_of_[smaller].push_back(static_cast<int32_t>(i));
+    }
+    const double count = static_cast<double>(rows);
+    figures->entropy = -log_prob / count;
+    figures->actor_loss = (alpha * log_prob - value) / count;
+    if (std::isfinite(figures->actor_loss)) return absl::OkStatus();
+    return absl::InternalError("sac: the actor's loss is not finite");
+  }
+
+  /// action_slopes_ = gradient of -mean(smaller value) by the actions, through each row's smaller critic
+  /// alone.
+  void ActionGradient(int64_t rows) {
+    const int64_t dim = spec_.action_dim, ld = LastWidth(), ld_action = PadLanes(dim);
+    const LayoutEntry& first = critic_layout_[0];
+    std::fill_n(factors_[0].begin(), rows, -1.0f / static_cast<float>(rows));
+    for (int c = 0; c < 2; ++c) {
+      const int64_t count = static_cast<int64_t>(rows_of_[c].size());
+      if (count == 0) continue;
+      const float* p = critic_.p.data() + c * critic_layout_.size();
+      const int32_t* index = rows_of_[c].data();
+      TransposeRows(CriticHead(), p + CriticHead().offset, 0, CriticHead().rows, &transposed_);
+      kernels_.masked_outer(factors_[0].data(), transposed_.data(),
+                            critic_pass_.hidden[c].back().data(), index, count, ld,
+                            d_hidden_.back().data(), nullptr);
+      PullBack(critic_layout_, p, index, count, critic_pass_.hidden[c], &d_hidden_);
+      TransposeRows(first, p + first.offset, spec_.obs_dim, dim, &transposed_);
+      kernels_.product(d_hidden_[0].data(), first.stride, 1, transposed_.data(), ld_action, nullptr,
+                       count, ld_action, first.cols, false, d_action_.data(), ld_action);
+      for (int64_t k = 0; k < count; ++k) {
+        std::copy_n(d_action_.data() + k * ld_action, dim, action_slopes_.data() + index[k] * dim);
+      }
+    }
+  }
+
+  void ActorBackward(int64_t rows, double alpha) {
+    const int64_t dim = spec_.action_dim, ld = LastWidth();
+    const LayoutEntry& head = ActorHead();
+    const float weight = static_cast<float>(alpha / static_cast<double>(rows));
+    for (int64_t a = 0; a < dim; ++a) {
+      const float* action = actor_pass_.action[a].data() + rows;
+      const float* scaled = actor_pass_.scaled_noise[a].data() + rows;
+      const float* clamped = actor_pass_.clamped[a].data() + rows;
+      for (int64_t i = 0; i < rows; ++i) {
+        // d log_prob / d u = 2 tanh(u); d action / d u = 1 - tanh(u)^2
+        const float slope = weight * 2 * action[i] +
+                            action_slopes_[i * dim + a] * (1 - action[i] * action[i]);
+        d_output_[i * head.stride + a] = slope;
+        d_output_[i * head.stride + dim + a] = (1 - clamped[i]) * (slope * scaled[i] - weight);
+      }
+    }
+    float* p = actor_.p.data();
+    float* gradient = actor_.gradient.data();
+    const float* last = actor_pass_.hidden.back().data() + rows * ld;
+    DenseWeightGradient(head, last, ld, d_output_.data(), rows, gradient + head.offset);
+    kernels_.product(ones_.data(), 1, 1, d_output_.data(), head.stride, nullptr, 1, head.stride,
+                     rows, false, gradient + actor_layout_[2 * layers_ + 1].offset, head.stride);
+    TransposeRows(head, p + head.offset, 0, head.rows, &transposed_);
+    kernels_.product(d_output_.data(), head.stride, 1, transposed_.data(), ld, nullptr, rows, ld,
+                     head.cols, false, d_hidden_.back().data(), ld);
+    kernels_.mask_and_sum(d_hidden_.back().data(), last, nullptr, rows, ld,
+                          gradient + actor_layout_[2 * layers_ - 1].offset);
+    HiddenBackward(actor_layout_, p, stacked_.data() + rows * spec_.obs_dim, spec_.obs_dim, rows,
+                   rows, actor_pass_.hidden, &d_hidden_, gradient);
+    AdamNetwork(actor_layout_, Adam(), updates_, p, gradient, actor_.m.data(), actor_.v.data());
+  }
+
+  const Kernels& kernels_;
+  const size_t layers_;  ///< Hidden ones.
+  const int64_t input_dim_;
+  Trained actor_, critic_;  ///< critic_: both, one after the other
+  AlignedFloats target_;
+
+  // Scratch of an update.
+  ActorPass actor_pass_;    ///< 2 B rows: next observations, observations
+  CriticPass critic_pass_;
+  LayerBuffers d_hidden_;
+  std::vector<float> stacked_, inputs_, noise_buffer_, action_slopes_;
+  AlignedFloats wanted_, ones_, d_output_, d_action_, head_gradient_, transposed_;
+  std::array<AlignedFloats, 2> factors_;
+  std::array<std::vector<int32_t>, 2> rows_of_;  ///< Rows where critic 0 or 1 is the smaller.
+};
+
+}  // namespace
+
+std::unique_ptr<ActorCritic> MakeExplicitActorCritic(const ActorCriticSpec& spec,
+                                                     const SacOptions& options, uint64_t seed) {
+  return std::make_unique<ExplicitActorCritic>(spec, options, seed);
+}
+
+}  // namespace tandem::nn

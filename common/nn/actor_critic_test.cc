@@ -1,0 +1,389 @@
+#include "common/nn/actor_critic.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <numbers>
+
+#include "common/base/rng.h"
+#include "common/nn/flat_actor_critic.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tandem::nn {
+namespace {
+
+using Maker = std::unique_ptr<ActorCritic> (*)(const ActorCriticSpec&, const SacOptions&, uint64_t);
+
+std::unique_ptr<ActorCritic> Autograd(const ActorCriticSpec& spec, const SacOptions& options,
+                                      uint64_t seed) {
+  return MakeAutogradActorCritic(spec, options, "cpu", seed);
+}
+
+struct Data {
+  int64_t rows;
+  std::vector<float> observations, actions, rewards, next, terminated;
+  SacBatch Batch() const { return {rows, observations, actions, rewards, next, terminated}; }
+};
+
+Data RandomData(const ActorCriticSpec& spec, int64_t rows, uint64_t seed) {
+  Rng rng(seed);
+  Data data{rows, std::vector<float>(rows * spec.obs_dim),
+            std::vector<float>(rows * spec.action_dim), std::vector<float>(rows),
+            std::vector<float>(rows * spec.obs_dim), std::vector<float>(rows)};
+  rng.FillNormal(data.observations);
+  rng.FillNormal(data.next);
+  rng.FillNormal(data.rewards);
+  for (float& x : data.actions) x = static_cast<float>(rng.Uniform(-1, 1));
+  for (float& x : data.terminated) x = rng.Uniform() < 0.3 ? 1.0f : 0.0f;
+  return data;
+}
+
+double RelativeDifference(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double difference = 0, magnitude = 1e-30;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference = std::max<double>(difference, std::abs(a[i] - b[i]));
+    magnitude = std::max<double>(magnitude, std::abs(b[i]));
+  }
+  return difference / magnitude;
+}
+
+// -- A plain, slow SAC in doubles: one network of one hidden layer, gradients by differences ---------
+
+struct PlainNet {
+  int64_t in, width, out;
+  std::vector<double> w0, b0, w1, b1;
+
+  std::vector<double> operator()(const std::vector<double>& x) const {
+    std::vector<double> y = b1;
+    for (int64_t j = 0; j < width; ++j) {
+      double h = b0[j];
+      for (int64_t k = 0; k < in; ++k) h += x[k] * w0[k * width + j];
+      for (int64_t o = 0; o < out; ++o) y[o] += std::max(h, 0.0) * w1[j * out + o];
+    }
+    return y;
+  }
+  std::vector<double*> Parameters() {
+    std::vector<double*> all;
+    for (auto* part : {&w0, &b0, &w1, &b1}) {
+      for (double& x : *part) all.push_back(&x);
+    }
+    return all;
+  }
+};
+
+PlainNet Read(const TensorFile& file, const std::string& prefix, int network, int64_t in,
+              int64_t width, int64_t out) {
+  const auto part = [&](const char* name, int64_t size) {
+    const std::vector<float>& data = file.tensors.at(prefix + name).data;
+    return std::vector<double>(data.begin() + network * size, data.begin() + (network + 1) * size);
+  };
+  return {in, width, out, part("w0", in * width), part("b0", width), part("w1", width * out),
+          part("b1", out)};
+}
+
+class PlainSac {
+ public:
+  PlainSac(const ActorCriticSpec& spec, const SacOptions& options, const TensorFile& file,
+           const Data& data, std::vector<float> noise)
+      : spec_(spec), options_(options), data_(data), noise_(std::move(noise)) {
+    const int64_t width = spec.hidden[0];
+    actor = Read(file, "actor.", 0, spec.obs_dim, width, 2 * spec.action_dim);
+    for (int c = 0; c < 2; ++c) {
+      critic[c] = Read(file, "critic.", c, spec.obs_dim + spec.action_dim, width, 1);
+      target[c] = Read(file, "target.", c, spec.obs_dim + spec.action_dim, width, 1);
+    }
+  }
+
+  std::vector<double> Observation(const std::vector<float>& from, int64_t row) const {
+    return {from.begin() + row * spec_.obs_dim, from.begin() + (row + 1) * spec_.obs_dim};
+  }
+
+  /// Action and log probability with row `noise_row` of the noise.
+  std::pair<std::vector<double>, double> Sample(const std::vector<double>& observation,
+                                                int64_t noise_row) const {
+    const std::vector<double> out = actor(observation);
+    std::vector<double> action;
+    double log_prob = 0;
+    for (int64_t a = 0; a < spec_.action_dim; ++a) {
+      const double log_std = std::clamp(out[spec_.action_dim + a], -20.0, 2.0);
+      const double e = noise_[noise_row * spec_.action_dim + a];
+      action.push_back(std::tanh(out[a] + std::exp(log_std) * e));
+      log_prob += -0.5 * e * e - log_std - 0.5 * std::log(2 * std::numbers::pi) -
+                  std::log(1 - action.back() * action.back());
+    }
+    return {action, log_prob};
+  }
+
+  static double Q(const PlainNet& net, std::vector<double> observation,
+                  const std::vector<double>& action) {
+    observation.insert(observation.end(), action.begin(), action.end());
+    return net(observation)[0];
+  }
+
+  void ComputeTargets() {
+    for (int64_t i = 0; i < data_.rows; ++i) {
+      const std::vector<double> next = Observation(data_.next, i);
+      const auto [action, log_prob] = Sample(next, i);
+      const double value = std::min(Q(target[0], next, action), Q(target[1], next, action)) -
+                           options_.initial_temperature * log_prob;
+      wanted.push_back(data_.rewards[i] +
+                       options_.discount * (1 - data_.terminated[i]) * value);
+    }
+  }
+
+  double CriticLoss() const {
+    double loss = 0;
+    for (int64_t i = 0; i < data_.rows; ++i) {
+      const auto begin = data_.actions.begin() + i * spec_.action_dim;
+      const std::vector<double> action(begin, begin + spec_.action_dim);
+      for (const PlainNet& net : critic) {
+        const double error = Q(net, Observation(data_.observations, i), action) - wanted[i];
+        loss += error * error / static_cast<double>(data_.rows);
+      }
+    }
+    return loss;
+  }
+
+  double ActorLoss() const {
+    double loss = 0;
+    for (int64_t i = 0; i < data_.rows; ++i) {
+      const std::vector<double> observation = Observation(data_.observations, i);
+      const auto [action, log_prob] = Sample(observation, data_.rows + i);
+      const double q =
+          std::min(Q(critic[0], observation, action), Q(critic[1], observation, action));
+      loss += (options_.initial_temperature * log_prob - q) / static_cast<double>(data_.rows);
+    }
+    return loss;
+  }
+
+  double MeanLogProb() const {
+    double sum = 0;
+    for (int64_t i = 0; i < data_.rows; ++i) {
+      sum += Sample(Observation(data_.observations, i), data_.rows + i).second;
+    }
+    return sum / static_cast<double>(data_.rows);
+  }
+
+  template <typename Loss>
+  static std::vector<double> Gradient(std::vector<double*> parameters, Loss loss) {
+    std::vector<double> gradient;
+    for (double* p : parameters) {
+      const double kept = *p, step = 1e-6;
+      *p = kept + step;
+      const double above = loss();
+      *p = kept - step;
+      gradient.push_back((above - loss()) / (2 * step));
+      *p = kept;
+    }
+    return gradient;
+  }
+
+  PlainNet actor, critic[2], target[2];
+  std::vector<double> wanted;
+
+ private:
+  const ActorCriticSpec spec_;
+  const SacOptions options_;
+  const Data& data_;
+  const std::vector<float> noise_;
+};
+
+class ActorCriticTest : public ::testing::TestWithParam<Maker> {};
+
+TEST_P(ActorCriticTest, OneUpdateIsWhatAPlainComputationGives) {
+  const ActorCriticSpec spec{.obs_dim = 3, .action_dim = 2, .hidden = {8}};
+  const SacOptions options{.lr = 1e-3, .temperature_lr = 1e-2, .initial_temperature = 0.2,
+                           .target_entropy = -2, .tau = 0.25, .discount = 0.9};
+  const Data data = RandomData(spec, 9, 4);
+  auto network = GetParam()(spec, options, 11);
+  TensorFile before, after;
+  network->ExportParameters(&before);
+  std::vector<float> noise(2 * data.rows * spec.action_dim);
+  NormalStream(StreamSeed(11, "sac_noise")).Fill(noise);
+  PlainSac plain(spec, options, before, data, noise);
+  plain.ComputeTargets();
+  const double critic_loss = plain.CriticLoss();
+
+  const auto figures = network->Update(data.Batch());
+  ASSERT_TRUE(figures.ok()) << figures.status();
+  network->ExportParameters(&after);
+  network->ExportLearnerState(&after);
+  EXPECT_NEAR(figures->critic_loss, critic_loss, 1e-5);
+
+  // Adam's first step moves by lr * sign(g), so check the gradients by the moments: m = 0.1 g.
+  std::vector<double*> critics = plain.critic[0].Parameters();
+  const std::vector<double*> second = plain.critic[1].Parameters();
+  critics.insert(critics.end(), second.begin(), second.end());
+  const std::vector<double> gradient = plain.Gradient(critics, [&] { return plain.CriticLoss(); });
+  const std::vector<float>& moments = after.tensors.at("critic.adam_m").data;
+  ASSERT_EQ(moments.size(), gradient.size());
+  for (size_t i = 0; i < gradient.size(); ++i) EXPECT_NEAR(moments[i], 0.1 * gradient[i], 1e-6);
+
+  // The actor's step sees the critics after theirs.
+  for (int c = 0; c < 2; ++c) plain.critic[c] = Read(after, "critic.", c, 5, 8, 1);
+  EXPECT_NEAR(figures->actor_loss, plain.ActorLoss(), 1e-5);
+  EXPECT_NEAR(figures->entropy, -plain.MeanLogProb(), 1e-5);
+  const std::vector<double> actor_gradient =
+      plain.Gradient(plain.actor.Parameters(), [&] { return plain.ActorLoss(); });
+  const std::vector<float>& actor_moments = after.tensors.at("actor.adam_m").data;
+  ASSERT_EQ(actor_moments.size(), actor_gradient.size());
+  for (size_t i = 0; i < actor_gradient.size(); ++i) {
+    EXPECT_NEAR(actor_moments[i], 0.1 * actor_gradient[i], 1e-6) << i;
+  }
+  // Adam's first step of the temperature moves its logarithm by the learning rate.
+  const double direction = plain.MeanLogProb() + options.target_entropy > 0 ? 1 : -1;
+  EXPECT_NEAR(network->temperature(), 0.2 * std::exp(direction * 1e-2), 1e-6);
+  const auto& old_target = before.tensors.at("target.w0").data;
+  const auto& new_critic = after.tensors.at("critic.w0").data;
+  for (size_t i = 0; i < old_target.size(); ++i) {
+    EXPECT_NEAR(after.tensors.at("target.w0").data[i],
+                0.75 * old_target[i] + 0.25 * new_critic[i], 1e-6);
+  }
+}
+
+TEST_P(ActorCriticTest, ActAndValueOfAnyNumberOfRowsAgreeRowByRow) {
+  const ActorCriticSpec spec{.obs_dim = 4, .action_dim = 2, .hidden = {48, 31}};
+  auto network = GetParam()(spec, {}, 1);
+  const Data data = RandomData(spec, 600, 2);
+  std::vector<float> noise(1200), actions(1200), log_probs(600), values(600);
+  Rng(3).FillNormal(noise);
+  ASSERT_TRUE(network->Act(data.observations, noise, actions, log_probs).ok());
+  ASSERT_TRUE(network->Value(data.observations, actions, true, values).ok());
+  for (const int64_t i : {0, 1, 255, 256, 599}) {
+    float action[2], log_prob, value;
+    const auto observation = std::span(data.observations).subspan(i * 4, 4);
+    ASSERT_TRUE(network->Act(observation, std::span(noise).subspan(i * 2, 2), action,
+                             {&log_prob, 1}).ok());
+    ASSERT_TRUE(network->Value(observation, action, true, {&value, 1}).ok());
+    EXPECT_NEAR(action[0], actions[2 * i], 1e-5);
+    EXPECT_NEAR(action[1], actions[2 * i + 1], 1e-5);
+    EXPECT_NEAR(log_prob, log_probs[i], 1e-4);
+    EXPECT_NEAR(value, values[i], 1e-4);
+  }
+  std::vector<float> mean(1200);
+  ASSERT_TRUE(network->Act(data.observations, {}, mean, {}).ok());
+  EXPECT_NE(mean, actions);
+}
+
+TEST_P(ActorCriticTest, SavedAndLoadedItGoesOnBitForBit) {
+  const ActorCriticSpec spec{.obs_dim = 3, .action_dim = 1, .hidden = {16, 16}};
+  auto one = GetParam()(spec, {}, 1);
+  auto other = GetParam()(spec, {}, 2);
+  ASSERT_TRUE(one->Update(RandomData(spec, 8, 1).Batch()).ok());
+  TensorFile file;
+  one->ExportParameters(&file);
+  one->ExportLearnerState(&file);
+  const TensorFile read = *ReadSafetensors(*WriteSafetensors(file));
+  ASSERT_TRUE(other->ImportParameters(read).ok());
+  ASSERT_TRUE(other->ImportLearnerState(read).ok());
+  for (uint64_t step = 0; step < 3; ++step) {
+    const Data data = RandomData(spec, 8, step);
+    ASSERT_TRUE(one->Update(data.Batch()).ok());
+    ASSERT_TRUE(other->Update(data.Batch()).ok());
+  }
+  TensorFile a, b;
+  one->ExportParameters(&a);
+  one->ExportLearnerState(&a);
+  other->ExportParameters(&b);
+  other->ExportLearnerState(&b);
+  EXPECT_EQ(*WriteSafetensors(a), *WriteSafetensors(b));
+}
+
+TEST_P(ActorCriticTest, WrongShapesAndNumbersAreRefused) {
+  const ActorCriticSpec spec{.obs_dim = 3, .action_dim = 1, .hidden = {16, 16}};
+  auto network = GetParam()(spec, {}, 1);
+  Data data = RandomData(spec, 8, 1);
+  data.rows = 7;
+  EXPECT_EQ(network->Update(data.Batch()).status().code(), absl::StatusCode::kInvalidArgument);
+  for (auto* column : {&data.rewards, &data.observations, &data.next}) {
+    Data broken = RandomData(spec, 8, 1);
+    auto& target = column == &data.rewards        ? broken.rewards
+                   : column == &data.observations ? broken.observations
+                                                  : broken.next;
+    std::fill(target.begin(), target.end(), std::numeric_limits<float>::quiet_NaN());
+    EXPECT_EQ(GetParam()(spec, {}, 1)->Update(broken.Batch()).status().code(),
+              absl::StatusCode::kInternal);
+  }
+  std::vector<float> actions(2), observations(3);
+  EXPECT_FALSE(network->Act(observations, {}, actions, {}).ok());
+}
+
+TEST_P(ActorCriticTest, SolvesABanditOfOneStep) {
+  const ActorCriticSpec spec{.obs_dim = 1, .action_dim = 1, .hidden = {32, 32}};
+  auto network = GetParam()(spec, {.lr = 3e-3, .initial_temperature = 0.02, .target_entropy = -2}, 1);
+  Rng rng(5);
+  for (int step = 0; step < 500; ++step) {
+    Data data = RandomData(spec, 64, 100 + step);
+    for (int64_t i = 0; i < 64; ++i) {
+      data.observations[i] = static_cast<float>(rng.Uniform(-1, 1));
+      const double miss = data.actions[i] - 0.5 * data.observations[i];
+      data.rewards[i] = static_cast<float>(1 - miss * miss);
+      data.terminated[i] = 1;
+    }
+    ASSERT_TRUE(network->Update(data.Batch()).ok());
+  }
+  for (const float observation : {-0.8f, 0.0f, 0.8f}) {
+    float action = 0, value = 0;
+    ASSERT_TRUE(network->Act({&observation, 1}, {}, {&action, 1}, {}).ok());
+    ASSERT_TRUE(network->Value({&observation, 1}, {&action, 1}, false, {&value, 1}).ok());
+    EXPECT_NEAR(action, 0.5 * observation, 0.15);
+    EXPECT_NEAR(value, 1, 0.1);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Implementations, ActorCriticTest,
+                         ::testing::Values(Maker{Autograd}, Maker{MakeExplicitActorCritic}));
+
+TEST(ExplicitActorCritic, AgreesWithAutograd) {
+  for (const std::vector<int>& hidden :
+       {std::vector<int>{256, 256}, {64, 33, 48}, {20}}) {
+    const ActorCriticSpec spec{.obs_dim = 40, .action_dim = 3, .hidden = hidden};
+    auto reference = Autograd(spec, {}, 3);
+    auto fast = MakeExplicitActorCritic(spec, {}, 3);
+    const Data data = RandomData(spec, 130, 1);
+    const auto expected = reference->Update(data.Batch());
+    const auto got = fast->Update(data.Batch());
+    ASSERT_TRUE(expected.ok() && got.ok());
+    EXPECT_NEAR(got->critic_loss, expected->critic_loss, 1e-5 * (1 + expected->critic_loss));
+    EXPECT_NEAR(got->actor_loss, expected->actor_loss, 1e-4);
+    EXPECT_NEAR(got->entropy, expected->entropy, 1e-4);
+    TensorFile a, b;
+    reference->ExportLearnerState(&a);
+    fast->ExportLearnerState(&b);
+    EXPECT_LT(RelativeDifference(b.tensors.at("critic.adam_m").data,
+                                 a.tensors.at("critic.adam_m").data), 1e-5);
+    // The actor's gradient goes through critics that Adam has moved by the sign of tiny gradients.
+    EXPECT_LT(RelativeDifference(b.tensors.at("actor.adam_m").data,
+                                 a.tensors.at("actor.adam_m").data), 1e-3);
+  }
+}
+
+TEST(ExplicitActorCritic, ActorGradientAgreesWithAutogradWhereCriticsAreEqual) {
+  const ActorCriticSpec spec{.obs_dim = 5, .action_dim = 2, .hidden = {64, 48}};
+  const SacOptions slow{.lr = 1e-12};  // critics stay where they are
+  auto reference = Autograd(spec, slow, 3);
+  auto fast = MakeExplicitActorCritic(spec, slow, 3);
+  const Data data = RandomData(spec, 100, 1);
+  ASSERT_TRUE(reference->Update(data.Batch()).ok());
+  ASSERT_TRUE(fast->Update(data.Batch()).ok());
+  TensorFile a, b;
+  reference->ExportLearnerState(&a);
+  fast->ExportLearnerState(&b);
+  EXPECT_LT(RelativeDifference(b.tensors.at("actor.adam_m").data,
+                               a.tensors.at("actor.adam_m").data), 1e-5);
+}
+
+TEST(ActorCritic, BadSizesAndOptionsAreRefused) {
+  const ActorCriticSpec spec{.obs_dim = 1, .action_dim = 1};
+  EXPECT_FALSE(ActorCritic::Create({.obs_dim = 0, .action_dim = 1}, {}, "cpu", 0).ok());
+  EXPECT_FALSE(ActorCritic::Create(spec, {.tau = 0}, "cpu", 0).ok());
+  EXPECT_FALSE(ActorCritic::Create(spec, {.lr = -1}, "cpu", 0).ok());
+  EXPECT_FALSE(ActorCritic::Create(spec, {}, "gpu", 0).ok());
+  EXPECT_TRUE(ActorCritic::Create(spec, {}, "cpu", 0).ok());
+}
+
+}  // namespace
+}  // namespace tandem::nn

@@ -1,0 +1,254 @@
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/nn/denormals.h"
+#include "common/nn/dense.h"
+#include "common/nn/flat_ensemble.h"
+#include "common/nn/try_torch.h"
+
+namespace tandem::nn {
+namespace {
+
+constexpr float kBoundsPenalty = 0.01f;
+
+/// The explicit CPU path: forward and backward written out, one member after the other so that a
+/// member's activations stay in cache, with fused passes between the products.
+class ExplicitEnsemble : public FlatEnsemble {
+ public:
+  ExplicitEnsemble(const GaussianEnsembleSpec& spec, uint64_t seed)
+      : FlatEnsemble(spec, kLanes), kernels_(Kernels::Get()), layers_(spec.hidden.size()),
+        head_(layout_[2 * layers_]), hidden_(layers_), slopes_(layers_), gradients_(layers_) {
+    const int64_t size = spec.members * layout_.size();
+    parameters_.resize(size);
+    first_.resize(size);
+    second_.resize(size);
+    gradient_.resize(size);
+    uniform_ = std::all_of(spec.hidden.begin(), spec.hidden.end(),
+                           [&](int width) { return width == spec.hidden[0]; });
+    InitialiseFrom(seed);
+  }
+
+  absl::Status TrainStep(const EnsembleRows& batch, const AdamOptions& options,
+                         std::span<float> losses) override {
+    TANDEM_RETURN_IF_ERROR(CheckRows(batch, losses));
+    return TryTorch([&] { return Step(batch, options, losses); });
+  }
+
+  absl::Status Predict(int member, std::span<const float> inputs,
+                       EnsemblePrediction* prediction) override {
+    TANDEM_RETURN_IF_ERROR(CheckPredict(member, inputs));
+    return TryTorch([&] {
+      const FlushDenormals flush;
+      const int64_t rows = static_cast<int64_t>(inputs.size()) / spec_.input_dim;
+      Resize(rows);
+      Forward(Member(parameters_, member), inputs.data(), rows, /*slopes=*/false);
+      CopyOut(Member(parameters_, member), rows, prediction);
+      return absl::OkStatus();
+    });
+  }
+
+  std::vector<float> MemberParameters(int member) const override {
+    const float* begin = parameters_.data() + member * layout_.size();
+    return std::vector<float>(begin, begin + layout_.size());
+  }
+
+  absl::Status SetMemberParameters(int member, std::span<const float> parameters) override {
+    if (member < 0 || member >= spec_.members ||
+        static_cast<int64_t>(parameters.size()) != layout_.size()) {
+      return absl::InvalidArgumentError("ensemble member parameters: wrong member or size");
+    }
+    std::copy(parameters.begin(), parameters.end(), Member(parameters_, member));
+    return absl::OkStatus();
+  }
+
+ protected:
+  std::vector<float> Read(Buffer buffer) const override {
+    const AlignedFloats& from = buffer == Buffer::kParameters     ? parameters_
+                                : buffer == Buffer::kFirstMoments ? first_
+                                                                  : second_;
+    return std::vector<float>(from.begin(), from.end());
+  }
+
+  void Write(Buffer buffer, std::span<const float> flat) override {
+    AlignedFloats& to = buffer == Buffer::kParameters     ? parameters_
+                        : buffer == Buffer::kFirstMoments ? first_
+                                                          : second_;
+    std::copy(flat.begin(), flat.end(), to.begin());
+  }
+
+ private:
+  float* Member(AlignedFloats& buffer, int member) {
+    return buffer.data() + member * layout_.size();
+  }
+
+  /// Gradient by the outputs of hidden layer `layer`. Two buffers take turns where all layers are alike.
+  float* GradientOf(size_t layer) { return gradients_[uniform_ ? layer % 2 : layer].data(); }
+
+  void Resize(int64_t rows) {
+    for (size_t l = 0; l < layers_; ++l) {
+      Reserve(&hidden_[l], rows * layout_[2 * l].stride);
+      Reserve(&slopes_[l], rows * layout_[2 * l].stride);
+      Reserve(&gradients_[l], rows * layout_[2 * l].stride);
+    }
+    Reserve(&output_, rows * head_.stride);
+    Reserve(&d_output_, rows * head_.stride);
+    const int64_t padded = PadLanes(rows);
+    for (AlignedFloats* column : {&mean_, &raw_, &target_, &d_mean_, &d_raw_, &weight_, &ones_}) {
+      Reserve(column, padded);
+    }
+  }
+
+  /// Leaves activations in hidden_ (and slopes_), the last layer's outputs in output_.
+  void Forward(const float* p, const float* inputs, int64_t rows, bool slopes) {
+    const float* x = inputs;
+    int64_t ldx = spec_.input_dim;
+    for (size_t l = 0; l < layers_; ++l) {
+      const LayoutEntry& w = layout_[2 * l];
+      DenseForward(w, p + w.offset, x, ldx, rows, hidden_[l].data());
+      kernels_.bias_silu(hidden_[l].data(), rows, w.stride, p + layout_[2 * l + 1].offset,
+                         slopes ? slopes_[l].data() : nullptr);
+      x = hidden_[l].data();
+      ldx = w.stride;
+    }
+    kernels_.product(x, ldx, 1, p + head_.offset, head_.stride,
+                     p + layout_[2 * layers_ + 1].offset, rows, head_.stride, head_.rows, false,
+                     output_.data(), head_.stride);
+  }
+
+  /// Column `column` of a [rows, ld] matrix, between its rows and an array.
+  static void Gather(const float* from, int64_t ld, int64_t column, int64_t rows, float* to) {
+    for (int64_t i = 0; i < rows; ++i) to[i] = from[i * ld + column];
+  }
+  static void Scatter(const float* from, int64_t ld, int64_t column, int64_t rows, float* to) {
+    for (int64_t i = 0; i < rows; ++i) to[i * ld + column] = from[i];
+  }
+
+  void SetWeights(int64_t rows, float weight) {
+    std::fill_n(weight_.begin(), rows, weight);
+    std::fill(weight_.begin() + rows, weight_.end(), 0.0f);
+  }
+
+  /// The member's loss; its gradient by the outputs goes to d_output_, by the bounds to `gradient`.
+  double Loss(const float* p, const EnsembleRows& batch, int member, float* gradient) {
+    const int64_t rows = batch.rows, dim = spec_.output_dim, padded = PadLanes(rows);
+    const float* low = p + layout_[min_entry()].offset;
+    const float* high = p + layout_[max_entry()].offset;
+    const float* targets = batch.targets.data() + member * rows * dim;
+    double loss = 0;
+    SetWeights(rows, 0.5f / static_cast<float>(rows * dim));
+    for (int64_t d = 0; d < dim; ++d) {
+      Gather(output_.data(), head_.stride, d, rows, mean_.data());
+      Gather(output_.data(), head_.stride, dim + d, rows, raw_.data());
+      Gather(targets, dim, d, rows, target_.data());
+      const NllSums sums =
+          kernels_.gaussian_loss(mean_.data(), raw_.data(), target_.data(), weight_.data(), low[d],
+                                 high[d], padded, d_mean_.data(), d_raw_.data());
+      Scatter(d_mean_.data(), head_.stride, d, rows, d_output_.data());
+      Scatter(d_raw_.data(), head_.stride, dim + d, rows, d_output_.data());
+      gradient[layout_[min_entry()].offset + d] =
+          static_cast<float>(sums.d_low) - kBoundsPenalty;
+      gradient[layout_[max_entry()].offset + d] =
+          static_cast<float>(sums.d_high) + kBoundsPenalty;
+      loss += sums.loss + kBoundsPenalty * (high[d] - low[d]);
+    }
+    if (spec_.binary_dim == 0) return loss;
+    const float* wanted = batch.binary_targets.data() + member * rows * spec_.binary_dim;
+    SetWeights(rows, 1.0f / static_cast<float>(rows * spec_.binary_dim));
+    for (int64_t d = 0; d < spec_.binary_dim; ++d) {
+      Gather(output_.data(), head_.stride, 2 * dim + d, rows, raw_.data());
+      Gather(wanted, spec_.binary_dim, d, rows, target_.data());
+      loss += kernels_.binary_loss(raw_.data(), target_.data(), weight_.data(), padded,
+                                   d_raw_.data());
+      Scatter(d_raw_.data(), head_.stride, 2 * dim + d, rows, d_output_.data());
+    }
+    return loss;
+  }
+
+  /// From d_output_ and the activations to the member's gradient.
+  void Backward(const float* p, const float* inputs, int64_t rows, float* gradient) {
+    const size_t last = layers_ - 1;
+    const LayoutEntry& below = layout_[2 * last];
+    DenseWeightGradient(head_, hidden_[last].data(), below.stride, d_output_.data(), rows,
+                        gradient + head_.offset);
+    std::fill_n(ones_.begin(), rows, 1.0f);
+    kernels_.product(ones_.data(), 1, 1, d_output_.data(), head_.stride, nullptr, 1, head_.stride,
+                     rows, false, gradient + layout_[2 * layers_ + 1].offset, head_.stride);
+    TransposeRows(head_, p + head_.offset, 0, head_.rows, &transposed_);
+    kernels_.product(d_output_.data(), head_.stride, 1, transposed_.data(), below.stride, nullptr,
+                     rows, below.stride, head_.cols, false, GradientOf(last), below.stride);
+    for (size_t l = layers_; l-- > 0;) {
+      const LayoutEntry& w = layout_[2 * l];
+      kernels_.scale_and_sum(GradientOf(l), slopes_[l].data(), rows, w.stride,
+                             gradient + layout_[2 * l + 1].offset);
+      const float* x = l == 0 ? inputs : hidden_[l - 1].data();
+      const int64_t ldx = l == 0 ? spec_.input_dim : layout_[2 * l - 2].stride;
+      DenseWeightGradient(w, x, ldx, GradientOf(l), rows, gradient + w.offset);
+      if (l > 0) DenseInputGradient(w, p + w.offset, GradientOf(l), rows, GradientOf(l - 1), ldx);
+    }
+  }
+
+  absl::Status Step(const EnsembleRows& batch, const AdamOptions& options,
+                    std::span<float> losses) {
+    const FlushDenormals flush;
+    Resize(batch.rows);
+    for (int m = 0; m < spec_.members; ++m) {
+      const float* inputs = batch.inputs.data() + m * batch.rows * spec_.input_dim;
+      const float* p = Member(parameters_, m);
+      Forward(p, inputs, batch.rows, /*slopes=*/true);
+      losses[m] = static_cast<float>(Loss(p, batch, m, Member(gradient_, m)));
+      if (!std::isfinite(losses[m])) {
+        return absl::InternalError(
+            absl::StrCat("ensemble member ", m, ": its loss is not finite"));
+      }
+      Backward(p, inputs, batch.rows, Member(gradient_, m));
+    }
+    ++adam_steps_;
+    for (int m = 0; m < spec_.members; ++m) {
+      AdamNetwork(layout_, options, adam_steps_, Member(parameters_, m), Member(gradient_, m),
+                  Member(first_, m), Member(second_, m));
+    }
+    return absl::OkStatus();
+  }
+
+  void CopyOut(const float* p, int64_t rows, EnsemblePrediction* out) {
+    const int64_t dim = spec_.output_dim, padded = PadLanes(rows);
+    const float* low = p + layout_[min_entry()].offset;
+    const float* high = p + layout_[max_entry()].offset;
+    out->means.resize(rows * dim);
+    out->log_vars.resize(rows * dim);
+    out->logits.resize(rows * spec_.binary_dim);
+    for (int64_t d = 0; d < dim; ++d) {
+      Gather(output_.data(), head_.stride, d, rows, mean_.data());
+      Scatter(mean_.data(), dim, d, rows, out->means.data());
+      Gather(output_.data(), head_.stride, dim + d, rows, raw_.data());
+      kernels_.gaussian_loss(nullptr, raw_.data(), nullptr, nullptr, low[d], high[d], padded,
+                             nullptr, d_raw_.data());
+      Scatter(d_raw_.data(), dim, d, rows, out->log_vars.data());
+    }
+    for (int64_t d = 0; d < spec_.binary_dim; ++d) {
+      Gather(output_.data(), head_.stride, 2 * dim + d, rows, raw_.data());
+      Scatter(raw_.data(), spec_.binary_dim, d, rows, out->logits.data());
+    }
+  }
+
+  const Kernels& kernels_;
+  const size_t layers_;  ///< Hidden ones.
+  const LayoutEntry& head_;
+  bool uniform_ = false;
+  AlignedFloats parameters_, first_, second_, gradient_;  ///< [members, layout size]
+  std::vector<AlignedFloats> hidden_, slopes_, gradients_;  ///< [layers][rows, width]
+  AlignedFloats output_, d_output_;                         ///< [rows, head width]
+  AlignedFloats mean_, raw_, target_, d_mean_, d_raw_, weight_, ones_;  ///< [rows]
+  AlignedFloats transposed_;
+};
+
+}  // namespace
+
+std::unique_ptr<GaussianEnsemble> MakeExplicitEnsemble(const GaussianEnsembleSpec& spec,
+                                                       uint64_t seed) {
+  return std::make_unique<ExplicitEnsemble>(spec, seed);
+}
+
+}  // namespace tandem::nn
