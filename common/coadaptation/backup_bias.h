@@ -7,8 +7,9 @@ namespace tandem::coadaptation {
 /// What follows one state and action: the outcome that happened, or one that the model drew.
 struct Outcome {
   double reward = 0;
-  double termination = 0;  ///< Probability that the episode ended in a terminal state; 0 or 1 if known.
-  double next_value = 0;   ///< V of the next state.
+  double termination =
+      0;  ///< Probability that the episode ended in a terminal state; 0 or 1 if known.
+  double next_value = 0;  ///< V of the next state.
 };
 
 /// Signed error of the model's backup of one real transition, in parts that add up to the whole:
@@ -20,9 +21,9 @@ struct Outcome {
 /// promises more than the world gave.
 ///
 /// For any V, E[b + c] / (1 - g) = E V(s0) - return, with c the Bellman residual below and the
-/// expectation over the discounted occupancy of the policy; and where V is the policy's value in the
-/// model, E[c] = 0 and E[b] / (1 - g) is the model's return minus the real one (the simulation lemma
-/// before norms are taken).
+/// expectation over the discounted occupancy of the policy; and where V is the policy's value in
+/// the model, E[c] = 0 and E[b] / (1 - g) is the model's return minus the real one (the simulation
+/// lemma before norms are taken).
 struct BackupBias {
   double reward = 0;
   double dynamics = 0;

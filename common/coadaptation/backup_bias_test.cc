@@ -14,8 +14,9 @@ namespace {
 constexpr int kStates = 6;
 constexpr double kDiscount = 0.9;
 
-/// A Markov chain with rewards: an MDP under a fixed policy. From state i: reward[i], the episode ends
-/// with probability ends[i] (wherever it goes), and the next state is j with probability next[i][j].
+/// A Markov chain with rewards: an MDP under a fixed policy. From state i: reward[i], the episode
+/// ends with probability ends[i] (wherever it goes), and the next state is j with probability
+/// next[i][j].
 struct Chain {
   std::array<double, kStates> reward;
   std::array<double, kStates> ends;

@@ -13,9 +13,8 @@ void OutputScale::Add(std::span<const float> observation, std::span<const float>
   }
   ++count_;
   for (size_t i = 0; i < means_.size(); ++i) {
-    const double x = i < observation.size()
-                         ? static_cast<double>(next_observation[i]) - observation[i]
-                         : reward;
+    const double x =
+        i < observation.size() ? static_cast<double>(next_observation[i]) - observation[i] : reward;
     const double before = x - means_[i];
     means_[i] += before / static_cast<double>(count_);
     squares_[i] += before * (x - means_[i]);

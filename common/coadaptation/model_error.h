@@ -11,10 +11,11 @@ namespace tandem::coadaptation {
 class OutputScale {
  public:
   /// observation, next_observation: [obs_dim]; the first call decides obs_dim.
-  void Add(std::span<const float> observation, std::span<const float> next_observation, double reward);
+  void Add(std::span<const float> observation, std::span<const float> next_observation,
+           double reward);
 
-  /// Standard deviations, [obs_dim + 1], the reward's last; 0 for an output that never varied; empty
-  /// before the first step.
+  /// Standard deviations, [obs_dim + 1], the reward's last; 0 for an output that never varied;
+  /// empty before the first step.
   std::vector<double> StandardDeviations() const;
 
  private:
@@ -23,8 +24,8 @@ class OutputScale {
   std::vector<double> squares_;  // [obs_dim + 1] sums of squared deviations
 };
 
-/// Mean over outputs of ((predicted - real) / sd)^2; outputs with sd 0 are left out, NaN where none is
-/// left. next_observation, predicted_next: [obs_dim]; sds: [obs_dim + 1]. Pure.
+/// Mean over outputs of ((predicted - real) / sd)^2; outputs with sd 0 are left out, NaN where none
+/// is left. next_observation, predicted_next: [obs_dim]; sds: [obs_dim + 1]. Pure.
 double SquaredError(std::span<const float> predicted_next, double predicted_reward,
                     std::span<const float> next_observation, double reward,
                     std::span<const double> sds);

@@ -6,9 +6,9 @@
 namespace tandem::coadaptation {
 namespace {
 
-constexpr double kLeast = 1e-3;           // of any scale
-constexpr double kRelativeFloor = 0.1;    // of the first mean return
-constexpr double kDeviationsFloor = 2;    // of the first episodes' returns
+constexpr double kLeast = 1e-3;         // of any scale
+constexpr double kRelativeFloor = 0.1;  // of the first mean return
+constexpr double kDeviationsFloor = 2;  // of the first episodes' returns
 
 double StandardDeviation(const std::vector<double>& values) {
   if (values.size() < 2) return 0;

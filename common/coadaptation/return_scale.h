@@ -6,16 +6,16 @@
 namespace tandem::coadaptation {
 
 /// Unit of the index and of the return gap: the range of real returns, best so far minus the first,
-/// with a floor. The range, not the spread: the spread of a converged policy is so small that harmless
-/// gaps would look large. The floor is what chance alone can make of a gap while the policy has not
-/// improved yet: twice the standard deviation of the first episodes' returns, and at least a tenth of
-/// the size of the first mean return. Not thread-safe.
+/// with a floor. The range, not the spread: the spread of a converged policy is so small that
+/// harmless gaps would look large. The floor is what chance alone can make of a gap while the
+/// policy has not improved yet: twice the standard deviation of the first episodes' returns, and at
+/// least a tenth of the size of the first mean return. Not thread-safe.
 class ReturnScale {
  public:
   static constexpr int kFirstEpisodes = 10;
 
-  /// Takes the return of one episode; only the first kFirstEpisodes count. One that is not finite is
-  /// ignored.
+  /// Takes the return of one episode; only the first kFirstEpisodes count. One that is not finite
+  /// is ignored.
   void AddEpisode(double episode_return);
   /// Takes the next mean real return; one that is not finite is ignored.
   void AddMean(double mean_return);

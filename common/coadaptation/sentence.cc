@@ -39,9 +39,9 @@ std::string DescribeGap(const Figures& figures) {
 std::string DescribeConfirmations(const Figures& figures, const Thresholds& thresholds) {
   const int above = figures.gaps_above_tolerance;
   if (above == 0) return "the last comparison is not above the tolerance.";
-  const std::string last = above == 1 ? "the last comparison is above the tolerance"
-                                      : absl::StrCat("the last ", above,
-                                                     " comparisons are above the tolerance");
+  const std::string last =
+      above == 1 ? "the last comparison is above the tolerance"
+                 : absl::StrCat("the last ", above, " comparisons are above the tolerance");
   return absl::StrCat(last, ", ", thresholds.gap_confirmations, " in a row decide.");
 }
 

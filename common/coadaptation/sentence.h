@@ -16,7 +16,8 @@ std::string DescribeSource(const Figures& figures);
 /// that this is not known yet. Pure.
 std::string DescribeGap(const Figures& figures);
 
-/// "the last 2 comparisons are above the tolerance, 3 in a row decide.", or that the last is not. Pure.
+/// "the last 2 comparisons are above the tolerance, 3 in a row decide.", or that the last is not.
+/// Pure.
 std::string DescribeConfirmations(const Figures& figures, const Thresholds& thresholds);
 
 /// Why there is no verdict yet, as a sentence. Pure.

@@ -46,15 +46,16 @@ std::string Opening(Verdict verdict) {
 /// Why a model that undersells whole episodes changes nothing; empty where it does not.
 std::string Excuse(const Figures& figures, const Thresholds& thresholds, Verdict verdict) {
   if (verdict == Verdict::kPessimistic || !(figures.return_gap < -thresholds.tolerance)) return "";
-  return " That the model promises less over whole episodes is common in healthy training and counts "
+  return " That the model promises less over whole episodes is common in healthy training and "
+         "counts "
          "for nothing.";
 }
 
 /// Which limit the figures are held against.
 std::string Closing(Verdict verdict, const Thresholds& thresholds) {
   if (verdict == Verdict::kWarning) {
-    return absl::StrFormat(" The warning threshold is %.2f, the tolerance %.2f.", thresholds.warning,
-                           thresholds.tolerance);
+    return absl::StrFormat(" The warning threshold is %.2f, the tolerance %.2f.",
+                           thresholds.warning, thresholds.tolerance);
   }
   return absl::StrFormat(" The tolerance is %.2f.", thresholds.tolerance);
 }
@@ -77,8 +78,8 @@ std::string Explain(const Figures& figures, const Thresholds& thresholds, bool i
   if (verdict != Verdict::kHealthy) absl::StrAppend(&text, DescribeSource(figures));
   absl::StrAppend(&text, "; ", DescribeGap(figures), ".");
   if (figures.return_gap > thresholds.tolerance && !GapExploits(figures, thresholds)) {
-    absl::StrAppend(&text, " That gap alone does not decide yet: ",
-                    DescribeConfirmations(figures, thresholds));
+    absl::StrAppend(
+        &text, " That gap alone does not decide yet: ", DescribeConfirmations(figures, thresholds));
   }
   return absl::StrCat(text, Excuse(figures, thresholds, verdict), Closing(verdict, thresholds));
 }
@@ -118,11 +119,12 @@ Judgement Judge(const Figures& figures, const Thresholds& thresholds) {
     return {Verdict::kWarmingUp, DescribeWarmUp(figures, thresholds)};
   }
   if (!index_counts && std::isnan(figures.return_gap)) {
-    return {Verdict::kWarmingUp,
-            absl::StrFormat("No verdict yet: the critic is %.2f of the return range away from its own "
-                            "model, so the index (%s) does not count, and returns over whole "
-                            "episodes are not compared yet.",
-                            std::abs(figures.residual), Signed(figures.index))};
+    return {
+        Verdict::kWarmingUp,
+        absl::StrFormat("No verdict yet: the critic is %.2f of the return range away from its own "
+                        "model, so the index (%s) does not count, and returns over whole "
+                        "episodes are not compared yet.",
+                        std::abs(figures.residual), Signed(figures.index))};
   }
   const Verdict verdict = Decide(figures, thresholds, index_counts);
   return {verdict, Explain(figures, thresholds, index_counts, verdict)};

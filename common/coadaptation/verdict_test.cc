@@ -75,7 +75,8 @@ TEST(VerdictTest, TheGapAloneWarnsUntilItIsConfirmed) {
   figures.return_gap = 0.4;
   figures.gaps_above_tolerance = 2;
   EXPECT_EQ(JudgeIt(figures).verdict, Verdict::kWarning);
-  EXPECT_THAT(JudgeIt(figures).sentence, HasSubstr("the last 2 comparisons are above the tolerance, 3 in a row decide"));
+  EXPECT_THAT(JudgeIt(figures).sentence,
+              HasSubstr("the last 2 comparisons are above the tolerance, 3 in a row decide"));
   figures.gaps_above_tolerance = 3;
   EXPECT_EQ(JudgeIt(figures).verdict, Verdict::kExploiting);
 }

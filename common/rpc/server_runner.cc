@@ -16,6 +16,7 @@
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/grpc_library.h"
+#include "common/rpc/method_metrics.h"
 #include "common/rpc/socket_files.h"
 
 namespace tandem::rpc {
@@ -119,6 +120,11 @@ absl::Status Runner::Bind() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
+  if (options_.registry != nullptr) {
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+    interceptors.push_back(MakeMethodMetrics(*options_.registry));
+    builder.experimental().SetInterceptorCreators(std::move(interceptors));
+  }
   {
     QuietGrpc quiet;
     server_ = builder.BuildAndStart();

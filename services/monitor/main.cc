@@ -21,10 +21,13 @@ absl::Status Serve(ServiceOptions options) {
                                               options.member, registry);
   const std::string device = options.device;
   const MonitorDeps deps = {
-      replay.get(), models.get(), policies.get(),
+      replay.get(),
+      models.get(),
+      policies.get(),
       [device](const auto& f, const auto& s) { return dynamics::LoadDynamicsModel(f, s, device); },
       [device](const auto& f, const auto& s) { return policy::LoadPolicy(f, s, device); },
-      Clock::Real(), &registry};
+      Clock::Real(),
+      &registry};
   TANDEM_ASSIGN_OR_RETURN(const auto core, Monitor::Create(options.monitor, deps));
   Executor executor(/*threads=*/1, /*max_queue=*/64);
   MonitorServiceImpl service(core.get(), &executor);
@@ -43,8 +46,8 @@ absl::Status Serve(ServiceOptions options) {
 }  // namespace tandem::monitor
 
 int main(int argc, char** argv) {
-  const auto args = tandem::config::ParseServiceArgs(argc, argv, "monitor",
-                                                     "Judges how far the policy exploits its model.");
+  const auto args = tandem::config::ParseServiceArgs(
+      argc, argv, "monitor", "Judges how far the policy exploits its model.");
   if (args.exit) return args.exit_code;
   tandem::rpc::BlockSignals();
   setpriority(PRIO_PROCESS, 0, 10);  // the run comes first; where it fails, nothing is lost

@@ -9,7 +9,7 @@ namespace tandem::monitor {
 namespace {
 
 const std::vector<std::string> kAddresses = {
-    "env.name=pendulum",          "endpoints.listen=127.0.0.1:0",      "endpoints.replay_buffer=unix:/r",
+    "env.name=pendulum", "endpoints.listen=127.0.0.1:0", "endpoints.replay_buffer=unix:/r",
     "endpoints.model_trainer=unix:/m", "endpoints.policy_trainer=unix:/p"};
 
 TEST(OptionsTest, TakesThresholdsAndPeersFromTheConfig) {

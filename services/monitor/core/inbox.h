@@ -13,9 +13,9 @@
 
 namespace tandem::monitor {
 
-/// Where the ingest thread leaves what it read and the scoring thread takes it. Never blocks either:
-/// when fresh steps come faster than they are scored the oldest are dropped and counted, and of the
-/// held-out steps only the newest are kept. Thread-safe.
+/// Where the ingest thread leaves what it read and the scoring thread takes it. Never blocks
+/// either: when fresh steps come faster than they are scored the oldest are dropped and counted,
+/// and of the held-out steps only the newest are kept. Thread-safe.
 class Inbox {
  public:
   /// fresh_capacity, heldout_capacity [steps] >= 1.
@@ -25,8 +25,8 @@ class Inbox {
   /// What the replay buffer said when the tail was opened: the environment, and that `env_steps`
   /// training steps lie below `end_index`.
   void SetRun(const EnvironmentSpec& spec, int64_t env_steps, int64_t end_index);
-  /// Steps in index order, all columns filled. Training and evaluation steps of a policy become fresh
-  /// steps; those of random actions only count towards the spread of the model's outputs.
+  /// Steps in index order, all columns filled. Training and evaluation steps of a policy become
+  /// fresh steps; those of random actions only count towards the spread of the model's outputs.
   void AddSteps(const TransitionBatch& steps);
   void AddEpisodes(const std::vector<Episode>& episodes);
 

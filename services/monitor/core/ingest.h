@@ -10,17 +10,18 @@
 
 namespace tandem::monitor {
 
-/// Follows the tail of the replay buffer, all splits and episodes, into an inbox. After an error the
-/// next call opens the stream again and goes on where it was; a buffer that lost steps is followed
-/// from its new end. One thread at a time. Does not own its client or inbox.
+/// Follows the tail of the replay buffer, all splits and episodes, into an inbox. After an error
+/// the next call opens the stream again and goes on where it was; a buffer that lost steps is
+/// followed from its new end. One thread at a time. Does not own its client or inbox.
 class Ingest {
  public:
   /// backlog [steps]: how far before the end to begin; older steps could not be scored anyway.
   Ingest(ReplayClient* replay, Inbox* inbox, int64_t backlog)
       : replay_(replay), inbox_(inbox), backlog_(backlog) {}
 
-  /// Reads one chunk, waiting at most `timeout` for it. OK where there is none yet. FAILED_PRECONDITION
-  /// while no actor has announced its environment; INVALID_ARGUMENT for steps of another shape.
+  /// Reads one chunk, waiting at most `timeout` for it. OK where there is none yet.
+  /// FAILED_PRECONDITION while no actor has announced its environment; INVALID_ARGUMENT for steps
+  /// of another shape.
   absl::Status ReadChunk(absl::Duration timeout);
 
  private:

@@ -221,9 +221,9 @@ bool Monitor::CompareReturns(const EnvironmentSpec& spec, const EpisodeLog& epis
     return false;
   }
   ReturnComparer::Outcome outcome = ReturnComparer::Outcome::kPolicyNotYet;
-  const absl::StatusOr<std::optional<ReturnComparison>> comparison =
-      comparer_.Compare(real, spec.max_episode_steps, *models_.newest(), policies_,
-                        [this] { return stopping_.load(); }, &outcome);
+  const absl::StatusOr<std::optional<ReturnComparison>> comparison = comparer_.Compare(
+      real, spec.max_episode_steps, *models_.newest(), policies_,
+      [this] { return stopping_.load(); }, &outcome);
   Complain(comparison.status(), "returns were not compared");
   if (comparison.ok() && outcome == ReturnComparer::Outcome::kPolicyNotYet) return false;
   last_compared_ = real.number;
@@ -236,8 +236,8 @@ bool Monitor::CompareReturns(const EnvironmentSpec& spec, const EpisodeLog& epis
   coadaptation::Figures& figures = next_.figures;
   figures.model_return = (*comparison)->model_return;
   figures.real_return = (*comparison)->real_return;
-  const double gap = coadaptation::ReturnGap(figures.model_return, figures.real_return,
-                                             episodes.return_scale());
+  const double gap =
+      coadaptation::ReturnGap(figures.model_return, figures.real_return, episodes.return_scale());
   figures.return_gap = gap;
   const bool above = warm_ && gap > options_.thresholds.tolerance;
   figures.gaps_above_tolerance = above ? figures.gaps_above_tolerance + 1 : 0;

@@ -30,7 +30,7 @@ struct MonitorOptions {
   coadaptation::Thresholds thresholds;
   ComparerOptions comparison;
   absl::Duration interval = absl::Seconds(1);  ///< Between two computations.
-  int64_t window = 1000;            ///< Fresh steps behind the index [steps].
+  int64_t window = 1000;                       ///< Fresh steps behind the index [steps].
   int64_t rows_per_tick = 500;      ///< Most fresh steps scored in one computation [steps].
   int64_t fresh_capacity = 20'000;  ///< Fresh steps that may wait; more drop the oldest [steps].
   int64_t heldout_rows = 500;       ///< Newest held-out steps behind the held-out error [steps].
@@ -56,11 +56,12 @@ struct MonitorDeps {
 
 /// Judges how far the policy exploits its model, from what the others publish: it scores each fresh
 /// step with the newest model that had not seen it, and holds the newest real episodes against the
-/// model's from the same start states. Costs the run nothing but its own bounded computation; wherever
-/// it falls behind it drops steps and counts them.
+/// model's from the same start states. Costs the run nothing but its own bounded computation;
+/// wherever it falls behind it drops steps and counts them.
 ///
-/// Two threads: one follows the replay buffer, one computes every interval. GetReport is thread-safe;
-/// ReadChunk and Tick are what the threads do, for tests that drive them by hand instead of Start.
+/// Two threads: one follows the replay buffer, one computes every interval. GetReport is
+/// thread-safe; ReadChunk and Tick are what the threads do, for tests that drive them by hand
+/// instead of Start.
 class Monitor {
  public:
   /// INVALID_ARGUMENT on options out of range or a missing dependency.

@@ -88,10 +88,10 @@ MonitorMetrics::MonitorMetrics(Registry& registry)
     verdicts_[verdict]->Set(verdict == Verdict::kWarmingUp ? 1 : 0);
   }
   using Outcome = ReturnComparer::Outcome;
-  for (const auto& [outcome, name] : std::map<Outcome, std::string>{
-           {Outcome::kCompared, "compared"},
-           {Outcome::kPolicyGone, "policy_gone"},
-           {Outcome::kTooLong, "too_long"}}) {
+  for (const auto& [outcome, name] :
+       std::map<Outcome, std::string>{{Outcome::kCompared, "compared"},
+                                      {Outcome::kPolicyGone, "policy_gone"},
+                                      {Outcome::kTooLong, "too_long"}}) {
     comparisons_[outcome] = &registry.AddCounter(
         "tandem_return_comparisons_total",
         "Groups of real episodes held against the model, by outcome.", {{"outcome", name}});

@@ -18,21 +18,20 @@ namespace {
 using coadaptation::Verdict;
 using testing::EvaluationEpisode;
 using testing::Fault;
+using ::testing::HasSubstr;
 using testing::ModelFile;
 using testing::PolicyFile;
 using testing::TrainingEpisode;
 using testing::WorldSteps;
-using ::testing::HasSubstr;
 
 constexpr double kScale = 100;  // of returns: the first is 0, the best 100
 constexpr int64_t kEpisodeSteps = 50;
 
-/// A monitor over in-memory fakes, driven by hand. discount .99 and scale 100 make (1 - g) S = 1, so
-/// the index is the mean bias of a step.
+/// A monitor over in-memory fakes, driven by hand. discount .99 and scale 100 make (1 - g) S = 1,
+/// so the index is the mean bias of a step.
 class MonitorTest : public ::testing::Test {
  protected:
-  MonitorTest()
-      : models_(snapshot::kModelSeries, 1), policies_(snapshot::kPolicySeries, 1) {
+  MonitorTest() : models_(snapshot::kModelSeries, 1), policies_(snapshot::kPolicySeries, 1) {
     options_.thresholds.warmup_refits = 1;
     options_.thresholds.min_window_steps = 50;
     options_.comparison.updates_tolerance = 10;
@@ -42,8 +41,9 @@ class MonitorTest : public ::testing::Test {
   }
 
   Monitor& Make() {
-    const MonitorDeps deps = {&replay_,          &models_, &policies_, testing::LoadFakeModel,
-                              testing::LoadFakePolicy, &clock_,  &registry_};
+    const MonitorDeps deps = {
+        &replay_, &models_,  &policies_, testing::LoadFakeModel, testing::LoadFakePolicy,
+        &clock_,  &registry_};
     auto monitor = Monitor::Create(options_, deps);
     EXPECT_TRUE(monitor.ok()) << monitor.status();
     monitor_ = *std::move(monitor);
@@ -238,7 +238,8 @@ TEST_F(MonitorTest, TheErrorOnFreshStepsIsHeldAgainstThatOnHeldOutOnes) {
     heldout.next_observations[i] += i % 2 == 0 ? 0.5f : -0.5f;
   }
   replay_.AddSteps(heldout);
-  Publish(models_, ModelFile(100, {.noise = 0.25}));  // off by .25, by .75 on the others' rows: none
+  Publish(models_,
+          ModelFile(100, {.noise = 0.25}));  // off by .25, by .75 on the others' rows: none
   TransitionBatch fresh = heldout;
   for (int64_t i = 0; i < fresh.size(); ++i) {
     fresh.splits[i] = static_cast<uint8_t>(Split::kTrain);
@@ -382,8 +383,9 @@ TEST_F(MonitorTest, RunsOnItsOwnThreadsAndStops) {
 }
 
 TEST_F(MonitorTest, BadOptionsAreRefused) {
-  const MonitorDeps deps = {&replay_,          &models_, &policies_, testing::LoadFakeModel,
-                            testing::LoadFakePolicy, &clock_,  &registry_};
+  const MonitorDeps deps = {
+      &replay_, &models_,  &policies_, testing::LoadFakeModel, testing::LoadFakePolicy,
+      &clock_,  &registry_};
   options_.window = 0;
   EXPECT_TRUE(absl::IsInvalidArgument(Monitor::Create(options_, deps).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(Monitor::Create({}, {}).status()));

@@ -6,8 +6,8 @@
 
 namespace tandem::monitor {
 
-/// Everything the monitor knows, at one moment; see tandem.monitor.v1.GetReportResponse. A figure that
-/// is not known yet is NaN. Plain data.
+/// Everything the monitor knows, at one moment; see tandem.monitor.v1.GetReportResponse. A figure
+/// that is not known yet is NaN. Plain data.
 struct Report {
   coadaptation::Figures figures;
   coadaptation::Judgement judgement;

@@ -50,9 +50,8 @@ absl::StatusOr<std::optional<ReturnComparison>> ReturnComparer::Compare(
       *model.model, act, std::span<const float>(real.start_states).first(starts * real.obs_dim),
       rollouts, horizon, rng_, cancelled, returns));
   *outcome = Outcome::kCompared;
-  return ReturnComparison{
-      .model_return = Mean(returns),
-      .real_return = Mean(std::span<const double>(real.returns).first(starts))};
+  return ReturnComparison{.model_return = Mean(returns),
+                          .real_return = Mean(std::span<const double>(real.returns).first(starts))};
 }
 
 }  // namespace tandem::monitor

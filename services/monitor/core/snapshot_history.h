@@ -17,8 +17,8 @@ namespace tandem::monitor {
 /// Rebuild a model or a policy from a snapshot: LoadDynamicsModel and LoadPolicy, or a test's fake.
 using ModelFactory = std::function<absl::StatusOr<std::unique_ptr<dynamics::DynamicsModel>>(
     const nn::TensorFile&, const EnvironmentSpec&)>;
-using PolicyFactory =
-    std::function<absl::StatusOr<policy::LoadedPolicy>(const nn::TensorFile&, const EnvironmentSpec&)>;
+using PolicyFactory = std::function<absl::StatusOr<policy::LoadedPolicy>(const nn::TensorFile&,
+                                                                         const EnvironmentSpec&)>;
 
 struct HeldModel {
   snapshot::Version version;
@@ -84,7 +84,7 @@ class PolicyHistory {
   const PolicyFactory factory_;
   const size_t capacity_;
   snapshot::Version seen_;
-  std::deque<HeldPolicy> held_;  // oldest first
+  std::deque<HeldPolicy> held_;        // oldest first
   std::map<int64_t, double> updates_;  // of the versions seen in this epoch
 };
 

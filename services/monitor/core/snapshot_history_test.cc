@@ -45,7 +45,8 @@ TEST(PolicyHistoryTest, FindsTheNearestPolicyAndInterpolatesUpdates) {
   const EnvironmentSpec spec = testing::WorldSpec(10);
   ASSERT_TRUE(store.Publish(testing::PolicyFile(0)).ok());
   ASSERT_TRUE(*history.Poll(spec));
-  for (int64_t updates : {10, 20, 90}) ASSERT_TRUE(store.Publish(testing::PolicyFile(updates)).ok());
+  for (int64_t updates : {10, 20, 90})
+    ASSERT_TRUE(store.Publish(testing::PolicyFile(updates)).ok());
   ASSERT_TRUE(*history.Poll(spec));  // version 4; 2 and 3 were not seen
   EXPECT_NEAR(history.UpdatesAt(1), 0, 1e-9);
   EXPECT_NEAR(history.UpdatesAt(2), 30, 1e-9);

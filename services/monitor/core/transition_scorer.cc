@@ -49,7 +49,8 @@ double TransitionScorer::RowError(const TransitionBatch& rows, int64_t row,
   const int64_t dim = rows.obs_dim;
   return coadaptation::SquaredError(
       std::span<const float>(next_means_).subspan(row * dim, dim), reward_means_[row],
-      std::span<const float>(rows.next_observations).subspan(row * dim, dim), rows.rewards[row], sds);
+      std::span<const float>(rows.next_observations).subspan(row * dim, dim), rows.rewards[row],
+      sds);
 }
 
 absl::Status TransitionScorer::Score(dynamics::DynamicsModel& model,

@@ -24,8 +24,8 @@ struct ScoredStep {
 /// Scores real transitions against a model, with the values of a policy:
 ///   V(s) = mean over action_samples draws a ~ policy of the smaller target critic's Q(s, a),
 /// the same V on both sides of the bias, so that the entropy bonus inside Q largely cancels. The
-/// model's backup is the mean over max(model_samples, elites) sampled next states, with each elite's
-/// mean reward. Seeded; not thread-safe.
+/// model's backup is the mean over max(model_samples, elites) sampled next states, with each
+/// elite's mean reward. Seeded; not thread-safe.
 class TransitionScorer {
  public:
   /// action_samples, model_samples >= 1.

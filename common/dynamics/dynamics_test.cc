@@ -1,0 +1,293 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <set>
+
+#include "common/base/rng.h"
+#include "common/dynamics/ensemble_learner.h"
+#include "common/dynamics/fit_data.h"
+#include "common/dynamics/gaussian_ensemble_model.h"
+#include "common/dynamics/holdout.h"
+#include "common/dynamics/normaliser.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tandem::dynamics {
+namespace {
+
+using ::testing::HasSubstr;
+
+EnvironmentSpec LineSpec() {
+  return {.name = "line",
+          .observation = {{-10, -10}, {10, 10}},
+          .action = {{-2}, {2}},
+          .max_episode_steps = 50};
+}
+
+/// x' = x + 0.1 v + noise, v' = v + 0.2 a; reward = noise alone; ends where x > 0.8.
+TransitionBatch Line(int64_t rows, uint64_t seed) {
+  Rng rng(seed);
+  TransitionBatch batch;
+  batch.obs_dim = 2;
+  batch.action_dim = 1;
+  for (int64_t i = 0; i < rows; ++i) {
+    const double x = rng.Uniform(-1, 1), v = rng.Uniform(-1, 1), a = rng.Uniform(-2, 2);
+    const double next = x + 0.1 * v + 0.02 * rng.Normal();
+    for (const double o : {x, v}) batch.observations.push_back(static_cast<float>(o));
+    batch.actions.push_back(static_cast<float>(a));
+    batch.next_observations.push_back(static_cast<float>(next));
+    batch.next_observations.push_back(static_cast<float>(v + 0.2 * a));
+    batch.rewards.push_back(static_cast<float>(3 + rng.Normal()));
+    batch.terminated.push_back(x > 0.8 ? 1 : 0);
+  }
+  return batch;
+}
+
+EnsembleLearnerOptions SmallOptions() {
+  EnsembleLearnerOptions options;
+  options.members = 3;
+  options.elites = 2;
+  options.hidden = {32, 32};
+  options.adam.lr = 3e-3;
+  options.max_gradient_steps = 300;
+  options.termination = TerminationKind::kLearned;
+  options.seed = 4;
+  return options;
+}
+
+TEST(Normaliser, ColumnsGetMeanZeroAndVarianceOneAndConstantOnesTheirStandIn) {
+  std::vector<float> rows = {1, 5, 3, 5, 5, 5};
+  const Normaliser n = Normaliser::Of(rows, 2, 0.25f);
+  EXPECT_FLOAT_EQ(n.mean[0], 3);
+  EXPECT_FLOAT_EQ(n.std[0], std::sqrt(8.0f / 3));
+  EXPECT_FLOAT_EQ(n.std[1], 0.25f);
+  n.Apply(rows);
+  EXPECT_FLOAT_EQ(rows[0], -2 / std::sqrt(8.0f / 3));
+  EXPECT_EQ(rows[3], 0);
+  nn::TensorFile file;
+  n.Export("a", &file);
+  Normaliser back;
+  ASSERT_TRUE(back.Import("a", 2, file).ok());
+  EXPECT_EQ(back.std, n.std);
+  file.tensors.at("a_std").data[0] = 0;
+  EXPECT_EQ(back.Import("a", 2, file).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(BootstrapBatches, EachMemberDrawsItsOwnRowsWithReplacement) {
+  FitRows rows{.rows = 100, .input_dim = 1, .output_dim = 1};
+  for (int i = 0; i < 100; ++i) {
+    rows.inputs.push_back(static_cast<float>(i));
+    rows.targets.push_back(static_cast<float>(-i));
+  }
+  Rng rng(1);
+  BootstrapBatches batches(rows, 2, 32, rng);
+  EXPECT_EQ(batches.batches_per_epoch(), 3);
+  batches.Shuffle();
+  std::multiset<float> seen[2];
+  for (int b = 0; b < 3; ++b) {
+    const nn::EnsembleRows batch = batches.Batch(b);
+    ASSERT_EQ(batch.rows, 32);
+    for (int m = 0; m < 2; ++m) {
+      for (int i = 0; i < 32; ++i) {
+        EXPECT_EQ(batch.inputs[m * 32 + i], -batch.targets[m * 32 + i]);
+        seen[m].insert(batch.inputs[m * 32 + i]);
+      }
+    }
+  }
+  EXPECT_NE(seen[0], seen[1]);
+  const std::set<float> distinct(seen[0].begin(), seen[0].end());
+  EXPECT_LT(distinct.size(), 80u);  // about 63 of 100
+  EXPECT_GT(distinct.size(), 45u);
+}
+
+TEST(EnsembleLearner, LearnsDynamicsNoiseAndTermination) {
+  auto learner = *EnsembleLearner::Create(LineSpec(), SmallOptions());
+  FitReport report;
+  for (int fit = 0; fit < 3; ++fit) report = *learner->Fit(Line(2000, 1), Line(400, 2), {});
+  EXPECT_EQ(report.train_rows, 2000);
+  EXPECT_EQ(report.holdout_rows, 400);
+  EXPECT_LE(report.gradient_steps, 300);
+  ASSERT_EQ(report.elites.size(), 2u);
+  EXPECT_LE(report.member_holdout_losses[report.elites[0]],
+            report.member_holdout_losses[report.elites[1]]);
+  EXPECT_NEAR(report.holdout_reward_error, 1, 0.15);  // noise: all of its deviation remains
+  EXPECT_LT(report.holdout_termination_loss, 0.15);
+
+  auto model = *LoadDynamicsModel(learner->ExportModel(), LineSpec(), "cpu");
+  EXPECT_EQ(model->elites(), report.elites);
+  const std::vector<float> observations = {0.2f, 0.5f, 0.95f, -0.5f}, actions = {1, -1};
+  MemberPrediction prediction;
+  ASSERT_TRUE(model->Predict(model->elites()[0], observations, actions, &prediction).ok());
+  EXPECT_NEAR(prediction.next_means[0], 0.25, 0.02);
+  EXPECT_NEAR(prediction.next_means[1], 0.7, 0.03);
+  EXPECT_NEAR(prediction.next_means[3], -0.7, 0.03);
+  EXPECT_NEAR(prediction.next_stds[0], 0.02, 0.01);
+  EXPECT_NEAR(prediction.reward_means[0], 3, 0.3);
+  EXPECT_NEAR(prediction.reward_stds[0], 1, 0.25);
+  EXPECT_LT(prediction.termination_probs[0], 0.05);
+  EXPECT_GT(prediction.termination_probs[1], 0.9);
+}
+
+TEST(EnsembleLearner, StepSamplesFromElitesAlone) {
+  auto learner = *EnsembleLearner::Create(LineSpec(), SmallOptions());
+  ASSERT_TRUE(learner->Fit(Line(1000, 1), Line(200, 2), {}).ok());
+  auto model = *LoadDynamicsModel(learner->ExportModel(), LineSpec(), "cpu");
+  const int64_t rows = 4000;
+  std::vector<float> observations, actions(rows, 1.0f);
+  for (int64_t i = 0; i < rows; ++i) observations.insert(observations.end(), {0.9f, 0.0f});
+  Rng rng(3), again(3);
+  ModelStep step, same;
+  ASSERT_TRUE(model->Step(observations, actions, rng, &step).ok());
+  ASSERT_TRUE(model->Step(observations, actions, again, &same).ok());
+  EXPECT_EQ(step.next_observations, same.next_observations);
+  EXPECT_EQ(step.terminated, same.terminated);
+  // Mean and variance of the samples are those of the mixture of the elites.
+  double mean = 0, square = 0, expected_mean = 0, expected_square = 0, ends = 0, probability = 0;
+  for (const float r : step.rewards) mean += r / rows, square += r * r / rows;
+  for (const uint8_t t : step.terminated) ends += static_cast<double>(t) / rows;
+  MemberPrediction prediction;
+  for (const int member : model->elites()) {
+    ASSERT_TRUE(model->Predict(member, std::span(observations).first(2),
+                               std::span(actions).first(1), &prediction).ok());
+    const double m = prediction.reward_means[0], s = prediction.reward_stds[0];
+    expected_mean += m / 2;
+    expected_square += (m * m + s * s) / 2;
+    probability += prediction.termination_probs[0] / 2;
+  }
+  EXPECT_NEAR(mean, expected_mean, 0.06);
+  EXPECT_NEAR(square - mean * mean, expected_square - expected_mean * expected_mean, 0.1);
+  EXPECT_NEAR(ends, probability, 0.03);
+}
+
+TEST(EnsembleLearner, PredictionsAreClippedToTheRangeOfTheData) {
+  EnsembleLearnerOptions options = SmallOptions();
+  options.observation_margin = 0.5;
+  options.max_gradient_steps = 5;
+  auto learner = *EnsembleLearner::Create(LineSpec(), options);
+  ASSERT_TRUE(learner->Fit(Line(200, 1), {}, {}).ok());
+  auto model = *LoadDynamicsModel(learner->ExportModel(), LineSpec(), "cpu");
+  Rng rng(1);
+  ModelStep step;
+  ASSERT_TRUE(model->Step(std::vector<float>{50, -50}, std::vector<float>{0}, rng, &step).ok());
+  EXPECT_NEAR(step.next_observations[0], 2.15, 0.2);  // 1.1 + 0.5 * 2.1
+  EXPECT_LT(step.next_observations[1], -2);
+  EXPECT_GT(step.next_observations[1], -3);
+}
+
+TEST(EnsembleLearner, StopsEarlyOnNoiseAndKeepsTheBestWeights) {
+  EnsembleLearnerOptions options = SmallOptions();
+  options.max_gradient_steps = 5000;
+  options.patience_epochs = 2;
+  options.patience_steps = 20;
+  options.min_improvement = 0.05;
+  auto learner = *EnsembleLearner::Create(LineSpec(), options);
+  TransitionBatch train = Line(300, 1), holdout = Line(100, 2);
+  for (auto* batch : {&train, &holdout}) {  // nothing to learn
+    Rng rng(batch->size());
+    rng.FillNormal(batch->next_observations);
+    rng.FillNormal(batch->rewards);
+  }
+  const FitReport report = *learner->Fit(train, holdout, {});
+  EXPECT_LT(report.gradient_steps, 1000);
+  EXPECT_GE(report.gradient_steps, 20);
+  EXPECT_LT(report.holdout_error, 1.6);
+}
+
+TEST(EnsembleLearner, WithoutHoldoutTheTrainingRowsStandIn) {
+  auto learner = *EnsembleLearner::Create(LineSpec(), SmallOptions());
+  const auto report = learner->Fit(Line(300, 1), {}, {});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->holdout_rows, 0);
+  EXPECT_EQ(report->elites.size(), 2u);
+}
+
+TEST(EnsembleLearner, ElitesAreNotDecidedByADimensionOfNoise) {
+  // Two members, alike in noise but for luck; the second predicts the other dimension far better.
+  const FitRows rows{.rows = 2, .input_dim = 1, .output_dim = 2, .inputs = {0, 0},
+                     .targets = {0, 1, 0, -1}};
+  const nn::GaussianEnsembleSpec spec{.members = 2, .input_dim = 1, .output_dim = 2, .hidden = {4}};
+  auto network = *nn::GaussianEnsemble::Create(spec, "cpu", 1);
+  nn::TensorFile file;
+  network->ExportParameters("", &file);
+  for (auto& [name, tensor] : file.tensors) {
+    if (name[0] == 'w') std::fill(tensor.data.begin(), tensor.data.end(), 0.0f);
+  }
+  file.tensors.at("b1").data = {0.1f, 0, 0, 0, 0.01f, 0.2f, 0, 0};  // means, log variances
+  ASSERT_TRUE(network->ImportParameters("", file).ok());
+  const MemberScore first = *ScoreMember(*network, 0, rows);
+  const MemberScore second = *ScoreMember(*network, 1, rows);
+  EXPECT_NEAR(first.squared_errors[0], 0.01, 1e-6);
+  EXPECT_NEAR(second.squared_errors[1], 1.04, 1e-6);
+  const auto plain = [](const MemberScore& s) { return s.squared_errors[0] + s.squared_errors[1]; };
+  EXPECT_LT(plain(first), plain(second));  // what a plain mean would choose
+  EXPECT_LT(second.score, first.score);
+}
+
+TEST(EnsembleLearner, SavedAndLoadedItGoesOnBitForBit) {
+  auto one = *EnsembleLearner::Create(LineSpec(), SmallOptions());
+  ASSERT_TRUE(one->Fit(Line(300, 1), Line(100, 2), {}).ok());
+  EnsembleLearnerOptions options = SmallOptions();
+  options.seed = 99;
+  auto other = *EnsembleLearner::Create(LineSpec(), options);
+  const std::string bytes = *nn::WriteSafetensors(one->SaveState());
+  ASSERT_TRUE(other->LoadState(*nn::ReadSafetensors(bytes)).ok());
+  ASSERT_TRUE(one->Fit(Line(400, 3), Line(100, 4), {}).ok());
+  ASSERT_TRUE(other->Fit(Line(400, 3), Line(100, 4), {}).ok());
+  EXPECT_EQ(*nn::WriteSafetensors(one->SaveState()), *nn::WriteSafetensors(other->SaveState()));
+  options.hidden = {16};
+  auto smaller = *EnsembleLearner::Create(LineSpec(), options);
+  EXPECT_EQ(smaller->LoadState(one->SaveState()).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(EnsembleLearner, BadOptionsDataAndCancellationAreRefused) {
+  EnsembleLearnerOptions options = SmallOptions();
+  options.elites = 4;
+  EXPECT_EQ(EnsembleLearner::Create(LineSpec(), options).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  options = SmallOptions();
+  options.termination = TerminationKind::kKnown;  // "line" is no registered environment
+  EXPECT_FALSE(EnsembleLearner::Create(LineSpec(), options).ok());
+  auto learner = *EnsembleLearner::Create(LineSpec(), SmallOptions());
+  EXPECT_EQ(learner->Fit({}, {}, {}).status().code(), absl::StatusCode::kInvalidArgument);
+  TransitionBatch broken = Line(10, 1);
+  broken.rewards.pop_back();
+  EXPECT_EQ(learner->Fit(broken, {}, {}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(learner->Fit(Line(10, 1), {}, [] { return true; }).status().code(),
+            absl::StatusCode::kCancelled);
+}
+
+TEST(LoadDynamicsModel, SnapshotsOfAnotherSpecOrKindAreRefused) {
+  EnsembleLearnerOptions options = SmallOptions();
+  options.max_gradient_steps = 1;
+  auto learner = *EnsembleLearner::Create(LineSpec(), options);
+  ASSERT_TRUE(learner->Fit(Line(100, 1), {}, {}).ok());
+  const nn::TensorFile good = learner->ExportModel();
+  const auto why = [&](const nn::TensorFile& file, const EnvironmentSpec& spec) {
+    const auto model = LoadDynamicsModel(file, spec, "cpu");
+    EXPECT_EQ(model.status().code(), absl::StatusCode::kInvalidArgument);
+    return std::string(model.status().message());
+  };
+  EXPECT_TRUE(LoadDynamicsModel(good, LineSpec(), "cpu").ok());
+  EnvironmentSpec spec = LineSpec();
+  spec.name = "curve";
+  EXPECT_THAT(why(good, spec), HasSubstr("expected curve, got line"));
+  spec = LineSpec();
+  spec.action = {{-1, -1}, {1, 1}};
+  EXPECT_THAT(why(good, spec), HasSubstr("action_dim: expected 2, got 1"));
+  nn::TensorFile file = good;
+  file.metadata["kind"] = "rssm";
+  EXPECT_THAT(why(file, LineSpec()), HasSubstr("gaussian_ensemble"));
+  file = good;
+  file.metadata["elites"] = "0,3";
+  EXPECT_THAT(why(file, LineSpec()), HasSubstr("elites"));
+  file = good;
+  file.metadata["hidden"] = "32,31";
+  EXPECT_THAT(why(file, LineSpec()), HasSubstr("expected shape"));
+  file = good;
+  file.tensors.at("model.w0").data[0] = std::numeric_limits<float>::infinity();
+  EXPECT_THAT(why(file, LineSpec()), HasSubstr("finite"));
+}
+
+}  // namespace
+}  // namespace tandem::dynamics
