@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # docker/image.sh [--prebuilt] [TAG]: builds Tandem's image, by default tandem:dev. --prebuilt packs the
-# binaries of build/release instead of building the sources inside the engine.
+# binaries of build/release instead of building the sources inside the engine. TANDEM_BASE names another
+# image of Debian 12 to build in, such as one with an organisation's own certificates.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source docker/engine.sh
@@ -22,7 +23,7 @@ if [[ -n $prebuilt ]]; then
   docker build --quiet "${options[@]}" build/image > build/image/build.log 2>&1 \
     || { cat build/image/build.log >&2; die "the image could not be built"; }
 else
-  base=$(debian_base)
+  base=${TANDEM_BASE:-$(debian_base)}
   docker build --network=host --build-arg "BASE=$base" --build-arg PIP_EXTRA_INDEX_URL \
     --file docker/Dockerfile "${options[@]}" .
 fi
