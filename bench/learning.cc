@@ -6,6 +6,7 @@
 // the rate of a 1024^3 float32 matrix product (LibTorch's), measured in the same run. For policy_act_*
 // the limit is a fixed budget instead: one row is bound by reading the weights, not by arithmetic.
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdint>
 #include <ctime>
@@ -16,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "CLI/CLI.hpp"
+
 #include "absl/strings/str_format.h"
 #include "common/base/rng.h"
 #include "common/dynamics/ensemble_learner.h"

@@ -29,7 +29,8 @@ class BoundedQueue {
     changed_.NotifyAll();
     return true;
   }
-  /// No value follows: once the queue is empty, Pop gives `status`, which is not OK. The first counts.
+  /// No value follows: once the queue is empty, Pop gives `status`, which is not OK. The first
+  /// counts.
   void Close(const absl::Status& status) {
     MutexLock lock(mu_);
     if (!closed_) end_ = status;

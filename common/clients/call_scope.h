@@ -49,8 +49,7 @@ class CallSet {
     const absl::Status status = rpc::FromGrpc(from);
     if (status.ok()) return status;
     if (stopped()) return Cancelled();
-    const auto code =
-        absl::IsCancelled(status) ? absl::StatusCode::kUnavailable : status.code();
+    const auto code = absl::IsCancelled(status) ? absl::StatusCode::kUnavailable : status.code();
     return absl::Status(code, absl::StrCat(peer_, ": ", status.message()));
   }
 

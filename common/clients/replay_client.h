@@ -14,8 +14,8 @@
 
 namespace tandem {
 
-/// A stream of batches against credit. Batch k is a pure function of the spec's seed, k and the bound
-/// in force, so a stream opened again gives the same batches. One thread at a time.
+/// A stream of batches against credit. Batch k is a pure function of the spec's seed, k and the
+/// bound in force, so a stream opened again gives the same batches. One thread at a time.
 class SampleStream {
  public:
   virtual ~SampleStream() = default;
@@ -42,7 +42,8 @@ class ReplayClient {
   virtual absl::StatusOr<WriterSession> OpenWriter(const std::string& writer,
                                                    const EnvironmentSpec& spec) = 0;
   virtual absl::StatusOr<AppendResult> Append(const std::string& writer, uint64_t epoch,
-                                              uint64_t sequence, const std::vector<Segment>& segments,
+                                              uint64_t sequence,
+                                              const std::vector<Segment>& segments,
                                               const std::vector<Episode>& episodes) = 0;
   /// Waits up to `wait` (<= 10 s) for a grant.
   virtual absl::StatusOr<Grant> Advance(const Progress& progress, absl::Duration wait) = 0;

@@ -99,9 +99,7 @@ class GrpcTailStream : public TailStream {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<TailChunk> Receive(absl::Duration timeout) override {
-    return queue_.Pop(timeout);
-  }
+  absl::StatusOr<TailChunk> Receive(absl::Duration timeout) override { return queue_.Pop(timeout); }
 
  private:
   void Read() {

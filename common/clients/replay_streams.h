@@ -9,8 +9,8 @@
 
 namespace tandem::clients {
 
-/// The streams of the gRPC replay client. Each has a thread that reads ahead into a bounded queue, so
-/// that Receive can give up in time; they may outlive the client, and its Stop() ends them.
+/// The streams of the gRPC replay client. Each has a thread that reads ahead into a bounded queue,
+/// so that Receive can give up in time; they may outlive the client, and its Stop() ends them.
 absl::StatusOr<std::unique_ptr<SampleStream>> OpenSample(
     std::shared_ptr<replay::v1::ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
     const SampleSpec& spec);

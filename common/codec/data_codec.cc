@@ -50,8 +50,8 @@ int64_t RowBytes(const std::vector<T>& column, int64_t flat) {
 }
 
 int64_t RowsFor(int64_t bytes_per_row) {
-  return std::max<int64_t>(1, (kMaxMessageBytes - kMessageOverhead) /
-                                  std::max<int64_t>(1, bytes_per_row));
+  return std::max<int64_t>(
+      1, (kMaxMessageBytes - kMessageOverhead) / std::max<int64_t>(1, bytes_per_row));
 }
 
 /// Size of a dimension that the other columns have to agree with.
@@ -105,10 +105,9 @@ absl::StatusOr<Segment> Decode(const data::v1::Segment& m, const EnvironmentSpec
   const int64_t n = s.size();
   const int64_t obs_dim = spec.observation.dim();
   const int64_t action_dim = spec.action.dim();
-  TANDEM_RETURN_IF_ERROR(ReadTensor(m.observations(), "segment.observations", {n + 1, obs_dim},
-                                    &s.observations));
   TANDEM_RETURN_IF_ERROR(
-      ReadTensor(m.actions(), "segment.actions", {n, action_dim}, &s.actions));
+      ReadTensor(m.observations(), "segment.observations", {n + 1, obs_dim}, &s.observations));
+  TANDEM_RETURN_IF_ERROR(ReadTensor(m.actions(), "segment.actions", {n, action_dim}, &s.actions));
   if (m.has_log_probs()) {
     TANDEM_RETURN_IF_ERROR(ReadTensor(m.log_probs(), "segment.log_probs", {n}, &s.log_probs));
   } else {
@@ -157,9 +156,9 @@ absl::StatusOr<Episode> Decode(const data::v1::Episode& m) {
 
 absl::StatusOr<Split> Decode(data::v1::Split split) {
   if (split < data::v1::SPLIT_UNSPECIFIED || split > data::v1::SPLIT_EVALUATION) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "split: expected train (1), holdout (2), evaluation (3) or all (0), got ",
-        static_cast<int>(split)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("split: expected train (1), holdout (2), evaluation (3) or all (0), got ",
+                     static_cast<int>(split)));
   }
   return static_cast<Split>(split);
 }
@@ -169,7 +168,8 @@ data::v1::Split Encode(Split split) { return static_cast<data::v1::Split>(split)
 void EncodeRows(const TransitionBatch& b, int64_t begin, int64_t end,
                 data::v1::TransitionBatch* out) {
   const int64_t n = end - begin;
-  Put(b.observations, begin, b.obs_dim, {n, b.obs_dim}, [&] { return out->mutable_observations(); });
+  Put(b.observations, begin, b.obs_dim, {n, b.obs_dim},
+      [&] { return out->mutable_observations(); });
   Put(b.actions, begin, b.action_dim, {n, b.action_dim}, [&] { return out->mutable_actions(); });
   Put(b.rewards, begin, 1, {n}, [&] { return out->mutable_rewards(); });
   Put(b.next_observations, begin, b.obs_dim, {n, b.obs_dim},
@@ -222,8 +222,8 @@ absl::StatusOr<TransitionBatch> Decode(const data::v1::TransitionBatch& m) {
   const int64_t n = Dim(m.observations(), 0);
   b.obs_dim = Dim(m.observations(), 1);
   b.action_dim = Dim(m.actions(), 1);
-  TANDEM_RETURN_IF_ERROR(column(m.has_actions(), m.actions(), "transitions.actions", {n, kAnySize},
-                                &b.actions));
+  TANDEM_RETURN_IF_ERROR(
+      column(m.has_actions(), m.actions(), "transitions.actions", {n, kAnySize}, &b.actions));
   TANDEM_RETURN_IF_ERROR(
       column(m.has_rewards(), m.rewards(), "transitions.rewards", {n}, &b.rewards));
   TANDEM_RETURN_IF_ERROR(column(m.has_next_observations(), m.next_observations(),
@@ -261,8 +261,7 @@ absl::StatusOr<SequenceBatch> Decode(const data::v1::SequenceBatch& m) {
       ReadTensor(m.actions(), "sequences.actions", {n, t, kAnySize}, &b.actions));
   b.obs_dim = m.observations().shape(2);
   b.action_dim = m.actions().shape(2);
-  TANDEM_RETURN_IF_ERROR(
-      ReadTensor(m.terminated(), "sequences.terminated", {n, t}, &b.terminated));
+  TANDEM_RETURN_IF_ERROR(ReadTensor(m.terminated(), "sequences.terminated", {n, t}, &b.terminated));
   TANDEM_RETURN_IF_ERROR(ReadTensor(m.mask(), "sequences.mask", {n, t}, &b.mask));
   TANDEM_RETURN_IF_ERROR(ReadTensor(m.indices(), "sequences.indices", {n}, &b.indices));
   return b;

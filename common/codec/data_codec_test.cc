@@ -24,7 +24,8 @@ EnvironmentSpec Spec(int64_t obs_dim, int64_t action_dim) {
 }
 
 std::vector<float> Numbers(int64_t n) {
-  return *rc::gen::container<std::vector<float>>(static_cast<size_t>(n), rc::gen::arbitrary<float>());
+  return *rc::gen::container<std::vector<float>>(static_cast<size_t>(n),
+                                                 rc::gen::arbitrary<float>());
 }
 
 template <typename T>
@@ -102,7 +103,7 @@ TEST(DataCodecTest, SpecThatBreaksItsRulesIsRefused) {
 }
 
 TEST(DataCodecTest, SegmentTravels) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto n = *rc::gen::inRange<int64_t>(1, 20);
     const auto obs_dim = *rc::gen::inRange<int64_t>(1, 5);
     const auto action_dim = *rc::gen::inRange<int64_t>(1, 4);
@@ -122,7 +123,7 @@ TEST(DataCodecTest, SegmentTravels) {
     RC_ASSERT(back->purpose == segment.purpose);
     RC_ASSERT(back->policy_version == segment.policy_version);
     RC_ASSERT(back->model_version == segment.model_version);
-  });
+  }));
 }
 
 TEST(DataCodecTest, SegmentOfAnotherShapeIsRefused) {
@@ -182,7 +183,7 @@ TEST(DataCodecTest, EpisodeTravels) {
 }
 
 TEST(DataCodecTest, TransitionsTravelWholeAndInParts) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto n = *rc::gen::inRange<int64_t>(1, 20);
     const TransitionBatch batch =
         AnyBatch(n, *rc::gen::inRange<int64_t>(1, 4), *rc::gen::inRange<int64_t>(1, 3));
@@ -196,7 +197,7 @@ TEST(DataCodecTest, TransitionsTravelWholeAndInParts) {
     RC_ASSERT(rest.ok());
     joined->Append(*rest);
     ExpectSame(*joined, batch);
-  });
+  }));
 }
 
 TEST(DataCodecTest, ColumnsLeftOutStayOut) {
@@ -253,7 +254,8 @@ TEST(DataCodecTest, SequencesTravelAndAreChecked) {
   EXPECT_EQ(second->mask, (std::vector<uint8_t>{1, 0, 0}));
   EXPECT_EQ(second->indices, std::vector<int64_t>{20});
   message.mutable_mask()->set_shape(1, 2);
-  EXPECT_THAT(Decode(message).status().message(), HasSubstr("sequences.mask: expected uint8 [1, 3]"));
+  EXPECT_THAT(Decode(message).status().message(),
+              HasSubstr("sequences.mask: expected uint8 [1, 3]"));
   EXPECT_FALSE(Decode(data::v1::SequenceBatch()).ok());
   auto huge = message;
   huge.mutable_rewards()->set_shape(0, 0);

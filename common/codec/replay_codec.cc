@@ -53,7 +53,8 @@ absl::Status Append(TransitionBatch part, TransitionBatch* into) {
 absl::StatusOr<AppendContent> Decode(const replay::v1::AppendRequest& message,
                                      const EnvironmentSpec& spec) {
   int64_t bytes = 0;
-  for (const auto& segment : message.segments()) bytes += static_cast<int64_t>(segment.ByteSizeLong());
+  for (const auto& segment : message.segments())
+    bytes += static_cast<int64_t>(segment.ByteSizeLong());
   if (bytes > kMaxMessageBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("append: segments: expected at most 1 MiB, got ", bytes, " bytes"));
@@ -150,7 +151,8 @@ void Encode(const ReplayStatus& status, replay::v1::GetStatusResponse* out) {
   out->set_episodes(status.episodes);
   out->set_policy_updates(status.policy_updates);
   out->set_model_through_index(status.model_through_index);
-  for (const auto& [role, reason] : status.waiting_for) (*out->mutable_waiting_for())[role] = reason;
+  for (const auto& [role, reason] : status.waiting_for)
+    (*out->mutable_waiting_for())[role] = reason;
   out->set_stopped(status.stopped);
   out->set_stop_reason(status.stop_reason);
   for (const EvaluationResult& result : status.evaluations) {
@@ -226,8 +228,8 @@ int64_t EncodePart(const SampledBatch& sampled, int64_t batch, int64_t first_row
 absl::Status DecodePart(const replay::v1::SampleResponse& message, SampledBatch* into) {
   const int64_t rows = std::max(into->transitions.size(), into->sequences.batch_size);
   if (message.first_row() != rows) {
-    return absl::InvalidArgumentError(absl::StrCat("sample: first_row: expected ", rows, ", got ",
-                                                   message.first_row()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("sample: first_row: expected ", rows, ", got ", message.first_row()));
   }
   into->through_index = message.through_index();
   if (message.has_sequences()) {

@@ -41,8 +41,8 @@ absl::StatusOr<ReplayStatus> Decode(const replay::v1::GetStatusResponse& message
 absl::StatusOr<SampleSpec> Decode(const replay::v1::SampleSpec& message);
 void Encode(const SampleSpec& spec, replay::v1::SampleSpec* out);
 
-/// One message of batch number `batch`, from `first_row` on. Returns the row at which the next message
-/// starts; the batch's size after the last.
+/// One message of batch number `batch`, from `first_row` on. Returns the row at which the next
+/// message starts; the batch's size after the last.
 int64_t EncodePart(const SampledBatch& sampled, int64_t batch, int64_t first_row,
                    replay::v1::SampleResponse* out);
 /// Adds a part to the rows that came before it. INVALID_ARGUMENT where it does not follow them.

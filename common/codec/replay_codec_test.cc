@@ -101,7 +101,7 @@ TEST(ReplayCodecTest, AnUnsetSplitSamplesTheTrainingSplit) {
 }
 
 TEST(ReplayCodecTest, BatchesTravelInPartsAndInOrder) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     SampledBatch sampled;
     sampled.through_index = 99;
     TransitionBatch& b = sampled.transitions;
@@ -122,7 +122,7 @@ TEST(ReplayCodecTest, BatchesTravelInPartsAndInOrder) {
     }
     RC_ASSERT(back.transitions.observations == b.observations);
     RC_ASSERT(back.through_index == 99);
-  });
+  }));
 }
 
 TEST(ReplayCodecTest, SequencePartsJoin) {

@@ -73,8 +73,8 @@ absl::Status CheckTensor(const data::v1::Tensor& tensor, std::string_view field,
     for (const int64_t size : got) {
       if (size < 0) shape = absl::StrCat(shape, " with negative size ", size);
     }
-    return absl::InvalidArgumentError(absl::StrCat(
-        name, ": expected ", Describe(dtype, expected_shape), ", got ", shape));
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ": expected ", Describe(dtype, expected_shape), ", got ", shape));
   }
   int64_t bytes = ElementSize(dtype);
   for (const int64_t size : tensor.shape()) {
@@ -85,8 +85,8 @@ absl::Status CheckTensor(const data::v1::Tensor& tensor, std::string_view field,
     }
   }
   if (static_cast<uint64_t>(bytes) != tensor.data().size()) {
-    return absl::InvalidArgumentError(absl::StrCat(name, ": expected ", bytes, " bytes, got ",
-                                                   tensor.data().size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ": expected ", bytes, " bytes, got ", tensor.data().size()));
   }
   return absl::OkStatus();
 }

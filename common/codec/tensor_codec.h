@@ -17,11 +17,17 @@ namespace tandem::codec {
 template <typename T>
 constexpr data::v1::DType DTypeOf();
 template <>
-constexpr data::v1::DType DTypeOf<float>() { return data::v1::DTYPE_FLOAT32; }
+constexpr data::v1::DType DTypeOf<float>() {
+  return data::v1::DTYPE_FLOAT32;
+}
 template <>
-constexpr data::v1::DType DTypeOf<int64_t>() { return data::v1::DTYPE_INT64; }
+constexpr data::v1::DType DTypeOf<int64_t>() {
+  return data::v1::DTYPE_INT64;
+}
 template <>
-constexpr data::v1::DType DTypeOf<uint8_t>() { return data::v1::DTYPE_UINT8; }
+constexpr data::v1::DType DTypeOf<uint8_t>() {
+  return data::v1::DTYPE_UINT8;
+}
 
 /// In an expected shape: any size, 0 included.
 inline constexpr int64_t kAnySize = -1;

@@ -81,7 +81,7 @@ TEST(TensorCodecTest, RefusesNegativeAndHugeShapes) {
 }
 
 TEST(TensorCodecTest, NothingThatComesInBreaksIt) {
-  rc::check([](int dtype, std::vector<int64_t> shape, std::string data) {
+  EXPECT_TRUE(rc::check([](int dtype, std::vector<int64_t> shape, std::string data) {
     Tensor tensor;
     tensor.set_dtype(static_cast<data::v1::DType>(dtype % 5));
     for (const int64_t size : shape) tensor.add_shape(size % 5);
@@ -90,7 +90,7 @@ TEST(TensorCodecTest, NothingThatComesInBreaksIt) {
     if (ReadTensor(tensor, "x", {kAnySize, kAnySize}, &out).ok()) {
       RC_ASSERT(static_cast<int64_t>(out.size()) == tensor.shape(0) * tensor.shape(1));
     }
-  });
+  }));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "common/dynamics/gaussian_ensemble_model.h"
 #include "common/dynamics/holdout.h"
 #include "common/dynamics/normaliser.h"
+#include "common/nn/device.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -17,6 +18,9 @@ namespace tandem::dynamics {
 namespace {
 
 using ::testing::HasSubstr;
+
+/// Small products on several threads cost more than they save.
+const bool kOneThread = nn::ConfigureThreads(1).ok();
 
 EnvironmentSpec LineSpec() {
   return {.name = "line",

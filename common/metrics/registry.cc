@@ -125,7 +125,8 @@ Registry::Registry() : impl_(std::make_unique<Impl>()) {
   impl_->nonfinite =
       &prometheus::BuildCounter()
            .Name(kNonFinite)
-           .Help("Values dropped because they were not finite, or negative where that has no sense.")
+           .Help(
+               "Values dropped because they were not finite, or negative where that has no sense.")
            .Register(impl_->source->registry)
            .Add({});
   MutexLock lock(impl_->mu);
@@ -147,8 +148,8 @@ Counter& Registry::AddCounter(const std::string& name, const std::string& help,
   impl_->CheckName(name, labels, Impl::Kind::kCounter);
   return FindOrMake<GuardedCounter>(
       impl_->counters, name, labels, impl_->nonfinite, [&]() -> prometheus::Counter& {
-        auto& family = prometheus::BuildCounter().Name(name).Help(help).Register(
-            impl_->source->registry);
+        auto& family =
+            prometheus::BuildCounter().Name(name).Help(help).Register(impl_->source->registry);
         return family.Add(labels);
       });
 }
@@ -188,8 +189,8 @@ std::string Registry::Page() const {
 }
 
 std::vector<double> LatencyBuckets() {
-  return {1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2,
-          0.1,  0.25,   0.5,  1,    2.5,    5,    10};
+  return {1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2,
+          5e-2, 0.1,    0.25, 0.5,  1,      2.5,  5,    10};
 }
 
 }  // namespace tandem::metrics

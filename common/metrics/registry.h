@@ -36,12 +36,12 @@ class Histogram {
   virtual void Observe(double value) = 0;
 };
 
-/// Where a process keeps its metrics, Prometheus behind it. Make each metric once, in a constructor,
-/// and keep the reference: it lives as long as the registry. Asking again with the same name and
-/// labels gives the same object; the same name with another kind stops the process.
+/// Where a process keeps its metrics, Prometheus behind it. Make each metric once, in a
+/// constructor, and keep the reference: it lives as long as the registry. Asking again with the
+/// same name and labels gives the same object; the same name with another kind stops the process.
 ///
-/// Names follow Prometheus' conventions: tandem_ prefix, base unit, counters end in _total, ratios in
-/// _ratio; docs/metrics.md describes every one, and a test compares the two. Thread-safe.
+/// Names follow Prometheus' conventions: tandem_ prefix, base unit, counters end in _total, ratios
+/// in _ratio; docs/metrics.md describes every one, and a test compares the two. Thread-safe.
 class Registry {
  public:
   Registry();

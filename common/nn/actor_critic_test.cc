@@ -7,12 +7,16 @@
 #include <numbers>
 
 #include "common/base/rng.h"
+#include "common/nn/device.h"
 #include "common/nn/flat_actor_critic.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace tandem::nn {
 namespace {
+
+/// Small products on several threads cost more than they save.
+const bool kOneThread = ConfigureThreads(1).ok();
 
 using Maker = std::unique_ptr<ActorCritic> (*)(const ActorCriticSpec&, const SacOptions&, uint64_t);
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "common/base/rng.h"
+#include "common/nn/device.h"
 #include "common/policy/action_scale.h"
 #include "common/policy/sac_learner.h"
 #include "gmock/gmock.h"
@@ -12,6 +13,9 @@ namespace tandem::policy {
 namespace {
 
 using ::testing::HasSubstr;
+
+/// Small products on several threads cost more than they save.
+const bool kOneThread = nn::ConfigureThreads(1).ok();
 
 EnvironmentSpec BoxSpec() {
   return {.name = "box",

@@ -6,8 +6,8 @@
 
 namespace tandem::rpc {
 
-/// The calls of a service that go on for long (streams): ServerRunner cancels those still alive when
-/// it drains, for gRPC's own shutdown waits for ever on a live call.
+/// The calls of a service that go on for long (streams): ServerRunner cancels those still alive
+/// when it drains, for gRPC's own shutdown waits for ever on a live call.
 class LiveCalls {
  public:
   virtual ~LiveCalls() = default;
@@ -20,8 +20,8 @@ class LiveCalls {
 class LiveCall {
  public:
   virtual ~LiveCall() = default;
-  /// Ends the call soon, with UNAVAILABLE. Called under the set's lock: must not block, and must not
-  /// add to or remove from the set.
+  /// Ends the call soon, with UNAVAILABLE. Called under the set's lock: must not block, and must
+  /// not add to or remove from the set.
   virtual void Cancel() = 0;
 };
 

@@ -28,7 +28,8 @@ class CallTimer : public Interceptor {
 
   ~CallTimer() override {
     registry_
-        .AddCounter("tandem_rpc_requests_total", "Calls answered, streams included, by their status.",
+        .AddCounter("tandem_rpc_requests_total",
+                    "Calls answered, streams included, by their status.",
                     {{"method", method_}, {"code", absl::StatusCodeToString(code_)}})
         .Increment();
     if (stream_) return;
@@ -61,8 +62,8 @@ class Factory : public ServerInterceptorFactoryInterface {
   Interceptor* CreateServerInterceptor(ServerRpcInfo* info) override {
     const std::string_view method = info->method() == nullptr ? "" : info->method();
     if (!method.starts_with("/tandem.")) return nullptr;
-    return new CallTimer(std::string(method.substr(1)),
-                         info->type() != ServerRpcInfo::Type::UNARY, registry_);
+    return new CallTimer(std::string(method.substr(1)), info->type() != ServerRpcInfo::Type::UNARY,
+                         registry_);
   }
 
  private:

@@ -19,9 +19,9 @@ enum class Pull {
   kWait,  ///< Nothing to send now: Wake() asks again.
 };
 
-/// Server side of a call that streams messages to the client, pulled by the wire: the next message is
-/// made only when the one before has left, so a slow client costs one message of memory and holds up
-/// nobody. Ends by an error of Next(), by the client, or by LiveCallSet::CancelAll().
+/// Server side of a call that streams messages to the client, pulled by the wire: the next message
+/// is made only when the one before has left, so a slow client costs one message of memory and
+/// holds up nobody. Ends by an error of Next(), by the client, or by LiveCallSet::CancelAll().
 ///
 ///   class Tail : public PullStream<TailResponse> {
 ///    public:
@@ -35,11 +35,11 @@ enum class Pull {
 ///     return (new class Tail(core_, executor_, live_))->Begin();
 ///   }
 ///
-/// Owns itself: gRPC's OnDone deletes it. Thread-safe towards gRPC, Wake() and Cancel(); Next() runs
-/// on one thread of `executor` at a time. `executor` and `live` outlive the gRPC server.
+/// Owns itself: gRPC's OnDone deletes it. Thread-safe towards gRPC, Wake() and Cancel(); Next()
+/// runs on one thread of `executor` at a time. `executor` and `live` outlive the gRPC server.
 ///
-/// Base is the reactor of gRPC that it extends: with ServerBidiReactor the subclass also starts reads,
-/// the first before Begin() and each later one from OnReadDone(), where it may Wake().
+/// Base is the reactor of gRPC that it extends: with ServerBidiReactor the subclass also starts
+/// reads, the first before Begin() and each later one from OnReadDone(), where it may Wake().
 template <typename Response, typename Base = grpc::ServerWriteReactor<Response>>
 class PullStream : public Base, private LiveCall {
  public:
@@ -153,7 +153,7 @@ class PullStream : public Base, private LiveCall {
   Mutex mu_;
   // Next() runs or is queued, or a write is in flight, or Begin() has not been called.
   bool busy_ ABSL_GUARDED_BY(mu_) = true;
-  bool woken_ ABSL_GUARDED_BY(mu_) = false;  // Wake() came since Next() was last called
+  bool woken_ ABSL_GUARDED_BY(mu_) = false;     // Wake() came since Next() was last called
   bool finished_ ABSL_GUARDED_BY(mu_) = false;  // Finish() was called; busy_ stays true
   std::optional<grpc::Status> end_ ABSL_GUARDED_BY(mu_);  // how to end, once known
 };

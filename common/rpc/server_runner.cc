@@ -102,8 +102,8 @@ absl::Status Runner::Bind() {
   const std::string socket = UnixSocketPath(options_.address);
   const size_t colon = options_.address.rfind(':');
   if (socket.empty() && (colon == std::string::npos || colon + 1 == options_.address.size())) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "address \"", options_.address, "\": expected \"unix:/path\" or \"host:port\""));
+    return absl::InvalidArgumentError(absl::StrCat("address \"", options_.address,
+                                                   "\": expected \"unix:/path\" or \"host:port\""));
   }
   if (!socket.empty()) TANDEM_RETURN_IF_ERROR(PrepareSocketFile(socket));
 
@@ -121,7 +121,8 @@ absl::Status Runner::Bind() {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
   if (options_.registry != nullptr) {
-    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
+        interceptors;
     interceptors.push_back(MakeMethodMetrics(*options_.registry));
     builder.experimental().SetInterceptorCreators(std::move(interceptors));
   }

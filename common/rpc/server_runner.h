@@ -9,8 +9,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/metrics/registry.h"
-#include "common/rpc/live_calls.h"
 #include "common/rpc/limits.h"
+#include "common/rpc/live_calls.h"
 
 namespace tandem::rpc {
 
@@ -18,7 +18,7 @@ struct ServerOptions {
   std::string role;             ///< Such as "replay_buffer"; names the process in messages.
   std::string address;          ///< "unix:/path", or "host:port" with port 0 for a free one.
   std::string metrics_address;  ///< "host:port"; empty: no /metrics page.
-  std::string state_dir;        ///< Gets endpoints.json with the bound addresses; empty: not written.
+  std::string state_dir;  ///< Gets endpoints.json with the bound addresses; empty: not written.
   std::vector<grpc::Service*> services;   ///< Not owned; outlive the runner.
   std::vector<LiveCalls*> live_calls;     ///< Not owned; outlive the runner.
   metrics::Registry* registry = nullptr;  ///< Not owned; outlives the runner.
@@ -39,9 +39,9 @@ void RequestShutdown();
 /// Use from one thread; the destructor drains without grace where nobody has.
 class ServerRunner {
  public:
-  /// UNAVAILABLE, naming the address, where it cannot be bound; the socket file of a server that has
-  /// died is replaced, that of a living one is not. INVALID_ARGUMENT for what is no address. The
-  /// error of the disk where endpoints.json cannot be written.
+  /// UNAVAILABLE, naming the address, where it cannot be bound; the socket file of a server that
+  /// has died is replaced, that of a living one is not. INVALID_ARGUMENT for what is no address.
+  /// The error of the disk where endpoints.json cannot be written.
   static absl::StatusOr<std::unique_ptr<ServerRunner>> Start(ServerOptions options);
   virtual ~ServerRunner() = default;
 
@@ -51,10 +51,11 @@ class ServerRunner {
   virtual std::string address() const = 0;
   virtual std::string metrics_address() const = 0;
 
-  /// Blocks until SIGINT or SIGTERM, or RequestShutdown(). Needs BlockSignals(). A second signal during the drain exits at once with 130.
+  /// Blocks until SIGINT or SIGTERM, or RequestShutdown(). Needs BlockSignals(). A second signal
+  /// during the drain exits at once with 130.
   virtual void WaitForSignal() = 0;
-  /// NOT_SERVING, cancels live calls, lets the others finish until `grace` has passed, and stops the
-  /// server. A watchdog ends the process with 3 when even that hangs.
+  /// NOT_SERVING, cancels live calls, lets the others finish until `grace` has passed, and stops
+  /// the server. A watchdog ends the process with 3 when even that hangs.
   virtual void Drain(absl::Duration grace) = 0;
 };
 

@@ -40,10 +40,9 @@ absl::Status PrepareSocketFile(const std::string& path) {
   sockaddr_un to{};
   to.sun_family = AF_UNIX;
   if (path.size() >= sizeof(to.sun_path)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cannot listen at unix:", path, ": a socket's path has at most ",
-                     sizeof(to.sun_path) - 1, " characters, this one has ", path.size(),
-                     "; choose a shorter folder"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cannot listen at unix:", path, ": a socket's path has at most ", sizeof(to.sun_path) - 1,
+        " characters, this one has ", path.size(), "; choose a shorter folder"));
   }
   memcpy(to.sun_path, path.data(), path.size());
   const size_t slash = path.rfind('/');

@@ -16,8 +16,8 @@ TEST(StatusTest, EveryCodeAndMessageComesBack) {
 }
 
 TEST(StatusTest, StreamRemovedMayBeTriedAgain) {
-  EXPECT_TRUE(absl::IsUnavailable(
-      FromGrpc(grpc::Status(grpc::StatusCode::UNKNOWN, "Stream removed"))));
+  EXPECT_TRUE(
+      absl::IsUnavailable(FromGrpc(grpc::Status(grpc::StatusCode::UNKNOWN, "Stream removed"))));
   EXPECT_TRUE(absl::IsUnknown(FromGrpc(grpc::Status(grpc::StatusCode::UNKNOWN, "else"))));
 }
 

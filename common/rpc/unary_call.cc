@@ -3,8 +3,8 @@
 namespace tandem::rpc {
 namespace {
 
-/// Deletes itself. A client that hangs up does not stop a body that runs: it is bounded, and what it
-/// changes in the core it changes wholly.
+/// Deletes itself. A client that hangs up does not stop a body that runs: it is bounded, and what
+/// it changes in the core it changes wholly.
 class Call : public grpc::ServerUnaryReactor {
  private:
   void OnDone() override { delete this; }
@@ -20,8 +20,8 @@ grpc::ServerUnaryReactor* UnaryCall(grpc::CallbackServerContext* context, Execut
     call->Finish(context->IsCancelled() ? grpc::Status::CANCELLED : ToGrpc(body()));
   });
   if (!queued) {
-    call->Finish(ToGrpc(
-        absl::ResourceExhaustedError("too many requests are waiting; try again in 100 ms")));
+    call->Finish(
+        ToGrpc(absl::ResourceExhaustedError("too many requests are waiting; try again in 100 ms")));
   }
   return call;
 }

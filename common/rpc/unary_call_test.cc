@@ -21,8 +21,8 @@ class Service : public MonitorService::CallbackService {
  public:
   Service(Executor& executor, std::function<absl::Status()> body)
       : executor_(executor), body_(std::move(body)) {}
-  grpc::ServerUnaryReactor* GetReport(grpc::CallbackServerContext* context,
-                                      const GetReportRequest*, GetReportResponse*) override {
+  grpc::ServerUnaryReactor* GetReport(grpc::CallbackServerContext* context, const GetReportRequest*,
+                                      GetReportResponse*) override {
     return UnaryCall(context, executor_, body_);
   }
 

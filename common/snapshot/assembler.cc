@@ -19,13 +19,12 @@ std::string Text(Version version) { return absl::StrCat(version.epoch, ".", vers
 absl::Status Assembler::CheckFirst(const v1::WatchResponse& part) const {
   const Version version{part.epoch(), part.version()};
   if (version.epoch == 0 || version.version == 0 || version <= have_) {
-    return absl::InvalidArgumentError(absl::StrCat("expected a snapshot newer than ", Text(have_),
-                                                   ", got ", Text(version)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected a snapshot newer than ", Text(have_), ", got ", Text(version)));
   }
   if (part.total_size() == 0 || part.total_size() > kMaxSnapshotBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("expected a snapshot of 1 to ",
-                                                   kMaxSnapshotBytes, " bytes, got ",
-                                                   part.total_size()));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected a snapshot of 1 to ", kMaxSnapshotBytes, " bytes, got ", part.total_size()));
   }
   return absl::OkStatus();
 }
@@ -33,16 +32,15 @@ absl::Status Assembler::CheckFirst(const v1::WatchResponse& part) const {
 absl::Status Assembler::CheckNext(const v1::WatchResponse& part) const {
   if (Version{part.epoch(), part.version()} != version_ || part.total_size() != total_ ||
       part.hash() != hash_) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("expected the rest of snapshot ", Text(version_), " (", total_,
-                     " bytes), got a part of ", Text({part.epoch(), part.version()}), " (",
-                     part.total_size(), " bytes)"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected the rest of snapshot ", Text(version_), " (", total_, " bytes), got a part of ",
+        Text({part.epoch(), part.version()}), " (", part.total_size(), " bytes)"));
   }
   if (part.offset() != bytes_.size() || part.data().empty() ||
       part.data().size() > total_ - bytes_.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "expected a part at byte ", bytes_.size(), " of ", total_, ", got ", part.data().size(),
-        " bytes at ", part.offset()));
+    return absl::InvalidArgumentError(absl::StrCat("expected a part at byte ", bytes_.size(),
+                                                   " of ", total_, ", got ", part.data().size(),
+                                                   " bytes at ", part.offset()));
   }
   return absl::OkStatus();
 }

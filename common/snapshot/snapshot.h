@@ -36,10 +36,13 @@ struct Snapshot {
 uint64_t ContentHash(std::string_view bytes);
 
 /// Metadata keys that every snapshot carries, beside those of its kind.
-inline constexpr char kThroughIndexKey[] = "through_index";      ///< Watermark: all steps below were used.
-inline constexpr char kEnvStepsKey[] = "env_steps";              ///< Training steps when it was made.
-inline constexpr char kPolicyUpdatesKey[] = "policy_updates";    ///< Policy series: updates it has had.
-inline constexpr char kModelVersionKey[] = "model_version";      ///< Policy series: model it imagined with.
+inline constexpr char kThroughIndexKey[] =
+    "through_index";                                 ///< Watermark: all steps below were used.
+inline constexpr char kEnvStepsKey[] = "env_steps";  ///< Training steps when it was made.
+inline constexpr char kPolicyUpdatesKey[] =
+    "policy_updates";  ///< Policy series: updates it has had.
+inline constexpr char kModelVersionKey[] =
+    "model_version";  ///< Policy series: model it imagined with.
 
 /// Where snapshots of one series come from. Thread-safe.
 class SnapshotSource {

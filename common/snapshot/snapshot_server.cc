@@ -35,8 +35,7 @@ class Series {
             "tandem_snapshot_watcher_lag_versions",
             "Versions by which the slowest watcher is behind the newest snapshot; NaN without one.",
             {{"series", store.series()}})),
-        sent_(registry.AddCounter("tandem_snapshot_sent_total",
-                                  "Whole snapshots sent to watchers.",
+        sent_(registry.AddCounter("tandem_snapshot_sent_total", "Whole snapshots sent to watchers.",
                                   {{"series", store.series()}})),
         sent_bytes_(registry.AddCounter("tandem_snapshot_sent_bytes_total",
                                         "Bytes of snapshots sent to watchers.",
@@ -79,7 +78,8 @@ class Series {
     uint64_t behind = 0;
     for (const auto& [watcher, have] : have_) {
       const uint64_t version = have.epoch == latest->version.epoch ? have.version : 0;
-      behind = std::max(behind, latest->version.version - std::min(version, latest->version.version));
+      behind =
+          std::max(behind, latest->version.version - std::min(version, latest->version.version));
     }
     lag_.Set(have_.empty() ? std::numeric_limits<double>::quiet_NaN()
                            : static_cast<double>(behind));
@@ -183,8 +183,8 @@ class Server : public SnapshotServer, public v1::SnapshotService::CallbackServic
     if (at == series_.end()) {
       std::string names;
       for (const auto& [name, series] : series_) absl::StrAppend(&names, " \"", name, "\"");
-      return absl::NotFoundError(absl::StrCat("no series \"", request.name().substr(0, 128),
-                                              "\" here; there is", names));
+      return absl::NotFoundError(
+          absl::StrCat("no series \"", request.name().substr(0, 128), "\" here; there is", names));
     }
     const uint64_t epoch = at->second->store().epoch();
     if (request.have_epoch() > epoch) {

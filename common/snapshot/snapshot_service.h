@@ -11,9 +11,9 @@
 
 namespace tandem::snapshot {
 
-/// tandem.snapshot.v1.SnapshotService over some stores, which outlive it. Watchers skip to the newest
-/// snapshot; the publisher never waits for them.
-/// Returns the gRPC service to hand to ServerRunner, and the live calls that it must cancel.
+/// tandem.snapshot.v1.SnapshotService over some stores, which outlive it. Watchers skip to the
+/// newest snapshot; the publisher never waits for them. Returns the gRPC service to hand to
+/// ServerRunner, and the live calls that it must cancel.
 class SnapshotServer {
  public:
   static std::unique_ptr<SnapshotServer> Create(std::vector<SnapshotStore*> stores,
@@ -27,6 +27,7 @@ class SnapshotServer {
 /// the hash and the order of the parts, drops a snapshot that is damaged and counts it.
 /// A peer that sends parts that do not fit is logged once per connection, never trusted.
 std::unique_ptr<SnapshotSource> WatchRemote(const std::string& address, const std::string& series,
-                                            const std::string& watcher, metrics::Registry& registry);
+                                            const std::string& watcher,
+                                            metrics::Registry& registry);
 
 }  // namespace tandem::snapshot

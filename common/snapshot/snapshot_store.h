@@ -13,8 +13,8 @@
 
 namespace tandem::snapshot {
 
-/// Holds the newest snapshot of one series: a publisher and a source in one, which is what a service
-/// serves from, and the in-memory fake of tests. Thread-safe.
+/// Holds the newest snapshot of one series: a publisher and a source in one, which is what a
+/// service serves from, and the in-memory fake of tests. Thread-safe.
 class SnapshotStore : public SnapshotPublisher, public SnapshotSource {
  public:
   /// epoch: counts the starts of the publisher, >= 1.
@@ -30,8 +30,8 @@ class SnapshotStore : public SnapshotPublisher, public SnapshotSource {
   const std::string& series() const { return series_; }
   uint64_t epoch() const { return epoch_; }
 
-  /// Calls `listener` after each publication, from the publisher's thread: it must not block. Returns
-  /// a number for Unsubscribe, which waits for a running call of that listener to return.
+  /// Calls `listener` after each publication, from the publisher's thread: it must not block.
+  /// Returns a number for Unsubscribe, which waits for a running call of that listener to return.
   int Subscribe(std::function<void()> listener);
   void Unsubscribe(int subscription);
 

@@ -31,14 +31,14 @@ struct Figures {
         version(registry.AddGauge("tandem_snapshot_received_version",
                                   "Version of the newest snapshot received, in its epoch.",
                                   {{"series", series}})),
-        received(registry.AddCounter("tandem_snapshot_received_total",
-                                     "Whole snapshots received.", {{"series", series}})),
+        received(registry.AddCounter("tandem_snapshot_received_total", "Whole snapshots received.",
+                                     {{"series", series}})),
         received_bytes(registry.AddCounter("tandem_snapshot_received_bytes_total",
                                            "Bytes of snapshots received.", {{"series", series}})),
-        damaged(registry.AddCounter(
-            "tandem_snapshot_damaged_total",
-            "Snapshots dropped because their parts or their hash did not fit.",
-            {{"series", series}})) {
+        damaged(
+            registry.AddCounter("tandem_snapshot_damaged_total",
+                                "Snapshots dropped because their parts or their hash did not fit.",
+                                {{"series", series}})) {
     connected.Set(0);
   }
   metrics::Gauge& connected;

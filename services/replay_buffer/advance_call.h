@@ -13,8 +13,8 @@
 
 namespace tandem {
 
-/// The server's side of one Advance: while it waits for a grant it holds no thread. Keeps itself until
-/// gRPC is done with it. The buffer, the executor and the set outlive the server.
+/// The server's side of one Advance: while it waits for a grant it holds no thread. Keeps itself
+/// until gRPC is done with it. The buffer, the executor and the set outlive the server.
 class AdvanceCall : public grpc::ServerUnaryReactor, private rpc::LiveCall {
  public:
   static grpc::ServerUnaryReactor* Start(ReplayBuffer& buffer, Executor& executor,

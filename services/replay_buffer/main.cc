@@ -40,8 +40,7 @@ int main(int argc, char** argv) {
   tandem::rpc::BlockSignals();
   auto options = tandem::ReplayOptionsFrom(args.config);
   if (options.ok()) tandem::InitLog(options->member);
-  const absl::Status status =
-      options.ok() ? tandem::Serve(*std::move(options)) : options.status();
+  const absl::Status status = options.ok() ? tandem::Serve(*std::move(options)) : options.status();
   if (!status.ok()) tandem::LogError(status.ToString());
   return status.ok() ? 0 : 1;
 }

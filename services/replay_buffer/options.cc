@@ -9,8 +9,8 @@ namespace {
 
 PaceOptions PaceFrom(const config::v1::RunConfig& config) {
   PaceOptions pace;
-  pace.mode = config.pace().mode() == config::v1::PACE_MODE_ASYNC ? PaceMode::kAsync
-                                                                  : PaceMode::kLockstep;
+  pace.mode =
+      config.pace().mode() == config::v1::PACE_MODE_ASYNC ? PaceMode::kAsync : PaceMode::kLockstep;
   pace.warmup_steps = config.pace().warmup_steps();
   pace.updates_per_step = config.pace().updates_per_step();
   pace.refit_interval = config.pace().refit_interval();

@@ -18,8 +18,8 @@ struct ReplayOptions {
   size_t max_queue = 1024;  ///< [requests] waiting for them; more are RESOURCE_EXHAUSTED.
 };
 
-/// From a resolved config. Counts the start of the process in state_dir/epoch where there is a state
-/// folder: the disk's error where that fails.
+/// From a resolved config. Counts the start of the process in state_dir/epoch where there is a
+/// state folder: the disk's error where that fails.
 absl::StatusOr<ReplayOptions> ReplayOptionsFrom(const config::v1::RunConfig& config);
 
 }  // namespace tandem

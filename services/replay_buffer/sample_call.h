@@ -13,13 +13,14 @@
 
 namespace tandem {
 
-/// The server's side of one Sample: cuts a batch only against credit and only when the message before
-/// has left, so a slow reader costs one batch of memory. Sleeps while the steps for a batch have not
-/// come. After the client's last message it sends what it owes and ends with OK. Owns itself; see
-/// PullStream. The buffer outlives the server.
-class SampleCall : public rpc::PullStream<
-                       replay::v1::SampleResponse,
-                       grpc::ServerBidiReactor<replay::v1::SampleRequest, replay::v1::SampleResponse>> {
+/// The server's side of one Sample: cuts a batch only against credit and only when the message
+/// before has left, so a slow reader costs one batch of memory. Sleeps while the steps for a batch
+/// have not come. After the client's last message it sends what it owes and ends with OK. Owns
+/// itself; see PullStream. The buffer outlives the server.
+class SampleCall
+    : public rpc::PullStream<
+          replay::v1::SampleResponse,
+          grpc::ServerBidiReactor<replay::v1::SampleRequest, replay::v1::SampleResponse>> {
  public:
   SampleCall(ReplayBuffer& buffer, Executor& executor, rpc::LiveCallSet& live);
   ~SampleCall() override;

@@ -7,8 +7,8 @@
 
 namespace tandem {
 
-/// ReplayBufferService over a ReplayBuffer: decodes, calls the core, encodes. Short calls run on the
-/// executor; those that wait hold no thread.
+/// ReplayBufferService over a ReplayBuffer: decodes, calls the core, encodes. Short calls run on
+/// the executor; those that wait hold no thread.
 ///
 /// Thread-safe. The buffer and the executor outlive it; it outlives the gRPC server.
 class ReplayService final : public replay::v1::ReplayBufferService::CallbackService {

@@ -8,8 +8,9 @@
 
 namespace tandem {
 
-/// The server's side of one Tail: reads on when the wire is free, sleeps until there is something new,
-/// and ends with OK at through_index. Owns itself; see PullStream. The buffer outlives the server.
+/// The server's side of one Tail: reads on when the wire is free, sleeps until there is something
+/// new, and ends with OK at through_index. Owns itself; see PullStream. The buffer outlives the
+/// server.
 class TailCall : public rpc::PullStream<replay::v1::TailResponse> {
  public:
   TailCall(ReplayBuffer& buffer, Executor& executor, rpc::LiveCallSet& live,

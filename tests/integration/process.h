@@ -22,8 +22,8 @@ struct Endpoints {
 /// destructor kills what still runs, and the system does when the test dies. Not thread-safe.
 class Process {
  public:
-  /// Starts argv[0] with the arguments after it. `folder` exists and outlives the object. The error of
-  /// the system where the program cannot be started.
+  /// Starts argv[0] with the arguments after it. `folder` exists and outlives the object. The error
+  /// of the system where the program cannot be started.
   static absl::StatusOr<std::unique_ptr<Process>> Start(std::vector<std::string> argv,
                                                         const std::string& folder);
   ~Process();

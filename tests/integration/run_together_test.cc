@@ -1,5 +1,5 @@
-// All five services as processes, talking to each other: they make progress, and each drains while the
-// others hold streams open to it.
+// All five services as processes, talking to each other: they make progress, and each drains while
+// the others hold streams open to it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -45,9 +45,16 @@ class RunTogetherTest : public testing::Test {
         "endpoints.metrics=127.0.0.1:0",
         "endpoints.state_dir=" + dir_ + "/state-" + role,
         // Small networks and few steps: this is about the services, not about learning.
-        "model.hidden=[32,32]", "model.members=3", "model.elites=2", "model.max_gradient_steps=40",
-        "policy.hidden=[32,32]", "policy.batch_size=64", "imagination.rollouts_per_refit=2000",
-        "pace.warmup_steps=100", "pace.refit_interval=100", "pace.updates_per_step=2",
+        "model.hidden=[32,32]",
+        "model.members=3",
+        "model.elites=2",
+        "model.max_gradient_steps=40",
+        "policy.hidden=[32,32]",
+        "policy.batch_size=64",
+        "imagination.rollouts_per_refit=2000",
+        "pace.warmup_steps=100",
+        "pace.refit_interval=100",
+        "pace.updates_per_step=2",
     };
     for (const char* peer : {"replay_buffer", "model_trainer", "policy_trainer", "monitor"}) {
       argv.push_back(std::string("endpoints.") + peer + "=unix:" + dir_ + "/" + peer);
@@ -62,7 +69,8 @@ class RunTogetherTest : public testing::Test {
 };
 
 TEST_F(RunTogetherTest, MakeProgressAndDrainInAnyOrder) {
-  const auto replay = processes_[0]->WaitForEndpoints(dir_ + "/state-replay_buffer", absl::Seconds(20));
+  const auto replay =
+      processes_[0]->WaitForEndpoints(dir_ + "/state-replay_buffer", absl::Seconds(20));
   ASSERT_TRUE(replay.ok()) << replay.status();
   double updates = 0;
   for (int i = 0; i < 600 && updates < 100; ++i) {

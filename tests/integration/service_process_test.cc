@@ -77,8 +77,7 @@ TEST_P(ServiceProcessTest, ServesHealthReflectionAndMetricsAndDrains) {
   ASSERT_NE(process, nullptr);
   const auto endpoints = process->WaitForEndpoints(state_dir_, absl::Seconds(20));
   ASSERT_TRUE(endpoints.ok()) << endpoints.status();
-  const absl::Status health =
-      WaitForHealth(endpoints->address, "SERVING", absl::Seconds(10));
+  const absl::Status health = WaitForHealth(endpoints->address, "SERVING", absl::Seconds(10));
   EXPECT_TRUE(health.ok()) << health << process->Stderr();
   const auto services = Reflect(endpoints->address);
   ASSERT_TRUE(services.ok()) << services.status();

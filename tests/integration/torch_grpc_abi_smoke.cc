@@ -1,6 +1,6 @@
-// LibTorch, gRPC and protobuf in one process: do they get on? LibTorch's package holds a protobuf of
-// its own, hidden; were it ever exported, programs would break in strange ways long before this test's
-// message told why.
+// LibTorch, gRPC and protobuf in one process: do they get on? LibTorch's package holds a protobuf
+// of its own, hidden; were it ever exported, programs would break in strange ways long before this
+// test's message told why.
 #include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <google/protobuf/stubs/common.h>
@@ -32,7 +32,7 @@ std::vector<std::string> Definers(const char* symbol) {
   std::vector<std::string> definers;
   for (const std::string& name : objects) {
     void* object = dlopen(name.empty() ? nullptr : name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
-    if (object == nullptr) continue;  // the kernel's own
+    if (object == nullptr) continue;        // the kernel's own
     void* address = dlsym(object, symbol);  // looks in what the object needs as well
     Dl_info where{};
     if (address != nullptr && dladdr(address, &where) != 0 && name == where.dli_fname) {

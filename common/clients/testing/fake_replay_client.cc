@@ -35,7 +35,8 @@ namespace {
 using State = FakeReplayClient::State;
 
 std::chrono::steady_clock::time_point After(absl::Duration wait) {
-  return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(std::max(wait, absl::ZeroDuration()));
+  return std::chrono::steady_clock::now() +
+         absl::ToChronoNanoseconds(std::max(wait, absl::ZeroDuration()));
 }
 
 std::vector<int64_t> Matching(const TransitionBatch& steps, Split split, int64_t through) {

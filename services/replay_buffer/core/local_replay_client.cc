@@ -39,8 +39,8 @@ struct StopSwitch {
 
 absl::Status Stopped() { return absl::CancelledError("the replay client was stopped"); }
 
-/// Waits until the buffer is newer than the two ends, the client is stopped, or `deadline` has passed.
-/// False: the deadline has passed.
+/// Waits until the buffer is newer than the two ends, the client is stopped, or `deadline` has
+/// passed. False: the deadline has passed.
 bool WaitForNews(ReplayBuffer& buffer, const std::shared_ptr<StopSwitch>& stop, int64_t index,
                  int64_t episode, Time deadline) {
   const auto woken = std::make_shared<bool>(false);
@@ -69,8 +69,8 @@ class LocalSampleStream : public SampleStream {
   absl::Status Request(int64_t batches, int64_t through_index) override {
     if (batches < 0 || static_cast<int64_t>(credit_.size()) + batches > kMaxCredit) {
       return absl::ResourceExhaustedError(absl::StrCat("sample: expected at most ", kMaxCredit,
-                                                       " batches outstanding, got ",
-                                                       credit_.size(), " and ", batches, " more"));
+                                                       " batches outstanding, got ", credit_.size(),
+                                                       " and ", batches, " more"));
     }
     credit_.insert(credit_.end(), static_cast<size_t>(batches), through_index);
     return absl::OkStatus();

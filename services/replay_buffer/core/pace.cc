@@ -56,8 +56,7 @@ PacePolicy::PacePolicy(const PaceOptions& options) : options_(options) {}
 
 int64_t PacePolicy::DueModel(int64_t steps) const {
   if (steps < options_.warmup_steps) return 0;
-  return std::max(options_.warmup_steps,
-                  steps / options_.refit_interval * options_.refit_interval);
+  return std::max(options_.warmup_steps, steps / options_.refit_interval * options_.refit_interval);
 }
 
 int64_t PacePolicy::DueUpdates(int64_t steps) const {
@@ -251,8 +250,7 @@ PaceGrant PacePolicy::ModelTrainer() const {
 }
 
 PaceGrant PacePolicy::PolicyTrainer(const PaceAsk& ask) const {
-  PaceGrant grant =
-      options_.mode == PaceMode::kLockstep ? PolicyLockstep(ask) : PolicyAsync(ask);
+  PaceGrant grant = options_.mode == PaceMode::kLockstep ? PolicyLockstep(ask) : PolicyAsync(ask);
   if (grant.granted > 0 || !grant.waiting_for.empty()) return grant;
   grant.waiting_for = "a wish for at least 1 update";
   return grant;
@@ -290,10 +288,9 @@ PaceGrant PacePolicy::PolicyAsync(const PaceAsk& ask) const {
     grant.waiting_for = "the first model";
     return grant;
   }
-  const int64_t most =
-      static_cast<int64_t>(std::ceil(options_.updates_per_step *
-                                     static_cast<double>(stored_ - options_.warmup_steps +
-                                                         options_.band_steps)));
+  const int64_t most = static_cast<int64_t>(
+      std::ceil(options_.updates_per_step *
+                static_cast<double>(stored_ - options_.warmup_steps + options_.band_steps)));
   if (updates_ < most) {
     grant.granted = std::clamp<int64_t>(ask.wanted, 0, most - updates_);
     return grant;
@@ -353,8 +350,9 @@ void PacePolicy::FinishEvaluation(uint64_t id, const PartialEvaluation& partial)
   if (!stopped() && options_.return_at_least && evaluations_.size() >= in_a_row &&
       std::all_of(evaluations_.end() - static_cast<std::ptrdiff_t>(in_a_row), evaluations_.end(),
                   [this](const auto& e) { return e.mean_return >= *options_.return_at_least; })) {
-    stop_reason_ = absl::StrFormat("goal reached: mean return at least %g in %d evaluations in a row",
-                                   *options_.return_at_least, options_.evaluations_in_a_row);
+    stop_reason_ =
+        absl::StrFormat("goal reached: mean return at least %g in %d evaluations in a row",
+                        *options_.return_at_least, options_.evaluations_in_a_row);
   }
   CheckStop();
 }

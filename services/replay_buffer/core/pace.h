@@ -17,15 +17,15 @@ enum class PaceMode { kLockstep, kAsync };
 /// How fast the sides of a run may go against each other, and when the run is over.
 struct PaceOptions {
   PaceMode mode = PaceMode::kLockstep;
-  int64_t warmup_steps = 250;      ///< [steps] >= 1: uniformly random at the start.
-  double updates_per_step = 10;    ///< [updates/step] > 0, after the warm-up.
-  int64_t refit_interval = 250;    ///< [steps] >= 1 between fits of the model.
-  int64_t steps_per_round = 1;     ///< Lockstep: [steps] >= 1 before the updates they call for.
-  int64_t band_steps = 50;         ///< Async: [steps] >= 1 that either side may run ahead.
-  int64_t max_model_lag = 1000;    ///< Async: [steps] the model may miss; 0: no bound.
-  int64_t max_policy_lag = 5000;   ///< Async: [updates] an actor may miss; 0: no bound.
-  int64_t publish_interval = 50;   ///< Async: [updates] between published policies.
-  int64_t num_envs = 1;            ///< Steps of an actor's batch: it cannot step fewer at once.
+  int64_t warmup_steps = 250;         ///< [steps] >= 1: uniformly random at the start.
+  double updates_per_step = 10;       ///< [updates/step] > 0, after the warm-up.
+  int64_t refit_interval = 250;       ///< [steps] >= 1 between fits of the model.
+  int64_t steps_per_round = 1;        ///< Lockstep: [steps] >= 1 before the updates they call for.
+  int64_t band_steps = 50;            ///< Async: [steps] >= 1 that either side may run ahead.
+  int64_t max_model_lag = 1000;       ///< Async: [steps] the model may miss; 0: no bound.
+  int64_t max_policy_lag = 5000;      ///< Async: [updates] an actor may miss; 0: no bound.
+  int64_t publish_interval = 50;      ///< Async: [updates] between published policies.
+  int64_t num_envs = 1;               ///< Steps of an actor's batch: it cannot step fewer at once.
   int64_t evaluation_interval = 250;  ///< [steps]; 0: never evaluate.
   int64_t max_env_steps = 20000;      ///< [steps] >= 1: the run's end.
   std::optional<double> return_at_least;  ///< Stop early at this mean return; unset: never.
@@ -63,17 +63,17 @@ struct PaceGrant {
 /// Decides who may run. A deterministic function of the calls made to it: no time, no threads, no
 /// random numbers. Not thread-safe.
 ///
-/// Lockstep moves from one settled point to the next: a number of training steps at which no granted
-/// step is outstanding. At a settled point exactly one of these can run: the model trainer (its fit
-/// is due), then the policy trainer (updates are due), then one actor (an evaluation is due), then
-/// the actors (up to the next round, refit, evaluation or end). So the order of messages between the
-/// processes changes no number. Async lets all run and bounds how far they drift apart.
+/// Lockstep moves from one settled point to the next: a number of training steps at which no
+/// granted step is outstanding. At a settled point exactly one of these can run: the model trainer
+/// (its fit is due), then the policy trainer (updates are due), then one actor (an evaluation is
+/// due), then the actors (up to the next round, refit, evaluation or end). So the order of messages
+/// between the processes changes no number. Async lets all run and bounds how far they drift apart.
 class PacePolicy {
  public:
   explicit PacePolicy(const PaceOptions& options);
 
-  /// Takes in what a side says of itself; what an earlier grant left unused is given back. Counters of
-  /// trainers may go down after a restart.
+  /// Takes in what a side says of itself; what an earlier grant left unused is given back. Counters
+  /// of trainers may go down after a restart.
   void Report(const PaceAsk& ask);
   /// What the side may do now, which is then counted as under way; else an empty grant that says
   /// what is waited for. Call Report first; may be called again until it grants.

@@ -24,8 +24,8 @@ using Ticket = uint64_t;
 using Completions = std::vector<std::function<void()>>;
 
 /// Where the sides of a run queue for the pace: keeps the Advance calls that wait, answers each as
-/// soon as the pace grants it something or its time is up, and translates between training steps and
-/// global indices. Answers are put on a list, for the caller to run without its lock.
+/// soon as the pace grants it something or its time is up, and translates between training steps
+/// and global indices. Answers are put on a list, for the caller to run without its lock.
 ///
 /// Not thread-safe; the time is an argument. `index` and `metrics` outlive it.
 class PaceDesk {
@@ -35,8 +35,8 @@ class PaceDesk {
 
   PaceDesk(const PaceOptions& options, const TrainingIndex& index, ReplayMetrics& metrics);
 
-  /// Takes the report in; answers now or keeps the call until `deadline`. A call of the same role and
-  /// member that still waits is answered with an empty grant.
+  /// Takes the report in; answers now or keeps the call until `deadline`. A call of the same role
+  /// and member that still waits is answered with an empty grant.
   void Advance(Ticket ticket, const Progress& progress, Time now, Time deadline, Done done,
                Completions* out);
   /// Drops a waiting call without answering it; false where there is none.
@@ -76,7 +76,7 @@ class PaceDesk {
   ReplayMetrics& metrics_;
   PacePolicy pace_;
   int64_t model_through_index_ = 0;
-  std::vector<Waiting> waiting_;  ///< Oldest first.
+  std::vector<Waiting> waiting_;                                 ///< Oldest first.
   std::map<std::pair<Role, std::string>, std::string> reasons_;  ///< Empty: runs.
   std::map<std::string, Time> heard_;
 };

@@ -34,8 +34,7 @@ PaceAsk Model(int64_t steps) {
   return {.role = Role::kModelTrainer, .member = "m", .model_steps = steps};
 }
 PaceAsk Policy(int64_t updates, int64_t wanted = 1000) {
-  return {.role = Role::kPolicyTrainer, .member = "p", .wanted = wanted,
-          .policy_updates = updates};
+  return {.role = Role::kPolicyTrainer, .member = "p", .wanted = wanted, .policy_updates = updates};
 }
 
 PaceGrant Ask(PacePolicy& pace, const PaceAsk& ask) {
@@ -321,8 +320,8 @@ class Simulation {
     EXPECT_GT(grant.model_steps, 0);
     updates_ += grant.granted;
     if (updates_ == pace_.DueUpdates(grant.through_steps)) {
-      trace_.push_back(absl::StrCat("updates ", updates_, " with model ", grant.model_steps,
-                                    " on ", grant.through_steps));
+      trace_.push_back(absl::StrCat("updates ", updates_, " with model ", grant.model_steps, " on ",
+                                    grant.through_steps));
     }
     return true;
   }

@@ -28,11 +28,11 @@ absl::Status CheckName(const char* what, const std::string& name) {
 
 absl::Status CheckSpec(const EnvironmentSpec& spec) {
   TANDEM_RETURN_IF_ERROR(Validate(spec));
-  const int64_t bytes = BytesPerRow({.kind = SampleKind::kTransitions}, spec.observation.dim(),
-                                    spec.action.dim());
+  const int64_t bytes =
+      BytesPerRow({.kind = SampleKind::kTransitions}, spec.observation.dim(), spec.action.dim());
   if (bytes <= kMaxRowBytes) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("environment spec: expected at most 512 KiB a transition, got ", bytes, " bytes"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "environment spec: expected at most 512 KiB a transition, got ", bytes, " bytes"));
 }
 
 absl::Status CheckProgress(const Progress& p) {
@@ -125,8 +125,8 @@ absl::StatusOr<WriterSession> ReplayBuffer::OpenWriter(const std::string& writer
     }
     if (spec_ == nullptr) {
       spec_ = std::make_shared<const EnvironmentSpec>(spec);
-      store_ = std::make_unique<StepStore>(options_.capacity, spec.observation.dim(),
-                                           spec.action.dim());
+      store_ =
+          std::make_unique<StepStore>(options_.capacity, spec.observation.dim(), spec.action.dim());
     }
     Writer& entry = writers_[writer];
     CloseOpenEpisodes(&entry);
@@ -338,7 +338,8 @@ void ReplayBuffer::RunTimer() {
   const auto timeout = absl::ToChronoNanoseconds(options_.member_timeout);
   mu_.Lock();
   while (!stopped_) {
-    timer_wake_.WaitUntil(mu_, std::min(desk_.NextDeadline(), Clock::now() + std::chrono::seconds(1)));
+    timer_wake_.WaitUntil(mu_,
+                          std::min(desk_.NextDeadline(), Clock::now() + std::chrono::seconds(1)));
     if (stopped_) break;
     Completions completions;
     const auto now = Clock::now();

@@ -26,10 +26,10 @@ namespace tandem {
 
 /// All experience of a run, held in memory, and the pace of its sides. Knows nothing of RPC.
 ///
-/// Thread-safe: one mutex, held for the time of a copy. Nothing here blocks; what has to wait is given
-/// a continuation, which is called exactly once, without the lock, from the thread whose call made it
-/// true or from the buffer's own timer thread, and must not block. After Stop() every call is
-/// UNAVAILABLE.
+/// Thread-safe: one mutex, held for the time of a copy. Nothing here blocks; what has to wait is
+/// given a continuation, which is called exactly once, without the lock, from the thread whose call
+/// made it true or from the buffer's own timer thread, and must not block. After Stop() every call
+/// is UNAVAILABLE.
 ///   auto buffer = ReplayBuffer::Create({.capacity = 1'000'000}, registry);   // StatusOr
 ///   auto session = (*buffer)->OpenWriter("actor-0", spec);
 ///   (*buffer)->Append("actor-0", session->epoch, /*sequence=*/1, segments, episodes);
@@ -52,30 +52,31 @@ class ReplayBuffer {
   ReplayBuffer(const ReplayBuffer&) = delete;
   ReplayBuffer& operator=(const ReplayBuffer&) = delete;
 
-  /// Starts a new epoch of a writer; its open episodes are closed as truncated. INVALID_ARGUMENT for a
-  /// bad name or spec, FAILED_PRECONDITION for another spec than the first writer's.
+  /// Starts a new epoch of a writer; its open episodes are closed as truncated. INVALID_ARGUMENT
+  /// for a bad name or spec, FAILED_PRECONDITION for another spec than the first writer's.
   absl::StatusOr<WriterSession> OpenWriter(const std::string& writer, const EnvironmentSpec& spec);
 
   /// Stores steps and finished episodes, all or nothing, exactly once by (writer, epoch, sequence).
-  /// OUT_OF_RANGE for a gap, FAILED_PRECONDITION for an unknown writer or epoch, INVALID_ARGUMENT for
-  /// content that breaks a rule.
+  /// OUT_OF_RANGE for a gap, FAILED_PRECONDITION for an unknown writer or epoch, INVALID_ARGUMENT
+  /// for content that breaks a rule.
   absl::StatusOr<AppendResult> Append(const std::string& writer, uint64_t epoch, uint64_t sequence,
                                       const std::vector<Segment>& segments,
                                       const std::vector<Episode>& episodes);
 
-  /// Batch number `batch` of the stream described by `spec`; see Slice. Nothing where the steps for it
-  /// have not come yet. FAILED_PRECONDITION where they never will: no such step is held below the bound.
+  /// Batch number `batch` of the stream described by `spec`; see Slice. Nothing where the steps for
+  /// it have not come yet. FAILED_PRECONDITION where they never will: no such step is held below
+  /// the bound.
   absl::StatusOr<std::optional<SampledBatch>> Sample(const SampleSpec& spec, int64_t batch,
                                                      int64_t through_index);
 
-  /// What follows `from`, at most `max_bytes` of transitions (but at least one row) and 256 episodes.
-  /// Never waits: there is nothing new where the chunk's cursors are those of `from`.
+  /// What follows `from`, at most `max_bytes` of transitions (but at least one row) and 256
+  /// episodes. Never waits: there is nothing new where the chunk's cursors are those of `from`.
   absl::StatusOr<TailChunk> ReadTail(const TailRequest& from, int64_t max_bytes);
 
   /// A fresh name for a call that may wait.
   Ticket NewTicket();
-  /// Reports progress; `done` gets the grant now, or when there is one, or an empty one after `wait`
-  /// (clamped to 0..10 s), or an error: INVALID_ARGUMENT, or UNAVAILABLE on Stop().
+  /// Reports progress; `done` gets the grant now, or when there is one, or an empty one after
+  /// `wait` (clamped to 0..10 s), or an error: INVALID_ARGUMENT, or UNAVAILABLE on Stop().
   void Advance(Ticket ticket, const Progress& progress, absl::Duration wait,
                std::function<void(absl::StatusOr<Grant>)> done);
   /// True: the call waited, and `done` is never called. False: it was or is being called.

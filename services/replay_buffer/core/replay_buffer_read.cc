@@ -46,10 +46,9 @@ absl::StatusOr<std::optional<SampledBatch>> ReplayBuffer::Sample(const SampleSpe
 
 absl::StatusOr<TailChunk> ReplayBuffer::ReadTail(const TailRequest& from, int64_t max_bytes) {
   if (from.from_index < 0 || from.through_index < 0 || from.split > Split::kEvaluation) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("tail: expected from_index, through_index >= 0 and a split, got ",
-                     from.from_index, ", ", from.through_index, " and ",
-                     static_cast<int>(from.split)));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "tail: expected from_index, through_index >= 0 and a split, got ", from.from_index, ", ",
+        from.through_index, " and ", static_cast<int>(from.split)));
   }
   TailChunk chunk;
   chunk.next_index = from.from_index;
@@ -64,8 +63,7 @@ absl::StatusOr<TailChunk> ReplayBuffer::ReadTail(const TailRequest& from, int64_
   if (from.through_index > 0) end = std::min(end, from.through_index);
   const int64_t row_bytes =
       BytesPerRow({.kind = SampleKind::kTransitions}, store.obs_dim(), store.action_dim());
-  const int64_t max_rows =
-      std::clamp<int64_t>(max_bytes / row_bytes, 1, kMaxRowsPerChunk);
+  const int64_t max_rows = std::clamp<int64_t>(max_bytes / row_bytes, 1, kMaxRowsPerChunk);
   const int64_t last = store.CountBelow(from.split, end);
   int64_t position = store.PositionOf(from.split, from.from_index);
   for (; position < last && chunk.transitions.size() < max_rows; ++position) {
@@ -77,8 +75,8 @@ absl::StatusOr<TailChunk> ReplayBuffer::ReadTail(const TailRequest& from, int64_
   if (from.from_episode >= 0) {
     const int64_t first = std::max(from.from_episode, episodes_.begin());
     const int64_t episode_bytes = store.obs_dim() * static_cast<int64_t>(sizeof(float)) + 128;
-    chunk.episodes = episodes_.Read(
-        first, std::clamp<int64_t>(max_bytes / episode_bytes, 1, kEpisodesPerChunk));
+    chunk.episodes =
+        episodes_.Read(first, std::clamp<int64_t>(max_bytes / episode_bytes, 1, kEpisodesPerChunk));
     if (!chunk.episodes.empty()) {
       chunk.next_episode = first + static_cast<int64_t>(chunk.episodes.size());
     }

@@ -93,8 +93,7 @@ TEST_F(ReplayBufferTest, RefusesTheWholeAppendWhenAPartIsWrong) {
 TEST_F(ReplayBufferTest, AcceptsOneEnvironmentOnly) {
   EnvironmentSpec other = MakeSpec();
   other.max_episode_steps = 7;
-  EXPECT_EQ(buffer_->OpenWriter("b", other).status().code(),
-            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(buffer_->OpenWriter("b", other).status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(buffer_->OpenWriter("", MakeSpec()).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(buffer_->OpenWriter(std::string(129, 'x'), MakeSpec()).status().code(),
@@ -164,16 +163,15 @@ TEST_F(ReplayBufferTest, SamplingTellsNotYetFromNever) {
   EXPECT_TRUE(buffer_->Sample(spec, 0, 5)->has_value());
   const SampleSpec holdout{.batch_size = 4, .split = Split::kHoldout};
   EXPECT_FALSE(buffer_->Sample(holdout, 0, 0)->has_value());
-  EXPECT_EQ(buffer_->Sample(holdout, 0, 5).status().code(),
-            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(buffer_->Sample(holdout, 0, 5).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(ReplayBufferTest, AdvanceWaitsAndIsWokenByProgress) {
   const auto client = MakeLocalReplayClient(*buffer_);
   std::atomic<bool> answered{false};
   std::thread trainer([&] {
-    const auto grant = client->Advance({.role = Role::kModelTrainer, .member = "m"},
-                                       absl::Seconds(10));
+    const auto grant =
+        client->Advance({.role = Role::kModelTrainer, .member = "m"}, absl::Seconds(10));
     EXPECT_TRUE(grant.ok());
     EXPECT_EQ(grant->granted, 1);
     EXPECT_EQ(grant->through_index, 10);
@@ -282,8 +280,9 @@ TEST_F(ReplayBufferTest, ManyThreadsAtOnceLoseNothing) {
       const std::string name = "w" + std::to_string(w);
       const uint64_t epoch = client->OpenWriter(name, MakeSpec())->epoch;
       for (uint64_t i = 0; i < 100; ++i) {
-        ASSERT_TRUE(client->Append(name, epoch, i + 1,
-                                   {MakeSegment(1, static_cast<int64_t>(i) * 3, 3)}, {}).ok());
+        ASSERT_TRUE(
+            client->Append(name, epoch, i + 1, {MakeSegment(1, static_cast<int64_t>(i) * 3, 3)}, {})
+                .ok());
       }
     });
   }

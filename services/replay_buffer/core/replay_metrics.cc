@@ -26,11 +26,10 @@ ReplayMetrics::ReplayMetrics(metrics::Registry& registry)
       append_seconds(registry.AddHistogram("tandem_replay_append_seconds",
                                            "Time to check and store one append.",
                                            metrics::LatencyBuckets())),
-      sample_seconds(registry.AddHistogram("tandem_replay_sample_seconds",
-                                           "Time to cut one batch.", metrics::LatencyBuckets())) {
-  const std::map<Split, const char*> splits = {{Split::kTrain, "train"},
-                                               {Split::kHoldout, "holdout"},
-                                               {Split::kEvaluation, "evaluation"}};
+      sample_seconds(registry.AddHistogram("tandem_replay_sample_seconds", "Time to cut one batch.",
+                                           metrics::LatencyBuckets())) {
+  const std::map<Split, const char*> splits = {
+      {Split::kTrain, "train"}, {Split::kHoldout, "holdout"}, {Split::kEvaluation, "evaluation"}};
   for (const auto& [split, name] : splits) {
     steps_[static_cast<size_t>(split)] = &registry.AddCounter(
         "tandem_replay_steps_total", "Steps stored, by split.", {{"split", name}});

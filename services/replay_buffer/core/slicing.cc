@@ -42,8 +42,7 @@ void CutWindow(const StepStore& store, int64_t first, int64_t through, int64_t r
                SequenceBatch* out) {
   const int64_t length = out->length;
   const auto put = [](std::span<const float> from, std::vector<float>& to, int64_t position) {
-    std::copy(from.begin(), from.end(),
-              to.begin() + position * static_cast<int64_t>(from.size()));
+    std::copy(from.begin(), from.end(), to.begin() + position * static_cast<int64_t>(from.size()));
   };
   int64_t index = first;
   for (int64_t t = 0; t < length; ++t) {

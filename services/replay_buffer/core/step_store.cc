@@ -7,7 +7,8 @@ namespace {
 
 template <typename T>
 void CopyInto(std::vector<T>& column, size_t slot, std::span<const T> row) {
-  std::copy(row.begin(), row.end(), column.begin() + static_cast<std::ptrdiff_t>(slot * row.size()));
+  std::copy(row.begin(), row.end(),
+            column.begin() + static_cast<std::ptrdiff_t>(slot * row.size()));
 }
 
 std::span<const float> Row(const std::vector<float>& column, size_t row, int64_t dim) {
@@ -21,7 +22,8 @@ StepStore::StepStore(int64_t capacity, int64_t obs_dim, int64_t action_dim)
     : capacity_(capacity), obs_dim_(obs_dim), action_dim_(action_dim) {}
 
 void StepStore::Grow() {
-  // The ring is full size only when it has been filled once; until then it doubles as a vector does.
+  // The ring is full size only when it has been filled once; until then it doubles as a vector
+  // does.
   const auto rows = static_cast<size_t>(std::min(end_ + 1, capacity_));
   if (rewards_.size() >= rows) return;
   observations_.resize(rows * static_cast<size_t>(obs_dim_));

@@ -13,8 +13,8 @@ namespace tandem {
 
 /// Steps as columns in a ring: the newest `capacity` steps by global index, counted from 0 in the
 /// order of arrival. Each step links to the next one of its episode, so that a next observation is
-/// that step's observation and is stored once; only the last step known of an episode keeps a copy of
-/// what follows it, the tail. Memory grows with the steps held, not with the capacity.
+/// that step's observation and is stored once; only the last step known of an episode keeps a copy
+/// of what follows it, the tail. Memory grows with the steps held, not with the capacity.
 ///
 /// Not thread-safe. Checks nothing: callers pass validated segments and indices that are held.
 class StepStore {
@@ -22,9 +22,9 @@ class StepStore {
   /// capacity [steps] >= 1; dimensions >= 1.
   StepStore(int64_t capacity, int64_t obs_dim, int64_t action_dim);
 
-  /// Stores a segment as the next steps of an episode, evicting the oldest steps beyond the capacity.
-  /// `episode` is its ordinal; `previous` the global index of the episode's step before, or -1.
-  /// Returns the global index of the segment's last step.
+  /// Stores a segment as the next steps of an episode, evicting the oldest steps beyond the
+  /// capacity. `episode` is its ordinal; `previous` the global index of the episode's step before,
+  /// or -1. Returns the global index of the segment's last step.
   int64_t Append(const Segment& segment, int64_t episode, Split split, int64_t previous);
   /// The step was the last of its episode after all. Nothing happens if it is evicted.
   void MarkTruncated(int64_t index);

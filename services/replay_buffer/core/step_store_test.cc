@@ -57,10 +57,10 @@ TEST(StepStoreTest, AgreesWithAPlainListUnderEviction) {
     std::map<uint64_t, std::pair<int64_t, int64_t>> open;  // next t, last index
     uint64_t next_episode = 0;
     for (int i = 0; i < 400; ++i) {
-      const uint64_t episode = open.empty() || rng.Below(4) == 0
-                                   ? next_episode++
-                                   : std::next(open.begin(), static_cast<int64_t>(
-                                                                 rng.Below(open.size())))->first;
+      const uint64_t episode =
+          open.empty() || rng.Below(4) == 0
+              ? next_episode++
+              : std::next(open.begin(), static_cast<int64_t>(rng.Below(open.size())))->first;
       auto [it, fresh] = open.try_emplace(episode, 0, -1);
       const auto n = static_cast<int64_t>(1 + rng.Below(5));
       const bool ends = rng.Below(3) == 0;
@@ -103,7 +103,8 @@ TEST(StepStoreTest, AgreesWithAPlainListUnderEviction) {
 TEST(SlicingTest, IsAPureFunctionOfSeedBatchAndBounds) {
   StepStore store(1000, 2, 1);
   int64_t last = -1;
-  for (int i = 0; i < 20; ++i) last = store.Append(MakeSegment(1, i * 5, 5), 0, Split::kTrain, last);
+  for (int i = 0; i < 20; ++i)
+    last = store.Append(MakeSegment(1, i * 5, 5), 0, Split::kTrain, last);
   const SampleSpec spec{.batch_size = 64, .seed = 9};
   const auto first = Slice(store, spec, 3, 60);
   store.Append(MakeSegment(1, 100, 5), 0, Split::kTrain, last);
@@ -123,7 +124,8 @@ TEST(SlicingTest, IsAPureFunctionOfSeedBatchAndBounds) {
 TEST(SlicingTest, DrawsEveryStepAboutEquallyOften) {
   StepStore store(50, 2, 1);
   int64_t last = -1;
-  for (int i = 0; i < 20; ++i) last = store.Append(MakeSegment(1, i * 5, 5), 0, Split::kTrain, last);
+  for (int i = 0; i < 20; ++i)
+    last = store.Append(MakeSegment(1, i * 5, 5), 0, Split::kTrain, last);
   std::map<int64_t, int> counts;
   const auto batch = Slice(store, {.batch_size = 50'000, .seed = 1}, 0, 0);
   for (const int64_t index : batch->transitions.indices) ++counts[index];
@@ -140,7 +142,8 @@ TEST(SlicingTest, StartStatesAreNeverTheSuccessorOfATerminalStep) {
   const auto batch = Slice(store, {.kind = SampleKind::kStartStates, .batch_size = 1000}, 0, 0);
   std::set<float> seen;
   for (int64_t i = 0; i < 1000; ++i) seen.insert(batch->transitions.observations[2 * i]);
-  EXPECT_EQ(seen, (std::set<float>{Observed(3, 0), Observed(3, 1), Observed(3, 2), Observed(3, 3)}));
+  EXPECT_EQ(seen,
+            (std::set<float>{Observed(3, 0), Observed(3, 1), Observed(3, 2), Observed(3, 3)}));
   EXPECT_TRUE(batch->transitions.actions.empty());
 }
 
@@ -180,8 +183,8 @@ TEST(SlicingTest, RefusesWhatIsOutOfRange) {
   EXPECT_FALSE(Validate(SampleSpec{.batch_size = 1, .sequence_length = 2}).ok());
   EXPECT_FALSE(Validate(SampleSpec{.kind = SampleKind::kSequences, .batch_size = 1}).ok());
   EXPECT_FALSE(Validate(SampleSpec{.kind = static_cast<SampleKind>(9), .batch_size = 1}).ok());
-  const SampleSpec huge{.kind = SampleKind::kSequences, .batch_size = 1'000'000,
-                        .sequence_length = 4096};
+  const SampleSpec huge{
+      .kind = SampleKind::kSequences, .batch_size = 1'000'000, .sequence_length = 4096};
   EXPECT_TRUE(Validate(huge).ok());
   EXPECT_FALSE(ValidateSize(huge, 17, 6).ok());
 }

@@ -62,8 +62,8 @@ absl::Status Follow(const Segment& segment, int64_t obs_dim, Standing* standing)
 absl::Status CheckSummary(const Episode& episode, const Writer& writer,
                           const std::map<uint64_t, Standing>& touched) {
   const auto it = touched.find(episode.episode_id);
-  const bool open = it == touched.end() ? writer.open.contains(episode.episode_id)
-                                        : !it->second.ended;
+  const bool open =
+      it == touched.end() ? writer.open.contains(episode.episode_id) : !it->second.ended;
   if (open) {
     return absl::InvalidArgumentError(absl::StrCat(
         "episode ", episode.episode_id, ": expected a summary after its last step, got it before"));

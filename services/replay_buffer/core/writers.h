@@ -34,13 +34,14 @@ struct Writer {
 /// What to do with an append that came.
 enum class AppendStep { kStore, kRepeated };
 
-/// The sequence rule: the next number is stored, an earlier one was stored before. OUT_OF_RANGE for a
-/// gap, FAILED_PRECONDITION for an epoch that is not the writer's, INVALID_ARGUMENT for 0.
+/// The sequence rule: the next number is stored, an earlier one was stored before. OUT_OF_RANGE for
+/// a gap, FAILED_PRECONDITION for an epoch that is not the writer's, INVALID_ARGUMENT for 0.
 absl::StatusOr<AppendStep> CheckSequence(const Writer& writer, const std::string& name,
                                          uint64_t epoch, uint64_t sequence);
 
-/// The content rule: each segment goes on where its episode stands (t and observation), and a summary
-/// belongs to an episode that is not open after it. Changes nothing. INVALID_ARGUMENT names the episode.
+/// The content rule: each segment goes on where its episode stands (t and observation), and a
+/// summary belongs to an episode that is not open after it. Changes nothing. INVALID_ARGUMENT names
+/// the episode.
 absl::Status CheckContinuity(const Writer& writer, const StepStore& store,
                              const std::vector<Segment>& segments,
                              const std::vector<Episode>& episodes);
