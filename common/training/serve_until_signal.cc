@@ -1,8 +1,5 @@
 #include "common/training/serve_until_signal.h"
 
-#include <unistd.h>
-
-#include <csignal>
 #include <memory>
 #include <thread>
 
@@ -18,7 +15,7 @@ absl::Status ServeUntilSignal(const rpc::ServerOptions& server, absl::Duration d
   absl::Status result;
   std::thread worker([&] {
     result = run();
-    if (!result.ok()) kill(getpid(), SIGTERM);  // ends WaitForSignal
+    if (!result.ok()) rpc::RequestShutdown();
   });
   runner->SetServing(true);
   runner->WaitForSignal();
