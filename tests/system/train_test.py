@@ -47,7 +47,8 @@ class TrainTest(unittest.TestCase):
                 os.kill(pid, 0)
 
     def test_any_process_but_the_replay_buffer_may_be_killed(self):
-        run = self.start("stop.max_env_steps=500", "runtime.checkpoint_seconds=0.5")
+        run = self.start("stop.max_env_steps=2000", "actor.evaluation_interval=500",
+                         "runtime.checkpoint_seconds=0.5")
         for member in ("actor-0", "model_trainer", "policy_trainer", "monitor"):
             before = run.wait_for(lambda m=member: run.endpoints(m), f"{member} to start")
             steps = max((r.get("env_steps", 0) for r in run.records()), default=0)
@@ -59,7 +60,7 @@ class TrainTest(unittest.TestCase):
         status = tandem("status", self.folder)
         code, _, err = run.finish(timeout=180)
         self.assertEqual(code, 0, f"{err}\n{run.logs()}")
-        self.assertGreaterEqual(max(r.get("env_steps", 0) for r in run.records()), 500)
+        self.assertGreaterEqual(max(r.get("env_steps", 0) for r in run.records()), 2000)
         self.assertEqual(status.returncode, 0, status.stderr)
         for member in ("actor-0", "model_trainer", "policy_trainer", "monitor"):
             self.assertRegex(status.stdout, rf"{member}[^\n]*restart", status.stdout)
