@@ -1,30 +1,35 @@
-// What the learning core costs on this machine, as multiples of what its matrix products alone would take.
+// What the learning core costs on this machine, as multiples of what its matrix products alone
+// would take.
 //
 //   bench_learning [--runs N] [--case NAME] [--json]
 //
-// All figures are CPU time of one thread. The limit of a case is its floating-point operations divided by
-// the rate of a 1024^3 float32 matrix product (LibTorch's), measured in the same run. For policy_act_*
-// the limit is a fixed budget instead: one row is bound by reading the weights, not by arithmetic.
+// All figures are CPU time of one thread. The limit of a case is its floating-point operations
+// divided by the median rate of a 1024^3 float32 matrix product (LibTorch's), measured in the same
+// run. For policy_act_* the limit is a fixed budget instead: one row is bound by reading the
+// weights, not by arithmetic. The ratio is time over limit: 1 is a case that costs its matrix
+// products alone, lower is better. The cases *_autograd are the reference behind the same
+// interfaces, on the CPU too.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <ctime>
 #include <functional>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-
 #include "absl/strings/str_format.h"
 #include "common/base/rng.h"
 #include "common/dynamics/ensemble_learner.h"
 #include "common/dynamics/imagination.h"
-#include "common/nn/actor_critic.h"
 #include "common/nn/device.h"
-#include "common/nn/gaussian_ensemble.h"
+#include "common/nn/flat_actor_critic.h"
+#include "common/nn/flat_ensemble.h"
 #include "common/nn/matmul.h"
 #include "common/policy/sac_learner.h"
 
@@ -84,9 +89,7 @@ double ProductRate(int runs) {
   constexpr int64_t n = 1024;
   const std::vector<float> a = Normals(n * n, 1), b = Normals(n * n, 2);
   std::vector<float> c(n * n);
-  const auto product = [&] {
-    nn::MatMul({a.data(), n, n, n}, {b.data(), n, n, n}, c.data(), n);
-  };
+  const auto product = [&] { nn::MatMul({a.data(), n, n, n}, {b.data(), n, n, n}, c.data(), n); };
   return 2.0 * n * n * n / Measure(2 * runs + 1, 1, product).median;
 }
 
@@ -103,9 +106,9 @@ double MlpFlops(double input, const std::vector<int>& hidden, double output) {
 struct Case {
   std::string name;
   std::string unit;
-  double scale;      ///< units in a second
-  double flops;      ///< of one call; 0 where `budget` is the reference
-  double budget;     ///< [unit]
+  double scale;   ///< units in a second
+  double flops;   ///< of one call; 0 where `budget` is the reference
+  double budget;  ///< [unit]
   int repeat;
   std::function<void()> work;
 };
@@ -133,36 +136,62 @@ TransitionBatch RandomTransitions(int64_t rows) {
   return batch;
 }
 
-/// Policy forward on both observations; target critics, critics and critics again forward; critics
-/// backward by weights and activations; the smaller critic and the policy backward.
+/// Four times the policy: forward on both observations, backward by weights and activations. Eleven
+/// times a critic: two target critics, two critics and, for the policy, two critics again forward
+/// (6); two critics backward by weights and activations (4); the smaller one by activations alone
+/// (1).
 double SacFlops() {
   const double policy = MlpFlops(kObs, kPolicyHidden, 2 * kAct);
   const double critic = MlpFlops(kObs + kAct, kPolicyHidden, 1);
-  return kBatch * (2 * policy + 3 * 2 * critic + 2 * 2 * critic + critic + 2 * policy);
+  return kBatch * (4 * policy + 11 * critic);
 }
 
-Case SacUpdate() {
-  auto learner = std::shared_ptr(Value(policy::SacLearner::Create(Spec(), {})));
+Case SacUpdate(const std::string& name, std::shared_ptr<nn::ActorCritic> network) {
   auto batch = std::make_shared<TransitionBatch>(RandomTransitions(kBatch));
-  return {"sac_update", "ms", 1e3, SacFlops(), 0, 10,
-          [=] { Check(learner->Update(*batch).status()); }};
+  auto terminated = std::make_shared<std::vector<float>>(kBatch, 0.0f);
+  return {name, "ms", 1e3, SacFlops(), 0, 10, [=] {
+            Check(network
+                      ->Update({kBatch, batch->observations, batch->actions, batch->rewards,
+                                batch->next_observations, *terminated})
+                      .status());
+          }};
 }
 
-Case EnsembleUpdate() {
-  constexpr int kMembers = 7;
-  const nn::GaussianEnsembleSpec spec{.members = kMembers, .input_dim = kObs + kAct,
-                                      .output_dim = kObs + 1, .hidden = kModelHidden};
-  auto network = std::shared_ptr(Value(nn::GaussianEnsemble::Create(spec, "cpu", 1)));
-  auto inputs =
-      std::make_shared<std::vector<float>>(Normals(kMembers * kBatch * (kObs + kAct), 1));
+const nn::ActorCriticSpec kActorCriticSpec{
+    .obs_dim = kObs, .action_dim = kAct, .hidden = kPolicyHidden};
+
+Case SacUpdateExplicit() {
+  return SacUpdate("sac_update", nn::MakeExplicitActorCritic(kActorCriticSpec, {}, 1));
+}
+
+Case SacUpdateAutograd() {
+  return SacUpdate("sac_update_autograd",
+                   nn::MakeAutogradActorCritic(kActorCriticSpec, {}, "cpu", 1));
+}
+
+constexpr int kMembers = 7;
+
+Case EnsembleUpdate(const std::string& name, std::shared_ptr<nn::GaussianEnsemble> network) {
+  auto inputs = std::make_shared<std::vector<float>>(Normals(kMembers * kBatch * (kObs + kAct), 1));
   auto targets = std::make_shared<std::vector<float>>(Normals(kMembers * kBatch * (kObs + 1), 2));
   auto losses = std::make_shared<std::vector<float>>(kMembers);
-  const double flops =
-      3 * kMembers * kBatch * MlpFlops(kObs + kAct, kModelHidden, 2 * (kObs + 1));
-  return {"ensemble_update", "ms", 1e3, flops, 0, 4, [=] {
+  const double flops = 3 * kMembers * kBatch * MlpFlops(kObs + kAct, kModelHidden, 2 * (kObs + 1));
+  return {name, "ms", 1e3, flops, 0, 4, [=] {
             Check(network->TrainStep({kBatch, *inputs, *targets, {}},
                                      {.lr = 1e-3, .weight_decay = 5e-5}, *losses));
           }};
+}
+
+const nn::GaussianEnsembleSpec kEnsembleSpec{
+    .members = kMembers, .input_dim = kObs + kAct, .output_dim = kObs + 1, .hidden = kModelHidden};
+
+Case EnsembleUpdateExplicit() {
+  return EnsembleUpdate("ensemble_update", nn::MakeExplicitEnsemble(kEnsembleSpec, 1));
+}
+
+Case EnsembleUpdateAutograd() {
+  return EnsembleUpdate("ensemble_update_autograd",
+                        nn::MakeAutogradEnsemble(kEnsembleSpec, "cpu", 1));
 }
 
 Case ImaginedSteps() {
@@ -173,8 +202,8 @@ Case ImaginedSteps() {
   options.max_gradient_steps = 1;
   auto learner = Value(dynamics::EnsembleLearner::Create(spec, options));
   Check(learner->Fit(RandomTransitions(1000), {}, {}).status());
-  auto model = std::shared_ptr(
-      Value(dynamics::LoadDynamicsModel(learner->ExportModel(), spec, "cpu")));
+  auto model =
+      std::shared_ptr(Value(dynamics::LoadDynamicsModel(learner->ExportModel(), spec, "cpu")));
   auto policy = std::shared_ptr(Value(policy::SacLearner::Create(spec, {})));
   auto starts = std::make_shared<std::vector<float>>(Normals(kSteps * kObs, 1));
   auto rng = std::make_shared<Rng>(1);
@@ -195,8 +224,9 @@ Case PolicyAct(int64_t rows, double budget) {
   auto observations = std::make_shared<std::vector<float>>(Normals(rows * kObs, 1));
   auto actions = std::make_shared<std::vector<float>>(rows * kAct);
   auto rng = std::make_shared<Rng>(1);
-  return {absl::StrFormat("policy_act_%drow%s", rows, rows == 1 ? "" : "s"), "us", 1e6, 0, budget,
-          200, [=] { Check(policy->Act(*observations, rng.get(), *actions)); }};
+  return {
+      absl::StrFormat("policy_act_%drow%s", rows, rows == 1 ? "" : "s"), "us", 1e6, 0, budget, 200,
+      [=] { Check(policy->Act(*observations, rng.get(), *actions)); }};
 }
 
 void Print(const Case& c, const Sample& sample, double rate, int runs, bool json) {
@@ -209,7 +239,7 @@ void Print(const Case& c, const Sample& sample, double rate, int runs, bool json
         R"("reference_value": %.4g, "ratio": %.3f, "runs": %d, "spread": %.3f})",
         c.name, value, c.unit, what, reference, value / reference, runs, sample.spread);
   } else {
-    std::cout << absl::StrFormat("%-20s %10.3f %-3s %10.3f %-3s %8.2f x %8.1f %%  %s", c.name,
+    std::cout << absl::StrFormat("%-25s %10.3f %-3s %10.3f %-3s %8.2f x %8.1f %%  %s", c.name,
                                  value, c.unit, reference, c.unit, value / reference,
                                  100 * sample.spread, what);
   }
@@ -227,11 +257,15 @@ int Main(int argc, char** argv) {
   app.add_flag("--json", json, "print one JSON object a line");
   CLI11_PARSE(app, argc, argv);
   Check(nn::ConfigureThreads(1));
-  const std::vector<std::function<Case()>> cases = {
-      SacUpdate, EnsembleUpdate, ImaginedSteps, [] { return PolicyAct(1, 30); },
-      [] { return PolicyAct(64, 150); }};
+  const std::vector<std::function<Case()>> cases = {SacUpdateExplicit,
+                                                    SacUpdateAutograd,
+                                                    EnsembleUpdateExplicit,
+                                                    EnsembleUpdateAutograd,
+                                                    ImaginedSteps,
+                                                    [] { return PolicyAct(1, 30); },
+                                                    [] { return PolicyAct(64, 150); }};
   if (!json) {
-    std::cout << absl::StrFormat("%-20s %14s %14s %10s %10s\n", "case", "median", "reference",
+    std::cout << absl::StrFormat("%-25s %14s %14s %10s %10s\n", "case", "median", "reference",
                                  "ratio", "spread");
   }
   for (const auto& make : cases) {
