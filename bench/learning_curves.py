@@ -3,7 +3,8 @@
   bench/learning_curves.py recipes/mbpo/inverted_pendulum.yaml --seeds 0 1 2 3 4 --jobs 2 [field=value ...]
 
 A seed has reached the goal at the first of two evaluations in a row whose mean return is at least --goal. Prints a
-table, and with --json one object a line; --out FOLDER keeps every seed's evaluations as evaluations.csv.
+table, and with --json one object a line; --out FOLDER keeps every seed's evaluations as evaluations.csv. Exits 1
+where a run fails, a seed does not reach the goal or does so after --max-steps, or the median lies above --max-median.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import csv
 import json
 import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -35,18 +37,34 @@ def reached(evaluations, goal):
     return None
 
 
-def run_seed(args, seed, folder):
+def end_group(process):
+    """Ends the process group of `tandem train`, which ends its services; returns its standard error."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        return process.communicate(timeout=30)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # the services receive SIGTERM when their parent dies
+        return process.communicate()[1]
+
+
+def run_seed(args, seed, folder, running):
     """One whole run in its own processes; returns its row."""
     command = [os.path.join(args.binaries, "tandem"), "train", args.recipe, f"run.seed={seed}",
                "--run-dir", os.path.join(folder, f"seed-{seed}"), "--json", *args.overrides]
     start = time.monotonic()
-    result = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True)
+    running.append(process)
+    try:
+        _, errors = process.communicate(timeout=args.timeout)
+    except subprocess.TimeoutExpired:
+        errors = end_group(process) + f"\nbench/learning_curves: seed {seed} did not end within {args.timeout:g} s"
     wall = time.monotonic() - start
     run = os.path.join(folder, f"seed-{seed}")
     evaluations = evaluations_of(run) if os.path.exists(os.path.join(run, "metrics.jsonl")) else []
-    if result.returncode != 0:
-        print(result.stderr[-2000:], file=sys.stderr)
-    return {"seed": seed, "exit": result.returncode, "reached": reached(evaluations, args.goal),
+    if process.returncode != 0:
+        print(errors[-2000:], file=sys.stderr)
+    return {"seed": seed, "exit": process.returncode, "reached": reached(evaluations, args.goal),
             "wall_s": round(wall, 1), "best": max((r for _, r in evaluations), default=float("nan")),
             "last": evaluations[-1][1] if evaluations else float("nan"), "evaluations": evaluations}
 
@@ -58,6 +76,9 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--jobs", type=int, default=1, help="seeds run at once")
     parser.add_argument("--goal", type=float, default=950)
+    parser.add_argument("--max-steps", type=float, default=float("inf"), help="of each seed, until the goal")
+    parser.add_argument("--max-median", type=float, default=float("inf"), help="of the seeds' steps until the goal")
+    parser.add_argument("--timeout", type=float, default=1800, help="[s] for a seed; default: 1800")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--out", help="folder that keeps the runs and evaluations.csv")
     parser.add_argument("--binaries", default=os.path.join(ROOT, "build", "release", "bin"))
@@ -66,16 +87,23 @@ def main():
     with tempfile.TemporaryDirectory(prefix="tandem-curves-") as scratch:
         folder = args.out or scratch
         os.makedirs(folder, exist_ok=True)
-        rows = []
+        rows, running = [], []
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-            futures = [pool.submit(run_seed, args, seed, folder) for seed in args.seeds]
-            for future in concurrent.futures.as_completed(futures):
-                row = future.result()
-                rows.append(row)
-                shown = {k: v for k, v in row.items() if k != "evaluations"}
-                print(json.dumps(shown) if args.json else
-                      f"seed {row['seed']}: goal at {row['reached']} steps, last {row['last']:.1f}, "
-                      f"wall {row['wall_s']} s, exit {row['exit']}", flush=True)
+            futures = [pool.submit(run_seed, args, seed, folder, running) for seed in args.seeds]
+            try:
+                for future in concurrent.futures.as_completed(futures):
+                    row = future.result()
+                    rows.append(row)
+                    shown = {k: v for k, v in row.items() if k != "evaluations"}
+                    print(json.dumps(shown) if args.json else
+                          f"seed {row['seed']}: goal at {row['reached']} steps, last {row['last']:.1f}, "
+                          f"wall {row['wall_s']} s, exit {row['exit']}", flush=True)
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in running:
+                    if process.poll() is None:
+                        os.killpg(process.pid, signal.SIGTERM)
+                raise
         rows.sort(key=lambda row: row["seed"])
         if args.out:
             with open(os.path.join(folder, "evaluations.csv"), "w", encoding="utf-8", newline="") as file:
@@ -91,7 +119,9 @@ def main():
     print(json.dumps(summary) if args.json else
           "{reached} of {seeds} seeds reached the goal, median {median_steps} steps, median wall "
           "{median_wall_s} s, CPU of all {cpu_s} s".format(**summary))
-    return 0 if len(steps) == len(rows) else 1
+    good = (all(row["exit"] == 0 for row in rows) and len(steps) == len(rows) and
+            max(steps) <= args.max_steps and statistics.median(steps) <= args.max_median)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
