@@ -58,7 +58,7 @@ class GrpcSampleStream : public SampleStream {
     SampledBatch batch;
     absl::Status bad;
     while (bad.ok() && stream_->Read(&response)) {
-      bad = codec::DecodePart(response, &batch);
+      bad = codec::DecodePart(response, spec_, &batch);
       if (!bad.ok() || !response.last()) continue;
       if (!queue_.Push(std::exchange(batch, SampledBatch{}))) break;
     }
