@@ -125,6 +125,7 @@ absl::Status WriteFileAtomically(const std::string& path, std::string_view conte
   static std::atomic<uint64_t> counter{0};
   const std::string temporary =
       absl::StrCat(path, ".tmp.", getpid(), ".", counter.fetch_add(1, std::memory_order_relaxed));
+  unlink(temporary.c_str());  // left by a killed process that had our pid, as in containers
   absl::Status status = WriteAndSync(temporary, contents);
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) status = Failed("rename", path);
   if (!status.ok()) {

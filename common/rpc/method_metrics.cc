@@ -1,5 +1,8 @@
 #include "common/rpc/method_metrics.h"
 
+#include <google/protobuf/descriptor.h>
+
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,12 +64,20 @@ class Factory : public ServerInterceptorFactoryInterface {
 
   Interceptor* CreateServerInterceptor(ServerRpcInfo* info) override {
     const std::string_view method = info->method() == nullptr ? "" : info->method();
-    if (!method.starts_with("/tandem.")) return nullptr;
+    if (!method.starts_with("/tandem.") || !Exists(method)) return nullptr;
     return new CallTimer(std::string(method.substr(1)), info->type() != ServerRpcInfo::Type::UNARY,
                          registry_);
   }
 
  private:
+  /// gRPC makes interceptors for unknown methods too: their names are the client's own choice, and
+  /// must not become labels.
+  static bool Exists(std::string_view method) {
+    std::string name(method.substr(1));
+    std::replace(name.begin(), name.end(), '/', '.');
+    return google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name) != nullptr;
+  }
+
   metrics::Registry& registry_;
 };
 

@@ -21,8 +21,8 @@ absl::Status ServeUntilSignal(const rpc::ServerOptions& server, absl::Duration d
   runner->WaitForSignal();
   runner->SetServing(false);
   stop();
+  runner->Drain(drain);  // meanwhile the worker ends what it is doing
   worker.join();
-  runner->Drain(drain);
   return result;
 }
 

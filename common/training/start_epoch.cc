@@ -7,7 +7,7 @@
 namespace tandem::training {
 
 absl::StatusOr<uint64_t> StartEpoch(const std::string& state_dir) {
-  if (state_dir.empty()) return static_cast<uint64_t>(absl::ToUnixSeconds(absl::Now()));
+  if (state_dir.empty()) return static_cast<uint64_t>(absl::ToUnixMicros(absl::Now()));
   TANDEM_RETURN_IF_ERROR(MakeDirs(state_dir));
   return IncrementCounterFile(state_dir + "/epoch");
 }

@@ -95,6 +95,7 @@ absl::StatusOr<bool> SampleCall::Cut(const SampleSpec& spec, int64_t through_ind
   const int64_t end = buffer_.end_index();
   TANDEM_ASSIGN_OR_RETURN(sampled_, buffer_.Sample(spec, batch_, through_index));
   if (sampled_) return true;
+  buffer_.CancelWake(ticket_);  // every message of the client asks again
   ticket_ = buffer_.NewTicket();
   buffer_.WhenNewer(ticket_, end, std::numeric_limits<int64_t>::max(), wakeup_.handle());
   return false;

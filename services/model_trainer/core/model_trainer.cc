@@ -1,5 +1,6 @@
 #include "services/model_trainer/core/model_trainer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -77,7 +78,11 @@ void ModelTrainer::ServeGrants() {
     if (grant->granted > 0) {
       const absl::Status status = FitAndPublish(*grant);
       if (stop_.stopped()) return;
-      if (!status.ok()) HandleFailure(status);
+      if (absl::IsDeadlineExceeded(status)) {
+        LogWarning(absl::StrCat("a granted fit is void: ", status.message()));
+      } else if (!status.ok()) {
+        HandleFailure(status);
+      }
     }
     Checkpoint(/*now=*/false);
   }
@@ -105,16 +110,22 @@ absl::StatusOr<Grant> ModelTrainer::Ask() {
 
 void ModelTrainer::CheckBufferStillHolds() {
   const absl::StatusOr<ReplayStatus> status = deps_.replay.GetStatus();
-  if (!status.ok() || status->end_index >= published_through_) return;
-  LogWarning(absl::StrCat("the replay buffer came back with ", status->end_index,
-                          " steps, the model has used ", published_through_,
-                          ": fetching all steps again"));
+  if (status.ok() && status->end_index < published_through_) FetchAllAgain(status->end_index);
+}
+
+void ModelTrainer::FetchAllAgain(int64_t end_index) {
+  LogWarning(absl::StrCat("the replay buffer came back with ", end_index,
+                          " steps, the model has used more: fetching all steps again"));
   published_through_ = 0;
   train_->Clear();
   holdout_->Clear();
 }
 
 absl::Status ModelTrainer::FitAndPublish(const Grant& grant) {
+  // The bound of a grant never goes back, unless the buffer lost its steps.
+  if (grant.through_index < std::max(train_->next_index(), holdout_->next_index())) {
+    FetchAllAgain(grant.through_index);
+  }
   const absl::Duration start = deps_.clock.Monotonic();
   TANDEM_RETURN_IF_ERROR(train_->Update(grant.through_index));
   TANDEM_RETURN_IF_ERROR(holdout_->Update(grant.through_index));

@@ -68,6 +68,7 @@ class ModelTrainer {
   absl::StatusOr<Grant> Ask();
   /// After a lost connection: starts over where the buffer came back with fewer steps.
   void CheckBufferStillHolds();
+  void FetchAllAgain(int64_t end_index);
   absl::Status FitAndPublish(const Grant& grant);
   absl::Status Publish(const Grant& grant, const dynamics::FitReport& report);
   void HandleFailure(const absl::Status& status);

@@ -13,6 +13,9 @@ namespace tandem::model_trainer {
 namespace {
 
 constexpr absl::Duration kReceiveTimeout = absl::Seconds(2);
+/// Granted steps are there already: a buffer that sends none of them has lost them, and the grant is
+/// void. The trainer then asks for a new one.
+constexpr int kMostSilentWaits = 5;
 
 /// Drops the first `rows` rows of a column.
 template <typename T>
@@ -53,7 +56,7 @@ absl::Status TransitionMirror::Update(int64_t through_index) {
   while (next_index_ < through_index) {
     const absl::Status status = Fetch(through_index);
     if (status.ok()) break;
-    if (!training::IsTransient(status)) return status;
+    if (absl::IsDeadlineExceeded(status) || !training::IsTransient(status)) return status;
     if (!wait.Pause(status)) return absl::CancelledError("stopped while fetching transitions");
   }
   wait.Succeeded();
@@ -67,14 +70,16 @@ absl::Status TransitionMirror::Fetch(int64_t through_index) {
                                             .split = split_,
                                             .through_index = through_index,
                                             .from_episode = -1}));
+  int silent_waits = 0;
   while (!stop_.stopped()) {
     absl::StatusOr<TailChunk> chunk = tail->Receive(kReceiveTimeout);
     if (absl::IsOutOfRange(chunk.status())) {
       next_index_ = through_index;
       return absl::OkStatus();
     }
-    if (absl::IsDeadlineExceeded(chunk.status())) continue;
+    if (absl::IsDeadlineExceeded(chunk.status()) && ++silent_waits < kMostSilentWaits) continue;
     TANDEM_RETURN_IF_ERROR(chunk.status());
+    silent_waits = 0;
     TANDEM_RETURN_IF_ERROR(Take(*chunk));
   }
   return absl::CancelledError("stopped while fetching transitions");

@@ -45,6 +45,7 @@ absl::Status Ingest::Open() {
     LogWarning(absl::StrCat("the replay buffer went back from step ", next_index_, " to ",
                             status.end_index, "; following from there"));
     next_index_ = status.end_index;
+    next_episode_ = 0;
   }
   spec_ = *status.spec;
   inbox_->SetRun(spec_, status.env_steps, status.end_index);

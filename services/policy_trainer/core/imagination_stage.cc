@@ -34,6 +34,7 @@ void ImaginationStage::Clear() {
 }
 
 absl::Status ImaginationStage::Refresh(const Grant& grant, policy::SacLearner& learner) {
+  if (grant.through_index < pool_through_index_) Clear();  // the replay buffer lost its steps
   const bool same = options_.exact_model ? grant.model_through_index == pool_through_index_
                                          : grant.model_through_index <= pool_through_index_;
   if (same) return absl::OkStatus();

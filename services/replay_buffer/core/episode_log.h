@@ -28,8 +28,9 @@ class EpisodeLog {
   /// At most `max` episodes from ordinal `from` on; those no longer kept are skipped.
   std::vector<Episode> Read(int64_t from, int64_t max) const {
     const int64_t first = std::max(from, begin()) - begin();
-    const int64_t last = std::min(first + max, static_cast<int64_t>(episodes_.size()));
-    if (first >= last) return {};
+    const auto held = static_cast<int64_t>(episodes_.size());
+    if (first >= held || max <= 0) return {};
+    const int64_t last = first + std::min(max, held - first);
     return {episodes_.begin() + first, episodes_.begin() + last};
   }
 

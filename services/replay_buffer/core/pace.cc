@@ -11,6 +11,7 @@ namespace tandem {
 namespace {
 
 constexpr size_t kMaxPartialEvaluations = 64;
+constexpr int64_t kMostEvaluationEpisodes = 1 << 16;
 
 /// The largest integer not above x, forgiving the rounding of a product such as 0.29 * 100.
 int64_t Floor(double x) { return static_cast<int64_t>(std::floor(x + 1e-9)); }
@@ -322,7 +323,10 @@ void PacePolicy::CheckStop() {
 }
 
 void PacePolicy::EvaluationEpisodeStored(const std::string& member, const Episode& episode) {
-  if (static_cast<int64_t>(episode.evaluation_id) <= last_evaluated_) return;
+  if (static_cast<int64_t>(episode.evaluation_id) <= last_evaluated_ ||
+      episode.evaluation_size > kMostEvaluationEpisodes) {
+    return;
+  }
   const auto key = std::make_pair(episode.evaluation_id, member);
   if (partial_.size() >= kMaxPartialEvaluations && !partial_.contains(key)) {
     partial_.erase(partial_.begin());
@@ -330,6 +334,7 @@ void PacePolicy::EvaluationEpisodeStored(const std::string& member, const Episod
   PartialEvaluation& partial = partial_[key];
   if (partial.episodes.empty()) partial.env_steps = stored_;
   partial.episodes.push_back(episode);
+  partial.episodes.back().initial_observation.clear();  // only returns are needed
   if (static_cast<int64_t>(partial.episodes.size()) < episode.evaluation_size) return;
   FinishEvaluation(episode.evaluation_id, partial);
 }

@@ -35,6 +35,9 @@ absl::Status CheckSpec(const EnvironmentSpec& spec) {
       "environment spec: expected at most 512 KiB a transition, got ", bytes, " bytes"));
 }
 
+/// Beyond any run; keeps the pace's products of counters within 64 bits.
+constexpr int64_t kMostPolicyUpdates = int64_t{1} << 48;
+
 absl::Status CheckProgress(const Progress& p) {
   TANDEM_RETURN_IF_ERROR(CheckName("progress: member", p.member));
   if (p.role < Role::kActor || p.role > Role::kPolicyTrainer) {
@@ -50,6 +53,10 @@ absl::Status CheckProgress(const Progress& p) {
       return absl::InvalidArgumentError(
           absl::StrCat("progress: ", field, ": expected >= 0, got ", value));
     }
+  }
+  if (p.policy_updates > kMostPolicyUpdates) {
+    return absl::InvalidArgumentError(absl::StrCat("progress: policy_updates: expected at most ",
+                                                   kMostPolicyUpdates, ", got ", p.policy_updates));
   }
   return absl::OkStatus();
 }
