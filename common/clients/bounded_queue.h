@@ -1,12 +1,15 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/base/mutex.h"
 
@@ -17,8 +20,9 @@ namespace tandem::clients {
 template <typename T>
 class BoundedQueue {
  public:
-  /// capacity >= 1.
-  explicit BoundedQueue(size_t capacity) : capacity_(capacity) {}
+  /// capacity >= 1; source: where the values come from, for messages.
+  BoundedQueue(size_t capacity, std::string source)
+      : capacity_(capacity), source_(std::move(source)) {}
 
   /// Waits for room. False, without taking the value, after Close().
   bool Push(T value) {
@@ -52,11 +56,12 @@ class BoundedQueue {
       return value;
     }
     if (closed_) return end_;
-    return absl::DeadlineExceededError("nothing has come in time");
+    return absl::DeadlineExceededError(absl::StrCat(source_, ": nothing has come in time"));
   }
 
  private:
   const size_t capacity_;
+  const std::string source_;
   Mutex mu_;
   CondVar changed_;
   std::deque<T> values_ ABSL_GUARDED_BY(mu_);

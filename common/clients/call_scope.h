@@ -43,6 +43,8 @@ class CallSet {
   absl::Status Cancelled() const {
     return absl::CancelledError(absl::StrCat(peer_, ": the client was stopped"));
   }
+  /// Names the other side.
+  const std::string& peer() const { return peer_; }
   /// The status of a call, with the peer's name. A call that ended as cancelled though nobody here
   /// cancelled it was cut off by the server, and may be tried again.
   absl::Status Explain(const grpc::Status& from) {

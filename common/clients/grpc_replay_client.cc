@@ -1,10 +1,10 @@
-#include <memory>
+#include "common/clients/grpc_replay_client.h"
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/clients/call_scope.h"
-#include "common/clients/replay_client.h"
 #include "common/clients/replay_streams.h"
 #include "common/codec/data_codec.h"
 #include "common/codec/replay_codec.h"
@@ -16,15 +16,11 @@ namespace {
 
 using replay::v1::ReplayBufferService;
 
-constexpr absl::Duration kOpenWriterTimeout = absl::Seconds(5);
-constexpr absl::Duration kAppendTimeout = absl::Seconds(5);
-constexpr absl::Duration kStatusTimeout = absl::Seconds(2);
-constexpr absl::Duration kAdvanceMargin = absl::Seconds(2);
-
 class GrpcReplayClient : public ReplayClient {
  public:
-  explicit GrpcReplayClient(const std::string& address)
-      : calls_(std::make_shared<clients::CallSet>(absl::StrCat("replay_buffer at ", address))),
+  GrpcReplayClient(const std::string& address, const clients::CallTimeouts& timeouts)
+      : timeouts_(timeouts),
+        calls_(std::make_shared<clients::CallSet>(absl::StrCat("replay_buffer at ", address))),
         stub_(ReplayBufferService::NewStub(rpc::Connect(address))),
         bulk_stub_(ReplayBufferService::NewStub(rpc::Connect(address, /*bulk=*/true))) {}
   ~GrpcReplayClient() override { GrpcReplayClient::Stop(); }
@@ -35,7 +31,7 @@ class GrpcReplayClient : public ReplayClient {
     replay::v1::OpenWriterResponse response;
     request.set_writer(writer);
     codec::Encode(spec, request.mutable_spec());
-    TANDEM_RETURN_IF_ERROR(Call(kOpenWriterTimeout, [&](grpc::ClientContext* context) {
+    TANDEM_RETURN_IF_ERROR(Call(timeouts_.open_writer, [&](grpc::ClientContext* context) {
       return stub_->OpenWriter(context, request, &response);
     }));
     return WriterSession{response.epoch(), response.end_index(), response.env_steps()};
@@ -47,7 +43,7 @@ class GrpcReplayClient : public ReplayClient {
     replay::v1::AppendRequest request;
     replay::v1::AppendResponse response;
     codec::Encode(writer, epoch, sequence, segments, episodes, &request);
-    TANDEM_RETURN_IF_ERROR(Call(kAppendTimeout, [&](grpc::ClientContext* context) {
+    TANDEM_RETURN_IF_ERROR(Call(timeouts_.append, [&](grpc::ClientContext* context) {
       return stub_->Append(context, request, &response);
     }));
     return AppendResult{response.acknowledged_sequence(), response.end_index()};
@@ -57,7 +53,7 @@ class GrpcReplayClient : public ReplayClient {
     replay::v1::AdvanceRequest request;
     replay::v1::AdvanceResponse response;
     codec::Encode(progress, wait, &request);
-    const absl::Duration timeout = codec::DecodeWait(request) + kAdvanceMargin;
+    const absl::Duration timeout = codec::DecodeWait(request) + timeouts_.advance_margin;
     TANDEM_RETURN_IF_ERROR(Call(timeout, [&](grpc::ClientContext* context) {
       return stub_->Advance(context, request, &response);
     }));
@@ -66,18 +62,18 @@ class GrpcReplayClient : public ReplayClient {
 
   absl::StatusOr<ReplayStatus> GetStatus() override {
     replay::v1::GetStatusResponse response;
-    TANDEM_RETURN_IF_ERROR(Call(kStatusTimeout, [&](grpc::ClientContext* context) {
+    TANDEM_RETURN_IF_ERROR(Call(timeouts_.status, [&](grpc::ClientContext* context) {
       return stub_->GetStatus(context, {}, &response);
     }));
     return codec::Decode(response);
   }
 
   absl::StatusOr<std::unique_ptr<SampleStream>> OpenSample(const SampleSpec& spec) override {
-    return clients::OpenSample(bulk_stub_, calls_, spec);
+    return clients::OpenSample(bulk_stub_, calls_, spec, timeouts_.stream);
   }
 
   absl::StatusOr<std::unique_ptr<TailStream>> OpenTail(const TailRequest& request) override {
-    return clients::OpenTail(bulk_stub_, calls_, request);
+    return clients::OpenTail(bulk_stub_, calls_, request, timeouts_.stream);
   }
 
   void Stop() override { calls_->Stop(); }
@@ -91,6 +87,7 @@ class GrpcReplayClient : public ReplayClient {
     return calls_->Explain(rpc(&call.context()));
   }
 
+  const clients::CallTimeouts timeouts_;
   const std::shared_ptr<clients::CallSet> calls_;
   const std::unique_ptr<ReplayBufferService::Stub> stub_;
   const std::shared_ptr<ReplayBufferService::Stub> bulk_stub_;
@@ -99,7 +96,16 @@ class GrpcReplayClient : public ReplayClient {
 }  // namespace
 
 std::unique_ptr<ReplayClient> ConnectReplay(const std::string& address) {
-  return std::make_unique<GrpcReplayClient>(address);
+  return clients::ConnectReplay(address, {});
 }
+
+namespace clients {
+
+std::unique_ptr<ReplayClient> ConnectReplay(const std::string& address,
+                                            const CallTimeouts& timeouts) {
+  return std::make_unique<GrpcReplayClient>(address, timeouts);
+}
+
+}  // namespace clients
 
 }  // namespace tandem

@@ -19,7 +19,8 @@ namespace tandem {
 class SampleStream {
  public:
   virtual ~SampleStream() = default;
-  /// Grants credit for `batches` more, sampled below `through_index` (0: no bound). Does not wait.
+  /// Grants credit for `batches` more, sampled below `through_index` (0: no bound). Does not wait
+  /// for them; UNAVAILABLE where the stream has ended, and Receive tells why.
   virtual absl::Status Request(int64_t batches, int64_t through_index) = 0;
   /// The next batch. DEADLINE_EXCEEDED leaves the stream usable; any other error ends it.
   virtual absl::StatusOr<SampledBatch> Receive(absl::Duration timeout) = 0;
@@ -35,7 +36,9 @@ class TailStream {
 };
 
 /// The replay buffer as its clients see it: the gRPC implementation, or the real buffer in the same
-/// process (services/replay_buffer), or FakeReplayClient. Thread-safe. Every call has a deadline.
+/// process (services/replay_buffer), or FakeReplayClient. Thread-safe. Every call of one answer has
+/// a deadline. A stream lives until it is destroyed, but a peer that neither accepts it nor takes
+/// what is written to it for 5 s ends it with UNAVAILABLE; so no call waits for ever.
 class ReplayClient {
  public:
   virtual ~ReplayClient() = default;

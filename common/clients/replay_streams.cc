@@ -8,6 +8,7 @@
 #include "common/base/mutex.h"
 #include "common/clients/bounded_queue.h"
 #include "common/codec/replay_codec.h"
+#include "common/rpc/call_timer.h"
 
 namespace tandem::clients {
 namespace {
@@ -18,11 +19,30 @@ using replay::v1::ReplayBufferService;
 constexpr size_t kMaxBatches = 64;
 constexpr size_t kMaxChunks = 4;
 
+/// Waits until the server has accepted the stream, which it does before it has anything to send;
+/// false where it has not within `timeout`, and the call is cancelled then.
+template <typename Stream>
+bool WaitUntilAccepted(CallScope& call, Stream& stream, absl::Duration timeout) {
+  const rpc::CallTimer timer(&call.context(), timeout);
+  stream.WaitForInitialMetadata();
+  return !timer.fired();
+}
+
+absl::Status NotAccepted(const CallSet& calls, absl::Duration timeout) {
+  return absl::UnavailableError(
+      absl::StrCat(calls.peer(), ": no answer within ", absl::FormatDuration(timeout)));
+}
+
 class GrpcSampleStream : public SampleStream {
  public:
   GrpcSampleStream(std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
-                   const SampleSpec& spec)
-      : stub_(std::move(stub)), calls_(calls), call_(std::move(calls)), spec_(spec) {}
+                   const SampleSpec& spec, absl::Duration timeout)
+      : stub_(std::move(stub)),
+        calls_(calls),
+        call_(std::move(calls)),
+        spec_(spec),
+        timeout_(timeout),
+        queue_(kMaxBatches, calls_->peer()) {}
 
   ~GrpcSampleStream() override {
     call_.context().TryCancel();
@@ -43,9 +63,11 @@ class GrpcSampleStream : public SampleStream {
     spec_sent_ = true;
     request.set_credit(batches);
     request.set_through_index(through_index);
+    const rpc::CallTimer timer(&call_.context(), timeout_);
     if (stream_->Write(request)) return absl::OkStatus();
     // The reader learns why: the queue has the status once what came before it is taken.
-    return absl::UnavailableError("the sample stream has ended; Receive tells why");
+    return absl::UnavailableError(
+        absl::StrCat(calls_->peer(), ": the sample stream has ended; Receive tells why"));
   }
 
   absl::StatusOr<SampledBatch> Receive(absl::Duration timeout) override {
@@ -57,8 +79,9 @@ class GrpcSampleStream : public SampleStream {
     replay::v1::SampleResponse response;
     SampledBatch batch;
     absl::Status bad;
+    if (!WaitUntilAccepted(call_, *stream_, timeout_)) bad = NotAccepted(*calls_, timeout_);
     while (bad.ok() && stream_->Read(&response)) {
-      bad = codec::DecodePart(response, &batch);
+      bad = codec::DecodePart(response, spec_, &batch);
       if (!bad.ok() || !response.last()) continue;
       if (!queue_.Push(std::exchange(batch, SampledBatch{}))) break;
     }
@@ -72,18 +95,23 @@ class GrpcSampleStream : public SampleStream {
   const std::shared_ptr<CallSet> calls_;
   CallScope call_;
   const SampleSpec spec_;
+  const absl::Duration timeout_;
   bool spec_sent_ = false;
   std::unique_ptr<grpc::ClientReaderWriter<replay::v1::SampleRequest, replay::v1::SampleResponse>>
       stream_;
-  BoundedQueue<SampledBatch> queue_{kMaxBatches};
+  BoundedQueue<SampledBatch> queue_;
   std::thread reader_;
 };
 
 class GrpcTailStream : public TailStream {
  public:
   GrpcTailStream(std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
-                 const TailRequest& request)
-      : stub_(std::move(stub)), calls_(calls), call_(std::move(calls)) {
+                 const TailRequest& request, absl::Duration timeout)
+      : stub_(std::move(stub)),
+        calls_(calls),
+        call_(std::move(calls)),
+        timeout_(timeout),
+        queue_(kMaxChunks, calls_->peer()) {
     codec::Encode(request, &request_);
   }
 
@@ -106,7 +134,8 @@ class GrpcTailStream : public TailStream {
     const auto stream = stub_->Tail(&call_.context(), request_);
     replay::v1::TailResponse response;
     absl::Status bad;
-    while (stream->Read(&response)) {
+    if (!WaitUntilAccepted(call_, *stream, timeout_)) bad = NotAccepted(*calls_, timeout_);
+    while (bad.ok() && stream->Read(&response)) {
       absl::StatusOr<TailChunk> chunk = codec::Decode(response);
       bad = chunk.status();
       if (!bad.ok() || !queue_.Push(*std::move(chunk))) {
@@ -122,8 +151,9 @@ class GrpcTailStream : public TailStream {
   const std::shared_ptr<ReplayBufferService::Stub> stub_;
   const std::shared_ptr<CallSet> calls_;
   CallScope call_;
+  const absl::Duration timeout_;
   replay::v1::TailRequest request_;
-  BoundedQueue<TailChunk> queue_{kMaxChunks};
+  BoundedQueue<TailChunk> queue_;
   std::thread reader_;
 };
 
@@ -131,16 +161,18 @@ class GrpcTailStream : public TailStream {
 
 absl::StatusOr<std::unique_ptr<SampleStream>> OpenSample(
     std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
-    const SampleSpec& spec) {
-  auto stream = std::make_unique<GrpcSampleStream>(std::move(stub), std::move(calls), spec);
+    const SampleSpec& spec, absl::Duration timeout) {
+  auto stream =
+      std::make_unique<GrpcSampleStream>(std::move(stub), std::move(calls), spec, timeout);
   if (auto status = stream->Start(); !status.ok()) return status;
   return stream;
 }
 
 absl::StatusOr<std::unique_ptr<TailStream>> OpenTail(
     std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
-    const TailRequest& request) {
-  auto stream = std::make_unique<GrpcTailStream>(std::move(stub), std::move(calls), request);
+    const TailRequest& request, absl::Duration timeout) {
+  auto stream =
+      std::make_unique<GrpcTailStream>(std::move(stub), std::move(calls), request, timeout);
   if (auto status = stream->Start(); !status.ok()) return status;
   return stream;
 }

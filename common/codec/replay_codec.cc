@@ -225,19 +225,35 @@ int64_t EncodePart(const SampledBatch& sampled, int64_t batch, int64_t first_row
   return end;
 }
 
-absl::Status DecodePart(const replay::v1::SampleResponse& message, SampledBatch* into) {
-  const int64_t rows = std::max(into->transitions.size(), into->sequences.batch_size);
-  if (message.first_row() != rows) {
+absl::Status DecodePart(const replay::v1::SampleResponse& message, const SampleSpec& spec,
+                        SampledBatch* into) {
+  const auto rows = [into] {
+    return std::max(into->transitions.size(), into->sequences.batch_size);
+  };
+  if (message.first_row() != rows()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("sample: first_row: expected ", rows, ", got ", message.first_row()));
+        absl::StrCat("sample: first_row: expected ", rows(), ", got ", message.first_row()));
+  }
+  const bool sequences = spec.kind == SampleKind::kSequences;
+  if (sequences ? !message.has_sequences() : !message.has_transitions()) {
+    return absl::InvalidArgumentError(absl::StrCat("sample: rows: expected ",
+                                                   sequences ? "sequences" : "transitions",
+                                                   ", got others or none"));
   }
   into->through_index = message.through_index();
-  if (message.has_sequences()) {
+  if (sequences) {
     TANDEM_ASSIGN_OR_RETURN(SequenceBatch part, Decode(message.sequences()));
-    return Append(std::move(part), &into->sequences);
+    TANDEM_RETURN_IF_ERROR(Append(std::move(part), &into->sequences));
+  } else {
+    TANDEM_ASSIGN_OR_RETURN(TransitionBatch part, Decode(message.transitions()));
+    TANDEM_RETURN_IF_ERROR(Append(std::move(part), &into->transitions));
   }
-  TANDEM_ASSIGN_OR_RETURN(TransitionBatch part, Decode(message.transitions()));
-  return Append(std::move(part), &into->transitions);
+  if (rows() > spec.batch_size || (message.last() && rows() != spec.batch_size)) {
+    return absl::InvalidArgumentError(absl::StrCat("sample: expected a batch of ", spec.batch_size,
+                                                   " rows, got ", rows(),
+                                                   message.last() ? "" : " and more to come"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<TailRequest> Decode(const replay::v1::TailRequest& message) {

@@ -45,8 +45,11 @@ void Encode(const SampleSpec& spec, replay::v1::SampleSpec* out);
 /// message starts; the batch's size after the last.
 int64_t EncodePart(const SampledBatch& sampled, int64_t batch, int64_t first_row,
                    replay::v1::SampleResponse* out);
-/// Adds a part to the rows that came before it. INVALID_ARGUMENT where it does not follow them.
-absl::Status DecodePart(const replay::v1::SampleResponse& message, SampledBatch* into);
+/// Adds a part to the rows that came before it. INVALID_ARGUMENT where it does not follow them or
+/// is not what `spec` asks for: rows of another kind, more than batch_size, or fewer after the
+/// last.
+absl::Status DecodePart(const replay::v1::SampleResponse& message, const SampleSpec& spec,
+                        SampledBatch* into);
 
 absl::StatusOr<TailRequest> Decode(const replay::v1::TailRequest& message);
 void Encode(const TailRequest& request, replay::v1::TailRequest* out);

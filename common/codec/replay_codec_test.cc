@@ -111,14 +111,15 @@ TEST(ReplayCodecTest, BatchesTravelInPartsAndInOrder) {
     b.observations.resize(static_cast<size_t>(rows * 3));
     for (size_t i = 0; i < b.observations.size(); ++i) b.observations[i] = static_cast<float>(i);
     SampledBatch back;
+    const SampleSpec spec{.batch_size = rows};
     int64_t row = 0;
     while (row < rows) {
       replay::v1::SampleResponse part;
       row = EncodePart(sampled, 7, row, &part);
       RC_ASSERT(static_cast<int64_t>(part.ByteSizeLong()) <= kMaxMessageBytes);
       RC_ASSERT(part.last() == (row == rows));
-      RC_ASSERT(DecodePart(part, &back).ok());
-      RC_ASSERT(!DecodePart(part, &back).ok());  // the same part again does not follow
+      RC_ASSERT(DecodePart(part, spec, &back).ok());
+      RC_ASSERT(!DecodePart(part, spec, &back).ok());  // the same part again does not follow
     }
     RC_ASSERT(back.transitions.observations == b.observations);
     RC_ASSERT(back.through_index == 99);
@@ -138,19 +139,41 @@ TEST(ReplayCodecTest, SequencePartsJoin) {
   b.terminated.resize(700 * 100);
   b.mask.resize(700 * 100, 1);
   for (int64_t i = 0; i < 700; ++i) b.indices.push_back(i);
+  const SampleSpec spec{.kind = SampleKind::kSequences, .batch_size = 700, .sequence_length = 100};
   SampledBatch back;
   int parts = 0;
   for (int64_t row = 0; row < 700; ++parts) {
     replay::v1::SampleResponse part;
     row = EncodePart(sampled, 0, row, &part);
     ASSERT_LE(static_cast<int64_t>(part.ByteSizeLong()), kMaxMessageBytes);
-    ASSERT_TRUE(DecodePart(part, &back).ok());
+    ASSERT_TRUE(DecodePart(part, spec, &back).ok());
   }
   EXPECT_GT(parts, 1);
   EXPECT_EQ(back.sequences.batch_size, 700);
   EXPECT_EQ(back.sequences.observations, b.observations);
   EXPECT_EQ(back.sequences.actions, b.actions);
   EXPECT_EQ(back.sequences.indices, b.indices);
+}
+
+TEST(ReplayCodecTest, ABatchOfAnotherSizeOrKindIsRefused) {
+  SampledBatch sampled;
+  sampled.transitions.obs_dim = 2;
+  sampled.transitions.observations.assign(2 * 5, 1.0F);
+  replay::v1::SampleResponse part;
+  ASSERT_EQ(EncodePart(sampled, 0, 0, &part), 5);
+  const auto decode = [&part](SampleKind kind, int64_t batch_size) {
+    SampledBatch back;
+    return DecodePart(part, {.kind = kind, .batch_size = batch_size}, &back);
+  };
+  EXPECT_TRUE(decode(SampleKind::kTransitions, 5).ok());
+  EXPECT_THAT(decode(SampleKind::kTransitions, 4).message(), HasSubstr("of 4 rows, got 5"));
+  EXPECT_THAT(decode(SampleKind::kStartStates, 6).message(), HasSubstr("of 6 rows, got 5"));
+  EXPECT_THAT(decode(SampleKind::kSequences, 5).message(), HasSubstr("expected sequences"));
+  part.set_last(false);
+  EXPECT_TRUE(decode(SampleKind::kTransitions, 6).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(decode(SampleKind::kTransitions, 4)));
+  part.clear_transitions();
+  EXPECT_TRUE(absl::IsInvalidArgument(decode(SampleKind::kTransitions, 5)));
 }
 
 TEST(ReplayCodecTest, TailChunksTravel) {

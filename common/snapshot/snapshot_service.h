@@ -5,6 +5,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "absl/time/time.h"
 #include "common/metrics/registry.h"
 #include "common/rpc/server_runner.h"
 #include "common/snapshot/snapshot_store.h"
@@ -25,9 +26,11 @@ class SnapshotServer {
 
 /// Watches one series of a remote publisher from a thread of its own: reconnects for ever, checks
 /// the hash and the order of the parts, drops a snapshot that is damaged and counts it.
-/// A peer that sends parts that do not fit is logged once per connection, never trusted.
+/// A peer that sends parts that do not fit is logged once per connection, never trusted; one that is
+/// connected but does not accept the call within `timeout` is tried again.
 std::unique_ptr<SnapshotSource> WatchRemote(const std::string& address, const std::string& series,
                                             const std::string& watcher,
-                                            metrics::Registry& registry);
+                                            metrics::Registry& registry,
+                                            absl::Duration timeout = absl::Seconds(5));
 
 }  // namespace tandem::snapshot

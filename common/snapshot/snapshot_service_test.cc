@@ -205,6 +205,46 @@ TEST_F(SnapshotServiceTest, RefusesWhatItCannotServe) {
   EXPECT_EQ(refusal(request).code(), absl::StatusCode::kFailedPrecondition);
 }
 
+/// Takes the first call and never answers it; sends a snapshot on the next.
+class Mute : public v1::SnapshotService::Service {
+ public:
+  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest*,
+                     grpc::ServerWriter<v1::WatchResponse>* writer) override {
+    const bool first = calls_++ == 0;
+    if (!first) {
+      v1::WatchResponse part;
+      part.set_epoch(1);
+      part.set_version(1);
+      part.set_data("weights");
+      part.set_total_size(7);
+      part.set_hash(ContentHash("weights"));
+      writer->Write(part);
+    }
+    while (!context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return grpc::Status::CANCELLED;
+  }
+  int calls() const { return calls_; }
+
+ private:
+  std::atomic<int> calls_{0};
+};
+
+TEST_F(SnapshotServiceTest, APublisherThatNeverAnswersIsAskedAgain) {
+  Mute mute;
+  rpc::ServerOptions options;
+  options.role = "test";
+  options.address = address_;
+  options.services = {&mute};
+  auto runner = rpc::ServerRunner::Start(options);
+  ASSERT_TRUE(runner.ok()) << runner.status();
+  auto source = WatchRemote(address_, kModelSeries, "test", registry_, absl::Milliseconds(200));
+  const auto snapshot = source->WaitNewer({}, absl::Seconds(10));
+  ASSERT_NE(snapshot, nullptr);
+  EXPECT_EQ(*snapshot->bytes, "weights");
+  EXPECT_EQ(mute.calls(), 2);
+  source.reset();
+}
+
 /// Sends a damaged snapshot on the first call, a good one on the next.
 class Liar : public v1::SnapshotService::CallbackService {
  public:

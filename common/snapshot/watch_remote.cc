@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/mutex.h"
+#include "common/rpc/call_timer.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
 #include "common/snapshot/assembler.h"
@@ -51,10 +52,11 @@ struct Figures {
 class RemoteSource : public SnapshotSource {
  public:
   RemoteSource(const std::string& address, const std::string& series, const std::string& watcher,
-               metrics::Registry& registry)
+               metrics::Registry& registry, absl::Duration timeout)
       : address_(address),
         series_(series),
         watcher_(watcher),
+        timeout_(timeout),
         figures_(series, registry),
         channel_(rpc::Connect(address, /*bulk=*/true)),
         stub_(v1::SnapshotService::NewStub(channel_)),
@@ -82,6 +84,9 @@ class RemoteSource : public SnapshotSource {
  private:
   void Run();
   absl::Status WatchOnce();
+  /// Waits until the publisher has accepted the call or refused it, at most timeout_.
+  absl::Status WaitForAnswer(grpc::ClientContext& context,
+                             grpc::ClientReader<v1::WatchResponse>& reader);
   absl::Status ReadAll(grpc::ClientReader<v1::WatchResponse>& reader);
   /// Makes `call` the one that Stop() cancels; false after Stop().
   bool SetCall(grpc::ClientContext* call);
@@ -91,6 +96,7 @@ class RemoteSource : public SnapshotSource {
   const std::string address_;
   const std::string series_;
   const std::string watcher_;
+  const absl::Duration timeout_;
   Figures figures_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::SnapshotService::Stub> stub_;
@@ -137,6 +143,22 @@ absl::Status RemoteSource::ReadAll(grpc::ClientReader<v1::WatchResponse>& reader
   return absl::OkStatus();
 }
 
+absl::Status RemoteSource::WaitForAnswer(grpc::ClientContext& context,
+                                         grpc::ClientReader<v1::WatchResponse>& reader) {
+  const rpc::CallTimer timer(&context, timeout_);
+  // The publisher sends its initial metadata before it has anything else to send.
+  reader.WaitForInitialMetadata();
+  if (timer.fired()) {
+    return absl::UnavailableError(
+        absl::StrCat("connected, but no answer within ", absl::FormatDuration(timeout_)));
+  }
+  if (context.GetServerInitialMetadata().count(kAcceptedKey) > 0) {
+    figures_.connected.Set(1);
+    peer_.Connected();
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RemoteSource::WatchOnce() {
   grpc::ClientContext context;
   if (!SetCall(&context)) return absl::CancelledError("stopped");
@@ -146,17 +168,13 @@ absl::Status RemoteSource::WatchOnce() {
   request.set_have_epoch(have_.epoch);
   request.set_have_version(have_.version);
   auto reader = stub_->Watch(&context, request);
-  // The publisher sends its initial metadata before it has anything else to send.
-  reader->WaitForInitialMetadata();
-  if (context.GetServerInitialMetadata().count(kAcceptedKey) > 0) {
-    figures_.connected.Set(1);
-    peer_.Connected();
-  }
-  const absl::Status damage = ReadAll(*reader);
+  const absl::Status answer = WaitForAnswer(context, *reader);
+  const absl::Status damage = answer.ok() ? ReadAll(*reader) : absl::OkStatus();
   figures_.connected.Set(0);
   if (!damage.ok()) context.TryCancel();
   const absl::Status status = rpc::FromGrpc(reader->Finish());
   SetCall(nullptr);
+  if (!answer.ok()) return answer;
   if (damage.ok()) return status;
   figures_.damaged.Increment();
   LogWarning(absl::StrCat(PublisherOf(series_), " at ", address_,
@@ -180,9 +198,9 @@ void RemoteSource::Run() {
 }  // namespace
 
 std::unique_ptr<SnapshotSource> WatchRemote(const std::string& address, const std::string& series,
-                                            const std::string& watcher,
-                                            metrics::Registry& registry) {
-  return std::make_unique<RemoteSource>(address, series, watcher, registry);
+                                            const std::string& watcher, metrics::Registry& registry,
+                                            absl::Duration timeout) {
+  return std::make_unique<RemoteSource>(address, series, watcher, registry, timeout);
 }
 
 }  // namespace tandem::snapshot
