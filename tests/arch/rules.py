@@ -14,8 +14,6 @@ COMMON = {
     'nn': ('base', 'data'),
     'dynamics': ('base', 'data', 'env', 'nn'),
     'policy': ('base', 'data', 'nn'),
-    'planning': ('base', 'data', 'env', 'nn', 'dynamics', 'policy'),
-    'objective': ('base', 'data', 'env', 'nn', 'dynamics', 'policy'),
     'coadaptation': ('base', 'data'),
     'metrics': ('base',),
     'config': ('base',),
@@ -25,7 +23,7 @@ COMMON = {
     'clients': ('base', 'data', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot'),
     'training': ('base', 'data', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot', 'clients'),
 }
-TORCH_FOLDERS = ('nn', 'dynamics', 'policy', 'planning', 'objective')
+TORCH_FOLDERS = ('nn', 'dynamics', 'policy')
 RPC_FREE_FOLDERS = TORCH_FOLDERS + ('base', 'data', 'env', 'coadaptation')
 ROOTS = ('common', 'services', 'cli', 'bench', 'tests')
 
@@ -40,7 +38,7 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"]+)[>"]', re.MULTILIN
 def read_tree(root):
     """Path relative to root -> text, for every text file of our own."""
     texts = {}
-    tops = ROOTS + ('proto', 'cmake', 'docker', 'deploy', 'python', 'recipes', '.ci')
+    tops = ROOTS + ('proto', 'cmake', 'docker', 'deploy', 'recipes', '.ci')
     names = [name for name in ('CMakeLists.txt', 'dev') if os.path.isfile(os.path.join(root, name))]
     for top in tops:
         for folder, _, files in os.walk(os.path.join(root, top)):
