@@ -171,7 +171,9 @@ absl::Status Launcher::HandleDeath(Child& child, int wait_status) {
     return BeyondHelp(child, child.spec.why_death_is_final);
   }
   if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == kUsageExitCode) {
-    return BeyondHelp(child, "it rejects its configuration");
+    return absl::AbortedError(absl::StrCat(
+        child.state.member, " rejects its configuration: ", TailOfFile(child.spec.log_path, 1),
+        "; its log is ", child.spec.log_path));
   }
   while (!child.recent_restarts.empty() && child.recent_restarts.front() < now - policy_.window) {
     child.recent_restarts.pop_front();

@@ -71,7 +71,7 @@ class Launcher {
 
   /// Reaps the dead and starts those again whose pause is over. Does not block; call it several times
   /// a second. ABORTED when a child is beyond help: the first line says which and why, the others are
-  /// the end of its log.
+  /// the end of its log; one line where it rejects its configuration.
   absl::Status Poll();
 
   /// SIGTERM to all, then SIGKILL to those still there after `grace`, or at once where `hurry()`

@@ -121,33 +121,51 @@ Json Progress::Record(const RunFigures& figures, absl::Duration elapsed, int res
 }
 
 std::string ProgressLine(const Json& record) {
-  const std::string eta =
-      record["eta_seconds"].is_number()
-          ? ShortDuration(absl::Seconds(record["eta_seconds"].get<double>()))
-          : "-";
-  std::string line = absl::StrCat(
-      record["env_steps"].get<int64_t>(), "/", record["max_env_steps"].get<int64_t>(), " steps ",
-      Fixed(record, "steps_per_second", 1), "/s  return ", Figure(record, "training_return", 4),
-      " eval ", Figure(record, "evaluation_return", 4), "  model error ",
-      Figure(record, "model_error_fresh", 2), "/", Figure(record, "model_error_heldout", 2),
-      "  index ", Fixed(record, "index", 2, true), " ",
-      absl::StrReplaceAll(record["verdict"].get<std::string>(), {{"_", " "}}), "  lag ",
-      Figure(record, "model_age_env_steps", 4), "/", Figure(record, "policy_lag_updates", 3),
-      "  ETA ", eta);
+  const auto known = [&record](const char* name) { return Figure(record, name) != "-"; };
+  std::string line = absl::StrCat("step ", record["env_steps"].get<int64_t>(), "/",
+                                  record["max_env_steps"].get<int64_t>());
+  if (known("steps_per_second")) {
+    absl::StrAppend(&line, " at ", Fixed(record, "steps_per_second", 1), "/s");
+  }
+  if (known("training_return")) {
+    absl::StrAppend(&line, "  return ", Figure(record, "training_return"));
+  }
+  if (known("evaluation_return")) {
+    const std::string value = Figure(record, "evaluation_return");
+    absl::StrAppend(&line, known("training_return") ? absl::StrCat(" (eval ", value, ")")
+                                                    : absl::StrCat("  eval return ", value));
+  }
+  if (known("model_error_fresh") || known("model_error_heldout")) {
+    absl::StrAppend(&line, "  model error ", Figure(record, "model_error_fresh", 2), " fresh/",
+                    Figure(record, "model_error_heldout", 2), " held-out");
+  }
+  absl::StrAppend(&line, known("index") ? "  index " + Fixed(record, "index", 2, true) : "  verdict",
+                  " ", absl::StrReplaceAll(record["verdict"].get<std::string>(), {{"_", " "}}));
+  if (known("eta_seconds")) {
+    absl::StrAppend(&line, "  ETA ",
+                    ShortDuration(absl::Seconds(record["eta_seconds"].get<double>())));
+  }
   if (line.size() > kLineWidth) line = absl::StrReplaceAll(line, {{"  ", " "}});
   if (line.size() > kLineWidth) line.resize(kLineWidth);
   return line;
 }
 
 std::string StartingLine(const RunFigures& figures, absl::Duration elapsed) {
-  const std::string seconds = absl::StrCat(absl::ToInt64Seconds(elapsed), " s");
-  if (!figures.replay.has_value()) {
-    return absl::StrCat("starting: the replay buffer does not answer yet, ", seconds);
+  std::string what = "the replay buffer to answer";
+  if (figures.replay.has_value()) {
+    what = figures.replay->spec.has_value() ? "the first environment step"
+                                            : "an actor to announce its environment";
   }
-  if (!figures.replay->spec.has_value()) {
-    return absl::StrCat("starting: no actor has announced its environment yet, ", seconds);
+  std::string line = absl::StrCat("waiting for ", what, ", ", ShortDuration(elapsed));
+  if (!figures.replay.has_value()) return line;
+  for (const auto& [member, reason] : figures.replay->waiting_for) {
+    if (!reason.empty()) absl::StrAppend(&line, "; ", member, " waits for ", reason);
   }
-  return absl::StrCat("starting: no step taken yet, ", seconds);
+  return line;
+}
+
+std::string SilentMember(const RunFigures& figures) {
+  return figures.replay.has_value() ? "actor-0" : "replay_buffer";
 }
 
 Json EvaluationRecord(const EvaluationResult& evaluation, absl::Duration elapsed) {

@@ -33,16 +33,17 @@ class Progress {
   std::deque<Sample> samples_;  ///< Of the last seconds, for the rates.
 };
 
-/// The line for people, at most 120 characters:
-///   1250/5000 steps 17.3/s  return 612.4 eval 950.1  model error 0.12/0.10  index +0.03 healthy ...
-/// kProgressLegend says what its parts are.
-inline constexpr char kProgressLegend[] =
-    "return: newest training episode, newest evaluation; model error: fresh/held-out steps; lag: "
-    "steps since the fit/updates of the acting policy";
+/// The line for people, at most 120 characters; what is not known yet is left out:
+///   step 1250/5000 at 17.3/s  return 612 (eval 950)  model error 0.12 fresh/0.10 held-out  ...
+/// The return is that of the newest training episode, and of the newest evaluation.
 std::string ProgressLine(const nlohmann::json& record);
 
-/// What holds up a run whose figures are not there yet: "starting: replay_buffer does not answer yet".
+/// What a run without a step waits for: "waiting for the replay buffer to answer, 3s".
 std::string StartingLine(const RunFigures& figures, absl::Duration elapsed);
+
+/// The member whose log tells why a run has no step: the replay buffer while it does not answer, else
+/// the first actor.
+std::string SilentMember(const RunFigures& figures);
 
 /// The record of an evaluation in metrics.jsonl, and its line for people.
 nlohmann::json EvaluationRecord(const EvaluationResult& evaluation, absl::Duration elapsed);

@@ -34,8 +34,8 @@ TEST(Progress, RatesAndTheEndComeFromTheLastSeconds) {
   EXPECT_DOUBLE_EQ(record["eta_seconds"], 190);
   EXPECT_EQ(record["restarts"], 2);
   EXPECT_EQ(ProgressLine(record),
-            "1200/5000 steps 20.0/s  return 612.4 eval 950.1  model error 0.12/-  index +0.03 "
-            "warming up  lag 249/3  ETA 3m10s");
+            "step 1200/5000 at 20.0/s  return 612 (eval 950)  model error 0.12 fresh/- held-out  "
+            "index +0.03 warming up  ETA 3m10s");
 }
 
 TEST(Progress, WithoutAnswersEveryFigureIsUnknown) {
@@ -45,9 +45,30 @@ TEST(Progress, WithoutAnswersEveryFigureIsUnknown) {
   EXPECT_TRUE(record["steps_per_second"].is_null());
   EXPECT_EQ(record["verdict"], "unknown");
   EXPECT_EQ(ProgressLine(record),
-            "0/5000 steps -/s  return - eval -  model error -/-  index - unknown  lag -/-  ETA -");
-  EXPECT_EQ(StartingLine(RunFigures(), absl::Seconds(3)),
-            "starting: the replay buffer does not answer yet, 3 s");
+            "step 0/5000  verdict unknown");
+}
+
+TEST(Progress, BeforeTheFirstStepTheLineSaysWhatIsWaitedFor) {
+  RunFigures figures;
+  EXPECT_EQ(StartingLine(figures, absl::Seconds(3)), "waiting for the replay buffer to answer, 3s");
+  EXPECT_EQ(SilentMember(figures), "replay_buffer");
+  figures.replay.emplace();
+  EXPECT_EQ(StartingLine(figures, absl::Seconds(3)),
+            "waiting for an actor to announce its environment, 3s");
+  EXPECT_EQ(SilentMember(figures), "actor-0");
+  figures.replay->spec.emplace();
+  figures.replay->waiting_for["model_trainer"] = "250 more environment steps";
+  EXPECT_EQ(StartingLine(figures, absl::Seconds(3)),
+            "waiting for the first environment step, 3s; model_trainer waits for 250 more "
+            "environment steps");
+}
+
+TEST(Progress, AnEvaluationWithoutATrainingReturnIsNamed) {
+  RunFigures figures = Figures(10, 0);
+  figures.monitor->set_training_return(std::nan(""));
+  figures.monitor->set_index(std::nan(""));
+  EXPECT_EQ(ProgressLine(Progress(50).Record(figures, absl::Seconds(1), 0)),
+            "step 10/50  eval return 950  model error 0.12 fresh/- held-out  verdict warming up");
 }
 
 TEST(Progress, TheLineFitsItsWidth) {

@@ -19,7 +19,7 @@ enum class OnExist {
 
 /// The folder of a run that this process trains:
 ///   config.yaml command.txt versions.json   what was run
-///   run.json                                 who runs: written by WriteRunFile
+///   run.json                                 who runs: written by DescribeRun
 ///   metrics.jsonl events.jsonl               what happened, a JSON object a line
 ///   logs/<member>.log state/<member>/        of each process
 ///   report.html result.json                  at the end

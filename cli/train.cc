@@ -30,6 +30,9 @@ constexpr absl::Duration kWatchInterval = absl::Milliseconds(400);
 /// How long the monitor may take to judge the last steps before the run is taken down.
 constexpr absl::Duration kMonitorCatchUp = absl::Seconds(3);
 constexpr absl::Duration kKillAfterDrain = absl::Seconds(2);
+/// A run without a step after so long a time has failed to start.
+constexpr absl::Duration kFirstStepPatience = absl::Seconds(120);
+constexpr int kShownLogLines = 10;
 
 sigset_t StopSignals() {
   sigset_t set;
@@ -55,10 +58,10 @@ class Training {
         launcher_(RestartPolicy(), Clock::Real(), [this](const ChildEvent& e) { OnEvent(e); }) {}
 
   int Run() {
-    Say(absl::StrCat("run folder: ", folder_->path()));
     const absl::Status status = StartAll();
     result_.outcome = "failed";
     if (status.ok()) {
+      Say(absl::StrCat("run folder: ", folder_->path()));
       Supervise();
     } else {
       result_.reason = std::string(status.message());
@@ -101,6 +104,8 @@ class Training {
       absl::Status status = launcher_.Poll();
       if (status.ok()) status = disk_;
       const RunFigures figures = watch_->Latest();
+      stepped_ = stepped_ || (figures.replay.has_value() && figures.replay->env_steps > 0);
+      if (status.ok()) status = CheckFirstStep(figures);
       const bool stopped = figures.replay.has_value() && figures.replay->stopped;
       if (stopped && !stopped_at.has_value()) stopped_at = Elapsed();
       const bool over = stopped && (Judged(figures) || Elapsed() - *stopped_at > kMonitorCatchUp);
@@ -118,6 +123,16 @@ class Training {
         return;
       }
     }
+  }
+
+  /// DEADLINE_EXCEEDED where the run should have taken a step by now: what is waited for, then the
+  /// end of the log of who is silent.
+  absl::Status CheckFirstStep(const RunFigures& figures) const {
+    if (stepped_ || Elapsed() < kFirstStepPatience) return absl::OkStatus();
+    const std::string log = folder_->LogOf(SilentMember(figures));
+    return absl::DeadlineExceededError(
+        absl::StrCat("the run has not taken its first step, ", StartingLine(figures, Elapsed()),
+                     "; the log ", log, " ends with\n", TailOfFile(log, kShownLogLines)));
   }
 
   /// Whether the monitor's figures cover the last step.
@@ -147,12 +162,8 @@ class Training {
       std::printf("%s\n", record.dump(-1, ' ', false,
                                       nlohmann::json::error_handler_t::replace).c_str());
       std::fflush(stdout);
-    } else if (!figures.replay.has_value() || figures.replay->env_steps == 0) {
-      Say(StartingLine(figures, Elapsed()));
     } else {
-      if (!legend_said_) Say(kProgressLegend);
-      legend_said_ = true;
-      Say(ProgressLine(record));
+      Say(stepped_ ? ProgressLine(record) : StartingLine(figures, Elapsed()));
     }
     return absl::OkStatus();
   }
@@ -188,7 +199,7 @@ class Training {
     if (written.ok()) {
       written = folder_->Write("report.html", ReportHtml(folder_->path(), config_, result_));
     }
-    SaySummary(written);
+    if (stepped_ || result_.outcome != "failed") SaySummary(written);  // else the error says it all
     if (result_.outcome == "interrupted") return kInterrupted;
     if (result_.outcome == "failed") return Fail(absl::AbortedError(result_.reason));
     return written.ok() ? kDone : Fail(written);
@@ -214,7 +225,7 @@ class Training {
   std::string sentence_;
   std::vector<EvaluationResult> evaluations_;
   int64_t last_evaluation_ = -1;
-  bool legend_said_ = false;
+  bool stepped_ = false;  ///< Whether the run has taken an environment step.
   RunResult result_;
   Launcher launcher_;
   std::unique_ptr<RunWatch> watch_;
@@ -240,12 +251,6 @@ int Train(const TrainOptions& options) {
   const sigset_t set = StopSignals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);  // `tandem train | head` trains on
-  if (options.on_exist == "resume") {
-    return Fail(absl::UnimplementedError(
-                    "--on-exist resume: to resume a run needs a durable replay buffer, which this "
-                    "version lacks: experience is held in memory; use new or fail"),
-                kUsage);
-  }
   absl::StatusOr<config::v1::RunConfig> config = LoadForTraining(options.recipe, options.overrides);
   if (!config.ok()) return Fail(config.status(), kUsage);
   if (const absl::Status status = ApplyCores(options.cores, &*config); !status.ok()) {

@@ -9,6 +9,11 @@
 #include "common/config/config.h"
 
 namespace tandem::config {
+namespace {
+
+constexpr int kWrongUsage = 2;
+
+}  // namespace
 
 ServiceArgs ParseServiceArgs(int argc, char** argv, const std::string& role,
                              const std::string& what_it_does) {
@@ -28,13 +33,13 @@ ServiceArgs ParseServiceArgs(int argc, char** argv, const std::string& role,
     return args;
   } catch (const CLI::ParseError& error) {
     std::cerr << "tandem_" << role << ": " << error.what() << "; see --help\n";
-    args.exit_code = 2;
+    args.exit_code = kWrongUsage;
     return args;
   }
   absl::StatusOr<v1::RunConfig> config = Load(file, overrides);
   if (!config.ok()) {
     std::cerr << "tandem_" << role << ": " << config.status().message() << "\n";
-    args.exit_code = 2;
+    args.exit_code = kWrongUsage;
     return args;
   }
   args.config = *std::move(config);
@@ -42,6 +47,12 @@ ServiceArgs ParseServiceArgs(int argc, char** argv, const std::string& role,
   if (!endpoints->has_member()) endpoints->set_member(role);
   args.exit = false;
   return args;
+}
+
+int RefuseOptions(const std::string& role, const absl::Status& why) {
+  std::cerr << "tandem_" << role << ": " << why.message() << "\n";
+  const bool final = absl::IsInvalidArgument(why) || absl::IsFailedPrecondition(why);
+  return final ? kWrongUsage : 1;
 }
 
 }  // namespace tandem::config

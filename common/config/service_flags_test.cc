@@ -41,6 +41,16 @@ TEST(ServiceFlags, AnErrorIsOneLine) {
   EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("--confg"));
 }
 
+TEST(ServiceFlags, OptionsThatNoRestartCanHelpExitWith2) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(RefuseOptions("monitor", absl::InvalidArgumentError("set endpoints.listen")), 2);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "tandem_monitor: set endpoints.listen\n");
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(RefuseOptions("monitor", absl::FailedPreconditionError("no CUDA device")), 2);
+  EXPECT_EQ(RefuseOptions("monitor", absl::ResourceExhaustedError("write /x: disk full")), 1);
+  testing::internal::GetCapturedStderr();
+}
+
 TEST(ServiceFlags, VersionAndHelpGoToStandardOutput) {
   testing::internal::CaptureStdout();
   const ServiceArgs version = ParseLine({"--version"});

@@ -38,10 +38,9 @@ absl::Status Serve(ServiceOptions options) {
       options.server, options.drain, [&] { return core.Run(); }, [&] { core.Stop(); });
 }
 
-absl::Status Start(const config::v1::RunConfig& config) {
+absl::StatusOr<ServiceOptions> OptionsOfThisStart(const config::v1::RunConfig& config) {
   TANDEM_ASSIGN_OR_RETURN(const uint64_t start, CountStart(config));
-  TANDEM_ASSIGN_OR_RETURN(ServiceOptions options, OptionsFrom(config, start));
-  return Serve(std::move(options));
+  return OptionsFrom(config, start);
 }
 
 }  // namespace
@@ -52,8 +51,10 @@ int main(int argc, char** argv) {
       argc, argv, "actor", "Plays the environments and evaluates the policy.");
   if (args.exit) return args.exit_code;
   tandem::rpc::BlockSignals();
+  auto options = tandem::actor::OptionsOfThisStart(args.config);
+  if (!options.ok()) return tandem::config::RefuseOptions("actor", options.status());
   tandem::InitLog(args.config.endpoints().member());
-  const absl::Status status = tandem::actor::Start(args.config);
+  const absl::Status status = tandem::actor::Serve(*std::move(options));
   if (!status.ok()) tandem::LogError(status.ToString());
   return status.ok() ? 0 : 1;
 }

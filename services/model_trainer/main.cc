@@ -41,9 +41,9 @@ int main(int argc, char** argv) {
   if (args.exit) return args.exit_code;
   tandem::rpc::BlockSignals();
   auto options = tandem::model_trainer::OptionsFrom(args.config);
-  if (options.ok()) tandem::InitLog(options->trainer.member);
-  const absl::Status status =
-      options.ok() ? tandem::model_trainer::Serve(*std::move(options)) : options.status();
+  if (!options.ok()) return tandem::config::RefuseOptions("model_trainer", options.status());
+  tandem::InitLog(options->trainer.member);
+  const absl::Status status = tandem::model_trainer::Serve(*std::move(options));
   if (!status.ok()) tandem::LogError(status.ToString());
   return status.ok() ? 0 : 1;
 }

@@ -52,9 +52,9 @@ int main(int argc, char** argv) {
   tandem::rpc::BlockSignals();
   setpriority(PRIO_PROCESS, 0, 10);  // the run comes first; where it fails, nothing is lost
   auto options = tandem::monitor::OptionsFrom(args.config);
-  if (options.ok()) tandem::InitLog(options->member);
-  const absl::Status status =
-      options.ok() ? tandem::monitor::Serve(*std::move(options)) : options.status();
+  if (!options.ok()) return tandem::config::RefuseOptions("monitor", options.status());
+  tandem::InitLog(options->member);
+  const absl::Status status = tandem::monitor::Serve(*std::move(options));
   if (!status.ok()) tandem::LogError(status.ToString());
   return status.ok() ? 0 : 1;
 }

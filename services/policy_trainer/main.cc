@@ -45,9 +45,9 @@ int main(int argc, char** argv) {
   if (args.exit) return args.exit_code;
   tandem::rpc::BlockSignals();
   auto options = tandem::policy_trainer::OptionsFrom(args.config);
-  if (options.ok()) tandem::InitLog(options->trainer.member);
-  const absl::Status status =
-      options.ok() ? tandem::policy_trainer::Serve(*std::move(options)) : options.status();
+  if (!options.ok()) return tandem::config::RefuseOptions("policy_trainer", options.status());
+  tandem::InitLog(options->trainer.member);
+  const absl::Status status = tandem::policy_trainer::Serve(*std::move(options));
   if (!status.ok()) tandem::LogError(status.ToString());
   return status.ok() ? 0 : 1;
 }

@@ -39,8 +39,9 @@ int main(int argc, char** argv) {
   if (args.exit) return args.exit_code;
   tandem::rpc::BlockSignals();
   auto options = tandem::ReplayOptionsFrom(args.config);
-  if (options.ok()) tandem::InitLog(options->member);
-  const absl::Status status = options.ok() ? tandem::Serve(*std::move(options)) : options.status();
+  if (!options.ok()) return tandem::config::RefuseOptions("replay_buffer", options.status());
+  tandem::InitLog(options->member);
+  const absl::Status status = tandem::Serve(*std::move(options));
   if (!status.ok()) tandem::LogError(status.ToString());
   return status.ok() ? 0 : 1;
 }

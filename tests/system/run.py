@@ -27,12 +27,12 @@ def tandem(*args, timeout=60):
 class Run:
     """One `tandem train` in the background."""
 
-    def __init__(self, folder, recipe, *overrides):
+    def __init__(self, folder, recipe, *overrides, preexec=None):
         self.folder = str(folder)
         self.process = subprocess.Popen(
             [os.path.join(BINARIES, "tandem"), "train", os.path.join(RECIPES, recipe), *overrides,
              "--run-dir", self.folder, "--json"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=preexec)
 
     def finish(self, timeout):
         """Waits for the end; returns (exit code, standard output, standard error)."""
@@ -74,6 +74,28 @@ class Run:
                 return [json.loads(line) for line in file if line.endswith("\n")]
         except FileNotFoundError:
             return []
+
+    def steps(self):
+        """Environment steps taken, as far as metrics.jsonl knows."""
+        return max((r.get("env_steps", 0) for r in self.records()), default=0)
+
+    def evaluations(self):
+        """What must be equal in runs of one seed: the evaluations without their times."""
+        return [{name: value for name, value in r.items() if name not in ("time", "elapsed_seconds")}
+                for r in self.records() if r["kind"] == "evaluation"]
+
+    def processes(self):
+        """The processes, dead ones not reaped aside, that have this run's folder on their command line."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    words = file.read().decode(errors="replace")
+            except OSError:  # it has ended
+                continue
+            if self.folder in words and "tandem" in words.split("\0")[0]:
+                found.append(int(pid))
+        return found
 
     def logs(self):
         """The last lines of every service's log."""

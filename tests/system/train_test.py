@@ -1,8 +1,11 @@
 """The whole system as a user meets it: `tandem train` with its five services as real processes."""
 
+import hashlib
 import json
 import os
+import resource
 import signal
+import subprocess
 import tempfile
 import unittest
 
@@ -15,10 +18,32 @@ class TrainTest(unittest.TestCase):
         self.addCleanup(self.scratch.cleanup)
         self.folder = os.path.join(self.scratch.name, "run")
 
-    def start(self, *overrides):
-        run = Run(self.folder, "mbpo/cartpole_continuous.yaml", *SMALL, *overrides)
+    def start(self, *overrides, folder=None, preexec=None):
+        run = Run(folder or self.folder, "mbpo/cartpole_continuous.yaml", *SMALL, *overrides, preexec=preexec)
         self.addCleanup(lambda: run.process.poll() is None and run.process.kill())
         return run
+
+    def small_disk(self, size):
+        """A folder on a file system of so many bytes. Skips where this process may not mount one."""
+        folder = os.path.join(self.scratch.name, "disk")
+        os.mkdir(folder)
+        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder],
+                               capture_output=True, text=True, check=False)
+        if mount.returncode != 0:
+            self.skipTest(f"needs the right to mount a tmpfs: {mount.stderr.strip()}")
+        self.addCleanup(lambda: subprocess.run(["umount", "-l", folder], check=True))
+        return folder
+
+    def expect_disk_error(self, run, reason):
+        """The run must fail with one line that names its folder, and leave no process behind."""
+        code, _, err = run.finish(timeout=60)
+        self.assertEqual(code, 1, err)
+        errors = [line for line in err.splitlines() if line.startswith("tandem: ")]
+        self.assertEqual(len(errors), 1, err)
+        self.assertEqual(err.splitlines()[-1], errors[0])
+        self.assertIn(run.folder, errors[0])
+        self.assertIn(reason, errors[0])
+        self.assertEqual(run.processes(), [])
 
     def test_runs_to_its_end_and_leaves_a_report(self):
         run = self.start("stop.max_env_steps=300")
@@ -47,23 +72,92 @@ class TrainTest(unittest.TestCase):
                 os.kill(pid, 0)
 
     def test_any_process_but_the_replay_buffer_may_be_killed(self):
-        run = self.start("stop.max_env_steps=2000", "actor.evaluation_interval=500",
-                         "runtime.checkpoint_seconds=0.5")
+        # Random actions keep the pole up for some 25 steps; the first evaluation comes after all kills.
+        run = self.start("stop.max_env_steps=20000", "stop.return_at_least=60", "stop.evaluations_in_a_row=1",
+                         "actor.evaluation_interval=2000", "runtime.checkpoint_seconds=0.5")
+        run.wait_for(lambda: run.steps() > 0, "the first steps")
         for member in ("actor-0", "model_trainer", "policy_trainer", "monitor"):
             before = run.wait_for(lambda m=member: run.endpoints(m), f"{member} to start")
-            steps = max((r.get("env_steps", 0) for r in run.records()), default=0)
-            run.wait_for(lambda s=steps: any(r.get("env_steps", 0) >= s + 10 for r in run.records()),
-                         "progress")
             os.kill(before["pid"], signal.SIGKILL)
             run.wait_for(
                 lambda m=member, b=before: (run.endpoints(m) or b)["pid"] != b["pid"], f"{member} to come back")
         status = tandem("status", self.folder)
         code, _, err = run.finish(timeout=180)
         self.assertEqual(code, 0, f"{err}\n{run.logs()}")
-        self.assertGreaterEqual(max(r.get("env_steps", 0) for r in run.records()), 2000)
+        self.assertIn("goal reached", err)
+        self.assertGreaterEqual(run.evaluations()[-1]["mean_return"], 60)
         self.assertEqual(status.returncode, 0, status.stderr)
         for member in ("actor-0", "model_trainer", "policy_trainer", "monitor"):
             self.assertRegex(status.stdout, rf"{member}[^\n]*restart", status.stdout)
+
+    def test_the_same_seed_gives_the_same_run_bit_for_bit(self):
+        figures = []
+        for name in ("first", "again"):
+            run = self.start("stop.max_env_steps=400", "run.seed=5", folder=os.path.join(self.scratch.name, name))
+            code, _, err = run.finish(timeout=120)
+            self.assertEqual(code, 0, f"{err}\n{run.logs()}")
+            digests = {}
+            for trainer in ("model_trainer", "policy_trainer"):
+                with open(os.path.join(run.folder, "state", trainer, "checkpoint.safetensors"), "rb") as file:
+                    digests[trainer] = hashlib.sha256(file.read()).hexdigest()
+            figures.append((run.evaluations(), digests))
+        self.assertEqual([e["env_steps"] for e in figures[0][0]], [100, 200, 300, 400])
+        self.assertEqual(figures[0], figures[1])
+
+    def test_a_full_disk_at_the_start_is_one_clear_line(self):
+        disk = self.small_disk("64k")
+        with open(os.path.join(disk, "ballast"), "wb", buffering=0) as file:
+            with self.assertRaises(OSError):
+                while True:
+                    file.write(bytes(4096))
+        self.expect_disk_error(self.start(folder=os.path.join(disk, "run")), "No space left")
+
+    def test_a_disk_that_fills_while_training_is_one_clear_line(self):
+        disk = self.small_disk("8m")
+        run = self.start("stop.max_env_steps=1000000", "runtime.checkpoint_seconds=0.5",
+                         folder=os.path.join(disk, "run"))
+        run.wait_for(lambda: run.steps() > 100, "training")
+        with open(os.path.join(disk, "ballast"), "wb", buffering=0) as file:
+            with self.assertRaises(OSError):
+                while True:
+                    file.write(bytes(4096))
+        self.expect_disk_error(run, "No space left")
+
+    def test_a_limit_on_file_sizes_is_one_clear_line(self):
+        # 100 bytes stop the start. With 6000, checkpoints fail and training goes on until metrics.jsonl is full.
+        for size in (100, 6000):
+            def limit(size=size):
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+            with self.subTest(size):
+                run = self.start("stop.max_env_steps=1000000", "runtime.checkpoint_seconds=0.5", preexec=limit,
+                                 folder=os.path.join(self.scratch.name, str(size)))
+                self.expect_disk_error(run, "File too large")
+
+    def test_options_that_a_service_refuses_end_the_run_at_once(self):
+        run = self.start("imagination.rollouts_per_refit=1000000", "imagination.horizon_start=100",
+                         "imagination.horizon_end=100", "imagination.retain_refits=2")
+        code, out, err = run.finish(timeout=30)
+        self.assertEqual(code, 1, err)
+        self.assertIn("policy_trainer rejects its configuration", err)
+        self.assertIn("imagination: rollouts_per_refit x horizon", err)
+        self.assertNotIn("report", err + out.replace("verdict_sentence", ""))
+        with open(os.path.join(self.folder, "events.jsonl"), encoding="utf-8") as file:
+            events = [json.loads(line) for line in file]
+        self.assertEqual([e["event"] for e in events if e["member"] == "policy_trainer"], ["started", "died"])
+
+    def test_the_variant_with_learned_termination_differs_in_that_alone(self):
+        def lines(recipe):
+            result = tandem("config", "print", os.path.join(RECIPES, "mbpo", recipe))
+            self.assertEqual(result.returncode, 0, result.stderr)
+            return result.stdout.splitlines()
+
+        known, learned = lines("inverted_pendulum.yaml"), lines("inverted_pendulum_learned_termination.yaml")
+        self.assertEqual(len(known), len(learned))
+        differing = {(a.strip(), b.strip()) for a, b in zip(known, learned) if a != b}
+        self.assertIn(("termination: KNOWN", "termination: LEARNED"), differing)
+        self.assertLessEqual({a.split(":")[0] for a, _ in differing}, {"termination", "name"})
 
     def test_losing_the_replay_buffer_ends_the_run_in_plain_words(self):
         run = self.start("stop.max_env_steps=100000")
