@@ -79,6 +79,15 @@ TEST_F(Files, FailedWriteLeavesNoTemporaryFile) {
   EXPECT_TRUE(absl::IsNotFound(WriteFileAtomically(Path("none/a"), "x")));
 }
 
+TEST_F(Files, WhatAKilledProcessOfTheSamePidLeftIsNoObstacle) {
+  // In a container the pid is the same at every start, and the names of temporary files begin again.
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = Path("epoch.tmp." + std::to_string(getpid()) + "." + std::to_string(i));
+    ASSERT_TRUE(AppendToFile(name, "left").ok());
+  }
+  EXPECT_EQ(*IncrementCounterFile(Path("epoch")), 1u);
+}
+
 TEST_F(Files, ReadersNeverSeeAMixture) {
   ASSERT_TRUE(WriteFileAtomically(Path("a"), std::string(100000, 'a')).ok());
   std::atomic<bool> stop{false};

@@ -1,6 +1,7 @@
 #include "common/rpc/method_metrics.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/impl/client_unary_call.h>
 #include <gtest/gtest.h>
 
 #include "common/rpc/channel.h"
@@ -75,6 +76,15 @@ TEST(MethodMetricsTest, CountsCallsByMethodAndCodeAndTimesUnaryOnes) {
     monitor::v1::GetReportResponse response;
     EXPECT_EQ(stub->GetReport(&context, {}, &response).ok(), i == 0);
   }
+  const grpc::internal::RpcMethod unknown("/tandem.invented/Name",
+                                          grpc::internal::RpcMethod::NORMAL_RPC);
+  grpc::ClientContext unknown_context;
+  SetDeadline(unknown_context, absl::Seconds(5));
+  monitor::v1::GetReportResponse nothing;
+  EXPECT_EQ(grpc::internal::BlockingUnaryCall(channel.get(), unknown, &unknown_context,
+                                              monitor::v1::GetReportRequest(), &nothing)
+                .error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
   grpc::ClientContext context;
   const auto watch = snapshot::v1::SnapshotService::NewStub(channel)->Watch(&context, {});
   watch->WaitForInitialMetadata();
@@ -90,6 +100,7 @@ TEST(MethodMetricsTest, CountsCallsByMethodAndCodeAndTimesUnaryOnes) {
   EXPECT_THAT(page, HasSubstr("tandem_rpc_requests_total{code=\"UNAVAILABLE\",method=\"tandem."
                               "snapshot.v1.SnapshotService/Watch\"} 1\n"));
   EXPECT_THAT(page, Not(HasSubstr("request_seconds_count{method=\"tandem.snapshot")));
+  EXPECT_THAT(page, Not(HasSubstr("invented")));  // a client must not make labels
 }
 
 }  // namespace

@@ -199,6 +199,10 @@ TEST_F(ReplayBufferTest, AdvanceAnswersEmptyWhenTheTimeIsUp) {
   EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(50));
   EXPECT_FALSE(client->Advance({.role = Role::kActor, .member = ""}, {}).ok());
   EXPECT_FALSE(client->Advance({.role = static_cast<Role>(8), .member = "x"}, {}).ok());
+  const Progress beyond = {.role = Role::kPolicyTrainer,
+                           .member = "p",
+                           .policy_updates = std::numeric_limits<int64_t>::max()};
+  EXPECT_EQ(client->Advance(beyond, {}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(ReplayBufferTest, ANewerAdvanceOfAMemberTakesTheOldOnesPlace) {
