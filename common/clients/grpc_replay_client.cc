@@ -9,6 +9,7 @@
 #include "common/codec/data_codec.h"
 #include "common/codec/replay_codec.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/limits.h"
 #include "tandem/replay/v1/replay.grpc.pb.h"
 
 namespace tandem {
@@ -43,6 +44,12 @@ class GrpcReplayClient : public ReplayClient {
     replay::v1::AppendRequest request;
     replay::v1::AppendResponse response;
     codec::Encode(writer, epoch, sequence, segments, episodes, &request);
+    // gRPC would say RESOURCE_EXHAUSTED, which sounds as if trying again could help.
+    if (request.ByteSizeLong() > static_cast<size_t>(rpc::kMaxMessageBytes)) {
+      return absl::InvalidArgumentError(absl::StrCat("append of ", writer, ": expected at most ",
+                                                     rpc::kMaxMessageBytes, " bytes, got ",
+                                                     request.ByteSizeLong()));
+    }
     TANDEM_RETURN_IF_ERROR(Call(timeouts_.append, [&](grpc::ClientContext* context) {
       return stub_->Append(context, request, &response);
     }));

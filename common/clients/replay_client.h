@@ -44,6 +44,7 @@ class ReplayClient {
   virtual ~ReplayClient() = default;
   virtual absl::StatusOr<WriterSession> OpenWriter(const std::string& writer,
                                                    const EnvironmentSpec& spec) = 0;
+  /// INVALID_ARGUMENT also where it is too large: more than 1 MiB of steps, or 4 MiB in all.
   virtual absl::StatusOr<AppendResult> Append(const std::string& writer, uint64_t epoch,
                                               uint64_t sequence,
                                               const std::vector<Segment>& segments,

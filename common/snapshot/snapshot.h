@@ -21,6 +21,12 @@ struct Version {
   auto operator<=>(const Version&) const = default;
 };
 
+/// Whether `version`, got from a source, is newer than `held`, got from it before. Epochs grow, but
+/// for a publisher that lost its state folder: it begins anew at a low one, and that is newer, too.
+inline bool IsNewer(Version version, Version held) {
+  return version.epoch != held.epoch || version.version > held.version;
+}
+
 /// Immutable weights: the bytes of a safetensors file, which are the same on the wire and on disk.
 /// Share freely; never copied.
 struct Snapshot {
@@ -50,7 +56,7 @@ class SnapshotSource {
   virtual ~SnapshotSource() = default;
   /// The newest snapshot; nullptr before the first. Never blocks.
   virtual std::shared_ptr<const Snapshot> Latest() = 0;
-  /// Waits until the newest is newer than `have`, at most `timeout`. Returns the newest, or nullptr
+  /// Waits until the newest IsNewer than `have`, at most `timeout`. Returns the newest, or nullptr
   /// when none came or after Stop().
   virtual std::shared_ptr<const Snapshot> WaitNewer(Version have, absl::Duration timeout) = 0;
   /// Ends every wait.

@@ -190,7 +190,7 @@ class Server : public SnapshotServer, public v1::SnapshotService::CallbackServic
     if (request.have_epoch() > epoch) {
       return absl::FailedPreconditionError(absl::StrCat(
           "the watcher holds epoch ", request.have_epoch(), " but the publisher is in epoch ",
-          epoch, ": its state folder was lost or changed; start the watcher again"));
+          epoch, ": its state folder was lost or changed"));
     }
     return at->second.get();
   }

@@ -26,11 +26,12 @@ class SnapshotServer {
 
 /// Watches one series of a remote publisher from a thread of its own: reconnects for ever, checks
 /// the hash and the order of the parts, drops a snapshot that is damaged and counts it.
-/// A peer that sends parts that do not fit is logged once per connection, never trusted; one that is
-/// connected but does not accept the call within `timeout` is tried again.
+/// A peer that sends parts that do not fit is logged once per connection, never trusted; one that
+/// is connected but does not accept the call within `timeout` is tried again. A publisher in an
+/// earlier epoch than what is held has lost its state folder: its snapshots are taken from the
+/// first on.
 std::unique_ptr<SnapshotSource> WatchRemote(const std::string& address, const std::string& series,
-                                            const std::string& watcher,
-                                            metrics::Registry& registry,
+                                            const std::string& watcher, metrics::Registry& registry,
                                             absl::Duration timeout = absl::Seconds(5));
 
 }  // namespace tandem::snapshot

@@ -148,6 +148,26 @@ TEST_F(SnapshotServiceTest, WaitsForAnAbsentPublisherAndFindsItsNextLife) {
   EXPECT_EQ(source->Latest()->version, have);
 }
 
+TEST_F(SnapshotServiceTest, FollowsAPublisherThatLostItsStateFolder) {
+  auto source = Watch(kModelSeries);
+  Version have;
+  for (uint64_t epoch : {7, 1}) {
+    Publisher publisher(address_, epoch);
+    const int snapshots = epoch == 7 ? 3 : 1;
+    for (int i = 0; i < snapshots; ++i) {
+      ASSERT_TRUE(publisher.model.Publish(File(10, static_cast<float>(epoch))).ok());
+    }
+    const auto snapshot = source->WaitNewer(have, absl::Seconds(10));
+    ASSERT_NE(snapshot, nullptr) << "epoch " << epoch;
+    EXPECT_EQ(snapshot->version.epoch, epoch);
+    EXPECT_EQ(snapshot->Parse()->tensors.at("w").data[0], static_cast<float>(epoch));
+    EXPECT_EQ(source->WaitNewer(snapshot->version, absl::Milliseconds(20)), nullptr);
+    have = snapshot->version;
+    publisher.runner->Drain(absl::Seconds(5));
+  }
+  EXPECT_EQ(source->Latest()->version, (Version{1, 1}));
+}
+
 TEST_F(SnapshotServiceTest, StopReturnsAtOnceInEveryState) {
   for (const bool present : {false, true}) {
     std::unique_ptr<Publisher> publisher;

@@ -25,7 +25,7 @@ std::shared_ptr<const Snapshot> SnapshotSlot::WaitNewer(Version have, absl::Dura
   const auto deadline = std::chrono::steady_clock::now() + wait;
   MutexLock lock(mu_);
   for (bool in_time = true; !stopped_;) {
-    if (latest_ != nullptr && latest_->version > have) return latest_;
+    if (latest_ != nullptr && IsNewer(latest_->version, have)) return latest_;
     if (!in_time) break;
     in_time = changed_.WaitUntil(mu_, deadline);
   }

@@ -88,6 +88,9 @@ class RemoteSource : public SnapshotSource {
   absl::Status WaitForAnswer(grpc::ClientContext& context,
                              grpc::ClientReader<v1::WatchResponse>& reader);
   absl::Status ReadAll(grpc::ClientReader<v1::WatchResponse>& reader);
+  /// The publisher knows nothing of what is held: what it sends next replaces that, whatever its
+  /// version.
+  void ForgetLife(const absl::Status& why);
   /// Makes `call` the one that Stop() cancels; false after Stop().
   bool SetCall(grpc::ClientContext* call);
   /// Returns false after Stop().
@@ -182,6 +185,13 @@ absl::Status RemoteSource::WatchOnce() {
   return damage;
 }
 
+void RemoteSource::ForgetLife(const absl::Status& why) {
+  LogWarning(absl::StrCat(PublisherOf(series_), " at ", address_, " has begun anew (",
+                          std::string(why.message()), "): taking its snapshots from the first on"));
+  have_ = Version();
+  backoff_.Reset();
+}
+
 void RemoteSource::Run() {
   do {
     // In short steps, for this wait cannot be ended from outside.
@@ -191,6 +201,7 @@ void RemoteSource::Run() {
       peer_.Failed(absl::UnavailableError("not connected"));
     }
     const absl::Status status = WatchOnce();
+    if (absl::IsFailedPrecondition(status) && have_ != Version()) ForgetLife(status);
     if (!absl::IsCancelled(status)) peer_.Failed(status);
   } while (Sleep(backoff_.Next()));
 }

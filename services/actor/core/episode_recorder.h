@@ -50,8 +50,6 @@ class EpisodeRecorder {
 
   /// Whether it is time to Take(): 256 steps or 256 KiB.
   bool full() const;
-  /// Steps recorded and not yet taken; 0 where steps are not kept.
-  int64_t pending_steps() const { return pending_steps_; }
   /// Environments of which more is to be recorded.
   int recording_envs() const { return recording_envs_; }
   /// Episodes that ended since StartAll, and the sum of their returns.
@@ -79,7 +77,7 @@ class EpisodeRecorder {
   uint64_t policy_updates_ = 0;
   std::vector<Open> open_;  // [num_envs]
   Recording done_;
-  int64_t pending_steps_ = 0;
+  int64_t pending_steps_ = 0;  // kept and not yet taken
   int recording_envs_ = 0;
   int64_t episodes_ended_ = 0;
   double return_sum_ = 0;

@@ -20,7 +20,7 @@ PolicyHolder::PolicyHolder(snapshot::SnapshotSource& source, PolicyLoader loader
 
 void PolicyHolder::Refresh() {
   const std::shared_ptr<const snapshot::Snapshot> newest = source_.Latest();
-  if (newest != nullptr && newest->version > seen_) {
+  if (newest != nullptr && snapshot::IsNewer(newest->version, seen_)) {
     seen_ = newest->version;
     absl::StatusOr<policy::LoadedPolicy> loaded = loader_(*newest);
     if (loaded.ok()) {

@@ -12,7 +12,8 @@
 namespace tandem::actor {
 namespace {
 
-constexpr int64_t kMaxAppendFloats = 128 << 10;  // 512 KiB, half of what the buffer takes
+constexpr int64_t kMaxAppendBytes = 512 << 10;  // half of what the buffer takes
+constexpr int64_t kOverhead = 256;              // generous: names, shapes and lengths of a message
 constexpr absl::Duration kBeforeReopening = absl::Milliseconds(50);
 
 // The buffer was started anew, or another process writes under our name.
@@ -27,30 +28,98 @@ int64_t Steps(const Recording& recording) {
   return steps;
 }
 
-// Parts small enough for one append; each episode goes with the last segment of it.
+int64_t Bytes(const Segment& segment) {
+  const size_t floats = segment.observations.size() + segment.actions.size() +
+                        segment.rewards.size() + segment.log_probs.size();
+  return static_cast<int64_t>(floats * sizeof(float)) + kOverhead;
+}
+
+int64_t Bytes(const Episode& episode) {
+  return static_cast<int64_t>(episode.initial_observation.size() * sizeof(float)) + kOverhead;
+}
+
+// The steps [begin, end) of a segment.
+Segment Slice(const Segment& whole, int64_t begin, int64_t end) {
+  const auto slice = [&whole, begin](const std::vector<float>& rows, int64_t count, int64_t size) {
+    const auto width = static_cast<std::ptrdiff_t>(rows.size()) / size;
+    const auto from = rows.begin() + begin * width;
+    return std::vector<float>(from, from + (count * width));
+  };
+  Segment part;
+  part.episode_id = whole.episode_id;
+  part.first_t = whole.first_t + begin;
+  part.observations = slice(whole.observations, end - begin + 1, whole.size() + 1);
+  part.actions = slice(whole.actions, end - begin, whole.size());
+  part.rewards = slice(whole.rewards, end - begin, whole.size());
+  part.log_probs = slice(whole.log_probs, end - begin, whole.size());
+  part.terminated = whole.terminated && end == whole.size();
+  part.truncated = whole.truncated && end == whole.size();
+  part.purpose = whole.purpose;
+  part.policy_version = whole.policy_version;
+  part.model_version = whole.model_version;
+  return part;
+}
+
+// Cuts a segment into pieces of at most kMaxAppendBytes, or of one step where a step is larger.
+std::vector<Segment> Cut(Segment whole) {
+  std::vector<Segment> pieces;
+  const int64_t steps = whole.size();
+  const int64_t count = std::min(steps, (Bytes(whole) + kMaxAppendBytes - 1) / kMaxAppendBytes);
+  if (count <= 1) {
+    pieces.push_back(std::move(whole));
+    return pieces;
+  }
+  // The last observation of a piece is the first of the next one: one row of room for each.
+  const int64_t row = Bytes(whole) / steps + 1;
+  const int64_t most = std::max<int64_t>(1, (kMaxAppendBytes - kOverhead) / row - 1);
+  for (int64_t begin = 0; begin < steps; begin += most) {
+    pieces.push_back(Slice(whole, begin, std::min(steps, begin + most)));
+  }
+  return pieces;
+}
+
+// Fills appends one after the other, each of at most kMaxAppendBytes.
+class Parts {
+ public:
+  void Add(Segment segment) {
+    Room(Bytes(segment));
+    parts_.back().segments.push_back(std::move(segment));
+  }
+  void Add(Episode episode) {
+    Room(Bytes(episode));
+    parts_.back().episodes.push_back(std::move(episode));
+  }
+  std::vector<Recording> Take() { return std::move(parts_); }
+
+ private:
+  void Room(int64_t bytes) {
+    if (bytes_ > 0 && bytes_ + bytes > kMaxAppendBytes) {
+      parts_.emplace_back();
+      bytes_ = 0;
+    }
+    bytes_ += bytes;
+  }
+  std::vector<Recording> parts_{1};
+  int64_t bytes_ = 0;  // of the last part
+};
+
+// Parts small enough for one append; each episode comes with or after its last step.
 std::vector<Recording> Split(Recording whole) {
   std::map<uint64_t, Episode> ended;
   for (Episode& episode : whole.episodes) ended.emplace(episode.episode_id, std::move(episode));
-  std::vector<Recording> parts(1);
-  int64_t floats = 0;
+  Parts parts;
   for (Segment& segment : whole.segments) {
-    const int64_t size = static_cast<int64_t>(segment.observations.size() + segment.actions.size() +
-                                              2 * segment.rewards.size());
-    if (floats > 0 && floats + size > kMaxAppendFloats) {
-      parts.emplace_back();
-      floats = 0;
+    const bool last = segment.terminated || segment.truncated;
+    const uint64_t id = segment.episode_id;
+    for (Segment& piece : Cut(std::move(segment))) parts.Add(std::move(piece));
+    if (!last) continue;
+    if (auto it = ended.find(id); it != ended.end()) {
+      parts.Add(std::move(it->second));
+      ended.erase(it);
     }
-    floats += size;
-    if (segment.terminated || segment.truncated) {
-      if (auto it = ended.find(segment.episode_id); it != ended.end()) {
-        parts.back().episodes.push_back(std::move(it->second));
-        ended.erase(it);
-      }
-    }
-    parts.back().segments.push_back(std::move(segment));
   }
-  for (auto& [id, episode] : ended) parts.back().episodes.push_back(std::move(episode));
-  return parts;
+  for (auto& [id, episode] : ended) parts.Add(std::move(episode));
+  return parts.Take();
 }
 
 }  // namespace

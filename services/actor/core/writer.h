@@ -30,7 +30,7 @@ class Writer {
   /// Starts an epoch. FAILED_PRECONDITION when the buffer holds steps of another environment.
   absl::Status Open();
 
-  /// Stores a recording, in several appends where it is large. ABORTED when the buffer no longer
+  /// Stores a recording, in several appends of at most 512 KiB where it is large. ABORTED when the buffer no longer
   /// knows this epoch: a new one is open then, and what was recorded in the old one is lost. Any
   /// other error is for good.
   absl::Status Append(Recording recording);

@@ -135,6 +135,62 @@ TEST_F(WriterTest, LargeRecordingsAreSplitAndEpisodesGoWithTheirLastSegment) {
   }
 }
 
+TEST_F(WriterTest, ASegmentIsCutByBytes) {
+  FakeReplayClient replay;
+  Writer writer = MakeWriter(replay);
+  ASSERT_TRUE(writer.Open().ok());
+  constexpr int64_t kSteps = 100'000;  // 2 MB
+  Recording recording;
+  recording.segments.push_back(MakeSegment(1, kSteps, /*last=*/true));
+  Segment& whole = recording.segments[0];
+  for (size_t i = 0; i < whole.observations.size(); ++i) {
+    whole.observations[i] = static_cast<float>(i);
+  }
+  Episode episode;
+  episode.episode_id = 1;
+  recording.episodes.push_back(episode);
+  ASSERT_TRUE(writer.Append(std::move(recording)).ok());
+  const auto appended = replay.appended();
+  ASSERT_GE(appended.size(), 4u);
+  int64_t steps = 0;
+  for (const auto& append : appended) {
+    size_t bytes = 0;
+    for (const Segment& part : append.segments) {
+      bytes += 4 * (part.observations.size() + 3 * part.rewards.size());
+      EXPECT_EQ(part.first_t, steps);
+      ASSERT_EQ(part.observations.size(), part.rewards.size() * 2 + 2);
+      EXPECT_EQ(part.observations.front(), static_cast<float>(2 * steps));
+      EXPECT_EQ(part.actions.size(), part.rewards.size());
+      EXPECT_EQ(part.log_probs.size(), part.rewards.size());
+      steps += part.size();
+      EXPECT_EQ(part.terminated, steps == kSteps);
+    }
+    EXPECT_LE(bytes, size_t{512} << 10);
+    EXPECT_EQ(append.episodes.size(), steps == kSteps ? 1u : 0u);
+  }
+  EXPECT_EQ(steps, kSteps);
+}
+
+TEST_F(WriterTest, EpisodesWithoutStepsAreSplitByBytes) {
+  FakeReplayClient replay;
+  Writer writer = MakeWriter(replay);
+  ASSERT_TRUE(writer.Open().ok());
+  Recording recording;
+  for (uint64_t id = 1; id <= 30; ++id) {
+    Episode episode;
+    episode.episode_id = id;
+    episode.initial_observation.assign(size_t{16} << 10, 0);  // 64 KiB
+    recording.episodes.push_back(episode);
+  }
+  ASSERT_TRUE(writer.Append(std::move(recording)).ok());
+  size_t episodes = 0;
+  for (const auto& append : replay.appended()) {
+    EXPECT_LE(append.episodes.size(), 8u);
+    episodes += append.episodes.size();
+  }
+  EXPECT_EQ(episodes, 30u);
+}
+
 TEST_F(WriterTest, StopEndsTheRetries) {
   FakeReplayClient replay;
   replay.FailNext(absl::UnavailableError("gone"), 1000000);

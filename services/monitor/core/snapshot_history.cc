@@ -27,7 +27,7 @@ absl::StatusOr<HeldModel> ModelHistory::Load(const snapshot::Snapshot& snapshot,
 
 absl::StatusOr<bool> ModelHistory::Poll(const EnvironmentSpec& spec) {
   const std::shared_ptr<const snapshot::Snapshot> latest = source_->Latest();
-  if (latest == nullptr || latest->version <= seen_) return false;
+  if (latest == nullptr || !snapshot::IsNewer(latest->version, seen_)) return false;
   seen_ = latest->version;
   TANDEM_ASSIGN_OR_RETURN(HeldModel held, Load(*latest, spec));
   held_.push_back(std::move(held));
@@ -45,7 +45,7 @@ const HeldModel* ModelHistory::FreshFor(int64_t index) const {
 
 absl::StatusOr<bool> PolicyHistory::Poll(const EnvironmentSpec& spec) {
   const std::shared_ptr<const snapshot::Snapshot> latest = source_->Latest();
-  if (latest == nullptr || latest->version <= seen_) return false;
+  if (latest == nullptr || !snapshot::IsNewer(latest->version, seen_)) return false;
   if (latest->version.epoch != seen_.epoch) updates_.clear();
   seen_ = latest->version;
   TANDEM_ASSIGN_OR_RETURN(const nn::TensorFile file, latest->Parse());

@@ -24,7 +24,7 @@ absl::StatusOr<FollowedModel> ModelFollower::WaitFor(int64_t through_index, bool
   absl::Status why = absl::NotFoundError("no model has been published");
   snapshot::Version seen;
   for (std::shared_ptr<const snapshot::Snapshot> newest = source_.Latest(); !stop_.stopped();) {
-    if (newest != nullptr && newest->version > seen) {
+    if (newest != nullptr && snapshot::IsNewer(newest->version, seen)) {
       seen = newest->version;
       absl::StatusOr<FollowedModel> model = Try(*newest, through_index, exact);
       if (model.ok()) return model;

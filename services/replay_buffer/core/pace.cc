@@ -46,6 +46,11 @@ absl::Status Validate(const PaceOptions& o) {
         at_least("stop.evaluations_in_a_row", o.evaluations_in_a_row, 1)}) {
     if (!status.ok()) return status;
   }
+  if (o.evaluations_in_a_row > kMaxEvaluations) {
+    return absl::InvalidArgumentError(absl::StrCat("stop.evaluations_in_a_row: expected at most ",
+                                                   kMaxEvaluations, ", got ",
+                                                   o.evaluations_in_a_row));
+  }
   if (!(o.updates_per_step > 0) || !std::isfinite(o.updates_per_step)) {
     return absl::InvalidArgumentError(
         absl::StrCat("pace.updates_per_step: expected > 0, got ", o.updates_per_step));
@@ -347,6 +352,9 @@ void PacePolicy::FinishEvaluation(uint64_t id, const PartialEvaluation& partial)
   for (const Episode& episode : partial.episodes) result.mean_return += episode.episode_return;
   result.mean_return /= static_cast<double>(result.episodes);
   evaluations_.push_back(result);
+  if (evaluations_.size() > static_cast<size_t>(kMaxEvaluations)) {
+    evaluations_.erase(evaluations_.begin());
+  }
   last_evaluated_ = static_cast<int64_t>(id);
   if (pending_ && pending_->id <= last_evaluated_) pending_.reset();
   std::erase_if(partial_, [id](const auto& entry) { return entry.first.first <= id; });

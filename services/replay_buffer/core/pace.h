@@ -14,6 +14,9 @@ namespace tandem {
 
 enum class PaceMode { kLockstep, kAsync };
 
+/// Finished evaluations that are kept.
+inline constexpr int64_t kMaxEvaluations = 1000;
+
 /// How fast the sides of a run may go against each other, and when the run is over.
 struct PaceOptions {
   PaceMode mode = PaceMode::kLockstep;
@@ -29,7 +32,7 @@ struct PaceOptions {
   int64_t evaluation_interval = 250;  ///< [steps]; 0: never evaluate.
   int64_t max_env_steps = 20000;      ///< [steps] >= 1: the run's end.
   std::optional<double> return_at_least;  ///< Stop early at this mean return; unset: never.
-  int64_t evaluations_in_a_row = 2;       ///< So many evaluations must reach it, >= 1.
+  int64_t evaluations_in_a_row = 2;       ///< So many must reach it, 1 to kMaxEvaluations.
 };
 
 /// INVALID_ARGUMENT naming the first field out of range.
@@ -94,7 +97,7 @@ class PacePolicy {
   bool stopped() const { return !stop_reason_.empty(); }
   /// "goal reached: ..." or "environment steps done"; empty while the run goes on.
   const std::string& stop_reason() const { return stop_reason_; }
-  /// Finished evaluations, oldest first.
+  /// Finished evaluations, oldest first, the last kMaxEvaluations of them.
   const std::vector<EvaluationResult>& evaluations() const { return evaluations_; }
 
   /// Training steps that the model has to have used at `steps`; 0 during the warm-up.

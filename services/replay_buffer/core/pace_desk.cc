@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 
 namespace tandem {
 namespace {
 
+constexpr size_t kMaxMembers = 1024;
 constexpr auto kAskAgainSoon = std::chrono::milliseconds(100);
 
 const char* RoleName(Role role) {
@@ -75,6 +77,13 @@ void PaceDesk::Supersede(const Progress& progress, Time now, Completions* out) {
 
 void PaceDesk::Advance(Ticket ticket, const Progress& progress, Time now, Time deadline, Done done,
                        Completions* out) {
+  if (reasons_.size() >= kMaxMembers && !reasons_.contains({progress.role, progress.member})) {
+    const absl::Status full = absl::ResourceExhaustedError(
+        absl::StrCat("advance of ", RoleName(progress.role), " ", progress.member,
+                     ": expected at most ", kMaxMembers, " members in a run"));
+    out->push_back([done = std::move(done), full] { done(full); });
+    return;
+  }
   Supersede(progress, now, out);
   Waiting waiting{ticket, progress, ToAsk(progress), now, deadline, std::move(done)};
   pace_.Report(waiting.ask);

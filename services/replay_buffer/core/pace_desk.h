@@ -36,7 +36,8 @@ class PaceDesk {
   PaceDesk(const PaceOptions& options, const TrainingIndex& index, ReplayMetrics& metrics);
 
   /// Takes the report in; answers now or keeps the call until `deadline`. A call of the same role
-  /// and member that still waits is answered with an empty grant.
+  /// and member that still waits is answered with an empty grant. RESOURCE_EXHAUSTED for a member
+  /// that is new where 1024 are known.
   void Advance(Ticket ticket, const Progress& progress, Time now, Time deadline, Done done,
                Completions* out);
   /// Drops a waiting call without answering it; false where there is none.

@@ -195,6 +195,20 @@ TEST(PaceStopTest, EndsAfterTheLastEvaluation) {
   EXPECT_TRUE(Ask(pace, Policy(160)).stop);
 }
 
+TEST(PaceStopTest, KeepsTheLastEvaluationsOnly) {
+  PaceOptions o = Small();
+  o.evaluation_interval = 30;
+  PacePolicy pace(o);
+  for (int64_t i = 1; i <= kMaxEvaluations + 100; ++i) {
+    pace.EvaluationEpisodeStored("a", Evaluated(30 * i, 1, static_cast<double>(i)));
+  }
+  ASSERT_EQ(pace.evaluations().size(), static_cast<size_t>(kMaxEvaluations));
+  EXPECT_DOUBLE_EQ(pace.evaluations().front().mean_return, 101);
+  EXPECT_DOUBLE_EQ(pace.evaluations().back().mean_return, kMaxEvaluations + 100);
+  o.evaluations_in_a_row = kMaxEvaluations + 1;
+  EXPECT_THAT(std::string(Validate(o).message()), HasSubstr("stop.evaluations_in_a_row"));
+}
+
 TEST(PaceStopTest, ReachesAGoalInARow) {
   PaceOptions o = Small();
   o.evaluation_interval = 30;

@@ -8,6 +8,7 @@
 #include <limits>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "services/replay_buffer/core/local_replay_client.h"
 #include "services/replay_buffer/core/testing/make_steps.h"
 
@@ -203,6 +204,19 @@ TEST_F(ReplayBufferTest, AdvanceAnswersEmptyWhenTheTimeIsUp) {
                            .member = "p",
                            .policy_updates = std::numeric_limits<int64_t>::max()};
   EXPECT_EQ(client->Advance(beyond, {}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(ReplayBufferTest, TheMembersOfARunAreBounded) {
+  const auto client = MakeLocalReplayClient(*buffer_);
+  const auto advance = [&](int member) {
+    return client->Advance({.role = Role::kActor, .member = absl::StrCat("m", member)}, {})
+        .status();
+  };
+  for (int i = 0; i < 1024; ++i) ASSERT_TRUE(advance(i).ok()) << i;
+  const absl::Status full = advance(1024);
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(full.message()), HasSubstr("actor m1024: expected at most 1024 members"));
+  EXPECT_TRUE(advance(5).ok()) << "who is known is served on";
 }
 
 TEST_F(ReplayBufferTest, ANewerAdvanceOfAMemberTakesTheOldOnesPlace) {
