@@ -105,6 +105,7 @@ class Training {
       if (status.ok()) status = disk_;
       const RunFigures figures = watch_->Latest();
       stepped_ = stepped_ || (figures.replay.has_value() && figures.replay->env_steps > 0);
+      trained_ = trained_ || (stepped_ && figures.replay->policy_updates > 0);
       if (status.ok()) status = CheckFirstStep(figures);
       const bool stopped = figures.replay.has_value() && figures.replay->stopped;
       if (stopped && !stopped_at.has_value()) stopped_at = Elapsed();
@@ -199,7 +200,7 @@ class Training {
     if (written.ok()) {
       written = folder_->Write("report.html", ReportHtml(folder_->path(), config_, result_));
     }
-    if (stepped_ || result_.outcome != "failed") SaySummary(written);  // else the error says it all
+    if (trained_ || result_.outcome != "failed") SaySummary(written);  // else the error says it all
     if (result_.outcome == "interrupted") return kInterrupted;
     if (result_.outcome == "failed") return Fail(absl::AbortedError(result_.reason));
     return written.ok() ? kDone : Fail(written);
@@ -225,7 +226,8 @@ class Training {
   std::string sentence_;
   std::vector<EvaluationResult> evaluations_;
   int64_t last_evaluation_ = -1;
-  bool stepped_ = false;  ///< Whether the run has taken an environment step.
+  bool stepped_ = false;  ///< Whether the run has taken an environment step...
+  bool trained_ = false;  ///< ...and its policy an update.
   RunResult result_;
   Launcher launcher_;
   std::unique_ptr<RunWatch> watch_;

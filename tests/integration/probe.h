@@ -16,7 +16,7 @@ absl::Status WaitForHealth(const std::string& address, const std::string& wanted
 absl::StatusOr<std::string> Reflect(const std::string& address);
 /// Body of http://host:port/path. UNAVAILABLE where nobody answers with 200.
 absl::StatusOr<std::string> HttpGet(const std::string& host_and_port, const std::string& path);
-/// Whether `promtool check metrics` likes the page; OK too where promtool is not installed.
+/// Whether `promtool check metrics` likes the page. NOT_FOUND where promtool is not installed.
 absl::Status CheckWithPromtool(const std::string& page);
 
 }  // namespace tandem::integration

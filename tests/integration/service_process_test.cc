@@ -131,6 +131,12 @@ TEST_P(ServiceProcessTest, RefusesAnUnknownKeyAndAValueOutOfRange) {
   ExpectRefusal(*Start({"runtime.drain_seconds=-1"}), "drain_seconds");
 }
 
+TEST_P(ServiceProcessTest, OptionsThatNoRestartCanHelpExitWith2) {
+  const auto process = Start({"endpoints.listen=", "endpoints.replay_buffer="});
+  ExpectRefusal(*process, "endpoints.listen");
+  EXPECT_EQ(process->Wait(absl::Seconds(1)), 2);
+}
+
 std::vector<std::string> Roles() {
   std::vector<std::string> roles;
   for (const auto& [role, service] : kServices) roles.push_back(role);
