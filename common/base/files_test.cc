@@ -80,9 +80,11 @@ TEST_F(Files, FailedWriteLeavesNoTemporaryFile) {
 }
 
 TEST_F(Files, WhatAKilledProcessOfTheSamePidLeftIsNoObstacle) {
-  // In a container the pid is the same at every start, and the names of temporary files begin again.
+  // In a container the pid is the same at every start, and the names of temporary files begin
+  // again.
   for (int i = 0; i < 100; ++i) {
-    const std::string name = Path("epoch.tmp." + std::to_string(getpid()) + "." + std::to_string(i));
+    const std::string name =
+        Path("epoch.tmp." + std::to_string(getpid()) + "." + std::to_string(i));
     ASSERT_TRUE(AppendToFile(name, "left").ok());
   }
   EXPECT_EQ(*IncrementCounterFile(Path("epoch")), 1u);

@@ -33,8 +33,8 @@ std::string At(const std::string& name, const YAML::Node& node) {
   return absl::StrCat(name, ":", node.Mark().line + 1);
 }
 
-absl::Status UnknownKey(const std::string& where, const std::string& key, const std::string& section,
-                        const pb::Descriptor* type) {
+absl::Status UnknownKey(const std::string& where, const std::string& key,
+                        const std::string& section, const pb::Descriptor* type) {
   std::vector<std::string> keys;
   for (int i = 0; i < type->field_count(); ++i) keys.push_back(type->field(i)->name());
   std::string text = absl::StrCat("unknown key \"", absl::Utf8SafeCHexEscape(key), "\"");
@@ -44,7 +44,8 @@ absl::Status UnknownKey(const std::string& where, const std::string& key, const 
   return Bad(where, text);
 }
 
-/// Sets or, for a list, adds one value. False where `text` is no value of the field's type and range.
+/// Sets or, for a list, adds one value. False where `text` is no value of the field's type and
+/// range.
 bool SetScalar(const pb::FieldDescriptor* field, const FieldRule& rule, const std::string& text,
                pb::Message* message) {
   const pb::Reflection* reflection = message->GetReflection();
@@ -160,9 +161,9 @@ absl::Status AssignSection(const YAML::Node& node, const std::string& section,
       TANDEM_RETURN_IF_ERROR(AssignField(entry.second, field, path, where, message));
       (*origins)[path] = where;
     } else if (entry.second.IsMap()) {
-      TANDEM_RETURN_IF_ERROR(AssignSection(
-          entry.second, path, name, message->GetReflection()->MutableMessage(message, field),
-          origins));
+      TANDEM_RETURN_IF_ERROR(AssignSection(entry.second, path, name,
+                                           message->GetReflection()->MutableMessage(message, field),
+                                           origins));
     } else if (!entry.second.IsNull()) {  // a section whose lines are all comments is empty
       return Bad(where, absl::StrCat(path, ": expected a section of keys, got ",
                                      KindOfNode(entry.second)));
@@ -222,15 +223,16 @@ absl::Status AssignTree(const YAML::Node& root, const std::string& name, v1::Run
                         Origins* origins) {
   if (root.IsNull() || !root.IsDefined()) return absl::OkStatus();
   if (!root.IsMap()) {
-    return Bad(At(name, root), absl::StrCat("expected sections such as \"policy:\", got ",
-                                            KindOfNode(root)));
+    return Bad(At(name, root),
+               absl::StrCat("expected sections such as \"policy:\", got ", KindOfNode(root)));
   }
   return AssignSection(root, "", name, config, origins);
 }
 
 absl::Status AssignOverride(const std::string& override_text, v1::RunConfig* config,
                             Origins* origins) {
-  const std::string where = absl::StrCat("override \"", absl::Utf8SafeCHexEscape(override_text), "\"");
+  const std::string where =
+      absl::StrCat("override \"", absl::Utf8SafeCHexEscape(override_text), "\"");
   const size_t equals = override_text.find('=');
   if (equals == std::string::npos || equals == 0) {
     return Bad(where, "expected path.to.field=value, such as policy.lr=1e-4");

@@ -15,8 +15,8 @@ namespace tandem::config {
 /// default are absent.
 using Origins = std::map<std::string, std::string>;
 
-/// Writes a parsed recipe into `config`: INVALID_ARGUMENT with `name` and the line for an unknown or
-/// repeated key, a wrong type, or a value out of range.
+/// Writes a parsed recipe into `config`: INVALID_ARGUMENT with `name` and the line for an unknown
+/// or repeated key, a wrong type, or a value out of range.
 absl::Status AssignTree(const YAML::Node& root, const std::string& name, v1::RunConfig* config,
                         Origins* origins);
 

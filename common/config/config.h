@@ -11,10 +11,11 @@ namespace tandem::config {
 /// Reads a recipe (YAML for tandem.config.v1.RunConfig), applies overrides "path.to.field=value" in
 /// order, fills every unset field with its default, and checks every range. A list is written
 /// [200, 200]; an enum by its name without prefix, in any case.
-/// INVALID_ARGUMENT names file, line, key, what was expected and what came, and for an unknown key the
-/// nearest valid one: `recipes/x.yaml:12: unknown key "polcy"; did you mean "policy"?`
-/// path may be empty: then the defaults and the overrides alone.
-absl::StatusOr<v1::RunConfig> Load(const std::string& path, const std::vector<std::string>& overrides);
+/// INVALID_ARGUMENT names file, line, key, what was expected and what came, and for an unknown key
+/// the nearest valid one: `recipes/x.yaml:12: unknown key "polcy"; did you mean "policy"?` path may
+/// be empty: then the defaults and the overrides alone.
+absl::StatusOr<v1::RunConfig> Load(const std::string& path,
+                                   const std::vector<std::string>& overrides);
 
 /// The same from text; `name` stands for the file in messages.
 absl::StatusOr<v1::RunConfig> Parse(const std::string& yaml, const std::string& name,

@@ -54,14 +54,15 @@ absl::Status CheckTogether(const v1::RunConfig& config, const Origins& origins) 
   TANDEM_RETURN_IF_ERROR(checks.AtMost("monitor.warning", config.monitor().warning(),
                                        "monitor.tolerance", config.monitor().tolerance()));
   const v1::Imagination& imagination = config.imagination();
-  TANDEM_RETURN_IF_ERROR(checks.AtMost(
-      "imagination.schedule_start", static_cast<double>(imagination.schedule_start()),
-      "imagination.schedule_end", static_cast<double>(imagination.schedule_end())));
+  TANDEM_RETURN_IF_ERROR(
+      checks.AtMost("imagination.schedule_start", static_cast<double>(imagination.schedule_start()),
+                    "imagination.schedule_end", static_cast<double>(imagination.schedule_end())));
   if (!IsRunName(config.run().name())) {
-    return checks.Error("run.name", "",
-                        absl::StrCat("run.name: expected letters, digits, '.', '_' and '-', at most "
-                                     "100 and no '.' or '-' first, got \"",
-                                     config.run().name(), "\""));
+    return checks.Error(
+        "run.name", "",
+        absl::StrCat("run.name: expected letters, digits, '.', '_' and '-', at most "
+                     "100 and no '.' or '-' first, got \"",
+                     config.run().name(), "\""));
   }
   return absl::OkStatus();
 }

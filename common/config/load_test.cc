@@ -37,8 +37,9 @@ TEST(Load, ARecipeSetsFieldsAndOverridesReplaceThem) {
   const auto config = Parse(
       "run: {seed: 4}\nenv:\n  name: pendulum\nmodel:\n  hidden: [64, 32]\npace:\n  mode: async\n"
       "policy:\n",
-      "r.yaml", {"env.name=inverted_pendulum", "model.hidden=[16]", "replay.capacity=1e5",
-                 "endpoints.listen=unix:/tmp/a b", "stop.return_at_least=-3.5"});
+      "r.yaml",
+      {"env.name=inverted_pendulum", "model.hidden=[16]", "replay.capacity=1e5",
+       "endpoints.listen=unix:/tmp/a b", "stop.return_at_least=-3.5"});
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->run().name(), "r-s4");
   EXPECT_EQ(config->env().name(), "inverted_pendulum");
@@ -79,11 +80,9 @@ TEST(Load, WrongTypesSayWhatWasExpected) {
             "r.yaml:2: policy.hidden: expected a list of whole numbers from 1 to 4096, got \"64\"");
   EXPECT_EQ(ErrorOf("policy:\n  lr: [1]"),
             "r.yaml:2: policy.lr: expected a number > 0, got a list");
-  EXPECT_EQ(ErrorOf("policy:\n  lr:\n"),
-            "r.yaml:2: policy.lr: expected a number > 0, got nothing");
+  EXPECT_EQ(ErrorOf("policy:\n  lr:\n"), "r.yaml:2: policy.lr: expected a number > 0, got nothing");
   EXPECT_EQ(ErrorOf("policy: 3"), "r.yaml:1: policy: expected a section of keys, got \"3\"");
-  EXPECT_EQ(ErrorOf("- policy"),
-            "r.yaml:1: expected sections such as \"policy:\", got a list");
+  EXPECT_EQ(ErrorOf("- policy"), "r.yaml:1: expected sections such as \"policy:\", got a list");
   EXPECT_EQ(ErrorOf("policy:\n  lr: nan"),
             "r.yaml:2: policy.lr: expected a number > 0, got \"nan\"");
 }
@@ -129,25 +128,28 @@ TEST(Load, OverrideErrorsQuoteTheOverride) {
             "override \"policy.lr.x=1\": \"policy.lr\" is a field, not a section");
   EXPECT_EQ(ErrorOf("", {"policy.lr"}),
             "override \"policy.lr\": expected path.to.field=value, such as policy.lr=1e-4");
-  EXPECT_EQ(ErrorOf("", {"model.hidden=64,64"}),
-            "override \"model.hidden=64,64\": model.hidden: expected a list of whole numbers from 1 "
-            "to 4096, got \"64,64\"");
+  EXPECT_EQ(
+      ErrorOf("", {"model.hidden=64,64"}),
+      "override \"model.hidden=64,64\": model.hidden: expected a list of whole numbers from 1 "
+      "to 4096, got \"64,64\"");
 }
 
 TEST(Load, FieldsAreCheckedAgainstEachOther) {
   EXPECT_EQ(ErrorOf("model:\n  members: 3\n"),
             "r.yaml:2: model.elites is 5, but must be at most model.members, which is 3");
-  EXPECT_EQ(ErrorOf("model:\n  elites: 9\n"),
-            "r.yaml:2: model.elites is 9, but must be at most model.members, which is 7 by default");
+  EXPECT_EQ(
+      ErrorOf("model:\n  elites: 9\n"),
+      "r.yaml:2: model.elites is 9, but must be at most model.members, which is 7 by default");
   EXPECT_EQ(ErrorOf("", {"monitor.warning=0.3"}),
             "override \"monitor.warning=0.3\": monitor.warning is 0.3, but must be at most "
             "monitor.tolerance, which is 0.2 by default");
   EXPECT_EQ(ErrorOf("imagination:\n  schedule_start: 9\n  schedule_end: 8\n"),
             "r.yaml:2: imagination.schedule_start is 9, but must be at most "
             "imagination.schedule_end, which is 8");
-  EXPECT_EQ(ErrorOf("run:\n  name: a/b\n"),
-            "r.yaml:2: run.name: expected letters, digits, '.', '_' and '-', at most 100 and no '.' "
-            "or '-' first, got \"a/b\"");
+  EXPECT_EQ(
+      ErrorOf("run:\n  name: a/b\n"),
+      "r.yaml:2: run.name: expected letters, digits, '.', '_' and '-', at most 100 and no '.' "
+      "or '-' first, got \"a/b\"");
 }
 
 TEST(Load, AMissingFileIsNamed) {

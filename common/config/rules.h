@@ -14,7 +14,7 @@ struct FieldRule {
   std::string_view default_value;  ///< As it would stand in a recipe; empty: stays unset.
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
-  bool above_min = false;  ///< min itself is out of range.
+  bool above_min = false;         ///< min itself is out of range.
   std::string_view choices = {};  ///< Texts allowed, comma-separated; empty: any.
 
   bool Allows(double value) const;

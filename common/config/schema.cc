@@ -18,8 +18,8 @@ extern const std::string_view kConfigDescriptor;  // bytes of config.desc, see C
 const pb::Descriptor* CommentedSchema() {
   static const pb::Descriptor* const schema = [] {
     pb::FileDescriptorSet files;
-    TANDEM_CHECK(files.ParseFromArray(kConfigDescriptor.data(),
-                                      static_cast<int>(kConfigDescriptor.size())));
+    TANDEM_CHECK(
+        files.ParseFromArray(kConfigDescriptor.data(), static_cast<int>(kConfigDescriptor.size())));
     auto* pool = new pb::DescriptorPool();  // lives as long as the process
     for (const pb::FileDescriptorProto& file : files.file()) {
       TANDEM_CHECK(pool->BuildFile(file) != nullptr);

@@ -22,7 +22,8 @@ std::vector<std::string> ShortNames(const google::protobuf::EnumDescriptor* type
 std::string ShortName(const google::protobuf::EnumValueDescriptor* value);
 
 /// A section of the config (a message), or null for a plain field.
-inline const google::protobuf::Descriptor* SectionOf(const google::protobuf::FieldDescriptor* field) {
+inline const google::protobuf::Descriptor* SectionOf(
+    const google::protobuf::FieldDescriptor* field) {
   return field->message_type();
 }
 

@@ -27,7 +27,8 @@ std::string Quoted(const std::string& text) {
   bool plain = !text.empty() && absl::ascii_isalpha(text[0]) && text.back() != ':' &&
                text != "null" && text != "Null" && text != "NULL";
   for (const char c : text) {
-    plain = plain && (absl::ascii_isalnum(c) || std::string_view("_./:-").find(c) != std::string::npos);
+    plain =
+        plain && (absl::ascii_isalnum(c) || std::string_view("_./:-").find(c) != std::string::npos);
   }
   if (plain) return text;
   std::string out = "\"";

@@ -1,5 +1,5 @@
-#include <google/protobuf/util/message_differencer.h>
 #include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
 #include "common/config/config.h"
@@ -26,8 +26,9 @@ TEST(ToYaml, EveryKindOfValueRoundTrips) {
       "run: {name: 0.5, seed: 18446744073709551615}\nenv: {name: pendulum}\n"
       "policy: {hidden: [7], lr: 0.1000000000000000055, tau: 3.3e-17}\npace: {mode: Async}\n"
       "model: {termination: never}\nstop: {return_at_least: -1e300}\n",
-      "x.yaml", {"endpoints.listen=unix:/a b/\"c\"\\d: #e\n\x01", "endpoints.monitor=null:",
-                 "endpoints.member=", "endpoints.metrics=127.0.0.1:0", "endpoints.state_dir=~"});
+      "x.yaml",
+      {"endpoints.listen=unix:/a b/\"c\"\\d: #e\n\x01", "endpoints.monitor=null:",
+       "endpoints.member=", "endpoints.metrics=127.0.0.1:0", "endpoints.state_dir=~"});
   ASSERT_TRUE(config.ok()) << config.status();
   ExpectRoundTrip(*config);
 }

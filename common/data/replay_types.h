@@ -92,8 +92,8 @@ struct SampledBatch {
 struct TailRequest {
   int64_t from_index = 0;
   Split split = Split::kAll;
-  int64_t through_index = 0;   ///< Stop before it; 0: follow.
-  int64_t from_episode = -1;   ///< < 0: no episodes.
+  int64_t through_index = 0;  ///< Stop before it; 0: follow.
+  int64_t from_episode = -1;  ///< < 0: no episodes.
 };
 
 struct TailChunk {

@@ -23,14 +23,16 @@ struct ModelStep {
 
 /// What one member believes, for B rows.
 struct MemberPrediction {
-  std::vector<float> next_means;            ///< [B, obs_dim]
-  std::vector<float> next_stds;             ///< [B, obs_dim]
-  std::vector<float> reward_means;          ///< [B]
-  std::vector<float> reward_stds;           ///< [B]
-  std::vector<float> termination_probs;     ///< [B]; by the known function at the mean where that is used
+  std::vector<float> next_means;    ///< [B, obs_dim]
+  std::vector<float> next_stds;     ///< [B, obs_dim]
+  std::vector<float> reward_means;  ///< [B]
+  std::vector<float> reward_stds;   ///< [B]
+  std::vector<float>
+      termination_probs;  ///< [B]; by the known function at the mean where that is used
 };
 
-/// What the world does, as learned. Immutable once loaded. Not thread-safe (it owns scratch buffers).
+/// What the world does, as learned. Immutable once loaded. Not thread-safe (it owns scratch
+/// buffers).
 class DynamicsModel {
  public:
   virtual ~DynamicsModel() = default;

@@ -152,8 +152,10 @@ TEST(EnsembleLearner, StepSamplesFromElitesAlone) {
   for (const uint8_t t : step.terminated) ends += static_cast<double>(t) / rows;
   MemberPrediction prediction;
   for (const int member : model->elites()) {
-    ASSERT_TRUE(model->Predict(member, std::span(observations).first(2),
-                               std::span(actions).first(1), &prediction).ok());
+    ASSERT_TRUE(model
+                    ->Predict(member, std::span(observations).first(2), std::span(actions).first(1),
+                              &prediction)
+                    .ok());
     const double m = prediction.reward_means[0], s = prediction.reward_stds[0];
     expected_mean += m / 2;
     expected_square += (m * m + s * s) / 2;
@@ -208,8 +210,8 @@ TEST(EnsembleLearner, WithoutHoldoutTheTrainingRowsStandIn) {
 
 TEST(EnsembleLearner, ElitesAreNotDecidedByADimensionOfNoise) {
   // Two members, alike in noise but for luck; the second predicts the other dimension far better.
-  const FitRows rows{.rows = 2, .input_dim = 1, .output_dim = 2, .inputs = {0, 0},
-                     .targets = {0, 1, 0, -1}};
+  const FitRows rows{
+      .rows = 2, .input_dim = 1, .output_dim = 2, .inputs = {0, 0}, .targets = {0, 1, 0, -1}};
   const nn::GaussianEnsembleSpec spec{.members = 2, .input_dim = 1, .output_dim = 2, .hidden = {4}};
   auto network = *nn::GaussianEnsemble::Create(spec, "cpu", 1);
   nn::TensorFile file;

@@ -60,7 +60,9 @@ absl::Status CheckData(const TransitionBatch& batch, int64_t obs_dim, int64_t ac
 class EarlyStop {
  public:
   EarlyStop(nn::GaussianEnsemble& network, const EnsembleLearnerOptions& options)
-      : network_(network), options_(options), best_(network.spec().members),
+      : network_(network),
+        options_(options),
+        best_(network.spec().members),
         weights_(network.spec().members) {
     for (MemberScore& score : best_) score.score = std::numeric_limits<double>::infinity();
   }
@@ -142,10 +144,9 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     Normalise(train);
     const bool learn_end = options_.termination == TerminationKind::kLearned;
     const FitRows rows = MakeFitRows(train, meta_.inputs, meta_.targets, learn_end);
-    const FitRows scored =
-        Thin(holdout.size() > 0 ? MakeFitRows(holdout, meta_.inputs, meta_.targets, learn_end)
-                                : rows,
-             kMaxScoredRows);
+    const FitRows scored = Thin(
+        holdout.size() > 0 ? MakeFitRows(holdout, meta_.inputs, meta_.targets, learn_end) : rows,
+        kMaxScoredRows);
     FitReport report;
     report.train_rows = train.size();
     report.holdout_rows = holdout.size();
@@ -169,8 +170,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     file.metadata["fit.holdout_nll"] = absl::StrCat(report_.holdout_nll);
     file.metadata["fit.holdout_error"] = absl::StrCat(report_.holdout_error);
     file.metadata["fit.holdout_reward_error"] = absl::StrCat(report_.holdout_reward_error);
-    file.metadata["fit.holdout_termination_loss"] =
-        absl::StrCat(report_.holdout_termination_loss);
+    file.metadata["fit.holdout_termination_loss"] = absl::StrCat(report_.holdout_termination_loss);
     return file;
   }
 

@@ -38,35 +38,36 @@ struct FitReport {
   int epochs = 0;
   int64_t train_rows = 0;
   int64_t holdout_rows = 0;
-  std::vector<double> member_holdout_losses;   ///< [members] best holdout score of each
-  std::vector<int> elites;                     ///< best first
-  double train_loss = 0;                       ///< mean over members, last epoch
-  double holdout_nll = 0;                      ///< mean over elites [nats a dimension]
-  double holdout_error = 0;                    ///< of the elites' mean, all dimensions
+  std::vector<double> member_holdout_losses;  ///< [members] best holdout score of each
+  std::vector<int> elites;                    ///< best first
+  double train_loss = 0;                      ///< mean over members, last epoch
+  double holdout_nll = 0;                     ///< mean over elites [nats a dimension]
+  double holdout_error = 0;                   ///< of the elites' mean, all dimensions
   double holdout_reward_error = 0;
-  double holdout_termination_loss = 0;         ///< binary cross-entropy; 0 unless learned
+  double holdout_termination_loss = 0;  ///< binary cross-entropy; 0 unless learned
   double seconds = 0;
 };
 
 /// Learns a Gaussian ensemble of (observation, action) -> (change of observation, reward), and
-/// termination where that is learned, as MBPO does: warm start, inputs and targets normalised by the
-/// statistics of all training data, each member on its own bootstrap, early stop on held-out episodes,
-/// the best weights kept for each member, elites by holdout score (each dimension scored apart, so
-/// that a noisy reward does not swamp the rest). Without held-out rows the training loss stands in,
-/// and the report says so by holdout_rows = 0.
+/// termination where that is learned, as MBPO does: warm start, inputs and targets normalised by
+/// the statistics of all training data, each member on its own bootstrap, early stop on held-out
+/// episodes, the best weights kept for each member, elites by holdout score (each dimension scored
+/// apart, so that a noisy reward does not swamp the rest). Without held-out rows the training loss
+/// stands in, and the report says so by holdout_rows = 0.
 ///
 /// Knows nothing of RPC. Not thread-safe. Fit blocks for its whole computation.
 class EnsembleLearner {
  public:
-  /// INVALID_ARGUMENT on options out of range; FAILED_PRECONDITION where termination is kKnown and the
-  /// environment publishes no termination function.
-  static absl::StatusOr<std::unique_ptr<EnsembleLearner>> Create(const EnvironmentSpec& spec,
-                                                                 const EnsembleLearnerOptions& options);
+  /// INVALID_ARGUMENT on options out of range; FAILED_PRECONDITION where termination is kKnown and
+  /// the environment publishes no termination function.
+  static absl::StatusOr<std::unique_ptr<EnsembleLearner>> Create(
+      const EnvironmentSpec& spec, const EnsembleLearnerOptions& options);
   virtual ~EnsembleLearner() = default;
 
   /// Fits to all of `train`, starting from the last fit's weights. `cancelled` is asked before each
   /// gradient step. INVALID_ARGUMENT where `train` has no rows; CANCELLED.
-  virtual absl::StatusOr<FitReport> Fit(const TransitionBatch& train, const TransitionBatch& holdout,
+  virtual absl::StatusOr<FitReport> Fit(const TransitionBatch& train,
+                                        const TransitionBatch& holdout,
                                         const std::function<bool()>& cancelled) = 0;
 
   /// The model as a snapshot: parameters, normalisation, elites, spec, figures of the last fit.

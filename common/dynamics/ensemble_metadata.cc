@@ -27,9 +27,12 @@ absl::Status ExpectInt(const nn::TensorFile& file, const std::string& key, int64
 
 std::string_view Name(TerminationKind kind) {
   switch (kind) {
-    case TerminationKind::kKnown: return "known";
-    case TerminationKind::kLearned: return "learned";
-    case TerminationKind::kNever: break;
+    case TerminationKind::kKnown:
+      return "known";
+    case TerminationKind::kLearned:
+      return "learned";
+    case TerminationKind::kNever:
+      break;
   }
   return "never";
 }
@@ -77,11 +80,12 @@ absl::Status EnsembleMetadata::Import(const nn::TensorFile& file, const Environm
   TANDEM_RETURN_IF_ERROR(ExpectInt(file, "obs_dim", obs_dim));
   TANDEM_RETURN_IF_ERROR(ExpectInt(file, "action_dim", action_dim));
   TANDEM_ASSIGN_OR_RETURN(const int64_t count, nn::FindInt(file, "members"));
-  if (count < 1 || count > kMaxMembers) return Expected("members", "1 to 1000", absl::StrCat(count));
+  if (count < 1 || count > kMaxMembers)
+    return Expected("members", "1 to 1000", absl::StrCat(count));
   members = static_cast<int>(count);
   TANDEM_ASSIGN_OR_RETURN(hidden, nn::FindInts(file, "hidden"));
-  if (hidden.empty() || std::any_of(hidden.begin(), hidden.end(),
-                                    [](int n) { return n < 1 || n > kMaxWidth; })) {
+  if (hidden.empty() ||
+      std::any_of(hidden.begin(), hidden.end(), [](int n) { return n < 1 || n > kMaxWidth; })) {
     return Expected("hidden", "sizes from 1 to 65536", nn::JoinInts(hidden));
   }
   TANDEM_ASSIGN_OR_RETURN(elites, nn::FindInts(file, "elites"));

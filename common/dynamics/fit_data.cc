@@ -51,7 +51,10 @@ FitRows MakeFitRows(const TransitionBatch& batch, const Normaliser& inputs,
 }
 
 BootstrapBatches::BootstrapBatches(const FitRows& rows, int members, int batch_size, Rng& rng)
-    : rows_(rows), members_(members), batch_(std::min<int64_t>(batch_size, rows.rows)), rng_(rng),
+    : rows_(rows),
+      members_(members),
+      batch_(std::min<int64_t>(batch_size, rows.rows)),
+      rng_(rng),
       order_(members, std::vector<int64_t>(rows.rows)) {
   for (auto& order : order_) {
     for (int64_t& index : order) index = static_cast<int64_t>(rng_.Below(rows.rows));

@@ -30,8 +30,8 @@ std::vector<float> RawTargets(const TransitionBatch& batch);
 FitRows MakeFitRows(const TransitionBatch& batch, const Normaliser& inputs,
                     const Normaliser& targets, bool learn_termination);
 
-/// Draws batches for the members of an ensemble: each member has its own bootstrap of the rows, in an
-/// order shuffled anew for each epoch. Rows that do not fill a batch sit out their epoch.
+/// Draws batches for the members of an ensemble: each member has its own bootstrap of the rows, in
+/// an order shuffled anew for each epoch. Rows that do not fill a batch sit out their epoch.
 class BootstrapBatches {
  public:
   BootstrapBatches(const FitRows& rows, int members, int batch_size, Rng& rng);

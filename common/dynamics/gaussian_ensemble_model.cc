@@ -18,7 +18,9 @@ class GaussianEnsembleModel : public DynamicsModel {
  public:
   GaussianEnsembleModel(EnsembleMetadata metadata, std::unique_ptr<nn::GaussianEnsemble> network,
                         TerminationFunction known)
-      : meta_(std::move(metadata)), network_(std::move(network)), known_(known),
+      : meta_(std::move(metadata)),
+        network_(std::move(network)),
+        known_(known),
         buckets_(meta_.members) {}
 
   int64_t obs_dim() const override { return meta_.obs_dim; }
@@ -158,7 +160,7 @@ class GaussianEnsembleModel : public DynamicsModel {
 
   const EnsembleMetadata meta_;
   const std::unique_ptr<nn::GaussianEnsemble> network_;
-  const TerminationFunction known_;  ///< Null unless termination is known.
+  const TerminationFunction known_;            ///< Null unless termination is known.
   std::vector<std::vector<int64_t>> buckets_;  ///< [members] rows
   std::vector<int64_t> identity_;
   std::vector<float> inputs_, noise_;

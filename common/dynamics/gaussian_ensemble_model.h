@@ -32,9 +32,9 @@ struct EnsembleMetadata {
   std::vector<int> hidden;
   std::vector<int> elites;  ///< best first
   TerminationKind termination = TerminationKind::kKnown;
-  Normaliser inputs;              ///< [obs_dim + action_dim]
-  Normaliser targets;             ///< [obs_dim + 1]
-  std::vector<float> obs_low;     ///< [obs_dim] predictions are clipped to these
+  Normaliser inputs;           ///< [obs_dim + action_dim]
+  Normaliser targets;          ///< [obs_dim + 1]
+  std::vector<float> obs_low;  ///< [obs_dim] predictions are clipped to these
   std::vector<float> obs_high;
 
   nn::GaussianEnsembleSpec NetworkSpec() const;

@@ -25,8 +25,7 @@ absl::Status ForEachBlock(nn::GaussianEnsemble& network, int member, const FitRo
   for (int64_t begin = 0; begin < rows.rows; begin += kBlockRows) {
     const int64_t count = std::min(kBlockRows, rows.rows - begin);
     TANDEM_RETURN_IF_ERROR(network.Predict(
-        member,
-        std::span(rows.inputs).subspan(begin * rows.input_dim, count * rows.input_dim),
+        member, std::span(rows.inputs).subspan(begin * rows.input_dim, count * rows.input_dim),
         &prediction));
     visit(begin, prediction);
   }
@@ -56,14 +55,14 @@ absl::StatusOr<MemberScore> ScoreMember(nn::GaussianEnsemble& network, int membe
           nll += error * error * std::exp(-prediction.log_vars[i]) + prediction.log_vars[i];
         }
         for (size_t i = 0; i < prediction.logits.size(); ++i) {
-          binary += BinaryCrossEntropy(prediction.logits[i],
-                                       rows.binary[begin * rows.binary_dim + i]);
+          binary +=
+              BinaryCrossEntropy(prediction.logits[i], rows.binary[begin * rows.binary_dim + i]);
         }
       }));
   const double count = static_cast<double>(rows.rows);
   for (double& error : score.squared_errors) error /= count;
-  score.nll = 0.5 * (nll / (count * static_cast<double>(rows.output_dim)) +
-                     std::log(2 * std::numbers::pi));
+  score.nll =
+      0.5 * (nll / (count * static_cast<double>(rows.output_dim)) + std::log(2 * std::numbers::pi));
   if (rows.binary_dim > 0) score.binary_loss = binary / (count * rows.binary_dim);
   score.score = GeometricMean(score, rows.binary_dim);
   return score;

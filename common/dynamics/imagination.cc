@@ -19,8 +19,8 @@ absl::StatusOr<int64_t> CountRows(const DynamicsModel& model, std::span<const fl
   return rows;
 }
 
-/// Acts in blocks of `block` rows: the policy's activations stay in cache, while the model sees enough
-/// rows at once for each of its members.
+/// Acts in blocks of `block` rows: the policy's activations stay in cache, while the model sees
+/// enough rows at once for each of its members.
 absl::Status ActInBlocks(const ActFunction& act, int64_t obs_dim, int64_t action_dim, int64_t block,
                          std::span<const float> observations, std::span<float> actions) {
   const int64_t rows = static_cast<int64_t>(observations.size()) / obs_dim;
@@ -56,8 +56,8 @@ class Chunk {
   absl::Status Step() {
     const int64_t rows = static_cast<int64_t>(states_.size()) / model_.obs_dim();
     actions_.resize(rows * model_.action_dim());
-    TANDEM_RETURN_IF_ERROR(ActInBlocks(act_, model_.obs_dim(), model_.action_dim(), block_, states_,
-                                       actions_));
+    TANDEM_RETURN_IF_ERROR(
+        ActInBlocks(act_, model_.obs_dim(), model_.action_dim(), block_, states_, actions_));
     return model_.Step(states_, actions_, rng_, &step_);
   }
 
@@ -117,9 +117,9 @@ absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
                      const std::function<bool()>& cancelled, TransitionBatch* out,
                      int64_t* dropped) {
   if (options.horizon < 1 || options.block_rows < 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "imagination: expected horizon and block_rows of at least 1, got ", options.horizon,
-        " and ", options.block_rows));
+    return absl::InvalidArgumentError(
+        absl::StrCat("imagination: expected horizon and block_rows of at least 1, got ",
+                     options.horizon, " and ", options.block_rows));
   }
   TANDEM_ASSIGN_OR_RETURN(const int64_t rows, CountRows(model, start_states));
   out->obs_dim = model.obs_dim();
@@ -150,9 +150,9 @@ absl::Status ImaginedReturns(DynamicsModel& model, const ActFunction& act,
                              std::span<double> returns) {
   TANDEM_ASSIGN_OR_RETURN(const int64_t rows, CountRows(model, start_states));
   if (rollouts < 1 || max_steps < 0 || static_cast<int64_t>(returns.size()) != rows) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "imagined returns: expected rollouts >= 1, max_steps >= 0 and ", rows, " returns, got ",
-        rollouts, ", ", max_steps, " and ", returns.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("imagined returns: expected rollouts >= 1, max_steps >= 0 and ", rows,
+                     " returns, got ", rollouts, ", ", max_steps, " and ", returns.size()));
   }
   const int64_t obs = model.obs_dim();
   std::vector<float> starts;

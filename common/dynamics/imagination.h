@@ -12,27 +12,30 @@
 namespace tandem::dynamics {
 
 /// Chooses actions, [B, action_dim] in the environment's units, for observations, [B, obs_dim].
-using ActFunction = std::function<absl::Status(std::span<const float> observations, std::span<float> actions)>;
+using ActFunction =
+    std::function<absl::Status(std::span<const float> observations, std::span<float> actions)>;
 
 struct ImagineOptions {
-  int horizon = 1;      ///< [steps] >= 1
-  int block_rows = 256; ///< Rows stepped together: small enough that activations stay in cache.
+  int horizon = 1;       ///< [steps] >= 1
+  int block_rows = 256;  ///< Rows stepped together: small enough that activations stay in cache.
 };
 
-/// Branched rollouts (Janner et al. 2019): from each start state, `horizon` steps of the model under
-/// `act`; a rollout ends where the model terminates. Appends every step to `out` (columns
-/// observations, actions, rewards, next_observations, terminated). Rows whose prediction is not finite
-/// are dropped and counted in `dropped`.
-/// start_states: [B, obs_dim]. `cancelled` is asked before each block; CANCELLED then.
-absl::Status Imagine(DynamicsModel& model, const ActFunction& act, std::span<const float> start_states,
-                     const ImagineOptions& options, Rng& rng, const std::function<bool()>& cancelled,
-                     TransitionBatch* out, int64_t* dropped);
+/// Branched rollouts (Janner et al. 2019): from each start state, `horizon` steps of the model
+/// under `act`; a rollout ends where the model terminates. Appends every step to `out` (columns
+/// observations, actions, rewards, next_observations, terminated). Rows whose prediction is not
+/// finite are dropped and counted in `dropped`. start_states: [B, obs_dim]. `cancelled` is asked
+/// before each block; CANCELLED then.
+absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
+                     std::span<const float> start_states, const ImagineOptions& options, Rng& rng,
+                     const std::function<bool()>& cancelled, TransitionBatch* out,
+                     int64_t* dropped);
 
-/// Mean undiscounted return of `rollouts` model rollouts of at most `max_steps` from each start state,
-/// [B, obs_dim]. returns: [B].
+/// Mean undiscounted return of `rollouts` model rollouts of at most `max_steps` from each start
+/// state, [B, obs_dim]. returns: [B].
 absl::Status ImaginedReturns(DynamicsModel& model, const ActFunction& act,
                              std::span<const float> start_states, int rollouts, int64_t max_steps,
-                             Rng& rng, const std::function<bool()>& cancelled, std::span<double> returns);
+                             Rng& rng, const std::function<bool()>& cancelled,
+                             std::span<double> returns);
 
 /// Length of imagined rollouts at `env_steps`: linear from `from` at `begin` to `to` at `end`.
 int HorizonAt(int64_t env_steps, int from, int to, int64_t begin, int64_t end);

@@ -23,8 +23,8 @@ class CountingModel : public DynamicsModel {
     step->rewards.assign(observations.begin(), observations.end());
     step->terminated.clear();
     for (size_t i = 0; i < observations.size(); ++i) {
-      const float next = actions[i] > 100 ? std::numeric_limits<float>::quiet_NaN()
-                                          : observations[i] + actions[i];
+      const float next =
+          actions[i] > 100 ? std::numeric_limits<float>::quiet_NaN() : observations[i] + actions[i];
       step->next_observations.push_back(next);
       step->terminated.push_back(next >= 10 ? 1 : 0);
     }
@@ -89,14 +89,16 @@ TEST(Imagine, ManyRowsGoInBlocksAndCanBeCancelled) {
     largest = std::max(largest, observations.size());
     return AddOne(observations, actions);
   };
-  ASSERT_TRUE(Imagine(model, act, starts, {.horizon = 1, .block_rows = 64}, rng, {}, &out,
-                      &dropped).ok());
+  ASSERT_TRUE(
+      Imagine(model, act, starts, {.horizon = 1, .block_rows = 64}, rng, {}, &out, &dropped).ok());
   EXPECT_EQ(out.size(), 1000);
   EXPECT_EQ(largest, 64u);
   EXPECT_EQ(model.largest_, 128u);  // a block for each elite
   int asked = 0;
-  EXPECT_EQ(Imagine(model, act, starts, {.horizon = 1, .block_rows = 64}, rng,
-                    [&] { return ++asked > 3; }, &out, &dropped).code(),
+  EXPECT_EQ(Imagine(
+                model, act, starts, {.horizon = 1, .block_rows = 64}, rng,
+                [&] { return ++asked > 3; }, &out, &dropped)
+                .code(),
             absl::StatusCode::kCancelled);
   EXPECT_EQ(out.size(), 1000 + 3 * 128);
   EXPECT_EQ(Imagine(model, act, starts, {.horizon = 0}, rng, {}, &out, &dropped).code(),

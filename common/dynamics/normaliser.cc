@@ -24,8 +24,7 @@ Normaliser Normaliser::Of(std::span<const float> rows, int64_t dim, float consta
   for (int64_t j = 0; j < dim; ++j) {
     const double std = std::sqrt(squares[j] / static_cast<double>(count));
     out.mean.push_back(static_cast<float>(sum[j]));
-    out.std.push_back(std < 1e-6 * (1 + std::abs(sum[j])) ? constant_std
-                                                          : static_cast<float>(std));
+    out.std.push_back(std < 1e-6 * (1 + std::abs(sum[j])) ? constant_std : static_cast<float>(std));
   }
   return out;
 }
@@ -48,9 +47,9 @@ absl::Status Normaliser::Import(const std::string& prefix, int64_t dim,
   TANDEM_ASSIGN_OR_RETURN(const auto* stds, nn::FindTensor(file, prefix + "_std", {dim}));
   for (int64_t j = 0; j < dim; ++j) {
     if (!std::isfinite(means->data[j]) || !std::isfinite(stds->data[j]) || stds->data[j] <= 0) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "tensors \"", prefix, "_mean\" and \"", prefix, "_std\": expected finite means and "
-          "positive standard deviations"));
+      return absl::InvalidArgumentError(absl::StrCat("tensors \"", prefix, "_mean\" and \"", prefix,
+                                                     "_std\": expected finite means and "
+                                                     "positive standard deviations"));
     }
   }
   mean = means->data;

@@ -1,8 +1,8 @@
 #include "common/nn/actor_critic.h"
 
 #include <algorithm>
-#include <cmath>
 #include <bit>
+#include <cmath>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -55,10 +55,10 @@ void Temperature::Update(double mean_log_prob, const SacOptions& options, int64_
 
 FlatActorCritic::FlatActorCritic(const ActorCriticSpec& spec, const SacOptions& options,
                                  int64_t align, uint64_t seed)
-    : spec_(spec), options_(options),
+    : spec_(spec),
+      options_(options),
       actor_layout_(ParameterLayout::Mlp(align, spec.obs_dim, spec.hidden, 2 * spec.action_dim)),
-      critic_layout_(
-          ParameterLayout::Mlp(align, spec.obs_dim + spec.action_dim, spec.hidden, 1)),
+      critic_layout_(ParameterLayout::Mlp(align, spec.obs_dim + spec.action_dim, spec.hidden, 1)),
       noise_(StreamSeed(seed, "sac_noise")) {
   temperature_.log_value = std::log(options.initial_temperature);
 }
@@ -174,9 +174,8 @@ void FlatActorCritic::ExportLearnerState(TensorFile* file) const {
 
 absl::Status FlatActorCritic::ImportLearnerState(const TensorFile& file) {
   const auto find = [&](const char* name, Buffer buffer) -> absl::StatusOr<std::vector<float>> {
-    TANDEM_ASSIGN_OR_RETURN(
-        const NamedTensor* tensor,
-        FindTensor(file, name, {NetworksOf(buffer), LayoutOf(buffer).count()}));
+    TANDEM_ASSIGN_OR_RETURN(const NamedTensor* tensor,
+                            FindTensor(file, name, {NetworksOf(buffer), LayoutOf(buffer).count()}));
     return tensor->data;
   };
   const auto exact = [&](const char* suffix) -> absl::StatusOr<double> {

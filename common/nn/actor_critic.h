@@ -64,8 +64,8 @@ class ActorCritic {
 
   virtual const ActorCriticSpec& spec() const = 0;
 
-  /// One update: critics, then actor, then temperature, then target critics. Draws its noise from the
-  /// object's own seeded stream. INTERNAL where a loss is not finite.
+  /// One update: critics, then actor, then temperature, then target critics. Draws its noise from
+  /// the object's own seeded stream. INTERNAL where a loss is not finite.
   virtual absl::StatusOr<SacFigures> Update(const SacBatch& batch) = 0;
 
   /// observations: [B, obs_dim]; noise: [B, action_dim] standard normals, or empty for the
@@ -79,8 +79,8 @@ class ActorCritic {
 
   virtual double temperature() const = 0;
 
-  /// Parameters of actor ("actor.w0", "actor.b0", ...), critics ("critic.w0" with a leading dimension
-  /// of 2, ...) and target critics ("target.w0", ...); weights are [in, out].
+  /// Parameters of actor ("actor.w0", "actor.b0", ...), critics ("critic.w0" with a leading
+  /// dimension of 2, ...) and target critics ("target.w0", ...); weights are [in, out].
   virtual void ExportParameters(TensorFile* file) const = 0;
   virtual absl::Status ImportParameters(const TensorFile& file) = 0;
   /// Adam's moments, temperature and noise stream: with the parameters, all that an exact

@@ -25,8 +25,10 @@ class AutogradActorCritic : public FlatActorCritic {
  public:
   AutogradActorCritic(const ActorCriticSpec& spec, const SacOptions& options,
                       const std::string& device, uint64_t seed)
-      : FlatActorCritic(spec, options, /*align=*/1, seed), device_(device),
-        actor_(actor_layout_, 1, device_), critic_(critic_layout_, 2, device_),
+      : FlatActorCritic(spec, options, /*align=*/1, seed),
+        device_(device),
+        actor_(actor_layout_, 1, device_),
+        critic_(critic_layout_, 2, device_),
         target_(critic_layout_, 2, device_) {
     InitialiseFrom(seed);
   }
@@ -43,9 +45,9 @@ class AutogradActorCritic : public FlatActorCritic {
     TANDEM_RETURN_IF_ERROR(CheckAct(observations, noise, actions, log_probs));
     return TryTorch([&] {
       at::NoGradGuard no_grad;
-      const Sample sample = SampleActions(Import(observations, spec_.obs_dim),
-                                          noise.empty() ? at::Tensor()
-                                                        : Import(noise, spec_.action_dim));
+      const Sample sample =
+          SampleActions(Import(observations, spec_.obs_dim),
+                        noise.empty() ? at::Tensor() : Import(noise, spec_.action_dim));
       CopyOut(sample.actions, actions);
       if (!log_probs.empty()) CopyOut(sample.log_probs, log_probs);
       return absl::OkStatus();
@@ -81,13 +83,20 @@ class AutogradActorCritic : public FlatActorCritic {
 
   at::Tensor Select(Buffer buffer) const {
     switch (buffer) {
-      case Buffer::kActor: return actor_.parameters;
-      case Buffer::kActorFirst: return actor_.first;
-      case Buffer::kActorSecond: return actor_.second;
-      case Buffer::kCritic: return critic_.parameters;
-      case Buffer::kCriticFirst: return critic_.first;
-      case Buffer::kCriticSecond: return critic_.second;
-      case Buffer::kTarget: break;
+      case Buffer::kActor:
+        return actor_.parameters;
+      case Buffer::kActorFirst:
+        return actor_.first;
+      case Buffer::kActorSecond:
+        return actor_.second;
+      case Buffer::kCritic:
+        return critic_.parameters;
+      case Buffer::kCriticFirst:
+        return critic_.first;
+      case Buffer::kCriticSecond:
+        return critic_.second;
+      case Buffer::kTarget:
+        break;
     }
     return target_.parameters;
   }

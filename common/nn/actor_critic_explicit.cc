@@ -23,8 +23,8 @@ struct Trained {
 /// A forward pass of the actor over rows, by columns: one array of rows for each action dimension.
 struct ActorPass {
   LayerBuffers hidden;
-  AlignedFloats output;    ///< [rows, head width] means, log standard deviations
-  AlignedFloats mean, raw, log_std, noise;   ///< [rows], one dimension at a time
+  AlignedFloats output;                     ///< [rows, head width] means, log standard deviations
+  AlignedFloats mean, raw, log_std, noise;  ///< [rows], one dimension at a time
   std::vector<AlignedFloats> action, scaled_noise, clamped;  ///< [action_dim][rows]
   AlignedFloats std, log_prob;                               ///< [rows]
 };
@@ -38,9 +38,12 @@ struct CriticPass {
 class ExplicitActorCritic : public FlatActorCritic {
  public:
   ExplicitActorCritic(const ActorCriticSpec& spec, const SacOptions& options, uint64_t seed)
-      : FlatActorCritic(spec, options, kLanes, seed), kernels_(Kernels::Get()),
-        layers_(spec.hidden.size()), input_dim_(spec.obs_dim + spec.action_dim),
-        actor_(actor_layout_.size()), critic_(2 * critic_layout_.size()),
+      : FlatActorCritic(spec, options, kLanes, seed),
+        kernels_(Kernels::Get()),
+        layers_(spec.hidden.size()),
+        input_dim_(spec.obs_dim + spec.action_dim),
+        actor_(actor_layout_.size()),
+        critic_(2 * critic_layout_.size()),
         target_(2 * critic_layout_.size()) {
     InitialiseFrom(seed);
   }
@@ -105,13 +108,20 @@ class ExplicitActorCritic : public FlatActorCritic {
  private:
   AlignedFloats& Select(Buffer buffer) {
     switch (buffer) {
-      case Buffer::kActor: return actor_.p;
-      case Buffer::kActorFirst: return actor_.m;
-      case Buffer::kActorSecond: return actor_.v;
-      case Buffer::kCritic: return critic_.p;
-      case Buffer::kCriticFirst: return critic_.m;
-      case Buffer::kCriticSecond: return critic_.v;
-      case Buffer::kTarget: break;
+      case Buffer::kActor:
+        return actor_.p;
+      case Buffer::kActorFirst:
+        return actor_.m;
+      case Buffer::kActorSecond:
+        return actor_.v;
+      case Buffer::kCritic:
+        return critic_.p;
+      case Buffer::kCriticFirst:
+        return critic_.m;
+      case Buffer::kCriticSecond:
+        return critic_.v;
+      case Buffer::kTarget:
+        break;
     }
     return target_;
   }
@@ -151,8 +161,8 @@ class ExplicitActorCritic : public FlatActorCritic {
     }
     HiddenForward(actor_layout_, p, observations, spec_.obs_dim, rows, &pass->hidden);
     kernels_.product(pass->hidden.back().data(), LastWidth(), 1, p + head.offset, head.stride,
-                     p + actor_layout_[2 * layers_ + 1].offset, rows, head.stride, head.rows,
-                     false, pass->output.data(), head.stride);
+                     p + actor_layout_[2 * layers_ + 1].offset, rows, head.stride, head.rows, false,
+                     pass->output.data(), head.stride);
     std::fill_n(pass->log_prob.begin(), padded, 0.0f);
     for (int64_t a = 0; a < dim; ++a) {
       for (int64_t i = 0; i < rows; ++i) {
@@ -315,8 +325,8 @@ class ExplicitActorCritic : public FlatActorCritic {
     return absl::InternalError("sac: the actor's loss is not finite");
   }
 
-  /// action_slopes_ = gradient of -mean(smaller value) by the actions, through each row's smaller critic
-  /// alone.
+  /// action_slopes_ = gradient of -mean(smaller value) by the actions, through each row's smaller
+  /// critic alone.
   void ActionGradient(int64_t rows) {
     const int64_t dim = spec_.action_dim, ld = LastWidth(), ld_action = PadLanes(dim);
     const LayoutEntry& first = critic_layout_[0];
@@ -350,8 +360,8 @@ class ExplicitActorCritic : public FlatActorCritic {
       const float* clamped = actor_pass_.clamped[a].data() + rows;
       for (int64_t i = 0; i < rows; ++i) {
         // d log_prob / d u = 2 tanh(u); d action / d u = 1 - tanh(u)^2
-        const float slope = weight * 2 * action[i] +
-                            action_slopes_[i * dim + a] * (1 - action[i] * action[i]);
+        const float slope =
+            weight * 2 * action[i] + action_slopes_[i * dim + a] * (1 - action[i] * action[i]);
         d_output_[i * head.stride + a] = slope;
         d_output_[i * head.stride + dim + a] = (1 - clamped[i]) * (slope * scaled[i] - weight);
       }
@@ -379,7 +389,7 @@ class ExplicitActorCritic : public FlatActorCritic {
   AlignedFloats target_;
 
   // Scratch of an update.
-  ActorPass actor_pass_;    ///< 2 B rows: next observations, observations
+  ActorPass actor_pass_;  ///< 2 B rows: next observations, observations
   CriticPass critic_pass_;
   LayerBuffers d_hidden_;
   std::vector<float> stacked_, inputs_, noise_buffer_, action_slopes_;

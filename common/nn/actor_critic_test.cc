@@ -33,9 +33,12 @@ struct Data {
 
 Data RandomData(const ActorCriticSpec& spec, int64_t rows, uint64_t seed) {
   Rng rng(seed);
-  Data data{rows, std::vector<float>(rows * spec.obs_dim),
-            std::vector<float>(rows * spec.action_dim), std::vector<float>(rows),
-            std::vector<float>(rows * spec.obs_dim), std::vector<float>(rows)};
+  Data data{rows,
+            std::vector<float>(rows * spec.obs_dim),
+            std::vector<float>(rows * spec.action_dim),
+            std::vector<float>(rows),
+            std::vector<float>(rows * spec.obs_dim),
+            std::vector<float>(rows)};
   rng.FillNormal(data.observations);
   rng.FillNormal(data.next);
   rng.FillNormal(data.rewards);
@@ -54,7 +57,8 @@ double RelativeDifference(const std::vector<float>& a, const std::vector<float>&
   return difference / magnitude;
 }
 
-// -- A plain, slow SAC in doubles: one network of one hidden layer, gradients by differences ---------
+// -- A plain, slow SAC in doubles: one network of one hidden layer, gradients by differences
+// ---------
 
 struct PlainNet {
   int64_t in, width, out;
@@ -84,7 +88,12 @@ PlainNet Read(const TensorFile& file, const std::string& prefix, int network, in
     const std::vector<float>& data = file.tensors.at(prefix + name).data;
     return std::vector<double>(data.begin() + network * size, data.begin() + (network + 1) * size);
   };
-  return {in, width, out, part("w0", in * width), part("b0", width), part("w1", width * out),
+  return {in,
+          width,
+          out,
+          part("w0", in * width),
+          part("b0", width),
+          part("w1", width * out),
           part("b1", out)};
 }
 
@@ -133,8 +142,7 @@ class PlainSac {
       const auto [action, log_prob] = Sample(next, i);
       const double value = std::min(Q(target[0], next, action), Q(target[1], next, action)) -
                            options_.initial_temperature * log_prob;
-      wanted.push_back(data_.rewards[i] +
-                       options_.discount * (1 - data_.terminated[i]) * value);
+      wanted.push_back(data_.rewards[i] + options_.discount * (1 - data_.terminated[i]) * value);
     }
   }
 
@@ -199,8 +207,12 @@ class ActorCriticTest : public ::testing::TestWithParam<Maker> {};
 
 TEST_P(ActorCriticTest, OneUpdateIsWhatAPlainComputationGives) {
   const ActorCriticSpec spec{.obs_dim = 3, .action_dim = 2, .hidden = {8}};
-  const SacOptions options{.lr = 1e-3, .temperature_lr = 1e-2, .initial_temperature = 0.2,
-                           .target_entropy = -2, .tau = 0.25, .discount = 0.9};
+  const SacOptions options{.lr = 1e-3,
+                           .temperature_lr = 1e-2,
+                           .initial_temperature = 0.2,
+                           .target_entropy = -2,
+                           .tau = 0.25,
+                           .discount = 0.9};
   const Data data = RandomData(spec, 9, 4);
   auto network = GetParam()(spec, options, 11);
   TensorFile before, after;
@@ -243,8 +255,8 @@ TEST_P(ActorCriticTest, OneUpdateIsWhatAPlainComputationGives) {
   const auto& old_target = before.tensors.at("target.w0").data;
   const auto& new_critic = after.tensors.at("critic.w0").data;
   for (size_t i = 0; i < old_target.size(); ++i) {
-    EXPECT_NEAR(after.tensors.at("target.w0").data[i],
-                0.75 * old_target[i] + 0.25 * new_critic[i], 1e-6);
+    EXPECT_NEAR(after.tensors.at("target.w0").data[i], 0.75 * old_target[i] + 0.25 * new_critic[i],
+                1e-6);
   }
 }
 
@@ -259,8 +271,8 @@ TEST_P(ActorCriticTest, ActAndValueOfAnyNumberOfRowsAgreeRowByRow) {
   for (const int64_t i : {0, 1, 255, 256, 599}) {
     float action[2], log_prob, value;
     const auto observation = std::span(data.observations).subspan(i * 4, 4);
-    ASSERT_TRUE(network->Act(observation, std::span(noise).subspan(i * 2, 2), action,
-                             {&log_prob, 1}).ok());
+    ASSERT_TRUE(
+        network->Act(observation, std::span(noise).subspan(i * 2, 2), action, {&log_prob, 1}).ok());
     ASSERT_TRUE(network->Value(observation, action, true, {&value, 1}).ok());
     EXPECT_NEAR(action[0], actions[2 * i], 1e-5);
     EXPECT_NEAR(action[1], actions[2 * i + 1], 1e-5);
@@ -317,7 +329,8 @@ TEST_P(ActorCriticTest, WrongShapesAndNumbersAreRefused) {
 
 TEST_P(ActorCriticTest, SolvesABanditOfOneStep) {
   const ActorCriticSpec spec{.obs_dim = 1, .action_dim = 1, .hidden = {32, 32}};
-  auto network = GetParam()(spec, {.lr = 3e-3, .initial_temperature = 0.02, .target_entropy = -2}, 1);
+  auto network =
+      GetParam()(spec, {.lr = 3e-3, .initial_temperature = 0.02, .target_entropy = -2}, 1);
   Rng rng(5);
   for (int step = 0; step < 500; ++step) {
     Data data = RandomData(spec, 64, 100 + step);
@@ -342,8 +355,7 @@ INSTANTIATE_TEST_SUITE_P(Implementations, ActorCriticTest,
                          ::testing::Values(Maker{Autograd}, Maker{MakeExplicitActorCritic}));
 
 TEST(ExplicitActorCritic, AgreesWithAutograd) {
-  for (const std::vector<int>& hidden :
-       {std::vector<int>{256, 256}, {64, 33, 48}, {20}}) {
+  for (const std::vector<int>& hidden : {std::vector<int>{256, 256}, {64, 33, 48}, {20}}) {
     const ActorCriticSpec spec{.obs_dim = 40, .action_dim = 3, .hidden = hidden};
     auto reference = Autograd(spec, {}, 3);
     auto fast = MakeExplicitActorCritic(spec, {}, 3);
@@ -357,11 +369,13 @@ TEST(ExplicitActorCritic, AgreesWithAutograd) {
     TensorFile a, b;
     reference->ExportLearnerState(&a);
     fast->ExportLearnerState(&b);
-    EXPECT_LT(RelativeDifference(b.tensors.at("critic.adam_m").data,
-                                 a.tensors.at("critic.adam_m").data), 1e-5);
+    EXPECT_LT(
+        RelativeDifference(b.tensors.at("critic.adam_m").data, a.tensors.at("critic.adam_m").data),
+        1e-5);
     // The actor's gradient goes through critics that Adam has moved by the sign of tiny gradients.
-    EXPECT_LT(RelativeDifference(b.tensors.at("actor.adam_m").data,
-                                 a.tensors.at("actor.adam_m").data), 1e-3);
+    EXPECT_LT(
+        RelativeDifference(b.tensors.at("actor.adam_m").data, a.tensors.at("actor.adam_m").data),
+        1e-3);
   }
 }
 
@@ -376,8 +390,9 @@ TEST(ExplicitActorCritic, ActorGradientAgreesWithAutogradWhereCriticsAreEqual) {
   TensorFile a, b;
   reference->ExportLearnerState(&a);
   fast->ExportLearnerState(&b);
-  EXPECT_LT(RelativeDifference(b.tensors.at("actor.adam_m").data,
-                               a.tensors.at("actor.adam_m").data), 1e-5);
+  EXPECT_LT(
+      RelativeDifference(b.tensors.at("actor.adam_m").data, a.tensors.at("actor.adam_m").data),
+      1e-5);
 }
 
 TEST(ActorCritic, BadSizesAndOptionsAreRefused) {

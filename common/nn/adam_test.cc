@@ -21,7 +21,8 @@ class LibTorchAdam {
   explicit LibTorchAdam(std::vector<float>& parameters)
       : parameters_(at::from_blob(parameters.data(), {static_cast<int64_t>(parameters.size())},
                                   at::TensorOptions(at::kFloat))),
-        first_(at::zeros_like(parameters_)), second_(at::zeros_like(parameters_)),
+        first_(at::zeros_like(parameters_)),
+        second_(at::zeros_like(parameters_)),
         step_(at::zeros({}, at::kFloat)) {}
 
   void Step(std::vector<float>& gradient, const AdamOptions& options) {

@@ -8,8 +8,8 @@
 
 namespace tandem::nn {
 
-/// Flushes denormal numbers to zero in this thread for the length of a scope: Adam's moments of unused
-/// parameters decay into that range, where arithmetic is ten times slower.
+/// Flushes denormal numbers to zero in this thread for the length of a scope: Adam's moments of
+/// unused parameters decay into that range, where arithmetic is ten times slower.
 class FlushDenormals {
  public:
 #if defined(__SSE__)

@@ -8,9 +8,9 @@
 
 namespace tandem::nn {
 
-/// The three products of a dense layer over padded buffers; each picks the kernel's loop or the tensor
-/// library, whichever suits the sizes. Weights are an entry of a layout, at `w`; the padding of
-/// outputs comes out as zeros.
+/// The three products of a dense layer over padded buffers; each picks the kernel's loop or the
+/// tensor library, whichever suits the sizes. Weights are an entry of a layout, at `w`; the padding
+/// of outputs comes out as zeros.
 
 /// y = x W. x: [rows, entry.rows], rows `ldx` floats apart; y: [rows, entry.stride].
 void DenseForward(const LayoutEntry& entry, const float* w, const float* x, int64_t ldx,

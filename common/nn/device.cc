@@ -29,7 +29,8 @@ absl::Status ResolveDevice(const std::string& wanted, std::string* device) {
   } else if (wanted == "auto") {
     *device = has_cuda ? "cuda" : "cpu";
   } else if (wanted == "cuda") {
-    if (!has_cuda) return absl::FailedPreconditionError("device \"cuda\": no CUDA device was found");
+    if (!has_cuda)
+      return absl::FailedPreconditionError("device \"cuda\": no CUDA device was found");
     *device = "cuda";
   } else {
     return absl::InvalidArgumentError(

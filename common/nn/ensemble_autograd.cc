@@ -25,8 +25,7 @@ namespace {
 class AutogradEnsemble : public FlatEnsemble {
  public:
   AutogradEnsemble(const GaussianEnsembleSpec& spec, const std::string& device, uint64_t seed)
-      : FlatEnsemble(spec, /*align=*/1), device_(device),
-        flat_(layout_, spec.members, device_) {
+      : FlatEnsemble(spec, /*align=*/1), device_(device), flat_(layout_, spec.members, device_) {
     InitialiseFrom(seed);
   }
 
@@ -123,16 +122,15 @@ class AutogradEnsemble : public FlatEnsemble {
     if (spec_.binary_dim > 0) {
       const at::Tensor wanted =
           Import(batch.binary_targets, {members, batch.rows, spec_.binary_dim});
-      loss = loss + at::binary_cross_entropy_with_logits(out.logits, wanted, {}, {},
-                                                         at::Reduction::None)
-                        .mean({1, 2});
+      loss = loss +
+             at::binary_cross_entropy_with_logits(out.logits, wanted, {}, {}, at::Reduction::None)
+                 .mean({1, 2});
     }
     const std::vector<float> host = ToHost(loss);
     for (int64_t m = 0; m < members; ++m) {
       losses[m] = host[m];
       if (!std::isfinite(host[m])) {
-        return absl::InternalError(
-            absl::StrCat("ensemble member ", m, ": its loss is not finite"));
+        return absl::InternalError(absl::StrCat("ensemble member ", m, ": its loss is not finite"));
       }
     }
     loss.sum().backward();

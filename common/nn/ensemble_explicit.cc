@@ -18,8 +18,13 @@ constexpr float kBoundsPenalty = 0.01f;
 class ExplicitEnsemble : public FlatEnsemble {
  public:
   ExplicitEnsemble(const GaussianEnsembleSpec& spec, uint64_t seed)
-      : FlatEnsemble(spec, kLanes), kernels_(Kernels::Get()), layers_(spec.hidden.size()),
-        head_(layout_[2 * layers_]), hidden_(layers_), slopes_(layers_), gradients_(layers_) {
+      : FlatEnsemble(spec, kLanes),
+        kernels_(Kernels::Get()),
+        layers_(spec.hidden.size()),
+        head_(layout_[2 * layers_]),
+        hidden_(layers_),
+        slopes_(layers_),
+        gradients_(layers_) {
     const int64_t size = spec.members * layout_.size();
     parameters_.resize(size);
     first_.resize(size);
@@ -83,7 +88,8 @@ class ExplicitEnsemble : public FlatEnsemble {
     return buffer.data() + member * layout_.size();
   }
 
-  /// Gradient by the outputs of hidden layer `layer`. Two buffers take turns where all layers are alike.
+  /// Gradient by the outputs of hidden layer `layer`. Two buffers take turns where all layers are
+  /// alike.
   float* GradientOf(size_t layer) { return gradients_[uniform_ ? layer % 2 : layer].data(); }
 
   void Resize(int64_t rows) {
@@ -112,9 +118,8 @@ class ExplicitEnsemble : public FlatEnsemble {
       x = hidden_[l].data();
       ldx = w.stride;
     }
-    kernels_.product(x, ldx, 1, p + head_.offset, head_.stride,
-                     p + layout_[2 * layers_ + 1].offset, rows, head_.stride, head_.rows, false,
-                     output_.data(), head_.stride);
+    kernels_.product(x, ldx, 1, p + head_.offset, head_.stride, p + layout_[2 * layers_ + 1].offset,
+                     rows, head_.stride, head_.rows, false, output_.data(), head_.stride);
   }
 
   /// Column `column` of a [rows, ld] matrix, between its rows and an array.
@@ -147,10 +152,8 @@ class ExplicitEnsemble : public FlatEnsemble {
                                  high[d], padded, d_mean_.data(), d_raw_.data());
       Scatter(d_mean_.data(), head_.stride, d, rows, d_output_.data());
       Scatter(d_raw_.data(), head_.stride, dim + d, rows, d_output_.data());
-      gradient[layout_[min_entry()].offset + d] =
-          static_cast<float>(sums.d_low) - kBoundsPenalty;
-      gradient[layout_[max_entry()].offset + d] =
-          static_cast<float>(sums.d_high) + kBoundsPenalty;
+      gradient[layout_[min_entry()].offset + d] = static_cast<float>(sums.d_low) - kBoundsPenalty;
+      gradient[layout_[max_entry()].offset + d] = static_cast<float>(sums.d_high) + kBoundsPenalty;
       loss += sums.loss + kBoundsPenalty * (high[d] - low[d]);
     }
     if (spec_.binary_dim == 0) return loss;
@@ -159,8 +162,8 @@ class ExplicitEnsemble : public FlatEnsemble {
     for (int64_t d = 0; d < spec_.binary_dim; ++d) {
       Gather(output_.data(), head_.stride, 2 * dim + d, rows, raw_.data());
       Gather(wanted, spec_.binary_dim, d, rows, target_.data());
-      loss += kernels_.binary_loss(raw_.data(), target_.data(), weight_.data(), padded,
-                                   d_raw_.data());
+      loss +=
+          kernels_.binary_loss(raw_.data(), target_.data(), weight_.data(), padded, d_raw_.data());
       Scatter(d_raw_.data(), head_.stride, 2 * dim + d, rows, d_output_.data());
     }
     return loss;
@@ -199,8 +202,7 @@ class ExplicitEnsemble : public FlatEnsemble {
       Forward(p, inputs, batch.rows, /*slopes=*/true);
       losses[m] = static_cast<float>(Loss(p, batch, m, Member(gradient_, m)));
       if (!std::isfinite(losses[m])) {
-        return absl::InternalError(
-            absl::StrCat("ensemble member ", m, ": its loss is not finite"));
+        return absl::InternalError(absl::StrCat("ensemble member ", m, ": its loss is not finite"));
       }
       Backward(p, inputs, batch.rows, Member(gradient_, m));
     }
@@ -237,9 +239,9 @@ class ExplicitEnsemble : public FlatEnsemble {
   const size_t layers_;  ///< Hidden ones.
   const LayoutEntry& head_;
   bool uniform_ = false;
-  AlignedFloats parameters_, first_, second_, gradient_;  ///< [members, layout size]
-  std::vector<AlignedFloats> hidden_, slopes_, gradients_;  ///< [layers][rows, width]
-  AlignedFloats output_, d_output_;                         ///< [rows, head width]
+  AlignedFloats parameters_, first_, second_, gradient_;                ///< [members, layout size]
+  std::vector<AlignedFloats> hidden_, slopes_, gradients_;              ///< [layers][rows, width]
+  AlignedFloats output_, d_output_;                                     ///< [rows, head width]
   AlignedFloats mean_, raw_, target_, d_mean_, d_raw_, weight_, ones_;  ///< [rows]
   AlignedFloats transposed_;
 };

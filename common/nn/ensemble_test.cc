@@ -56,8 +56,8 @@ double RelativeDifference(const std::vector<float>& a, const std::vector<float>&
   return difference / magnitude;
 }
 
-const GaussianEnsembleSpec kSmall{.members = 2, .input_dim = 3, .output_dim = 2, .binary_dim = 1,
-                                  .hidden = {7, 5}};
+const GaussianEnsembleSpec kSmall{
+    .members = 2, .input_dim = 3, .output_dim = 2, .binary_dim = 1, .hidden = {7, 5}};
 
 class EnsembleTest : public ::testing::TestWithParam<Maker> {};
 
@@ -86,8 +86,9 @@ TEST_P(EnsembleTest, GradientsMatchFiniteDifferences) {
     for (int member = 0; member < kSmall.members; ++member) {
       for (int64_t index = 0; index < size; index += 3) {
         const float step = 1e-2f;
-        const double slope = (loss_with(name, member, index, step) -
-                              loss_with(name, member, index, -step)) / (2 * step);
+        const double slope =
+            (loss_with(name, member, index, step) - loss_with(name, member, index, -step)) /
+            (2 * step);
         EXPECT_NEAR(gradients.data[member * count + offset + index], slope, 2e-4)
             << name << " " << member << " " << index;
       }
@@ -98,7 +99,8 @@ TEST_P(EnsembleTest, GradientsMatchFiniteDifferences) {
 }
 
 TEST_P(EnsembleTest, LearnsMeanAndVarianceOfANoisyFunction) {
-  const GaussianEnsembleSpec spec{.members = 2, .input_dim = 1, .output_dim = 1, .hidden = {32, 32}};
+  const GaussianEnsembleSpec spec{
+      .members = 2, .input_dim = 1, .output_dim = 1, .hidden = {32, 32}};
   auto ensemble = GetParam()(spec, 1);
   Rng rng(2);
   Data data = RandomData(spec, 256, 3);
@@ -191,8 +193,8 @@ INSTANTIATE_TEST_SUITE_P(Implementations, EnsembleTest,
 TEST(ExplicitEnsemble, AgreesWithAutograd) {
   for (const std::vector<int>& hidden : {std::vector<int>{200, 200, 200}, {64, 33, 48}, {16}}) {
     for (const int64_t input : {5, 40}) {
-      const GaussianEnsembleSpec spec{.members = 2, .input_dim = input, .output_dim = 5,
-                                      .binary_dim = 1, .hidden = hidden};
+      const GaussianEnsembleSpec spec{
+          .members = 2, .input_dim = input, .output_dim = 5, .binary_dim = 1, .hidden = hidden};
       const Data data = RandomData(spec, 77, 1);
       auto reference = Autograd(spec, 3);
       auto fast = MakeExplicitEnsemble(spec, 3);
@@ -211,7 +213,8 @@ TEST(ExplicitEnsemble, AgreesWithAutograd) {
 }
 
 TEST(ExplicitEnsemble, TrainsAsAutogradDoes) {
-  const GaussianEnsembleSpec spec{.members = 3, .input_dim = 4, .output_dim = 2, .hidden = {40, 40}};
+  const GaussianEnsembleSpec spec{
+      .members = 3, .input_dim = 4, .output_dim = 2, .hidden = {40, 40}};
   auto reference = Autograd(spec, 3);
   auto fast = MakeExplicitEnsemble(spec, 3);
   std::vector<float> expected(3), got(3);
@@ -226,7 +229,8 @@ TEST(ExplicitEnsemble, TrainsAsAutogradDoes) {
 
 TEST(GaussianEnsemble, BadSizesAndDevicesAreRefused) {
   EXPECT_EQ(GaussianEnsemble::Create({.members = 0, .input_dim = 1, .output_dim = 1}, "cpu", 0)
-                .status().code(),
+                .status()
+                .code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(GaussianEnsemble::Create(kSmall, "tpu", 0).status().code(),
             absl::StatusCode::kInvalidArgument);
@@ -236,7 +240,8 @@ TEST(GaussianEnsemble, BadSizesAndDevicesAreRefused) {
 }
 
 TEST(GaussianEnsemble, InitialWeightsAreTruncatedNormals) {
-  auto ensemble = *GaussianEnsemble::Create({.members = 2, .input_dim = 4, .output_dim = 1}, "cpu", 7);
+  auto ensemble =
+      *GaussianEnsemble::Create({.members = 2, .input_dim = 4, .output_dim = 1}, "cpu", 7);
   TensorFile file;
   ensemble->ExportParameters("", &file);
   const std::vector<float>& w = file.tensors.at("w1").data;  // fan-in 200

@@ -28,8 +28,8 @@ struct Temperature {
   void Update(double mean_log_prob, const SacOptions& options, int64_t step);
 };
 
-/// What the implementations of ActorCritic share: layouts, temperature, noise, import and export of flat
-/// buffers. An implementation keeps the buffers, padding included, wherever it computes.
+/// What the implementations of ActorCritic share: layouts, temperature, noise, import and export of
+/// flat buffers. An implementation keeps the buffers, padding included, wherever it computes.
 class FlatActorCritic : public ActorCritic {
  public:
   const ActorCriticSpec& spec() const override { return spec_; }
@@ -41,13 +41,13 @@ class FlatActorCritic : public ActorCritic {
 
  protected:
   enum class Buffer {
-    kActor,         ///< [1, actor layout size]
-    kActorFirst,    ///< Adam's moments
+    kActor,       ///< [1, actor layout size]
+    kActorFirst,  ///< Adam's moments
     kActorSecond,
-    kCritic,        ///< [2, critic layout size]
+    kCritic,  ///< [2, critic layout size]
     kCriticFirst,
     kCriticSecond,
-    kTarget,        ///< [2, critic layout size]
+    kTarget,  ///< [2, critic layout size]
   };
 
   FlatActorCritic(const ActorCriticSpec& spec, const SacOptions& options, int64_t align,

@@ -105,8 +105,8 @@ absl::Status FlatEnsemble::ImportParameters(const std::string& prefix, const Ten
 
 void FlatEnsemble::ExportOptimizer(const std::string& prefix, TensorFile* file) const {
   const std::vector<int64_t> shape = {spec_.members, layout_.count()};
-  file->tensors[prefix + "adam_m"] = {
-      shape, Compact(layout_, spec_.members, Read(Buffer::kFirstMoments))};
+  file->tensors[prefix + "adam_m"] = {shape,
+                                      Compact(layout_, spec_.members, Read(Buffer::kFirstMoments))};
   file->tensors[prefix + "adam_v"] = {
       shape, Compact(layout_, spec_.members, Read(Buffer::kSecondMoments))};
   PutInt(file, prefix + "adam_t", adam_steps_);

@@ -23,10 +23,11 @@ struct GaussianEnsembleSpec {
 
 /// One batch for each member, rows member-major.
 struct EnsembleRows {
-  int64_t rows = 0;                       ///< B, for each member
-  std::span<const float> inputs;          ///< [members, B, input_dim]
-  std::span<const float> targets;         ///< [members, B, output_dim]
-  std::span<const float> binary_targets;  ///< [members, B, binary_dim], 0 or 1; empty where binary_dim = 0
+  int64_t rows = 0;                ///< B, for each member
+  std::span<const float> inputs;   ///< [members, B, input_dim]
+  std::span<const float> targets;  ///< [members, B, output_dim]
+  std::span<const float>
+      binary_targets;  ///< [members, B, binary_dim], 0 or 1; empty where binary_dim = 0
 };
 
 /// Predictions of one member. Reused between calls without allocation once large enough.
@@ -50,13 +51,13 @@ struct AdamOptions {
 ///   0.5 mean[(mean - target)^2 exp(-log_var) + log_var] + 0.01 sum(max_log_var - min_log_var),
 /// plus the binary cross-entropy of the logits.
 ///
-/// This is the small interface behind which implementations stand: ATen with autograd (any device, all
-/// members as one batched product), and explicit ones. Everything at the border is host memory,
+/// This is the small interface behind which implementations stand: ATen with autograd (any device,
+/// all members as one batched product), and explicit ones. Everything at the border is host memory,
 /// float32, row-major. Not thread-safe. LibTorch's exceptions come out as INTERNAL.
 class GaussianEnsemble {
  public:
-  /// device: "cpu" or "cuda". Weights are drawn from `seed` (truncated normal with standard deviation
-  /// 1 / (2 sqrt(fan-in))), biases are 0. INVALID_ARGUMENT on sizes below 1.
+  /// device: "cpu" or "cuda". Weights are drawn from `seed` (truncated normal with standard
+  /// deviation 1 / (2 sqrt(fan-in))), biases are 0. INVALID_ARGUMENT on sizes below 1.
   static absl::StatusOr<std::unique_ptr<GaussianEnsemble>> Create(const GaussianEnsembleSpec& spec,
                                                                   const std::string& device,
                                                                   uint64_t seed);
@@ -83,8 +84,9 @@ class GaussianEnsemble {
   virtual void ExportOptimizer(const std::string& prefix, TensorFile* file) const = 0;
   virtual absl::Status ImportOptimizer(const std::string& prefix, const TensorFile& file) = 0;
 
-  /// Copies one member's parameters out of and into the ensemble: how the best weights of each member
-  /// are kept during a fit. [parameters of one member], in an order of the implementation's own.
+  /// Copies one member's parameters out of and into the ensemble: how the best weights of each
+  /// member are kept during a fit. [parameters of one member], in an order of the implementation's
+  /// own.
   virtual std::vector<float> MemberParameters(int member) const = 0;
   virtual absl::Status SetMemberParameters(int member, std::span<const float> parameters) = 0;
 };

@@ -20,9 +20,9 @@ struct CacheAligned {
   template <typename U>
   CacheAligned(const CacheAligned<U>&) {}
   T* allocate(size_t n) {
-    return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{64}));
+    return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64}));
   }
-  void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t{64}); }
+  void deallocate(T* p, size_t) { ::operator delete (p, std::align_val_t{64}); }
   bool operator==(const CacheAligned&) const { return true; }
 };
 using AlignedFloats = std::vector<float, CacheAligned<float>>;
@@ -30,9 +30,9 @@ using AlignedFloats = std::vector<float, CacheAligned<float>>;
 /// Scalars of one Adam step, bias corrections included.
 struct AdamScalars {
   float beta1, beta2;
-  float keep;           ///< 1 - lr * weight decay
-  float step;           ///< lr / (1 - beta1^t)
-  float second_scale;   ///< 1 / sqrt(1 - beta2^t)
+  float keep;          ///< 1 - lr * weight decay
+  float step;          ///< lr / (1 - beta1^t)
+  float second_scale;  ///< 1 / sqrt(1 - beta2^t)
   float epsilon;
 };
 
@@ -41,9 +41,10 @@ struct NllSums {
   double loss = 0, d_low = 0, d_high = 0;
 };
 
-/// The vector loops of the explicit CPU path, compiled for several instruction sets; Kernels::Get picks
-/// the widest that the machine has. Rows of matrices start `ld` floats apart, a multiple of kLanes,
-/// and are aligned; loops run over the padding too. Arrays of rows ("[R]") are padded likewise.
+/// The vector loops of the explicit CPU path, compiled for several instruction sets; Kernels::Get
+/// picks the widest that the machine has. Rows of matrices start `ld` floats apart, a multiple of
+/// kLanes, and are aligned; loops run over the padding too. Arrays of rows ("[R]") are padded
+/// likewise.
 struct Kernels {
   static const Kernels& Get();
 
@@ -52,8 +53,9 @@ struct Kernels {
   /// 32 standard normals for each of `blocks` blocks, a function of (key, block) alone.
   void (*fill_normal)(uint64_t key, uint64_t block, int64_t blocks, float* out);
 
-  /// c[i, j] = bias[j] + sum_k a[i * a_row + k * a_depth] w[k * ldw + j], then max(., 0) where `relu`.
-  /// Fast where the depth or the rows are few. cols: a multiple of kLanes. bias: [cols] or null.
+  /// c[i, j] = bias[j] + sum_k a[i * a_row + k * a_depth] w[k * ldw + j], then max(., 0) where
+  /// `relu`. Fast where the depth or the rows are few. cols: a multiple of kLanes. bias: [cols] or
+  /// null.
   void (*product)(const float* a, int64_t a_row, int64_t a_depth, const float* w, int64_t ldw,
                   const float* bias, int64_t rows, int64_t cols, int64_t depth, bool relu, float* c,
                   int64_t ldc);

@@ -1,5 +1,6 @@
-// The kernels' loops. Included by one source for each instruction set, which defines TANDEM_LANES (floats
-// in a vector), TANDEM_TILE (vectors in a tile of columns) and TANDEM_KERNELS (the table's name).
+// The kernels' loops. Included by one source for each instruction set, which defines TANDEM_LANES
+// (floats in a vector), TANDEM_TILE (vectors in a tile of columns) and TANDEM_KERNELS (the table's
+// name).
 
 #pragma once
 
@@ -64,12 +65,23 @@ void Panel(const ProductArgs& t, int64_t rows, int64_t col) {
   }
   for (; row + 6 <= rows; row += 6) Tile<6, kTile>(t, row, col);
   switch (rows - row) {
-    case 5: Tile<5, kTile>(t, row, col); break;
-    case 4: Tile<4, kTile>(t, row, col); break;
-    case 3: Tile<3, kTile>(t, row, col); break;
-    case 2: Tile<2, kTile>(t, row, col); break;
-    case 1: Tile<1, kTile>(t, row, col); break;
-    default: break;
+    case 5:
+      Tile<5, kTile>(t, row, col);
+      break;
+    case 4:
+      Tile<4, kTile>(t, row, col);
+      break;
+    case 3:
+      Tile<3, kTile>(t, row, col);
+      break;
+    case 2:
+      Tile<2, kTile>(t, row, col);
+      break;
+    case 1:
+      Tile<1, kTile>(t, row, col);
+      break;
+    default:
+      break;
   }
 }
 
@@ -273,8 +285,7 @@ void Squash(const float* mean, const float* log_std, const float* noise, int64_t
     Store(std + i, deviation);
     // log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u))
     const V squash = 2.0f * (kLog2 - u - Softplus(u * -2.0f).softplus);
-    Store(log_prob + i,
-          Load(log_prob + i) - 0.5f * draw * draw - ls - kHalfLog2Pi - squash);
+    Store(log_prob + i, Load(log_prob + i) - 0.5f * draw * draw - ls - kHalfLog2Pi - squash);
   }
 }
 
@@ -329,9 +340,8 @@ void FillNormal(uint64_t key, uint64_t block, int64_t blocks, float* out) {
 namespace internal {
 extern const Kernels TANDEM_KERNELS;
 const Kernels TANDEM_KERNELS = {
-    TANDEM_KERNELS_NAME, FillNormal,  Product,     BiasRelu,   BiasSilu,
-    ScaleAndSum,         MaskAndSum,  MaskedOuter, RowDots,    Adam,
-    Approach,            GaussianLoss, BinaryLoss, Squash,
+    TANDEM_KERNELS_NAME, FillNormal, Product, BiasRelu, BiasSilu,     ScaleAndSum, MaskAndSum,
+    MaskedOuter,         RowDots,    Adam,    Approach, GaussianLoss, BinaryLoss,  Squash,
 };
 }  // namespace internal
 

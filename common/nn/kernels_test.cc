@@ -118,9 +118,10 @@ TEST_P(KernelsTest, SquashedGaussianMatchesItsFormula) {
                    log_prob.data());
   for (int64_t i = 0; i < n; ++i) {
     const double s = std::exp(static_cast<double>(log_std[i])), u = mean[i] + s * noise[i];
-    const double log_slope = 2 * (std::log(2) - u - (u > -300 ? std::log1p(std::exp(-2 * u)) : -2 * u));
-    const double expected = 1 - 0.5 * noise[i] * noise[i] - log_std[i] -
-                            0.5 * std::log(2 * M_PI) - log_slope;
+    const double log_slope =
+        2 * (std::log(2) - u - (u > -300 ? std::log1p(std::exp(-2 * u)) : -2 * u));
+    const double expected =
+        1 - 0.5 * noise[i] * noise[i] - log_std[i] - 0.5 * std::log(2 * M_PI) - log_slope;
     EXPECT_NEAR(action[i], std::tanh(u), 2e-7);
     EXPECT_NEAR(std[i], s, 1e-6 * s);
     EXPECT_NEAR(log_prob[i], expected, 2e-5 * (1 + std::abs(expected)));
@@ -146,11 +147,12 @@ TEST_P(KernelsTest, NumbersThatAreNotFiniteStayVisible) {
   const int64_t n = 16;
   AlignedFloats mean(n), raw(n), target(n), weight(n, 1.0f), d_mean(n), d_raw(n);
   raw[3] = std::nanf("");
-  EXPECT_TRUE(std::isnan(kernels().gaussian_loss(mean.data(), raw.data(), target.data(),
-                                                 weight.data(), -10, 0.5, n, d_mean.data(),
-                                                 d_raw.data()).loss));
-  EXPECT_TRUE(std::isnan(kernels().binary_loss(raw.data(), target.data(), weight.data(), n,
-                                               d_raw.data())));
+  EXPECT_TRUE(std::isnan(kernels()
+                             .gaussian_loss(mean.data(), raw.data(), target.data(), weight.data(),
+                                            -10, 0.5, n, d_mean.data(), d_raw.data())
+                             .loss));
+  EXPECT_TRUE(
+      std::isnan(kernels().binary_loss(raw.data(), target.data(), weight.data(), n, d_raw.data())));
 }
 
 TEST_P(KernelsTest, NormalsHaveTheirMomentsAndAreIndependentOfTheVectorWidth) {

@@ -13,8 +13,8 @@ namespace tandem::nn {
 
 /// Where one weight matrix or vector lies within the flat parameters of one network.
 struct LayoutEntry {
-  std::string name;    ///< "w0", "b0", ...
-  int64_t rows = 0;    ///< 1 for a vector
+  std::string name;  ///< "w0", "b0", ...
+  int64_t rows = 0;  ///< 1 for a vector
   int64_t cols = 0;
   int64_t stride = 0;  ///< Floats from one row to the next: cols, or cols rounded up.
   int64_t offset = 0;  ///< Floats from the start of the network's parameters.
@@ -23,8 +23,8 @@ struct LayoutEntry {
 };
 
 /// How the parameters of a network lie in one flat buffer. Rows may be padded to a multiple of
-/// `align` floats, so that vector loops have no tails; padding is zero and stays zero. Several networks
-/// of one layout lie one after the other, `size()` floats apart.
+/// `align` floats, so that vector loops have no tails; padding is zero and stays zero. Several
+/// networks of one layout lie one after the other, `size()` floats apart.
 class ParameterLayout {
  public:
   explicit ParameterLayout(int64_t align) : align_(align) {}
@@ -32,8 +32,8 @@ class ParameterLayout {
   void AddMatrix(const std::string& name, int64_t rows, int64_t cols);
   void AddVector(const std::string& name, int64_t cols);
 
-  /// Weights and biases of an MLP: "w0" [input, hidden[0]], "b0", ... Layer l has the entries 2 l and
-  /// 2 l + 1.
+  /// Weights and biases of an MLP: "w0" [input, hidden[0]], "b0", ... Layer l has the entries 2 l
+  /// and 2 l + 1.
   static ParameterLayout Mlp(int64_t align, int64_t input, const std::vector<int>& hidden,
                              int64_t output);
 
@@ -64,7 +64,8 @@ void Expand(const ParameterLayout& layout, int64_t networks, std::span<const flo
 /// `networks`; without, networks is 1.
 void ExportCompact(const ParameterLayout& layout, int64_t networks, bool leading,
                    std::span<const float> compact, const std::string& prefix, TensorFile* file);
-/// The reverse; NOT_FOUND and INVALID_ARGUMENT name the tensor, and refuse numbers that are not finite.
+/// The reverse; NOT_FOUND and INVALID_ARGUMENT name the tensor, and refuse numbers that are not
+/// finite.
 absl::StatusOr<std::vector<float>> ImportCompact(const ParameterLayout& layout, int64_t networks,
                                                  bool leading, const std::string& prefix,
                                                  const TensorFile& file);

@@ -9,9 +9,9 @@
 
 namespace tandem::nn {
 
-/// Standard normals by counter: number i under a key is a pure function of both (a mixed counter, then
-/// Box and Muller's transform), so that filling is vectorised and the state is two whole numbers.
-/// Fill consumes whole blocks of 32. Not thread-safe.
+/// Standard normals by counter: number i under a key is a pure function of both (a mixed counter,
+/// then Box and Muller's transform), so that filling is vectorised and the state is two whole
+/// numbers. Fill consumes whole blocks of 32. Not thread-safe.
 class NormalStream {
  public:
   explicit NormalStream(uint64_t key) : key_(key) {}

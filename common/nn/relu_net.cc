@@ -26,8 +26,8 @@ void HiddenForward(const ParameterLayout& layout, const float* p, const float* x
 }
 
 void HiddenBackward(const ParameterLayout& layout, const float* p, const float* x, int64_t ldx,
-                    int64_t first, int64_t rows, const LayerBuffers& hidden,
-                    LayerBuffers* d_hidden, float* gradient) {
+                    int64_t first, int64_t rows, const LayerBuffers& hidden, LayerBuffers* d_hidden,
+                    float* gradient) {
   for (size_t l = HiddenLayers(layout); l-- > 0;) {
     const LayoutEntry& w = layout[2 * l];
     const float* d_y = (*d_hidden)[l].data();

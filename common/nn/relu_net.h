@@ -19,14 +19,14 @@ void HiddenForward(const ParameterLayout& layout, const float* p, const float* x
                    int64_t rows, LayerBuffers* hidden);
 
 /// Gradients by the hidden parameters. d_hidden: its last layer holds the gradient by that layer's
-/// outputs, masked, with the bias's gradient already written; the others are scratch. The activations
-/// begin at row `first` of `hidden`.
+/// outputs, masked, with the bias's gradient already written; the others are scratch. The
+/// activations begin at row `first` of `hidden`.
 void HiddenBackward(const ParameterLayout& layout, const float* p, const float* x, int64_t ldx,
-                    int64_t first, int64_t rows, const LayerBuffers& hidden,
-                    LayerBuffers* d_hidden, float* gradient);
+                    int64_t first, int64_t rows, const LayerBuffers& hidden, LayerBuffers* d_hidden,
+                    float* gradient);
 
-/// Pulls the last layer of `d_hidden`, [rows, width], masked, back to the first hidden layer, for rows
-/// `index` of `hidden`: no gradients by parameters.
+/// Pulls the last layer of `d_hidden`, [rows, width], masked, back to the first hidden layer, for
+/// rows `index` of `hidden`: no gradients by parameters.
 void PullBack(const ParameterLayout& layout, const float* p, const int32_t* index, int64_t rows,
               const LayerBuffers& hidden, LayerBuffers* d_hidden);
 

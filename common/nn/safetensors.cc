@@ -139,8 +139,8 @@ absl::StatusOr<const std::string*> FindRaw(const TensorFile& file, const std::st
 
 absl::Status NotA(const std::string& key, std::string_view kind, const std::string& value) {
   return absl::InvalidArgumentError(absl::StrCat("metadata \"", key, "\": expected ",
-                                                 std::string(kind), ", got \"",
-                                                 value.substr(0, 80), "\""));
+                                                 std::string(kind), ", got \"", value.substr(0, 80),
+                                                 "\""));
 }
 
 }  // namespace

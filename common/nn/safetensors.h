@@ -16,17 +16,17 @@ struct NamedTensor {
   std::vector<float> data;
 };
 
-/// Named tensors and string metadata: what a snapshot or a checkpoint holds. Ordered by name, so that
-/// equal contents give equal bytes.
+/// Named tensors and string metadata: what a snapshot or a checkpoint holds. Ordered by name, so
+/// that equal contents give equal bytes.
 struct TensorFile {
   std::map<std::string, NamedTensor> tensors;
   std::map<std::string, std::string> metadata;
 };
 
 /// The bytes of a safetensors file: 8 bytes little-endian header length, a JSON header padded with
-/// spaces to 8 bytes, then the tensors back to back. INVALID_ARGUMENT where a tensor's data does not
-/// fit its shape or a name is empty or "__metadata__".
-/// Format: https://github.com/huggingface/safetensors
+/// spaces to 8 bytes, then the tensors back to back. INVALID_ARGUMENT where a tensor's data does
+/// not fit its shape or a name is empty or "__metadata__". Format:
+/// https://github.com/huggingface/safetensors
 absl::StatusOr<std::string> WriteSafetensors(const TensorFile& file);
 
 /// Reads float32 tensors. Safe on hostile bytes: the header's length (at most 1 MiB), every range,

@@ -10,8 +10,8 @@ namespace tandem::nn {
 namespace {
 
 at::Tensor View(const at::Tensor& flat, const LayoutEntry& entry) {
-  return flat.as_strided({flat.size(0), entry.rows, entry.cols},
-                         {flat.stride(0), entry.stride, 1}, entry.offset);
+  return flat.as_strided({flat.size(0), entry.rows, entry.cols}, {flat.stride(0), entry.stride, 1},
+                         entry.offset);
 }
 
 }  // namespace

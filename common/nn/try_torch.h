@@ -8,8 +8,8 @@
 
 namespace tandem::nn {
 
-/// Runs `body`, which computes with LibTorch, and turns what it throws into INTERNAL with the first line
-/// of the message (LibTorch appends a stack trace).
+/// Runs `body`, which computes with LibTorch, and turns what it throws into INTERNAL with the first
+/// line of the message (LibTorch appends a stack trace).
 template <typename Body>
 absl::Status TryTorch(Body&& body) {
   try {

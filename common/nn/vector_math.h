@@ -1,8 +1,8 @@
 #pragma once
 
-// Vectors of TANDEM_LANES floats in the compiler's own vector types, and the functions the kernels need.
-// Only for kernels_impl.h, which is compiled once for each instruction set: everything here has internal
-// linkage, so that no copy for a wide set can be picked for a narrow one.
+// Vectors of TANDEM_LANES floats in the compiler's own vector types, and the functions the kernels
+// need. Only for kernels_impl.h, which is compiled once for each instruction set: everything here
+// has internal linkage, so that no copy for a wide set can be picked for a narrow one.
 
 #include <cstdint>
 #include <cstring>

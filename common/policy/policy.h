@@ -17,8 +17,8 @@ namespace tandem::policy {
 class Policy {
  public:
   virtual ~Policy() = default;
-  /// observations: [B, obs_dim]; actions: [B, action_dim] in the environment's units; log_probs: [B]
-  /// (density in the environment's units) or empty. rng: null for the deterministic action.
+  /// observations: [B, obs_dim]; actions: [B, action_dim] in the environment's units; log_probs:
+  /// [B] (density in the environment's units) or empty. rng: null for the deterministic action.
   virtual absl::Status Act(std::span<const float> observations, Rng* rng, std::span<float> actions,
                            std::span<float> log_probs) = 0;
 };
@@ -36,7 +36,7 @@ class Critic {
 struct LoadedPolicy {
   std::shared_ptr<Policy> policy;
   std::shared_ptr<Critic> critic;
-  uint64_t policy_updates = 0;    ///< Updates it has had.
+  uint64_t policy_updates = 0;  ///< Updates it has had.
   double discount = 0.99;
   double temperature = 0;
 };

@@ -20,10 +20,10 @@ class Learner : public SacLearner {
   absl::StatusOr<nn::SacFigures> Update(const TransitionBatch& batch) override {
     if (batch.obs_dim != spec_.observation.dim() || batch.action_dim != spec_.action.dim() ||
         static_cast<int64_t>(batch.actions.size()) != batch.size() * batch.action_dim) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "sac batch: expected observations [B,", spec_.observation.dim(), "] and actions [B,",
-          spec_.action.dim(), "], got [", batch.size(), ",", batch.obs_dim, "] and ",
-          batch.actions.size(), " numbers"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("sac batch: expected observations [B,", spec_.observation.dim(),
+                       "] and actions [B,", spec_.action.dim(), "], got [", batch.size(), ",",
+                       batch.obs_dim, "] and ", batch.actions.size(), " numbers"));
     }
     actions_.resize(batch.actions.size());
     scale_.ToUnit(batch.actions, actions_);
@@ -73,9 +73,9 @@ class Learner : public SacLearner {
   absl::Status LoadState(const nn::TensorFile& state) override {
     TANDEM_ASSIGN_OR_RETURN(const SacMetadata metadata, SacMetadata::Import(state, spec_));
     if (metadata.hidden != options_.hidden) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("policy state's hidden: expected ", nn::JoinInts(options_.hidden), ", got ",
-                       nn::JoinInts(metadata.hidden)));
+      return absl::InvalidArgumentError(absl::StrCat("policy state's hidden: expected ",
+                                                     nn::JoinInts(options_.hidden), ", got ",
+                                                     nn::JoinInts(metadata.hidden)));
     }
     TANDEM_RETURN_IF_ERROR(network_->ImportParameters(state));
     TANDEM_RETURN_IF_ERROR(network_->ImportLearnerState(state));
@@ -98,12 +98,10 @@ absl::StatusOr<std::unique_ptr<SacLearner>> SacLearner::Create(const Environment
                                                                const SacLearnerOptions& options) {
   TANDEM_RETURN_IF_ERROR(Validate(spec));
   nn::SacOptions sac = options.sac;
-  sac.target_entropy =
-      options.target_entropy.value_or(-static_cast<double>(spec.action.dim()));
-  TANDEM_ASSIGN_OR_RETURN(auto network,
-                          nn::ActorCritic::Create(NetworkSpec(spec, options.hidden), sac,
-                                                  options.device,
-                                                  StreamSeed(options.seed, "actor_critic")));
+  sac.target_entropy = options.target_entropy.value_or(-static_cast<double>(spec.action.dim()));
+  TANDEM_ASSIGN_OR_RETURN(
+      auto network, nn::ActorCritic::Create(NetworkSpec(spec, options.hidden), sac, options.device,
+                                            StreamSeed(options.seed, "actor_critic")));
   return std::make_unique<Learner>(spec, options, std::move(network));
 }
 

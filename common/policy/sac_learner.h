@@ -25,8 +25,8 @@ struct SacLearnerOptions {
   uint64_t seed = 0;
 };
 
-/// Learns a policy and its critics from batches of transitions, real or imagined. Actions are in the
-/// environment's units at this border and scaled to [-1, 1] inside.
+/// Learns a policy and its critics from batches of transitions, real or imagined. Actions are in
+/// the environment's units at this border and scaled to [-1, 1] inside.
 ///
 /// Knows nothing of RPC. Not thread-safe.
 class SacLearner {
@@ -35,7 +35,8 @@ class SacLearner {
                                                             const SacLearnerOptions& options);
   virtual ~SacLearner() = default;
 
-  /// One update on columns observations, actions, rewards, next_observations, terminated of `batch`.
+  /// One update on columns observations, actions, rewards, next_observations, terminated of
+  /// `batch`.
   virtual absl::StatusOr<nn::SacFigures> Update(const TransitionBatch& batch) = 0;
 
   /// Acts with the current weights, for imagined rollouts; noise from `rng`.

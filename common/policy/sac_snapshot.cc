@@ -21,9 +21,8 @@ absl::Status Expected(std::string_view what, std::string_view expected, std::str
 
 absl::Status ExpectBound(const nn::TensorFile& file, const std::string& name,
                          const std::vector<float>& expected) {
-  TANDEM_ASSIGN_OR_RETURN(
-      const nn::NamedTensor* got,
-      nn::FindTensor(file, name, {static_cast<int64_t>(expected.size())}));
+  TANDEM_ASSIGN_OR_RETURN(const nn::NamedTensor* got,
+                          nn::FindTensor(file, name, {static_cast<int64_t>(expected.size())}));
   if (got->data != expected) {
     return Expected(name, absl::StrJoin(expected, ","), absl::StrJoin(got->data, ","));
   }

@@ -21,8 +21,8 @@ struct SacMetadata {
   double temperature = 0;
 
   void Export(const EnvironmentSpec& spec, nn::TensorFile* file) const;
-  /// Checks kind and spec (name, sizes, action box). INVALID_ARGUMENT says what was expected and what
-  /// came.
+  /// Checks kind and spec (name, sizes, action box). INVALID_ARGUMENT says what was expected and
+  /// what came.
   static absl::StatusOr<SacMetadata> Import(const nn::TensorFile& file,
                                             const EnvironmentSpec& spec);
 };

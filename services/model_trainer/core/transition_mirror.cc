@@ -13,8 +13,8 @@ namespace tandem::model_trainer {
 namespace {
 
 constexpr absl::Duration kReceiveTimeout = absl::Seconds(2);
-/// Granted steps are there already: a buffer that sends none of them has lost them, and the grant is
-/// void. The trainer then asks for a new one.
+/// Granted steps are there already: a buffer that sends none of them has lost them, and the grant
+/// is void. The trainer then asks for a new one.
 constexpr int kMostSilentWaits = 5;
 
 /// Drops the first `rows` rows of a column.
