@@ -38,11 +38,6 @@ void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
   context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
 }
 
-bool IsTransient(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
-         absl::IsAborted(status) || absl::IsDeadlineExceeded(status);
-}
-
 absl::Duration Backoff::Next() {
   // Peers that start together must not come back together: each object draws its own numbers.
   static std::atomic<uint64_t> objects{0};

@@ -20,9 +20,6 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address, bool bulk = f
 /// Sets the deadline of a call: every call has one.
 void SetDeadline(grpc::ClientContext& context, absl::Duration timeout);
 
-/// Whether to try again: UNAVAILABLE, RESOURCE_EXHAUSTED, ABORTED, DEADLINE_EXCEEDED.
-bool IsTransient(const absl::Status& status);
-
 /// Pauses between tries: doubles from 0.1 s to 2 s, times a random number in [0.5, 1). Not
 /// thread-safe.
 class Backoff {

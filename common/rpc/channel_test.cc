@@ -25,17 +25,6 @@ TEST(BackoffTest, ObjectsDrawTheirOwnNumbers) {
   EXPECT_NE(a.Next(), b.Next());
 }
 
-TEST(IsTransientTest, OnlyWhatMayPass) {
-  EXPECT_TRUE(IsTransient(absl::UnavailableError("")));
-  EXPECT_TRUE(IsTransient(absl::ResourceExhaustedError("")));
-  EXPECT_TRUE(IsTransient(absl::AbortedError("")));
-  EXPECT_TRUE(IsTransient(absl::DeadlineExceededError("")));
-  EXPECT_FALSE(IsTransient(absl::InvalidArgumentError("")));
-  EXPECT_FALSE(IsTransient(absl::NotFoundError("")));
-  EXPECT_FALSE(IsTransient(absl::CancelledError("")));
-  EXPECT_FALSE(IsTransient(absl::OkStatus()));
-}
-
 TEST(SetDeadlineTest, CountsFromNow) {
   grpc::ClientContext context;
   SetDeadline(context, absl::Seconds(5));

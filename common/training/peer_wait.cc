@@ -13,11 +13,6 @@ constexpr absl::Duration kLogEach = absl::Seconds(5);
 
 }  // namespace
 
-bool IsTransient(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
-         absl::IsAborted(status) || absl::IsDeadlineExceeded(status);
-}
-
 PeerWait::PeerWait(std::string what, StopSignal& stop, Clock& clock)
     : what_(std::move(what)), stop_(stop), clock_(clock) {}
 

@@ -12,9 +12,6 @@
 
 namespace tandem::training {
 
-/// Whether trying again can help: UNAVAILABLE, RESOURCE_EXHAUSTED, ABORTED, DEADLINE_EXCEEDED.
-bool IsTransient(const absl::Status& status);
-
 /// Paces the retries against one peer, and tells the operator what is waited for: a line at once,
 /// then one each 5 s, and one when the peer is back. Services wait for absent peers for ever.
 ///

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/transient.h"
 
 namespace tandem::actor {
 namespace {
@@ -139,7 +140,7 @@ absl::Status Writer::Retry(const std::function<absl::Status()>& call) {
     const absl::Status status = call();
     if (stop_.stopped()) return absl::CancelledError("the actor is stopping");
     if (status.ok()) wait_.Succeeded();
-    if (status.ok() || !training::IsTransient(status)) return status;
+    if (status.ok() || !IsTransient(status)) return status;
     metrics_.retries.Increment();
     if (!wait_.Pause(status)) return absl::CancelledError("the actor is stopping");
   }

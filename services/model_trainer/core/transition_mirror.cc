@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/base/transient.h"
 #include "common/training/peer_wait.h"
 
 namespace tandem::model_trainer {
@@ -56,7 +57,7 @@ absl::Status TransitionMirror::Update(int64_t through_index) {
   while (next_index_ < through_index) {
     const absl::Status status = Fetch(through_index);
     if (status.ok()) break;
-    if (absl::IsDeadlineExceeded(status) || !training::IsTransient(status)) return status;
+    if (absl::IsDeadlineExceeded(status) || !IsTransient(status)) return status;
     if (!wait.Pause(status)) return absl::CancelledError("stopped while fetching transitions");
   }
   wait.Succeeded();

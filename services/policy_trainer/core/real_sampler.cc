@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/base/transient.h"
 #include "common/training/peer_wait.h"
 
 namespace tandem::policy_trainer {
@@ -33,7 +34,7 @@ absl::StatusOr<TransitionBatch> RealSampler::Sample(SampleKind kind, int64_t row
       wait.Succeeded();
       return batch;
     }
-    if (!training::IsTransient(batch.status()) && !stop_.stopped()) return batch.status();
+    if (!IsTransient(batch.status()) && !stop_.stopped()) return batch.status();
     if (wait.waited() > kGiveUpAfter) return batch.status();
     if (!wait.Pause(batch.status())) return absl::CancelledError("stopped while sampling");
   }
