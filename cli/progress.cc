@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "cli/run_folder.h"
 
@@ -136,8 +139,15 @@ std::string ProgressLine(const Json& record) {
                                                     : absl::StrCat("  eval return ", value));
   }
   if (known("model_error_fresh") || known("model_error_heldout")) {
-    absl::StrAppend(&line, "  model error ", Figure(record, "model_error_fresh", 2), " fresh/",
-                    Figure(record, "model_error_heldout", 2), " held-out");
+    std::vector<std::string> errors;
+    for (const char* kind : {"fresh", "held-out"}) {
+      const std::string name =
+          absl::StrReplaceAll(absl::StrCat("model_error_", kind), {{"-", ""}});
+      if (known(name.c_str())) {
+        errors.push_back(absl::StrCat(Figure(record, name.c_str(), 2), " ", kind));
+      }
+    }
+    absl::StrAppend(&line, "  model error ", absl::StrJoin(errors, "/"));
   }
   absl::StrAppend(&line, known("index") ? "  index " + Fixed(record, "index", 2, true) : "  verdict",
                   " ", absl::StrReplaceAll(record["verdict"].get<std::string>(), {{"_", " "}}));
