@@ -69,9 +69,9 @@ class Launcher {
   /// Starts a child. NOT_FOUND where there is no such binary; an error where it cannot start.
   absl::Status Start(ChildSpec spec);
 
-  /// Reaps the dead and starts those again whose pause is over. Does not block; call it several times
-  /// a second. ABORTED when a child is beyond help: the first line says which and why, the others are
-  /// the end of its log; one line where it rejects its configuration.
+  /// Reaps the dead and starts those again whose pause is over. Does not block; call it several
+  /// times a second. ABORTED when a child is beyond help: the first line says which and why, the
+  /// others are the end of its log; one line where it rejects its configuration.
   absl::Status Poll();
 
   /// SIGTERM to all, then SIGKILL to those still there after `grace`, or at once where `hurry()`

@@ -141,16 +141,16 @@ std::string ProgressLine(const Json& record) {
   if (known("model_error_fresh") || known("model_error_heldout")) {
     std::vector<std::string> errors;
     for (const char* kind : {"fresh", "held-out"}) {
-      const std::string name =
-          absl::StrReplaceAll(absl::StrCat("model_error_", kind), {{"-", ""}});
+      const std::string name = absl::StrReplaceAll(absl::StrCat("model_error_", kind), {{"-", ""}});
       if (known(name.c_str())) {
         errors.push_back(absl::StrCat(Figure(record, name.c_str(), 2), " ", kind));
       }
     }
     absl::StrAppend(&line, "  model error ", absl::StrJoin(errors, "/"));
   }
-  absl::StrAppend(&line, known("index") ? "  index " + Fixed(record, "index", 2, true) : "  verdict",
-                  " ", absl::StrReplaceAll(record["verdict"].get<std::string>(), {{"_", " "}}));
+  absl::StrAppend(&line,
+                  known("index") ? "  index " + Fixed(record, "index", 2, true) : "  verdict", " ",
+                  absl::StrReplaceAll(record["verdict"].get<std::string>(), {{"_", " "}}));
   if (known("eta_seconds")) {
     absl::StrAppend(&line, "  ETA ",
                     ShortDuration(absl::Seconds(record["eta_seconds"].get<double>())));

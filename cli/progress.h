@@ -41,8 +41,8 @@ std::string ProgressLine(const nlohmann::json& record);
 /// What a run without a step waits for: "waiting for the replay buffer to answer, 3s".
 std::string StartingLine(const RunFigures& figures, absl::Duration elapsed);
 
-/// The member whose log tells why a run has no step: the replay buffer while it does not answer, else
-/// the first actor.
+/// The member whose log tells why a run has no step: the replay buffer while it does not answer,
+/// else the first actor.
 std::string SilentMember(const RunFigures& figures);
 
 /// The record of an evaluation in metrics.jsonl, and its line for people.

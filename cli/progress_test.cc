@@ -44,8 +44,7 @@ TEST(Progress, WithoutAnswersEveryFigureIsUnknown) {
   EXPECT_TRUE(record["index"].is_null());
   EXPECT_TRUE(record["steps_per_second"].is_null());
   EXPECT_EQ(record["verdict"], "unknown");
-  EXPECT_EQ(ProgressLine(record),
-            "step 0/5000  verdict unknown");
+  EXPECT_EQ(ProgressLine(record), "step 0/5000  verdict unknown");
 }
 
 TEST(Progress, BeforeTheFirstStepTheLineSaysWhatIsWaitedFor) {

@@ -19,8 +19,8 @@ struct ServiceArgs {
 ServiceArgs ParseServiceArgs(int argc, char** argv, const std::string& role, const std::string& what_it_does);
 
 /// For a service that cannot make its options of its config: prints why, one line like those of
-/// ParseServiceArgs, and returns the exit code of the process. 2 tells who supervises it that another
-/// start with this config cannot help; 1, for an error of the system, that it may.
+/// ParseServiceArgs, and returns the exit code of the process. 2 tells who supervises it that
+/// another start with this config cannot help; 1, for an error of the system, that it may.
 int RefuseOptions(const std::string& role, const absl::Status& why);
 
 }  // namespace tandem::config
