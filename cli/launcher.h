@@ -105,6 +105,10 @@ class Launcher {
 /// The last `lines` lines of a file, without the newline at the end; empty where there is none.
 std::string TailOfFile(const std::string& path, int lines);
 
+/// What to tell people of a log: "its log, PATH, ends with", then its last lines; or that it is
+/// empty.
+std::string DescribeLog(const std::string& path);
+
 /// "exit code 1" or "signal 9 (Killed)".
 std::string DescribeExit(int wait_status);
 
