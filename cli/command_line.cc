@@ -45,8 +45,9 @@ void AddTrain(CLI::App& app, TrainOptions& options, int& code) {
   train->add_option("--cores", options.cores,
                     "Keep the run on so many cores, with as many threads [all; runtime.threads]")
       ->check(CLI::Range(1, 1024));
-  train->add_option("--on-exist", options.on_exist,
-                    "If the folder exists: new (a free name after it), fail [new]")
+  train
+      ->add_option("--on-exist", options.on_exist,
+                   "If the folder exists: new (a free name after it), fail [new]")
       ->check(CLI::IsMember({"new", "fail"}));
   train->footer("Exit code: 0 done, 1 failed, 2 wrong command line or recipe, 130 interrupted.");
   train->callback([&] { code = Train(options); });

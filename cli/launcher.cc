@@ -89,6 +89,12 @@ std::string TailOfFile(const std::string& path, int lines) {
   return absl::StrJoin(kept, "\n");
 }
 
+std::string DescribeLog(const std::string& path) {
+  const std::string tail = TailOfFile(path, kShownLogLines);
+  return absl::StrCat("its log, ", path,
+                      tail.empty() ? ", is empty" : absl::StrCat(", ends with\n", tail));
+}
+
 Launcher::Launcher(RestartPolicy policy, Clock* clock,
                    std::function<void(const ChildEvent&)> on_event)
     : policy_(policy), clock_(clock), on_event_(std::move(on_event)) {}
@@ -198,11 +204,8 @@ absl::Status Launcher::Restart(Child& child) {
 }
 
 absl::Status Launcher::BeyondHelp(const Child& child, const std::string& why) const {
-  std::string text = absl::StrCat(child.state.member, " died (", child.state.last_death, "): ", why,
-                                  "; its log, ", child.spec.log_path);
-  const std::string tail = TailOfFile(child.spec.log_path, kShownLogLines);
-  absl::StrAppend(&text, tail.empty() ? ", is empty" : absl::StrCat(", ends with\n", tail));
-  return absl::AbortedError(text);
+  return absl::AbortedError(absl::StrCat(child.state.member, " died (", child.state.last_death,
+                                         "): ", why, "; ", DescribeLog(child.spec.log_path)));
 }
 
 std::vector<std::string> Launcher::StopAll(absl::Duration grace, const std::function<bool()>& hurry) {

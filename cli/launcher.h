@@ -69,9 +69,9 @@ class Launcher {
   /// Starts a child. NOT_FOUND where there is no such binary; an error where it cannot start.
   absl::Status Start(ChildSpec spec);
 
-  /// Reaps the dead and starts those again whose pause is over. Does not block; call it several times
-  /// a second. ABORTED when a child is beyond help: the first line says which and why, the others are
-  /// the end of its log; one line where it rejects its configuration.
+  /// Reaps the dead and starts those again whose pause is over. Does not block; call it several
+  /// times a second. ABORTED when a child is beyond help: the first line says which and why, the
+  /// others are the end of its log; one line where it rejects its configuration.
   absl::Status Poll();
 
   /// SIGTERM to all, then SIGKILL to those still there after `grace`, or at once where `hurry()`
@@ -104,6 +104,10 @@ class Launcher {
 
 /// The last `lines` lines of a file, without the newline at the end; empty where there is none.
 std::string TailOfFile(const std::string& path, int lines);
+
+/// What to tell people of a log: "its log, PATH, ends with", then its last lines; or that it is
+/// empty.
+std::string DescribeLog(const std::string& path);
 
 /// "exit code 1" or "signal 9 (Killed)".
 std::string DescribeExit(int wait_status);

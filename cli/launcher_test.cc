@@ -169,6 +169,7 @@ TEST_F(LauncherTest, TailOfFileGivesTheLastLines) {
   std::ofstream(dir_ + "/f") << "1\n2\n3\n";
   EXPECT_EQ(TailOfFile(dir_ + "/f", 2), "2\n3");
   EXPECT_EQ(TailOfFile(dir_ + "/none", 2), "");
+  EXPECT_EQ(DescribeLog("/none"), "its log, /none, is empty");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -34,6 +35,23 @@ std::string Fixed(const Json& record, const char* name, int decimals, bool sign 
   }
   const double value = found->get<double>();
   return sign ? absl::StrFormat("%+.*f", decimals, value) : absl::StrFormat("%.*f", decimals, value);
+}
+
+/// A return, for people: three significant digits, and no exponent below a million.
+std::string Return(const Json& record, const char* name) {
+  const std::string short_one = Figure(record, name);
+  if (short_one.find("e+0") == std::string::npos) return short_one;
+  const std::string whole = Fixed(record, name, 0);
+  return whole.size() <= 7 ? whole : short_one;
+}
+
+/// "  return 105 (eval 950)", or "  eval return 950" where only that is known.
+std::string WithReference(const std::string& what, const std::string& value,
+                          const std::string& reference, const std::string& reference_value) {
+  if (value == "-" && reference_value == "-") return "";
+  if (value == "-") return absl::StrCat("  ", reference, " ", what, " ", reference_value);
+  if (reference_value == "-") return absl::StrCat("  ", what, " ", value);
+  return absl::StrCat("  ", what, " ", value, " (", reference, " ", reference_value, ")");
 }
 
 void AddReplayFigures(const ReplayStatus& status, Json* record) {
@@ -127,20 +145,14 @@ std::string ProgressLine(const Json& record) {
   if (known("steps_per_second")) {
     absl::StrAppend(&line, " at ", Fixed(record, "steps_per_second", 1), "/s");
   }
-  if (known("training_return")) {
-    absl::StrAppend(&line, "  return ", Figure(record, "training_return"));
-  }
-  if (known("evaluation_return")) {
-    const std::string value = Figure(record, "evaluation_return");
-    absl::StrAppend(&line, known("training_return") ? absl::StrCat(" (eval ", value, ")")
-                                                    : absl::StrCat("  eval return ", value));
-  }
-  if (known("model_error_fresh") || known("model_error_heldout")) {
-    absl::StrAppend(&line, "  model error ", Figure(record, "model_error_fresh", 2), " fresh/",
-                    Figure(record, "model_error_heldout", 2), " held-out");
-  }
-  absl::StrAppend(&line, known("index") ? "  index " + Fixed(record, "index", 2, true) : "  verdict",
-                  " ", absl::StrReplaceAll(record["verdict"].get<std::string>(), {{"_", " "}}));
+  const std::string training = Return(record, "training_return");
+  const std::string evaluation = Return(record, "evaluation_return");
+  absl::StrAppend(&line, WithReference("return", training, "eval", evaluation));
+  absl::StrAppend(&line, WithReference("model error", Figure(record, "model_error_fresh", 2),
+                                       "held-out", Figure(record, "model_error_heldout", 2)));
+  absl::StrAppend(&line,
+                  known("index") ? "  index " + Fixed(record, "index", 2, true) : "  verdict", " ",
+                  absl::StrReplaceAll(record["verdict"].get<std::string>(), {{"_", " "}}));
   if (known("eta_seconds")) {
     absl::StrAppend(&line, "  ETA ",
                     ShortDuration(absl::Seconds(record["eta_seconds"].get<double>())));

@@ -34,15 +34,16 @@ class Progress {
 };
 
 /// The line for people, at most 120 characters; what is not known yet is left out:
-///   step 1250/5000 at 17.3/s  return 612 (eval 950)  model error 0.12 fresh/0.10 held-out  ...
-/// The return is that of the newest training episode, and of the newest evaluation.
+///   step 1250/5000 at 17.3/s  return 612 (eval 950)  model error 0.12 (held-out 0.10)  ...
+/// The return is that of the newest training episode, and of the newest evaluation; the model error
+/// that of steps collected since its fit, and of those held out of it.
 std::string ProgressLine(const nlohmann::json& record);
 
 /// What a run without a step waits for: "waiting for the replay buffer to answer, 3s".
 std::string StartingLine(const RunFigures& figures, absl::Duration elapsed);
 
-/// The member whose log tells why a run has no step: the replay buffer while it does not answer, else
-/// the first actor.
+/// The member whose log tells why a run has no step: the replay buffer while it does not answer,
+/// else the first actor.
 std::string SilentMember(const RunFigures& figures);
 
 /// The record of an evaluation in metrics.jsonl, and its line for people.

@@ -34,7 +34,7 @@ TEST(Progress, RatesAndTheEndComeFromTheLastSeconds) {
   EXPECT_DOUBLE_EQ(record["eta_seconds"], 190);
   EXPECT_EQ(record["restarts"], 2);
   EXPECT_EQ(ProgressLine(record),
-            "step 1200/5000 at 20.0/s  return 612 (eval 950)  model error 0.12 fresh/- held-out  "
+            "step 1200/5000 at 20.0/s  return 612 (eval 950)  model error 0.12  "
             "index +0.03 warming up  ETA 3m10s");
 }
 
@@ -44,8 +44,7 @@ TEST(Progress, WithoutAnswersEveryFigureIsUnknown) {
   EXPECT_TRUE(record["index"].is_null());
   EXPECT_TRUE(record["steps_per_second"].is_null());
   EXPECT_EQ(record["verdict"], "unknown");
-  EXPECT_EQ(ProgressLine(record),
-            "step 0/5000  verdict unknown");
+  EXPECT_EQ(ProgressLine(record), "step 0/5000  verdict unknown");
 }
 
 TEST(Progress, BeforeTheFirstStepTheLineSaysWhatIsWaitedFor) {
@@ -68,7 +67,28 @@ TEST(Progress, AnEvaluationWithoutATrainingReturnIsNamed) {
   figures.monitor->set_training_return(std::nan(""));
   figures.monitor->set_index(std::nan(""));
   EXPECT_EQ(ProgressLine(Progress(50).Record(figures, absl::Seconds(1), 0)),
-            "step 10/50  eval return 950  model error 0.12 fresh/- held-out  verdict warming up");
+            "step 10/50  eval return 950  model error 0.12  verdict warming up");
+}
+
+TEST(Progress, ModelErrorsAreLabelled) {
+  RunFigures figures = Figures(10, 0);
+  figures.monitor->set_model_error_heldout(0.35);
+  EXPECT_THAT(ProgressLine(Progress(50).Record(figures, absl::Seconds(1), 0)),
+              testing::HasSubstr("  model error 0.12 (held-out 0.35)  "));
+  figures.monitor->set_model_error_fresh(std::nan(""));
+  EXPECT_THAT(ProgressLine(Progress(50).Record(figures, absl::Seconds(1), 0)),
+              testing::HasSubstr("  held-out model error 0.35  "));
+}
+
+TEST(Progress, ReturnsHaveNoExponentBelowAMillion) {
+  RunFigures figures = Figures(10, 0);
+  figures.monitor->set_training_return(-1234.5);
+  figures.replay->evaluations[0].mean_return = 1000;
+  EXPECT_THAT(ProgressLine(Progress(50).Record(figures, absl::Seconds(1), 0)),
+              testing::HasSubstr("  return -1234 (eval 1000)  "));
+  figures.monitor->set_training_return(-1234567890);
+  EXPECT_THAT(ProgressLine(Progress(50).Record(figures, absl::Seconds(1), 0)),
+              testing::HasSubstr("  return -1.23e+09 (eval 1000)  "));
 }
 
 TEST(Progress, TheLineFitsItsWidth) {

@@ -23,9 +23,9 @@ enum class OnExist {
 ///   metrics.jsonl events.jsonl               what happened, a JSON object a line
 ///   logs/<member>.log state/<member>/        of each process
 ///   report.html result.json                  at the end
-/// Holds a lock on the folder while it lives, by which others see that the run is alive. Also owns the
-/// folder of the Unix sockets, which lies elsewhere where the path would be too long for a socket.
-/// Not thread-safe.
+/// Holds a lock on the folder while it lives, by which others see that the run is alive. Also owns
+/// the folder of the Unix sockets, which lies elsewhere where the path would be too long for a
+/// socket. Not thread-safe.
 class RunFolder {
  public:
   /// Makes the folder `path` and its parents. ALREADY_EXISTS or the system's error.

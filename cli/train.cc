@@ -32,7 +32,6 @@ constexpr absl::Duration kMonitorCatchUp = absl::Seconds(3);
 constexpr absl::Duration kKillAfterDrain = absl::Seconds(2);
 /// A run without a step after so long a time has failed to start.
 constexpr absl::Duration kFirstStepPatience = absl::Seconds(120);
-constexpr int kShownLogLines = 10;
 
 sigset_t StopSignals() {
   sigset_t set;
@@ -130,10 +129,10 @@ class Training {
   /// end of the log of who is silent.
   absl::Status CheckFirstStep(const RunFigures& figures) const {
     if (stepped_ || Elapsed() < kFirstStepPatience) return absl::OkStatus();
-    const std::string log = folder_->LogOf(SilentMember(figures));
+    const std::string member = SilentMember(figures);
     return absl::DeadlineExceededError(
         absl::StrCat("the run has not taken its first step, ", StartingLine(figures, Elapsed()),
-                     "; the log ", log, " ends with\n", TailOfFile(log, kShownLogLines)));
+                     "; ", member, " is silent; ", DescribeLog(folder_->LogOf(member))));
   }
 
   /// Whether the monitor's figures cover the last step.
