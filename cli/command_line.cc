@@ -16,7 +16,8 @@
 namespace tandem::cli {
 namespace {
 
-/// "tandem actor ..." runs tandem_actor in this process's place: the one entry point of a container.
+/// "tandem actor ..." runs tandem_actor in this process's place: the one entry point of a
+/// container.
 int ExecService(const std::string& role, char** argv) {
   const std::string binary = absl::StrCat(BinaryFolder(), "/tandem_", role);
   argv[1] = const_cast<char*>(binary.c_str());
@@ -40,10 +41,12 @@ void AddTrain(CLI::App& app, TrainOptions& options, int& code) {
       ->required();
   train->add_option("overrides", options.overrides, "Fields that replace those of the recipe")
       ->type_name("path.to.field=value");
-  train->add_flag("--json", options.json, "One JSON object a second on standard output, nothing else");
+  train->add_flag("--json", options.json,
+                  "One JSON object a second on standard output, nothing else");
   train->add_option("--run-dir", options.run_dir, "The run's folder [runs/<run.name>]");
-  train->add_option("--cores", options.cores,
-                    "Keep the run on so many cores, with as many threads [all; runtime.threads]")
+  train
+      ->add_option("--cores", options.cores,
+                   "Keep the run on so many cores, with as many threads [all; runtime.threads]")
       ->check(CLI::Range(1, 1024));
   train
       ->add_option("--on-exist", options.on_exist,
@@ -60,11 +63,12 @@ int Main(int argc, char** argv) {
                                               "policy_trainer", "monitor"};
   if (argc > 1 && roles.contains(argv[1])) return ExecService(argv[1], argv);
 
-  CLI::App app("Trains model-based agents and watches how far the policy exploits its model.", "tandem");
+  CLI::App app("Trains model-based agents and watches how far the policy exploits its model.",
+               "tandem");
   app.set_version_flag("--version", absl::StrCat("tandem ", TANDEM_VERSION));
   app.require_subcommand(1);
-  app.footer(absl::StrCat("`tandem ROLE ...` runs one service, tandem_ROLE: ",
-                          absl::StrJoin(roles, ", "), "."));
+  app.footer(absl::StrCat(
+      "`tandem ROLE ...` runs one service, tandem_ROLE: ", absl::StrJoin(roles, ", "), "."));
   int code = kDone;
   TrainOptions train_options;
   train_options.command = absl::StrJoin(argv, argv + argc, " ");
@@ -85,11 +89,13 @@ int Main(int argc, char** argv) {
   CLI::App* validate = config->add_subcommand("validate", "Check recipes");
   validate->add_option("recipes", arguments, "YAML files")->required();
   validate->callback([&] { code = ValidateConfigs(arguments); });
-  config->add_subcommand("docs", "Print the reference of every field, as Markdown")
-      ->callback([&] { code = PrintConfigDocs(); });
+  config->add_subcommand("docs", "Print the reference of every field, as Markdown")->callback([&] {
+    code = PrintConfigDocs();
+  });
 
-  app.add_subcommand("doctor", "Check what a run needs on this machine")
-      ->callback([&] { code = Doctor(); });
+  app.add_subcommand("doctor", "Check what a run needs on this machine")->callback([&] {
+    code = Doctor();
+  });
   CLI::App* health = app.add_subcommand("health", "Ask a service whether it is serving");
   health->add_option("address", address, "\"host:port\" or \"unix:/path\"")->required();
   health->callback([&] { code = CheckHealth(address); });

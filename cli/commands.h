@@ -24,10 +24,10 @@ struct TrainOptions {
   std::string recipe;
   std::vector<std::string> overrides;
   bool json = false;
-  std::string run_dir;    ///< The run's folder; empty: runs/<run.name>.
-  int cores = 0;          ///< 0: all, and the recipe's threads.
+  std::string run_dir;  ///< The run's folder; empty: runs/<run.name>.
+  int cores = 0;        ///< 0: all, and the recipe's threads.
   std::string on_exist = "new";
-  std::string command;    ///< The command line, for command.txt.
+  std::string command;  ///< The command line, for command.txt.
 };
 /// Trains to the end: starts the services, supervises them, reports. Call before any thread exists.
 int Train(const TrainOptions& options);

@@ -60,7 +60,8 @@ bool VersionOf(const std::string& binary, std::string* line) {
 }
 
 void CheckBinaries(Findings& findings) {
-  for (const char* role : {"replay_buffer", "model_trainer", "policy_trainer", "actor", "monitor"}) {
+  for (const char* role :
+       {"replay_buffer", "model_trainer", "policy_trainer", "actor", "monitor"}) {
     const std::string binary = absl::StrCat(BinaryFolder(), "/tandem_", role);
     std::string line;
     if (access(binary.c_str(), X_OK) != 0) {
@@ -117,7 +118,8 @@ void CheckMachine(Findings& findings) {
     findings.Fail(absl::StrCat("this folder: ", strerror(errno)), "change to another");
     return;
   }
-  const double free = static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize) / kGiB;
+  const double free =
+      static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize) / kGiB;
   const std::string disk_text = absl::StrFormat("%.1f GiB of disk free here", free);
   if (free >= 1) {
     findings.Ok(disk_text);

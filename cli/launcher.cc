@@ -114,7 +114,8 @@ absl::Status Launcher::Start(ChildSpec spec) {
 
 absl::Status Launcher::Spawn(Child& child) {
   const std::string& binary = child.spec.argv[0];
-  const int log = open(child.spec.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const int log =
+      open(child.spec.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log < 0) return ErrnoStatus(errno, absl::StrCat("open ", child.spec.log_path));
   const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   int pipe_ends[2];
@@ -185,8 +186,8 @@ absl::Status Launcher::HandleDeath(Child& child, int wait_status) {
     child.recent_restarts.pop_front();
   }
   if (static_cast<int>(child.recent_restarts.size()) >= policy_.max_restarts) {
-    return BeyondHelp(child, absl::StrCat("it was restarted ", policy_.max_restarts, " times within ",
-                                          absl::FormatDuration(policy_.window)));
+    return BeyondHelp(child, absl::StrCat("it was restarted ", policy_.max_restarts,
+                                          " times within ", absl::FormatDuration(policy_.window)));
   }
   if (now - child.started_at >= policy_.calm) child.pause = policy_.first_pause;
   child.restart_at = now + child.pause;
@@ -208,7 +209,8 @@ absl::Status Launcher::BeyondHelp(const Child& child, const std::string& why) co
                                          "): ", why, "; ", DescribeLog(child.spec.log_path)));
 }
 
-std::vector<std::string> Launcher::StopAll(absl::Duration grace, const std::function<bool()>& hurry) {
+std::vector<std::string> Launcher::StopAll(absl::Duration grace,
+                                           const std::function<bool()>& hurry) {
   const absl::Duration deadline = Clock::Real()->Monotonic() + grace;
   for (const auto& child : children_) {
     if (child->state.pid != 0 && grace > absl::ZeroDuration()) kill(child->state.pid, SIGTERM);

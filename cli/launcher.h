@@ -30,8 +30,8 @@ struct ChildSpec {
 struct RestartPolicy {
   absl::Duration first_pause = absl::Milliseconds(200);  ///< Doubles with each restart...
   absl::Duration max_pause = absl::Seconds(5);           ///< ...up to this...
-  absl::Duration calm = absl::Seconds(30);               ///< ...and starts anew after so long a life.
-  int max_restarts = 10;                                 ///< Of one child within `window`.
+  absl::Duration calm = absl::Seconds(30);  ///< ...and starts anew after so long a life.
+  int max_restarts = 10;                    ///< Of one child within `window`.
   absl::Duration window = absl::Minutes(5);
 };
 
@@ -75,7 +75,8 @@ class Launcher {
   absl::Status Poll();
 
   /// SIGTERM to all, then SIGKILL to those still there after `grace`, or at once where `hurry()`
-  /// turns true; then to whatever they left in their groups. Blocks. Returns the members that had to be killed.
+  /// turns true; then to whatever they left in their groups. Blocks. Returns the members that had
+  /// to be killed.
   std::vector<std::string> StopAll(absl::Duration grace, const std::function<bool()>& hurry = {});
 
   std::vector<ChildState> children() const;

@@ -86,10 +86,11 @@ TEST_F(LauncherTest, TooManyRestartsEndTheRunWithTheLog) {
   ASSERT_TRUE(launcher.Start(Shell("actor-0", "echo cannot reach the rail; exit 7")).ok());
   const absl::Status status = PollUntil(launcher, [] { return false; });
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
-  EXPECT_THAT(std::string(status.message()),
-              testing::MatchesRegex("actor-0 died \\(exit code 7\\): it was restarted 3 times within "
-                                    "5m; its log, .*/actor-0.log, ends with(.cannot reach the "
-                                    "rail){4}"));
+  EXPECT_THAT(
+      std::string(status.message()),
+      testing::MatchesRegex("actor-0 died \\(exit code 7\\): it was restarted 3 times within "
+                            "5m; its log, .*/actor-0.log, ends with(.cannot reach the "
+                            "rail){4}"));
   EXPECT_EQ(launcher.total_restarts(), 3);
 }
 
@@ -129,11 +130,13 @@ TEST_F(LauncherTest, WrongUsageAndFinalDeathsAreNotRestarted) {
 TEST_F(LauncherTest, StopLetsChildrenFinishAndKillsTheStubborn) {
   Launcher launcher(policy_, Clock::Real(), Record());
   ASSERT_TRUE(launcher
-                  .Start(Shell("polite", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep "
-                                         "0.05; done"))
+                  .Start(Shell("polite",
+                               "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep "
+                               "0.05; done"))
                   .ok());
   ASSERT_TRUE(
-      launcher.Start(Shell("stubborn", "trap '' TERM; echo up; while :; do sleep 0.05; done")).ok());
+      launcher.Start(Shell("stubborn", "trap '' TERM; echo up; while :; do sleep 0.05; done"))
+          .ok());
   const pid_t stubborn = launcher.children()[1].pid;
   ASSERT_TRUE(PollUntil(launcher, [&] {
                 return !Text(Log("polite")).empty() && !Text(Log("stubborn")).empty();

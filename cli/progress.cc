@@ -34,7 +34,8 @@ std::string Fixed(const Json& record, const char* name, int decimals, bool sign 
     return "-";
   }
   const double value = found->get<double>();
-  return sign ? absl::StrFormat("%+.*f", decimals, value) : absl::StrFormat("%.*f", decimals, value);
+  return sign ? absl::StrFormat("%+.*f", decimals, value)
+              : absl::StrFormat("%.*f", decimals, value);
 }
 
 /// A return, for people: three significant digits, and no exponent below a million.

@@ -86,18 +86,18 @@ Json Curves(const std::vector<Json>& progress, const std::vector<Json>& evaluati
   }
   curves["tolerance"] = config.monitor().tolerance();
   curves["warning"] = config.monitor().warning();
-  curves["goal"] = config.stop().has_return_at_least() ? Json(config.stop().return_at_least()) : Json();
+  curves["goal"] =
+      config.stop().has_return_at_least() ? Json(config.stop().return_at_least()) : Json();
   return curves;
 }
 
 std::string EvaluationRows(const std::vector<Json>& evaluations) {
   std::string rows;
   for (const Json& evaluation : evaluations) {
-    absl::StrAppendFormat(&rows, "<tr><td>%d</td><td>%.1f</td><td>%d</td><td>%d</td></tr>\n",
-                          evaluation.value("env_steps", int64_t{0}),
-                          evaluation.value("mean_return", 0.0),
-                          evaluation.value("episodes", int64_t{0}),
-                          evaluation.value("policy_updates", int64_t{0}));
+    absl::StrAppendFormat(
+        &rows, "<tr><td>%d</td><td>%.1f</td><td>%d</td><td>%d</td></tr>\n",
+        evaluation.value("env_steps", int64_t{0}), evaluation.value("mean_return", 0.0),
+        evaluation.value("episodes", int64_t{0}), evaluation.value("policy_updates", int64_t{0}));
   }
   return rows.empty() ? "<tr><td colspan=\"4\">none was finished</td></tr>\n" : rows;
 }
@@ -182,19 +182,20 @@ std::string ReportHtml(const std::string& run_path, const config::v1::RunConfig&
   const std::string verdict = last.value("verdict", "unknown");
   std::string sentence = last.value("verdict_sentence", "");
   if (sentence.empty()) sentence = "The monitor gave no verdict.";
-  return Filled(kReportTemplate,
-                {{"TITLE", Escaped(config.run().name())},
-                 {"VERDICT_CLASS", Escaped(verdict)},
-                 {"VERDICT", Escaped(absl::StrReplaceAll(verdict, {{"_", " "}}))},
-                 {"SENTENCE", Escaped(sentence)},
-                 {"OUTCOME", Escaped(absl::StrCat(result.outcome, ": ", result.reason))},
-                 {"FACTS", Facts(run_path, config, result, last)},
-                 {"EVALUATIONS", EvaluationRows(evaluations)},
-                 {"EVENTS", EventRows(ReadJsonLines(run_path + "/events.jsonl"))},
-                 {"CONFIG", Escaped(config::ToYaml(config))},
-                 {"STYLE", std::string(kUplotStyle)},
-                 {"SCRIPT", absl::StrCat(std::string(kUplotScript), "\n", std::string(kReportScript))},
-                 {"DATA", ScriptJson(Curves(progress, evaluations, config))}});
+  return Filled(
+      kReportTemplate,
+      {{"TITLE", Escaped(config.run().name())},
+       {"VERDICT_CLASS", Escaped(verdict)},
+       {"VERDICT", Escaped(absl::StrReplaceAll(verdict, {{"_", " "}}))},
+       {"SENTENCE", Escaped(sentence)},
+       {"OUTCOME", Escaped(absl::StrCat(result.outcome, ": ", result.reason))},
+       {"FACTS", Facts(run_path, config, result, last)},
+       {"EVALUATIONS", EvaluationRows(evaluations)},
+       {"EVENTS", EventRows(ReadJsonLines(run_path + "/events.jsonl"))},
+       {"CONFIG", Escaped(config::ToYaml(config))},
+       {"STYLE", std::string(kUplotStyle)},
+       {"SCRIPT", absl::StrCat(std::string(kUplotScript), "\n", std::string(kReportScript))},
+       {"DATA", ScriptJson(Curves(progress, evaluations, config))}});
 }
 
 }  // namespace tandem::cli

@@ -19,9 +19,9 @@ struct RunResult {
 
 nlohmann::json ToJson(const RunResult& result);
 
-/// The report of the run in `run_path` as one HTML page that needs nothing else: the verdict, facts,
-/// curves over environment steps and the evaluations, from metrics.jsonl, events.jsonl, versions.json
-/// and the config. Text from files is escaped.
+/// The report of the run in `run_path` as one HTML page that needs nothing else: the verdict,
+/// facts, curves over environment steps and the evaluations, from metrics.jsonl, events.jsonl,
+/// versions.json and the config. Text from files is escaped.
 std::string ReportHtml(const std::string& run_path, const config::v1::RunConfig& config,
                        const RunResult& result);
 

@@ -39,7 +39,9 @@ class ReportTest : public testing::Test {
             {"verdict", "exploiting"}, {"verdict_sentence", "The policy exploits </script> it."},
             {"training_return", 100},  {"model_return", 900.5}};
   }
-  std::string Html() { return ReportHtml(folder_->path(), config_, {"done", "goal reached", 75, 3}); }
+  std::string Html() {
+    return ReportHtml(folder_->path(), config_, {"done", "goal reached", 75, 3});
+  }
   /// The object that the page's script draws.
   static json DataOf(const std::string& html) {
     const std::string open = "<script type=\"application/json\" id=\"data\">";
@@ -56,12 +58,17 @@ TEST_F(ReportTest, HoldsVerdictFactsTablesAndCurves) {
   Line("metrics.jsonl", ProgressAt(100, 0.1));
   Line("metrics.jsonl", ProgressAt(100, 0.2));  // the newest of a step counts
   Line("metrics.jsonl", ProgressAt(200, 0.4));
-  Line("metrics.jsonl", {{"kind", "evaluation"}, {"env_steps", 250}, {"mean_return", 955.25},
-                         {"episodes", 10}, {"policy_updates", 77}});
-  Line("events.jsonl", {{"event", "died"}, {"member", "actor-0"}, {"reason", "signal 9 (Killed)"},
-                        {"time", "now"}});
+  Line("metrics.jsonl", {{"kind", "evaluation"},
+                         {"env_steps", 250},
+                         {"mean_return", 955.25},
+                         {"episodes", 10},
+                         {"policy_updates", 77}});
+  Line(
+      "events.jsonl",
+      {{"event", "died"}, {"member", "actor-0"}, {"reason", "signal 9 (Killed)"}, {"time", "now"}});
   const std::string html = Html();
-  EXPECT_THAT(html, HasSubstr("<strong>exploiting</strong>The policy exploits &lt;/script&gt; it."));
+  EXPECT_THAT(html,
+              HasSubstr("<strong>exploiting</strong>The policy exploits &lt;/script&gt; it."));
   EXPECT_THAT(html, HasSubstr("done: goal reached"));
   EXPECT_THAT(html, HasSubstr("<dt>tandem</dt><dd>1.2.3</dd>"));
   EXPECT_THAT(html, HasSubstr("tandem train &#39;&lt;r&gt;.yaml&#39;"));

@@ -62,8 +62,8 @@ class RunFolder {
 /// Whether a process trains in this run folder now.
 bool RunIsAlive(const std::string& run_path);
 
-/// The run folder that a user means: a path, a name in `parent`, or, where `run` is empty, the newest
-/// in `parent`. NOT_FOUND lists what there is.
+/// The run folder that a user means: a path, a name in `parent`, or, where `run` is empty, the
+/// newest in `parent`. NOT_FOUND lists what there is.
 absl::StatusOr<std::string> FindRun(const std::string& parent, const std::string& run);
 
 /// The objects of a .jsonl file; an unfinished last line is left out. Empty where there is none.

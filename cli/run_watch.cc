@@ -21,7 +21,9 @@ void Refresh(ReplayClient& replay, MonitorClient& monitor, RunFigures* figures) 
 
 RunWatch::RunWatch(std::unique_ptr<ReplayClient> replay, std::unique_ptr<MonitorClient> monitor,
                    absl::Duration interval)
-    : replay_(std::move(replay)), monitor_(std::move(monitor)), interval_(interval),
+    : replay_(std::move(replay)),
+      monitor_(std::move(monitor)),
+      interval_(interval),
       thread_([this] { Loop(); }) {}
 
 RunWatch::~RunWatch() {

@@ -16,15 +16,15 @@ namespace tandem::cli {
 struct RunFigures {
   std::optional<ReplayStatus> replay;
   std::optional<monitor::v1::GetReportResponse> monitor;
-  std::string replay_error;   ///< Why the replay buffer did not answer last time; empty: it did.
+  std::string replay_error;  ///< Why the replay buffer did not answer last time; empty: it did.
   std::string monitor_error;
 };
 
 /// Asks both once; waits at most a few seconds.
 void Refresh(ReplayClient& replay, MonitorClient& monitor, RunFigures* figures);
 
-/// Asks the replay buffer and the monitor for their figures, again and again, on a thread of its own,
-/// so that a slow answer never holds up who supervises. Thread-safe.
+/// Asks the replay buffer and the monitor for their figures, again and again, on a thread of its
+/// own, so that a slow answer never holds up who supervises. Thread-safe.
 class RunWatch {
  public:
   RunWatch(std::unique_ptr<ReplayClient> replay, std::unique_ptr<MonitorClient> monitor,

@@ -39,7 +39,8 @@ ChildSpec SpecFor(const Member& member, const RunFolder& folder,
                   const config::v1::RunConfig& config, const std::string& binary_folder) {
   ChildSpec spec;
   spec.member = member.name;
-  spec.argv = {absl::StrCat(binary_folder, "/tandem_", member.role), "--config",
+  spec.argv = {absl::StrCat(binary_folder, "/tandem_", member.role),
+               "--config",
                folder.File("config.yaml"),
                absl::StrCat("endpoints.member=", member.name),
                absl::StrCat("endpoints.listen=", folder.AddressOf(member.name)),
@@ -60,21 +61,19 @@ absl::Status DescribeRun(const RunFolder& folder, const config::v1::RunConfig& c
                          const std::string& command) {
   TANDEM_RETURN_IF_ERROR(folder.Write("config.yaml", config::ToYaml(config)));
   TANDEM_RETURN_IF_ERROR(folder.Write("command.txt", command + "\n"));
-  const nlohmann::json versions = {{"tandem", TANDEM_VERSION},
-                                   {"compiler", "g++ " __VERSION__},
-                                   {"grpc", TANDEM_GRPC_VERSION},
-                                   {"protobuf", google::protobuf::internal::VersionString(
-                                                    GOOGLE_PROTOBUF_VERSION)},
-                                   {"libtorch", TANDEM_TORCH_VERSION},
-                                   {"mujoco", TANDEM_MUJOCO_VERSION},
-                                   {"system", System()}};
+  const nlohmann::json versions = {
+      {"tandem", TANDEM_VERSION},
+      {"compiler", "g++ " __VERSION__},
+      {"grpc", TANDEM_GRPC_VERSION},
+      {"protobuf", google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION)},
+      {"libtorch", TANDEM_TORCH_VERSION},
+      {"mujoco", TANDEM_MUJOCO_VERSION},
+      {"system", System()}};
   TANDEM_RETURN_IF_ERROR(folder.Write("versions.json", versions.dump(2) + "\n"));
-  nlohmann::json run = {{"name", config.run().name()},
-                        {"pid", getpid()},
-                        {"started", TimeText()},
-                        {"started_unix", absl::ToUnixSeconds(absl::Now())},
-                        {"command", command},
-                        {"members", nlohmann::json::array()}};
+  nlohmann::json run = {
+      {"name", config.run().name()}, {"pid", getpid()},
+      {"started", TimeText()},       {"started_unix", absl::ToUnixSeconds(absl::Now())},
+      {"command", command},          {"members", nlohmann::json::array()}};
   for (const Member& member : MembersOf(config)) {
     TANDEM_RETURN_IF_ERROR(MakeDirs(folder.StateOf(member.name)));
     run["members"].push_back({{"name", member.name},

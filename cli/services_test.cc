@@ -62,7 +62,8 @@ TEST_F(ServicesTest, OnlyTheReplayBuffersDeathIsFinal) {
 TEST_F(ServicesTest, TheFolderSaysWhatWasRun) {
   ASSERT_TRUE(DescribeRun(*folder_, config_, "tandem train r.yaml").ok());
   const nlohmann::json versions = ReadJsonFile(folder_->File("versions.json"));
-  for (const char* name : {"tandem", "grpc", "protobuf", "libtorch", "mujoco", "compiler", "system"}) {
+  for (const char* name :
+       {"tandem", "grpc", "protobuf", "libtorch", "mujoco", "compiler", "system"}) {
     EXPECT_FALSE(versions.value(name, "").empty()) << name;
   }
   EXPECT_EQ(ReadJsonFile(folder_->File("run.json"))["members"].size(), 6u);

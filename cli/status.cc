@@ -48,8 +48,8 @@ void PrintMembers(const std::string& run_path, const Json& run, bool alive) {
     const auto history = histories.find(name);
     if (history != histories.end() && !history->second.last_death.empty()) {
       absl::StrAppend(&line, "  restarted ", history->second.restarts,
-                      history->second.restarts == 1 ? " time" : " times", ", last death: ",
-                      history->second.last_death);
+                      history->second.restarts == 1 ? " time" : " times",
+                      ", last death: ", history->second.last_death);
     }
     std::cout << line << "\n";
   }
@@ -72,10 +72,12 @@ void PrintLive(const Json& run, int64_t max_env_steps) {
     std::cout << "the replay buffer does not answer: " << figures.replay_error << "\n";
     return;
   }
-  std::cout << ProgressLine(Progress(max_env_steps).Record(figures, absl::ZeroDuration(), 0)) << "\n";
+  std::cout << ProgressLine(Progress(max_env_steps).Record(figures, absl::ZeroDuration(), 0))
+            << "\n";
   const ReplayStatus& status = *figures.replay;
   std::cout << absl::StrFormat(
-      "held: %d steps to train on, %d to validate with; %d episodes; %d policy updates; the model has "
+      "held: %d steps to train on, %d to validate with; %d episodes; %d policy updates; the model "
+      "has "
       "seen steps below %d of %d\n",
       status.train_steps, status.holdout_steps, status.episodes, status.policy_updates,
       status.model_through_index, status.end_index);

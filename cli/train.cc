@@ -52,8 +52,11 @@ class Training {
  public:
   Training(const TrainOptions& options, config::v1::RunConfig config,
            std::unique_ptr<RunFolder> folder)
-      : options_(options), config_(std::move(config)), folder_(std::move(folder)),
-        start_(Clock::Real()->Monotonic()), progress_(config_.stop().max_env_steps()),
+      : options_(options),
+        config_(std::move(config)),
+        folder_(std::move(folder)),
+        start_(Clock::Real()->Monotonic()),
+        progress_(config_.stop().max_env_steps()),
         launcher_(RestartPolicy(), Clock::Real(), [this](const ChildEvent& e) { OnEvent(e); }) {}
 
   int Run() {
@@ -81,12 +84,11 @@ class Training {
   absl::Status StartAll() {
     TANDEM_RETURN_IF_ERROR(DescribeRun(*folder_, config_, options_.command));
     for (const Member& member : MembersOf(config_)) {
-      TANDEM_RETURN_IF_ERROR(
-          launcher_.Start(SpecFor(member, *folder_, config_, BinaryFolder())));
+      TANDEM_RETURN_IF_ERROR(launcher_.Start(SpecFor(member, *folder_, config_, BinaryFolder())));
     }
-    watch_ = std::make_unique<RunWatch>(ConnectReplay(folder_->AddressOf("replay_buffer")),
-                                        ConnectMonitor(folder_->AddressOf("monitor")),
-                                        kWatchInterval);
+    watch_ =
+        std::make_unique<RunWatch>(ConnectReplay(folder_->AddressOf("replay_buffer")),
+                                   ConnectMonitor(folder_->AddressOf("monitor")), kWatchInterval);
     return disk_;
   }
 
@@ -154,13 +156,12 @@ class Training {
         if (!options_.json) Say(EvaluationLine(evaluation));
       }
     }
-    const nlohmann::json record =
-        progress_.Record(figures, Elapsed(), launcher_.total_restarts());
+    const nlohmann::json record = progress_.Record(figures, Elapsed(), launcher_.total_restarts());
     sentence_ = record["verdict_sentence"].is_string() ? record["verdict_sentence"] : "";
     TANDEM_RETURN_IF_ERROR(folder_->AppendLine("metrics.jsonl", record));
     if (options_.json) {
-      std::printf("%s\n", record.dump(-1, ' ', false,
-                                      nlohmann::json::error_handler_t::replace).c_str());
+      std::printf("%s\n",
+                  record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
       std::fflush(stdout);
     } else {
       Say(stepped_ ? ProgressLine(record) : StartingLine(figures, Elapsed()));
@@ -169,14 +170,14 @@ class Training {
   }
 
   void OnEvent(const ChildEvent& event) {
-    const absl::Status status = folder_->AppendLine(
-        "events.jsonl", {{"time", TimeText()},
-                         {"elapsed_seconds", absl::ToDoubleSeconds(Elapsed())},
-                         {"event", event.event},
-                         {"member", event.member},
-                         {"reason", event.reason},
-                         {"pid", event.pid},
-                         {"restarts", event.restarts}});
+    const absl::Status status =
+        folder_->AppendLine("events.jsonl", {{"time", TimeText()},
+                                             {"elapsed_seconds", absl::ToDoubleSeconds(Elapsed())},
+                                             {"event", event.event},
+                                             {"member", event.member},
+                                             {"reason", event.reason},
+                                             {"pid", event.pid},
+                                             {"restarts", event.restarts}});
     if (!status.ok()) disk_ = status;
     if (event.event == "restarted") {
       Say(absl::StrCat(event.member, " died (", event.reason, ") and was started again, restart ",
@@ -189,8 +190,7 @@ class Training {
     result_.restarts = launcher_.total_restarts();
     if (result_.outcome == "interrupted") Say("interrupted: the services finish what they do");
     watch_.reset();
-    const absl::Duration grace =
-        absl::Seconds(config_.runtime().drain_seconds()) + kKillAfterDrain;
+    const absl::Duration grace = absl::Seconds(config_.runtime().drain_seconds()) + kKillAfterDrain;
     for (const std::string& member :
          launcher_.StopAll(grace, [] { return StopSignalWithin(absl::ZeroDuration()); })) {
       Say(absl::StrCat(member, " did not end in time and was killed"));
@@ -208,7 +208,8 @@ class Training {
   void SaySummary(const absl::Status& written) const {
     if (result_.outcome != "failed") Say(absl::StrCat(result_.outcome, ": ", result_.reason));
     if (!sentence_.empty()) Say(absl::StrCat("verdict: ", sentence_));
-    if (!evaluations_.empty()) Say(absl::StrFormat("%11s  %11s  %8s", "env steps", "mean return", "episodes"));
+    if (!evaluations_.empty())
+      Say(absl::StrFormat("%11s  %11s  %8s", "env steps", "mean return", "episodes"));
     for (const EvaluationResult& evaluation : evaluations_) {
       Say(absl::StrFormat("%11d  %11.1f  %8d", evaluation.env_steps, evaluation.mean_return,
                           evaluation.episodes));

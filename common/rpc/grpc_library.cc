@@ -27,8 +27,9 @@ void InitGrpc() {
   static std::once_flag once;
   std::call_once(once, [] {
     if (getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function(GrpcLog);
-    // Between calls nobody moves a connection on but gRPC's backup poller, every 5 s by default: a peer
-    // that comes up would be found that late, for calls to a channel that failed before end at once.
+    // Between calls nobody moves a connection on but gRPC's backup poller, every 5 s by default: a
+    // peer that comes up would be found that late, for calls to a channel that failed before end at
+    // once.
     setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "100", /*overwrite=*/0);
     grpc_init();  // never undone
     grpc::EnableDefaultHealthCheckService(true);

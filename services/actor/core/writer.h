@@ -30,9 +30,9 @@ class Writer {
   /// Starts an epoch. FAILED_PRECONDITION when the buffer holds steps of another environment.
   absl::Status Open();
 
-  /// Stores a recording, in several appends of at most 512 KiB where it is large. ABORTED when the buffer no longer
-  /// knows this epoch: a new one is open then, and what was recorded in the old one is lost. Any
-  /// other error is for good.
+  /// Stores a recording, in several appends of at most 512 KiB where it is large. ABORTED when the
+  /// buffer no longer knows this epoch: a new one is open then, and what was recorded in the old
+  /// one is lost. Any other error is for good.
   absl::Status Append(Recording recording);
 
   /// Asks what the actor may do, waiting up to `wait`. ABORTED as above.
