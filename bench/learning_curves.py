@@ -107,7 +107,7 @@ def main():
         rows.sort(key=lambda row: row["seed"])
         if args.out:
             with open(os.path.join(folder, "evaluations.csv"), "w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file)
+                writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(["seed", "env_steps", "mean_return"])
                 writer.writerows((row["seed"], *point) for row in rows for point in row["evaluations"])
     steps = [row["reached"] for row in rows if row["reached"] is not None]
