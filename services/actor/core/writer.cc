@@ -41,7 +41,7 @@ int64_t Bytes(const Episode& episode) {
 
 // The steps [begin, end) of a segment.
 Segment Slice(const Segment& whole, int64_t begin, int64_t end) {
-  const auto slice = [&whole, begin](const std::vector<float>& rows, int64_t count, int64_t size) {
+  const auto slice = [begin](const std::vector<float>& rows, int64_t count, int64_t size) {
     const auto width = static_cast<std::ptrdiff_t>(rows.size()) / size;
     const auto from = rows.begin() + begin * width;
     return std::vector<float>(from, from + (count * width));

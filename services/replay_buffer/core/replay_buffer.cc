@@ -319,8 +319,10 @@ bool ReplayBuffer::CancelWake(Ticket ticket) {
 
 void ReplayBuffer::CollectWakes(Completions* out) {
   const int64_t end = store_ == nullptr ? 0 : store_->end_index();
+  const int64_t end_episode = episodes_.end();
+  const bool all = stopped_;
   std::erase_if(wakes_, [&](Wake& w) {
-    if (!stopped_ && end <= w.index && episodes_.end() <= w.episode) return false;
+    if (!all && end <= w.index && end_episode <= w.episode) return false;
     out->push_back(std::move(w.wake));
     return true;
   });
