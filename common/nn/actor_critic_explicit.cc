@@ -14,10 +14,14 @@ namespace {
 /// Rows that act or are valued at once: their activations stay in cache.
 constexpr int64_t kBlockRows = 256;
 
-/// Parameters of networks of one layout with Adam's moments and gradients.
+/// Parameters of networks of one layout with Adam's moments and gradients, which only a network
+/// that is trained has: one that was loaded to act takes a quarter of the memory.
 struct Trained {
   AlignedFloats p, m, v, gradient;
-  explicit Trained(int64_t size) : p(size), m(size), v(size), gradient(size) {}
+  explicit Trained(int64_t size) : p(size) {}
+  void ReserveForTraining() {
+    for (AlignedFloats* buffer : {&m, &v, &gradient}) buffer->resize(p.size());
+  }
 };
 
 /// A forward pass of the actor over rows, by columns: one array of rows for each action dimension.
@@ -37,7 +41,8 @@ struct CriticPass {
 
 class ExplicitActorCritic : public FlatActorCritic {
  public:
-  ExplicitActorCritic(const ActorCriticSpec& spec, const SacOptions& options, uint64_t seed)
+  ExplicitActorCritic(const ActorCriticSpec& spec, const SacOptions& options,
+                      std::optional<uint64_t> seed)
       : FlatActorCritic(spec, options, kLanes, seed),
         kernels_(Kernels::Get()),
         layers_(spec.hidden.size()),
@@ -99,10 +104,12 @@ class ExplicitActorCritic : public FlatActorCritic {
  protected:
   std::vector<float> Read(Buffer buffer) const override {
     const AlignedFloats& from = const_cast<ExplicitActorCritic*>(this)->Select(buffer);
-    return std::vector<float>(from.begin(), from.end());
+    std::vector<float> flat(from.begin(), from.end());
+    flat.resize(buffer <= Buffer::kActorSecond ? actor_.p.size() : critic_.p.size());
+    return flat;
   }
   void Write(Buffer buffer, std::span<const float> flat) override {
-    std::copy(flat.begin(), flat.end(), Select(buffer).begin());
+    Select(buffer).assign(flat.begin(), flat.end());
   }
 
  private:
@@ -237,6 +244,8 @@ class ExplicitActorCritic : public FlatActorCritic {
 
   void Resize(int64_t rows) {
     const int64_t padded = PadLanes(rows);
+    actor_.ReserveForTraining();
+    critic_.ReserveForTraining();
     stacked_.resize(2 * rows * spec_.obs_dim);
     inputs_.resize(rows * input_dim_);
     ReserveLayers(critic_layout_, rows, &d_hidden_);
@@ -403,7 +412,8 @@ class ExplicitActorCritic : public FlatActorCritic {
 }  // namespace
 
 std::unique_ptr<ActorCritic> MakeExplicitActorCritic(const ActorCriticSpec& spec,
-                                                     const SacOptions& options, uint64_t seed) {
+                                                     const SacOptions& options,
+                                                     std::optional<uint64_t> seed) {
   return std::make_unique<ExplicitActorCritic>(spec, options, seed);
 }
 
