@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/dynamics/disagreement.h"
 
 namespace tandem::dynamics {
 namespace {
@@ -61,11 +62,24 @@ class Chunk {
     return model_.Step(states_, actions_, rng_, &step_);
   }
 
+  /// Lets `caution` judge the step; the rows that it cuts end before it.
+  absl::Status Judge(bool first, Caution& caution, int64_t* truncated) {
+    cut_.assign(step_.rewards.size(), 0);
+    if (!caution.active()) return absl::OkStatus();
+    TANDEM_RETURN_IF_ERROR(caution.Judge(states_, actions_, first, step_.rewards));
+    for (size_t i = 0; i < cut_.size(); ++i) {
+      cut_[i] = caution.too_far(static_cast<int64_t>(i)) ? 1 : 0;
+      if (truncated != nullptr) *truncated += cut_[i];
+    }
+    return absl::OkStatus();
+  }
+
   /// Appends the step and goes on with the rows that have not ended.
   void Record(TransitionBatch* out, int64_t* dropped) {
     const int64_t obs = model_.obs_dim(), act = model_.action_dim();
     survivors_.clear();
     for (size_t i = 0; i < step_.rewards.size(); ++i) {
+      if (cut_[i] != 0) continue;
       if (!Finite(step_, obs, i)) {
         ++*dropped;
         continue;
@@ -103,6 +117,7 @@ class Chunk {
   const int64_t block_;
   Rng& rng_;
   std::vector<float> states_, survivors_, actions_;
+  std::vector<uint8_t> cut_;  ///< [B] of the step judged last
   ModelStep step_;
 };
 
@@ -114,8 +129,8 @@ int64_t ChunkRows(const DynamicsModel& model, int64_t block) {
 
 absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
                      std::span<const float> start_states, const ImagineOptions& options, Rng& rng,
-                     const std::function<bool()>& cancelled, TransitionBatch* out,
-                     int64_t* dropped) {
+                     const std::function<bool()>& cancelled, TransitionBatch* out, int64_t* dropped,
+                     int64_t* truncated) {
   if (options.horizon < 1 || options.block_rows < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("imagination: expected horizon and block_rows of at least 1, got ",
@@ -131,6 +146,7 @@ absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
   out->rewards.reserve(total);
   out->terminated.reserve(total);
   Chunk chunk(model, act, options.block_rows, rng);
+  Caution caution(model, options.pessimism, options.truncate_above);
   const int64_t size = ChunkRows(model, options.block_rows);
   for (int64_t begin = 0; begin < rows; begin += size) {
     const int64_t count = std::min(size, rows - begin);
@@ -138,6 +154,7 @@ absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
     for (int t = 0; t < options.horizon && !chunk.empty(); ++t) {
       if (cancelled && cancelled()) return absl::CancelledError("imagination: cancelled");
       TANDEM_RETURN_IF_ERROR(chunk.Step());
+      TANDEM_RETURN_IF_ERROR(chunk.Judge(/*first=*/t == 0, caution, truncated));
       chunk.Record(out, dropped);
     }
   }
