@@ -121,16 +121,16 @@ TEST(ActorCore, EpisodesStartElsewhereFromTheSetTimeOn) {
   options.shift_start_after = 6;
   options.shift_start_scale = 100;
   Actor actor(Counting({3}), Counting({2}), options);
-  for (const int64_t env_steps : {0, 3, 6}) {
+  for (const int64_t env_steps : {0, 3, 6, 9}) {
     Grant grant = RandomSteps(3);
     grant.env_steps = env_steps;
     actor.replay.AddGrant(grant);
   }
   actor.Run();
   const auto segments = actor.Segments();
-  ASSERT_EQ(segments.size(), 3u);
-  EXPECT_LT(segments[1].observations[0], 10);
-  EXPECT_GE(segments[2].observations[0], 100);
+  ASSERT_EQ(segments.size(), 4u);
+  EXPECT_LT(segments[2].observations[0], 10);  // this episode had begun before
+  EXPECT_GE(segments[3].observations[0], 100);
 }
 
 TEST(ActorCore, EpisodesGoOnAcrossGrantsWithoutAGap) {
