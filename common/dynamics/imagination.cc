@@ -40,6 +40,13 @@ bool Finite(const ModelStep& step, int64_t obs_dim, int64_t row) {
   return std::isfinite(sum);
 }
 
+bool AllFinite(const ModelStep& step) {
+  float sum = 0;
+  for (const float x : step.next_observations) sum += 0 * x;
+  for (const float x : step.rewards) sum += 0 * x;
+  return sum == 0;
+}
+
 template <typename T>
 void AppendRange(std::vector<T>* to, const T* from, int64_t count) {
   to->insert(to->end(), from, from + count);
@@ -62,37 +69,54 @@ class Chunk {
     return model_.Step(states_, actions_, rng_, &step_);
   }
 
-  /// Lets `caution` judge the step; the rows that it cuts end before it.
+  /// Lets `caution` judge the step, and forgets the rows that it cuts: they end before the step.
   absl::Status Judge(bool first, Caution& caution, int64_t* truncated) {
-    cut_.assign(step_.rewards.size(), 0);
     if (!caution.active()) return absl::OkStatus();
     TANDEM_RETURN_IF_ERROR(caution.Judge(states_, actions_, first, step_.rewards));
-    for (size_t i = 0; i < cut_.size(); ++i) {
-      cut_[i] = caution.too_far(static_cast<int64_t>(i)) ? 1 : 0;
-      if (truncated != nullptr) *truncated += cut_[i];
+    const int64_t rows = static_cast<int64_t>(step_.rewards.size());
+    const int64_t obs = model_.obs_dim(), act = model_.action_dim();
+    int64_t kept = 0;
+    for (int64_t i = 0; i < rows; ++i) {
+      if (caution.too_far(i)) continue;
+      std::copy_n(states_.begin() + i * obs, obs, states_.begin() + kept * obs);
+      std::copy_n(actions_.begin() + i * act, act, actions_.begin() + kept * act);
+      std::copy_n(step_.next_observations.begin() + i * obs, obs,
+                  step_.next_observations.begin() + kept * obs);
+      step_.rewards[kept] = step_.rewards[i];
+      step_.terminated[kept++] = step_.terminated[i];
     }
+    if (truncated != nullptr) *truncated += rows - kept;
+    states_.resize(kept * obs);
+    actions_.resize(kept * act);
+    step_.next_observations.resize(kept * obs);
+    step_.rewards.resize(kept);
+    step_.terminated.resize(kept);
     return absl::OkStatus();
   }
 
   /// Appends the step and goes on with the rows that have not ended.
   void Record(TransitionBatch* out, int64_t* dropped) {
     const int64_t obs = model_.obs_dim(), act = model_.action_dim();
-    survivors_.clear();
-    for (size_t i = 0; i < step_.rewards.size(); ++i) {
-      if (cut_[i] != 0) continue;
-      if (!Finite(step_, obs, i)) {
-        ++*dropped;
-        continue;
+    if (AllFinite(step_)) {  // the usual case: whole columns
+      AppendRange(&out->observations, states_.data(), states_.size());
+      AppendRange(&out->actions, actions_.data(), actions_.size());
+      AppendRange(&out->next_observations, step_.next_observations.data(), states_.size());
+      AppendRange(&out->rewards, step_.rewards.data(), step_.rewards.size());
+      AppendRange(&out->terminated, step_.terminated.data(), step_.terminated.size());
+    } else {
+      for (size_t i = 0; i < step_.rewards.size(); ++i) {
+        if (!Finite(step_, obs, i)) {
+          ++*dropped;
+          continue;
+        }
+        AppendRange(&out->observations, states_.data() + i * obs, obs);
+        AppendRange(&out->actions, actions_.data() + i * act, act);
+        AppendRange(&out->next_observations, step_.next_observations.data() + i * obs, obs);
+        out->rewards.push_back(step_.rewards[i]);
+        out->terminated.push_back(step_.terminated[i]);
       }
-      const float* next = step_.next_observations.data() + i * obs;
-      AppendRange(&out->observations, states_.data() + i * obs, obs);
-      AppendRange(&out->actions, actions_.data() + i * act, act);
-      AppendRange(&out->next_observations, next, obs);
-      out->rewards.push_back(step_.rewards[i]);
-      out->terminated.push_back(step_.terminated[i]);
-      if (step_.terminated[i] == 0) AppendRange(&survivors_, next, obs);
     }
-    states_.swap(survivors_);
+    KeepSurvivors();
   }
 
   /// Adds the step's rewards to the sums of the rollouts `owners`, and goes on with the rest.
@@ -112,17 +136,30 @@ class Chunk {
   }
 
  private:
+  /// Goes on with the next observations of rows that are finite and have not ended.
+  void KeepSurvivors() {
+    const int64_t obs = model_.obs_dim();
+    survivors_.clear();
+    for (size_t i = 0; i < step_.rewards.size(); ++i) {
+      if (step_.terminated[i] != 0 || !Finite(step_, obs, i)) continue;
+      AppendRange(&survivors_, step_.next_observations.data() + i * obs, obs);
+    }
+    states_.swap(survivors_);
+  }
+
   DynamicsModel& model_;
   const ActFunction& act_;
   const int64_t block_;
   Rng& rng_;
   std::vector<float> states_, survivors_, actions_;
-  std::vector<uint8_t> cut_;  ///< [B] of the step judged last
   ModelStep step_;
 };
 
+/// Rows stepped together: each elite gets some blocks of them in a row, so that its weights are
+/// read from memory once for all of these.
 int64_t ChunkRows(const DynamicsModel& model, int64_t block) {
-  return block * static_cast<int64_t>(model.elites().size());
+  constexpr int64_t kBlocksOfElite = 4;
+  return kBlocksOfElite * block * static_cast<int64_t>(model.elites().size());
 }
 
 }  // namespace

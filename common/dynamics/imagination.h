@@ -17,7 +17,7 @@ using ActFunction =
 
 struct ImagineOptions {
   int horizon = 1;       ///< [steps] >= 1
-  int block_rows = 256;  ///< Rows stepped together: small enough that activations stay in cache.
+  int block_rows = 256;  ///< Rows acted on together: their activations stay in cache.
   /// Weight of the penalty on rewards and limit of a rollout by the members' disagreement: see
   /// Caution, also for the cost. 0: none.
   double pessimism = 0;

@@ -50,14 +50,12 @@ inline constexpr char kPolicyUpdatesKey[] =
 inline constexpr char kModelVersionKey[] =
     "model_version";  ///< Policy series: model it imagined with.
 
-/// Metadata keys of the policy series: how the policy was trained last, for the monitor.
-inline constexpr char kHorizonKey[] = "horizon";       ///< Of its imagined rollouts [steps].
-inline constexpr char kRealShareKey[] = "real_share";  ///< Share of real rows in a batch.
-inline constexpr char kPessimismKey[] = "pessimism";   ///< Weight of disagreement in rewards.
-inline constexpr char kUpdatesPerStepKey[] =
-    "updates_per_step";  ///< Updates for each environment step.
-inline constexpr char kTruncatedShareKey[] =
-    "truncated_share";  ///< Of rollouts, cut for disagreement.
+/// Policy series, what was in force; absent: not known.
+inline constexpr char kHorizonKey[] = "horizon";                 ///< Of imagined rollouts [steps].
+inline constexpr char kRealShareKey[] = "real_share";            ///< Of real rows in a batch.
+inline constexpr char kPessimismKey[] = "pessimism";             ///< Weight of the penalty.
+inline constexpr char kTruncatedShareKey[] = "truncated_share";  ///< Rollouts cut, newest refit.
+inline constexpr char kUpdatesPerStepKey[] = "updates_per_step";  ///< For each environment step.
 
 /// Where snapshots of one series come from. Thread-safe.
 class SnapshotSource {
