@@ -37,6 +37,8 @@ absl::StatusOr<ImaginationOptions> ImaginationFrom(const config::v1::Imagination
   options.schedule_start = imagination.schedule_start();
   options.schedule_end = imagination.schedule_end();
   options.retain_refits = imagination.retain_refits();
+  options.pessimism = imagination.pessimism();
+  options.truncate_above = imagination.truncate_above();
   options.exact_model = lockstep;
   options.seed = seed;
   const int64_t rows =
@@ -59,6 +61,7 @@ absl::StatusOr<PolicyTrainerOptions> TrainerFrom(const config::v1::RunConfig& co
   options.batch_size = config.policy().batch_size();
   options.real_share = config.imagination().real_share();
   options.publish_interval = config.policy().publish_interval();
+  options.updates_per_step = config.pace().updates_per_step();
   options.state_dir = endpoints.state_dir();
   options.checkpoint_interval = absl::Seconds(config.runtime().checkpoint_seconds());
   options.seed = seed;

@@ -64,16 +64,22 @@ absl::Status ImaginationStage::Fill(FollowedModel& followed, policy::SacLearner&
     return learner.Act(observations, &action_rng, actions);
   };
   TransitionBatch& columns = pool_.Begin(options_.rollouts_per_refit * horizon);
-  int64_t dropped = 0;
+  int64_t dropped = 0, truncated = 0;
   TANDEM_RETURN_IF_ERROR(dynamics::Imagine(
-      *followed.model, act, starts.observations, {.horizon = horizon}, model_rng,
-      [this] { return stop_.stopped(); }, &columns, &dropped));
+      *followed.model, act, starts.observations,
+      {.horizon = horizon,
+       .pessimism = options_.pessimism,
+       .truncate_above = options_.truncate_above},
+      model_rng, [this] { return stop_.stopped(); }, &columns, &dropped, &truncated));
   pool_.Commit();
   pool_through_index_ = followed.through_index;
   model_version_ = followed.version.version;
+  horizon_ = horizon;
+  truncated_share_ = static_cast<double>(truncated) / options_.rollouts_per_refit;
 
   metrics_.imagine_seconds.Observe(absl::ToDoubleSeconds(clock_.Monotonic() - start));
   metrics_.rollouts.Increment(static_cast<double>(options_.rollouts_per_refit));
+  metrics_.truncated_rollouts.Increment(static_cast<double>(truncated));
   metrics_.imagined_steps.Increment(static_cast<double>(columns.size()));
   metrics_.dropped_rows.Increment(static_cast<double>(dropped));
   metrics_.horizon.Set(horizon);

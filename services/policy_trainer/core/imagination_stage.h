@@ -21,6 +21,8 @@ struct ImaginationOptions {
   int64_t schedule_start = 0;  ///< [environment steps]
   int64_t schedule_end = 0;    ///< [environment steps]
   int retain_refits = 1;       ///< Generations in the pool.
+  double pessimism = 0;        ///< See dynamics::Caution.
+  double truncate_above = 0;   ///< See dynamics::Caution.
   bool exact_model = true;     ///< Lockstep: imagine with exactly the model that a grant names.
   uint64_t seed = 0;
 };
@@ -47,6 +49,10 @@ class ImaginationStage {
   const ImaginedPool& pool() const { return pool_; }
   /// Version of the model that filled the newest generation; 0 before the first.
   uint64_t model_version() const { return model_version_; }
+  /// Of the newest generation; 0 before the first.
+  int horizon() const { return horizon_; }
+  double pessimism() const { return options_.pessimism; }
+  double truncated_share() const { return truncated_share_; }
 
  private:
   absl::Status Fill(FollowedModel& followed, policy::SacLearner& learner);
@@ -60,6 +66,8 @@ class ImaginationStage {
   ImaginedPool pool_;
   int64_t pool_through_index_ = -1;
   uint64_t model_version_ = 0;
+  int horizon_ = 0;
+  double truncated_share_ = 0;
 };
 
 }  // namespace tandem::policy_trainer

@@ -226,6 +226,11 @@ absl::Status PolicyTrainer::Publish() {
   file.metadata[snapshot::kModelVersionKey] = absl::StrCat(imagination_->model_version());
   file.metadata[snapshot::kThroughIndexKey] = absl::StrCat(last_grant_.through_index);
   file.metadata[snapshot::kEnvStepsKey] = absl::StrCat(last_grant_.env_steps);
+  file.metadata[snapshot::kHorizonKey] = absl::StrCat(imagination_->horizon());
+  file.metadata[snapshot::kRealShareKey] = absl::StrCat(options_.real_share);
+  file.metadata[snapshot::kPessimismKey] = absl::StrCat(imagination_->pessimism());
+  file.metadata[snapshot::kUpdatesPerStepKey] = absl::StrCat(options_.updates_per_step);
+  file.metadata[snapshot::kTruncatedShareKey] = absl::StrCat(imagination_->truncated_share());
   TANDEM_RETURN_IF_ERROR(deps_.publisher.Publish(file).status());
   published_updates_ = learner_->updates();
   metrics_.policy_updates.Set(static_cast<double>(learner_->updates()));

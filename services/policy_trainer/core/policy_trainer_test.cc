@@ -177,9 +177,15 @@ TEST(PolicyTrainer, MixesRealAndImaginedRowsAndPublishesAfterEachGrant) {
   EXPECT_EQ(world.Metadata("through_index"), "261");
   EXPECT_EQ(world.Metadata("env_steps"), "261");
   EXPECT_EQ(world.Metadata("model_version"), "1");
+  EXPECT_EQ(world.Metadata("horizon"), "1");
+  EXPECT_EQ(world.Metadata("real_share"), "0.25");
+  EXPECT_EQ(world.Metadata("pessimism"), "0");
+  EXPECT_EQ(world.Metadata("updates_per_step"), "10");
+  EXPECT_EQ(world.Metadata("truncated_share"), "0");
   const std::string page = world.metrics.Page();
   EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_updates_total 20"));
-  EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_rollouts_total 50"));
+  EXPECT_THAT(page, HasSubstr("tandem_rollouts_total 50"));
+  EXPECT_THAT(page, HasSubstr("tandem_rollouts_truncated_total 0"));
   EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_pool_rows 50"));
   EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_real_share_ratio 0.25"));
   EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_critic_loss 2"));
