@@ -37,6 +37,7 @@ absl::StatusOr<ImaginationOptions> ImaginationFrom(const config::v1::Imagination
   options.schedule_start = imagination.schedule_start();
   options.schedule_end = imagination.schedule_end();
   options.retain_refits = imagination.retain_refits();
+  options.pessimism = imagination.pessimism();
   options.exact_model = lockstep;
   options.seed = seed;
   const int64_t rows =
@@ -64,6 +65,8 @@ absl::StatusOr<PolicyTrainerOptions> TrainerFrom(const config::v1::RunConfig& co
   options.seed = seed;
   TANDEM_ASSIGN_OR_RETURN(options.imagination,
                           ImaginationFrom(config.imagination(), options.lockstep, seed));
+  options.imagination.refit_interval = config.pace().refit_interval();
+  options.imagination.freeze_after = config.model().freeze_after();
   return options;
 }
 
@@ -88,6 +91,7 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.server.state_dir = endpoints.state_dir();
   options.replay_buffer = endpoints.replay_buffer();
   options.model_trainer = endpoints.model_trainer();
+  options.monitor = endpoints.monitor();
   options.threads = config.runtime().threads();
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;
