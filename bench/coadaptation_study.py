@@ -16,6 +16,7 @@ import csv
 import dataclasses
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -138,7 +139,6 @@ def run_one(args, env, arm, seed, running):
     if args.cores:
         command += ["--cores", str(args.cores)]
     start = time.monotonic()
-    # wait4 gives the CPU time of this child and all that it waited for, whatever other jobs run beside it.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                start_new_session=True)
     running.append(process)
@@ -272,6 +272,8 @@ def main(argv=None):
     os.makedirs(args.out, exist_ok=True)
     failed = run_all(args, missing)
     rows, runs = collect(args.out)
+    cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"CPU of the runs done now: {cpu.ru_utime + cpu.ru_stime:.1f} s")
     print(f"{len(runs)} runs with {len(rows)} checkpoints in {args.out}, {failed} failed now")
     return 1 if failed else 0
 
