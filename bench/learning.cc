@@ -262,8 +262,8 @@ int Main(int argc, char** argv) {
                                                     EnsembleUpdateExplicit,
                                                     EnsembleUpdateAutograd,
                                                     ImaginedSteps,
-                                                    [] { return PolicyAct(1, 30); },
-                                                    [] { return PolicyAct(64, 150); }};
+                                                    [] { return PolicyAct(1, 8); },
+                                                    [] { return PolicyAct(64, 100); }};
   if (!json) {
     std::cout << absl::StrFormat("%-25s %14s %14s %10s %10s\n", "case", "median", "reference",
                                  "ratio", "spread");

@@ -161,8 +161,8 @@ class ExplicitActorCritic : public FlatActorCritic {
     }
     HiddenForward(actor_layout_, p, observations, spec_.obs_dim, rows, &pass->hidden);
     kernels_.product(pass->hidden.back().data(), LastWidth(), 1, p + head.offset, head.stride,
-                     p + actor_layout_[2 * layers_ + 1].offset, rows, head.stride, head.rows, false,
-                     pass->output.data(), head.stride);
+                     p + actor_layout_[2 * layers_ + 1].offset, rows, head.stride, head.rows,
+                     Activation::kNone, pass->output.data(), head.stride, nullptr);
     std::fill_n(pass->log_prob.begin(), padded, 0.0f);
     for (int64_t a = 0; a < dim; ++a) {
       for (int64_t i = 0; i < rows; ++i) {
@@ -291,8 +291,8 @@ class ExplicitActorCritic : public FlatActorCritic {
     float* gradient = critic_.gradient.data() + offset;
     const float* factor = factors_[c].data();
     const float* last = critic_pass_.hidden[c].back().data();
-    kernels_.product(factor, 1, 1, last, ld, nullptr, 1, ld, rows, false, head_gradient_.data(),
-                     ld);
+    kernels_.product(factor, 1, 1, last, ld, nullptr, 1, ld, rows, Activation::kNone,
+                     head_gradient_.data(), ld, nullptr);
     for (int64_t k = 0; k < head.rows; ++k) {
       gradient[head.offset + k * head.stride] = head_gradient_[k];
     }
@@ -343,7 +343,8 @@ class ExplicitActorCritic : public FlatActorCritic {
       PullBack(critic_layout_, p, index, count, critic_pass_.hidden[c], &d_hidden_);
       TransposeRows(first, p + first.offset, spec_.obs_dim, dim, &transposed_);
       kernels_.product(d_hidden_[0].data(), first.stride, 1, transposed_.data(), ld_action, nullptr,
-                       count, ld_action, first.cols, false, d_action_.data(), ld_action);
+                       count, ld_action, first.cols, Activation::kNone, d_action_.data(), ld_action,
+                       nullptr);
       for (int64_t k = 0; k < count; ++k) {
         std::copy_n(d_action_.data() + k * ld_action, dim, action_slopes_.data() + index[k] * dim);
       }
@@ -371,10 +372,11 @@ class ExplicitActorCritic : public FlatActorCritic {
     const float* last = actor_pass_.hidden.back().data() + rows * ld;
     DenseWeightGradient(head, last, ld, d_output_.data(), rows, gradient + head.offset);
     kernels_.product(ones_.data(), 1, 1, d_output_.data(), head.stride, nullptr, 1, head.stride,
-                     rows, false, gradient + actor_layout_[2 * layers_ + 1].offset, head.stride);
+                     rows, Activation::kNone, gradient + actor_layout_[2 * layers_ + 1].offset,
+                     head.stride, nullptr);
     TransposeRows(head, p + head.offset, 0, head.rows, &transposed_);
     kernels_.product(d_output_.data(), head.stride, 1, transposed_.data(), ld, nullptr, rows, ld,
-                     head.cols, false, d_hidden_.back().data(), ld);
+                     head.cols, Activation::kNone, d_hidden_.back().data(), ld, nullptr);
     kernels_.mask_and_sum(d_hidden_.back().data(), last, nullptr, rows, ld,
                           gradient + actor_layout_[2 * layers_ - 1].offset);
     HiddenBackward(actor_layout_, p, stacked_.data() + rows * spec_.obs_dim, spec_.obs_dim, rows,

@@ -46,6 +46,7 @@ class AutogradEnsemble : public FlatEnsemble {
       });
       CopyOut(out.mean, &prediction->means);
       CopyOut(out.log_var, &prediction->log_vars);
+      CopyOut((0.5 * out.log_var).exp(), &prediction->stds);
       CopyOut(out.logits, &prediction->logits);
       return absl::OkStatus();
     });

@@ -112,14 +112,14 @@ class ExplicitEnsemble : public FlatEnsemble {
     int64_t ldx = spec_.input_dim;
     for (size_t l = 0; l < layers_; ++l) {
       const LayoutEntry& w = layout_[2 * l];
-      DenseForward(w, p + w.offset, x, ldx, rows, hidden_[l].data());
-      kernels_.bias_silu(hidden_[l].data(), rows, w.stride, p + layout_[2 * l + 1].offset,
-                         slopes ? slopes_[l].data() : nullptr);
+      DenseForward(w, p + w.offset, p + layout_[2 * l + 1].offset, Activation::kSilu, x, ldx, rows,
+                   hidden_[l].data(), slopes ? slopes_[l].data() : nullptr);
       x = hidden_[l].data();
       ldx = w.stride;
     }
     kernels_.product(x, ldx, 1, p + head_.offset, head_.stride, p + layout_[2 * layers_ + 1].offset,
-                     rows, head_.stride, head_.rows, false, output_.data(), head_.stride);
+                     rows, head_.stride, head_.rows, Activation::kNone, output_.data(),
+                     head_.stride, nullptr);
   }
 
   /// Column `column` of a [rows, ld] matrix, between its rows and an array.
@@ -177,10 +177,12 @@ class ExplicitEnsemble : public FlatEnsemble {
                         gradient + head_.offset);
     std::fill_n(ones_.begin(), rows, 1.0f);
     kernels_.product(ones_.data(), 1, 1, d_output_.data(), head_.stride, nullptr, 1, head_.stride,
-                     rows, false, gradient + layout_[2 * layers_ + 1].offset, head_.stride);
+                     rows, Activation::kNone, gradient + layout_[2 * layers_ + 1].offset,
+                     head_.stride, nullptr);
     TransposeRows(head_, p + head_.offset, 0, head_.rows, &transposed_);
     kernels_.product(d_output_.data(), head_.stride, 1, transposed_.data(), below.stride, nullptr,
-                     rows, below.stride, head_.cols, false, GradientOf(last), below.stride);
+                     rows, below.stride, head_.cols, Activation::kNone, GradientOf(last),
+                     below.stride, nullptr);
     for (size_t l = layers_; l-- > 0;) {
       const LayoutEntry& w = layout_[2 * l];
       kernels_.scale_and_sum(GradientOf(l), slopes_[l].data(), rows, w.stride,
@@ -220,14 +222,15 @@ class ExplicitEnsemble : public FlatEnsemble {
     const float* high = p + layout_[max_entry()].offset;
     out->means.resize(rows * dim);
     out->log_vars.resize(rows * dim);
+    out->stds.resize(rows * dim);
     out->logits.resize(rows * spec_.binary_dim);
     for (int64_t d = 0; d < dim; ++d) {
       Gather(output_.data(), head_.stride, d, rows, mean_.data());
       Scatter(mean_.data(), dim, d, rows, out->means.data());
       Gather(output_.data(), head_.stride, dim + d, rows, raw_.data());
-      kernels_.gaussian_loss(nullptr, raw_.data(), nullptr, nullptr, low[d], high[d], padded,
-                             nullptr, d_raw_.data());
+      kernels_.bounded_log_var(raw_.data(), low[d], high[d], padded, d_raw_.data(), d_mean_.data());
       Scatter(d_raw_.data(), dim, d, rows, out->log_vars.data());
+      Scatter(d_mean_.data(), dim, d, rows, out->stds.data());
     }
     for (int64_t d = 0; d < spec_.binary_dim; ++d) {
       Gather(output_.data(), head_.stride, 2 * dim + d, rows, raw_.data());

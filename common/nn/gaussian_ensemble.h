@@ -34,6 +34,7 @@ struct EnsembleRows {
 struct EnsemblePrediction {
   std::vector<float> means;     ///< [B, output_dim]
   std::vector<float> log_vars;  ///< [B, output_dim], within the learned bounds
+  std::vector<float> stds;      ///< [B, output_dim], exp(log_var / 2)
   std::vector<float> logits;    ///< [B, binary_dim]
 };
 
