@@ -3,12 +3,14 @@
 #include <arpa/inet.h>
 #include <civetweb.h>
 
+#include <algorithm>
+#include <charconv>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "common/metrics/stop_web_server.h"
 
 namespace tandem::monitor {
@@ -67,7 +69,7 @@ std::string Header(mg_connection* connection, const char* name) {
   return value == nullptr ? "" : value;
 }
 
-bool IsJson(std::string_view content_type) {
+bool IsJson(const std::string& content_type) {
   return absl::EqualsIgnoreCase(
       absl::StripAsciiWhitespace(content_type.substr(0, content_type.find(';'))),
       "application/json");
@@ -99,7 +101,9 @@ class CivetwebServer : public HttpServer {
                               "16384",
                               nullptr};
     mg_callbacks callbacks{};
-    callbacks.begin_request = [](mg_connection* connection) { return Of(connection)->Serve(connection); };
+    callbacks.begin_request = [](mg_connection* connection) {
+      return Of(connection)->Serve(connection);
+    };
     callbacks.http_error = [](mg_connection* connection, int status, const char*) {
       Send(connection, Refusal(status, Reason(status)), /*with_body=*/true);
       return 0;
@@ -108,9 +112,9 @@ class CivetwebServer : public HttpServer {
     context_ = mg_start(&callbacks, this, settings);
     mg_server_port bound{};
     if (context_ == nullptr || mg_get_server_ports(context_, 1, &bound) != 1) {
-      return absl::UnavailableError(absl::StrCat(
-          "cannot serve pages at ", options_.address,
-          ": the port is taken, or the address is not one of this machine (a number or localhost)"));
+      return absl::UnavailableError(absl::StrCat("cannot serve pages at ", options_.address,
+                                                 ": the port is taken, or the address is not one "
+                                                 "of this machine (a number or localhost)"));
     }
     port_ = bound.port;
     address_ = absl::StrCat(host, ":", port_);
@@ -168,10 +172,9 @@ class CivetwebServer : public HttpServer {
   }
 
   static void Send(mg_connection* connection, const HttpResponse& response, bool with_body) {
-    std::string head =
-        absl::StrCat("HTTP/1.1 ", response.status, " ", Reason(response.status), "\r\n", kHeaders,
-                     "Content-Type: ", response.type,
-                     "\r\nContent-Length: ", response.body.size(), "\r\n");
+    std::string head = absl::StrCat("HTTP/1.1 ", response.status, " ", Reason(response.status),
+                                    "\r\n", kHeaders, "Content-Type: ", response.type,
+                                    "\r\nContent-Length: ", response.body.size(), "\r\n");
     if (response.status == 405) absl::StrAppend(&head, "Allow: GET, HEAD, POST\r\n");
     if (!response.download.empty()) {
       absl::StrAppend(&head, "Content-Disposition: attachment; filename=\"", response.download,
@@ -211,7 +214,8 @@ bool IsIpAddress(std::string_view host) {
 
 bool IsOwnHost(std::string_view host, std::string_view bound) {
   host = WithoutPort(host);
-  return IsIpAddress(host) || absl::EqualsIgnoreCase(absl::string_view(host.data(), host.size()), "localhost") ||
+  return IsIpAddress(host) ||
+         absl::EqualsIgnoreCase(absl::string_view(host.data(), host.size()), "localhost") ||
          (!host.empty() && host == WithoutPort(bound));
 }
 
@@ -220,12 +224,12 @@ int64_t QueryNumber(std::string_view query, std::string_view name, int64_t other
     const size_t end = std::min(query.find('&'), query.size());
     const std::string_view part = query.substr(0, end);
     query.remove_prefix(std::min(end + 1, query.size()));
-    if (part.size() <= name.size() || part.substr(0, name.size()) != name || part[name.size()] != '=') {
-      continue;
-    }
-    const std::string_view text = part.substr(name.size() + 1);
-    int64_t value = 0;
-    if (absl::SimpleAtoi(absl::string_view(text.data(), text.size()), &value) && value >= 0) return value;
+    const size_t equals = part.find('=');
+    if (equals == std::string_view::npos || part.substr(0, equals) != name) continue;
+    int64_t value = -1;
+    const char* const last = part.data() + part.size();
+    const auto [stop, error] = std::from_chars(part.data() + equals + 1, last, value);
+    if (error == std::errc() && stop == last && value >= 0) return value;
   }
   return otherwise;
 }

@@ -42,7 +42,14 @@ byId("knob-grid").replaceChildren(...knobCharts.map((chart) => chart.root));
 
 const feed = new Feed(render);
 const showOverride = setUpOverride(feed);
-let shown = "";
+/** Runs `show` where `key` is not what it was last time: what stands still keeps selection and focus. */
+const keys = new Map();
+function whenNew(name, key, show) {
+  const text = JSON.stringify(key);
+  if (keys.get(name) === text) return;
+  keys.set(name, text);
+  show();
+}
 
 function apply() {
   const dark = choices.theme === "dark" || (choices.theme === "system" && DARK.matches);
@@ -51,7 +58,6 @@ function apply() {
   byId("theme").value = choices.theme;
   byId("log-filter").value = choices.log;
   byId("unzoom").hidden = choices.zoom === null;
-  shown = "";
   render();
 }
 
@@ -73,15 +79,12 @@ function render() {
     showOverride();
   }
   drawCharts();
-  // What only an answer changes, and would disturb a reader if it were made anew each tick.
-  const now = JSON.stringify([feed.version, feed.answer?.report, feed.answer?.directive, choices.log]);
-  if (now === shown) return;
-  shown = now;
-  showLog(feed.events, choices.log);
+  whenNew("log", [feed.version, choices.log], () => showLog(feed.events, choices.log));
   if (feed.answer === null) return;
-  showCards(feed.answer);
-  showKnobs(feed.answer);
-  showFigures(feed.answer.figures);
+  const { report, figures, directive, run } = feed.answer;
+  whenNew("cards", [{ ...report, age_seconds: 0 }, figures, run], () => showCards(feed.answer));
+  whenNew("knobs", directive, () => showKnobs(feed.answer));
+  whenNew("figures", figures, () => showFigures(figures));
 }
 
 for (const input of document.querySelectorAll("input[name=x]")) {

@@ -1,5 +1,5 @@
 // Draws one chart with uPlot: its keys, its reading by mouse or arrows, its zoom.
-import { clock, count, element, figure, shape } from "./format.js";
+import { clock, count, element, figure, shape, tick } from "./format.js";
 
 const LEVEL_DASH = [6, 5];
 const MARKED = { alarm: "alarm", all_clear: "good", action: "c1", override: "c1", rollback: "alarm" };
@@ -66,7 +66,7 @@ export class Chart {
     }
     const series = this.spec.series.map((one) => ({ ...one, values: one.level
       ? rows.map(() => (answer === null ? null : one.value(answer)))
-      : rows.map((row) => row.figures[one.field] ?? null) }));
+      : rows.map((row) => row.figures[one.field] ?? row[one.field] ?? null) }));
     return { xs: rows.map((row) => row.figures[field]), series };
   }
 
@@ -145,11 +145,11 @@ export class Chart {
     const x = curve ? { ...axis, label: this.spec.curveLabel, labelSize: 18, size: 26, splits: () => curve.map((_, i) => i),
         values: (_, splits) => splits.map((i) => curve[i]?.[1] ?? ""), grid: { show: false } }
       : { ...axis, size: 28, values: view.x === "time" ? undefined
-        : (_, splits) => splits.map((value) => (value >= 1e4 ? `${figure(value / 1000)}k` : count(value))) };
+        : (_, splits) => splits.map(tick) };
     const range = curve ? [-0.3, curve.length - 0.7] : view.zoom || undefined;
     return { width: Math.max(200, this.place.clientWidth), height: this.height(), series: [{}, ...series],
       scales: { x: { time: !curve && view.x === "time", range } },
-      axes: [x, { ...axis, size: 56, values: (_, splits) => splits.map((value) => figure(value) ?? "") }],
+      axes: [x, { ...axis, size: 56, values: (_, splits) => splits.map(tick) }],
       legend: { show: false },
       cursor: { drag: { x: !curve, y: false, setScale: false }, points: { size: 7 },
         sync: curve ? undefined : { key: `tandem-${view.x}`, setSeries: false } },

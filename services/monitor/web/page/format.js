@@ -19,6 +19,12 @@ export function share(value) {
   return (value > 0 ? "+" : "\u2212") + Math.abs(value).toFixed(Math.abs(value) < 10 ? 2 : 0);
 }
 
+/** The label of an axis: no digits that say nothing. */
+export function tick(value) {
+  if (Math.abs(value) >= 1e4) return `${Number((value / 1000).toPrecision(4))}k`.replace("-", "\u2212");
+  return String(Number(value.toPrecision(4))).replace("-", "\u2212");
+}
+
 export function count(value) {
   return value === null || value === undefined ? null : grouped.format(value);
 }

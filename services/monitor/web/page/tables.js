@@ -16,6 +16,7 @@ export function showKnobs(answer) {
     const about = knobs.find((knob) => knob.name === setting.knob);
     return element("tr", {}, element("th", { scope: "row" }, words(setting.knob)),
       element("td", { class: "num" }, figure(setting.value)),
+      element("td", { class: "num" }, figure(about?.recipe) ?? "\u2013"),
       element("td", { class: "num" }, figure(setting.safe_value)),
       element("td", {}, about ? about.receiver : ""), element("td", {}, setting.reason));
   });
@@ -24,7 +25,7 @@ export function showKnobs(answer) {
     : `${rows.length} off the recipe's value; directive ${directive.version}.`;
   byId("knob-table").parentElement.hidden = rows.length === 0;
   byId("knob-table").replaceChildren(
-    head(["knob"], ["value", "num"], ["if the monitor falls silent", "num"], ["applied by"], ["why"]),
+    head(["knob"], ["value", "num"], ["recipe", "num"], ["if the monitor falls silent", "num"], ["applied by"], ["why"]),
     element("tbody", {}, ...rows));
 }
 
