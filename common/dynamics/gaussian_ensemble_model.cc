@@ -72,13 +72,13 @@ class GaussianEnsembleModel : public DynamicsModel {
       for (int64_t k = 0; k < count; ++k) {
         const int64_t i = begin + k;
         const float* mean = prediction_.means.data() + k * (dim + 1);
-        const float* log_var = prediction_.log_vars.data() + k * (dim + 1);
+        const float* std = prediction_.stds.data() + k * (dim + 1);
         for (int64_t j = 0; j < dim; ++j) {
           out->next_means[i * dim + j] = Clip(j, Change(j, mean[j]) + observations[i * dim + j]);
-          out->next_stds[i * dim + j] = Std(j, log_var[j]);
+          out->next_stds[i * dim + j] = Std(j, std[j]);
         }
         out->reward_means[i] = Change(dim, mean[dim]);
-        out->reward_stds[i] = Std(dim, log_var[dim]);
+        out->reward_stds[i] = Std(dim, std[dim]);
         if (!prediction_.logits.empty()) out->termination_probs[i] = Probability(k);
       }
     }
@@ -106,9 +106,7 @@ class GaussianEnsembleModel : public DynamicsModel {
   float Change(int64_t j, float normalised) const {
     return normalised * meta_.targets.std[j] + meta_.targets.mean[j];
   }
-  float Std(int64_t j, float log_var) const {
-    return std::exp(0.5f * log_var) * meta_.targets.std[j];
-  }
+  float Std(int64_t j, float normalised) const { return normalised * meta_.targets.std[j]; }
   /// Keeps NaN, so that callers see it.
   float Clip(int64_t j, float x) const {
     x = x < meta_.obs_low[j] ? meta_.obs_low[j] : x;
@@ -138,17 +136,17 @@ class GaussianEnsembleModel : public DynamicsModel {
     noise_.resize(block.size() * (dim + 1));
     noise.Fill(noise_);
     const float* mean = prediction_.means.data();
-    const float* log_var = prediction_.log_vars.data();
+    const float* std = prediction_.stds.data();
     const float* draw = noise_.data();
     for (const int64_t row : block) {
       const float* from = observations.data() + row * dim;
       float* next = step->next_observations.data() + row * dim;
       for (int64_t j = 0; j < dim; ++j) {
-        next[j] = Clip(j, from[j] + Change(j, mean[j]) + Std(j, log_var[j]) * draw[j]);
+        next[j] = Clip(j, from[j] + Change(j, mean[j]) + Std(j, std[j]) * draw[j]);
       }
-      step->rewards[row] = Change(dim, mean[dim]) + Std(dim, log_var[dim]) * draw[dim];
+      step->rewards[row] = Change(dim, mean[dim]) + Std(dim, std[dim]) * draw[dim];
       mean += dim + 1;
-      log_var += dim + 1;
+      std += dim + 1;
       draw += dim + 1;
     }
     if (prediction_.logits.empty()) return absl::OkStatus();
@@ -178,8 +176,8 @@ absl::StatusOr<std::unique_ptr<DynamicsModel>> LoadGaussianEnsembleModel(
   if (metadata.termination == TerminationKind::kKnown) {
     TANDEM_ASSIGN_OR_RETURN(known, KnownTermination(spec.name));
   }
-  TANDEM_ASSIGN_OR_RETURN(auto network,
-                          nn::GaussianEnsemble::Create(metadata.NetworkSpec(), device, 0));
+  TANDEM_ASSIGN_OR_RETURN(
+      auto network, nn::GaussianEnsemble::Create(metadata.NetworkSpec(), device, std::nullopt));
   TANDEM_RETURN_IF_ERROR(network->ImportParameters(kNetworkPrefix, snapshot));
   return std::make_unique<GaussianEnsembleModel>(std::move(metadata), std::move(network), known);
 }

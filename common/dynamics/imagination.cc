@@ -39,6 +39,13 @@ bool Finite(const ModelStep& step, int64_t obs_dim, int64_t row) {
   return std::isfinite(sum);
 }
 
+bool AllFinite(const ModelStep& step) {
+  float sum = 0;
+  for (const float x : step.next_observations) sum += 0 * x;
+  for (const float x : step.rewards) sum += 0 * x;
+  return sum == 0;
+}
+
 template <typename T>
 void AppendRange(std::vector<T>* to, const T* from, int64_t count) {
   to->insert(to->end(), from, from + count);
@@ -64,21 +71,26 @@ class Chunk {
   /// Appends the step and goes on with the rows that have not ended.
   void Record(TransitionBatch* out, int64_t* dropped) {
     const int64_t obs = model_.obs_dim(), act = model_.action_dim();
-    survivors_.clear();
-    for (size_t i = 0; i < step_.rewards.size(); ++i) {
-      if (!Finite(step_, obs, i)) {
-        ++*dropped;
-        continue;
+    if (AllFinite(step_)) {  // the usual case: whole columns
+      AppendRange(&out->observations, states_.data(), states_.size());
+      AppendRange(&out->actions, actions_.data(), actions_.size());
+      AppendRange(&out->next_observations, step_.next_observations.data(), states_.size());
+      AppendRange(&out->rewards, step_.rewards.data(), step_.rewards.size());
+      AppendRange(&out->terminated, step_.terminated.data(), step_.terminated.size());
+    } else {
+      for (size_t i = 0; i < step_.rewards.size(); ++i) {
+        if (!Finite(step_, obs, i)) {
+          ++*dropped;
+          continue;
+        }
+        AppendRange(&out->observations, states_.data() + i * obs, obs);
+        AppendRange(&out->actions, actions_.data() + i * act, act);
+        AppendRange(&out->next_observations, step_.next_observations.data() + i * obs, obs);
+        out->rewards.push_back(step_.rewards[i]);
+        out->terminated.push_back(step_.terminated[i]);
       }
-      const float* next = step_.next_observations.data() + i * obs;
-      AppendRange(&out->observations, states_.data() + i * obs, obs);
-      AppendRange(&out->actions, actions_.data() + i * act, act);
-      AppendRange(&out->next_observations, next, obs);
-      out->rewards.push_back(step_.rewards[i]);
-      out->terminated.push_back(step_.terminated[i]);
-      if (step_.terminated[i] == 0) AppendRange(&survivors_, next, obs);
     }
-    states_.swap(survivors_);
+    KeepSurvivors();
   }
 
   /// Adds the step's rewards to the sums of the rollouts `owners`, and goes on with the rest.
@@ -98,6 +110,17 @@ class Chunk {
   }
 
  private:
+  /// Goes on with the next observations of rows that are finite and have not ended.
+  void KeepSurvivors() {
+    const int64_t obs = model_.obs_dim();
+    survivors_.clear();
+    for (size_t i = 0; i < step_.rewards.size(); ++i) {
+      if (step_.terminated[i] != 0 || !Finite(step_, obs, i)) continue;
+      AppendRange(&survivors_, step_.next_observations.data() + i * obs, obs);
+    }
+    states_.swap(survivors_);
+  }
+
   DynamicsModel& model_;
   const ActFunction& act_;
   const int64_t block_;
@@ -106,8 +129,11 @@ class Chunk {
   ModelStep step_;
 };
 
+/// Rows stepped together: each elite gets some blocks of them in a row, so that its weights are
+/// read from memory once for all of these.
 int64_t ChunkRows(const DynamicsModel& model, int64_t block) {
-  return block * static_cast<int64_t>(model.elites().size());
+  constexpr int64_t kBlocksOfElite = 4;
+  return kBlocksOfElite * block * static_cast<int64_t>(model.elites().size());
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ using ActFunction =
 
 struct ImagineOptions {
   int horizon = 1;       ///< [steps] >= 1
-  int block_rows = 256;  ///< Rows stepped together: small enough that activations stay in cache.
+  int block_rows = 256;  ///< Rows acted on together: their activations stay in cache.
 };
 
 /// Branched rollouts (Janner et al. 2019): from each start state, `horizon` steps of the model
