@@ -18,6 +18,7 @@ import unittest
 import urllib.parse
 import urllib.request
 
+from dashboards_test import GRAFANA, expressions, load, substituted
 from monitoring import ROOT, RULES, alerts, has, read, records
 
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'system'))
@@ -25,6 +26,9 @@ from run import SMALL, Run  # noqa: E402
 
 MEMBERS = ('replay_buffer', 'model_trainer', 'policy_trainer', 'actor-0', 'monitor')
 DEPLOYED = os.path.join(ROOT, 'deploy', 'compose', 'prometheus.yml')
+
+# Annotations mark changes, and nothing carries the verdict of a sound run.
+MAY_BE_EMPTY = {'Action', 'Refit', 'Restart', 'Carried by'}
 
 
 def wait_for(condition, what, timeout=20):
@@ -116,6 +120,13 @@ class PrometheusTest(unittest.TestCase):
         for rule in rules:
             self.assertEqual((rule['health'], rule.get('lastError')), ('ok', None), rule['name'])
 
+    def assert_panels_have_data(self, prometheus):
+        """NaN is data too: the monitor says so where it does not know yet."""
+        for name in os.listdir(os.path.join(GRAFANA, 'dashboards')):
+            empty = {where for where, expression in expressions(load(name))
+                     if not prometheus.query(substituted(expression))}
+            self.assertEqual(empty - MAY_BE_EMPTY, set(), name)
+
     def test_a_sound_run_is_silent_and_a_hanging_process_is_named(self):
         run = Run(os.path.join(self.folder, 'run'), 'mbpo/cartpole_continuous.yaml', *SMALL,
                   'stop.max_env_steps=1000000')
@@ -143,6 +154,8 @@ class PrometheusTest(unittest.TestCase):
         self.assertEqual({alert for alert in prometheus.alerts() if alert[0] not in verdicts}, set())
         verdict = prometheus.query('sum without (verdict) (tandem_coadaptation_verdict)')
         self.assertEqual([(labels['instance'], value) for labels, value in verdict], [(address['monitor'], 1.0)])
+
+        self.assert_panels_have_data(prometheus)
 
         hanging = endpoints['model_trainer']['pid']
         os.kill(hanging, signal.SIGSTOP)

@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import subprocess
 import tempfile
 import unittest
 
@@ -137,7 +138,6 @@ class AlertmanagerTest(unittest.TestCase):
 
     @unittest.skipUnless(has('amtool'), 'amtool is not installed')
     def test_amtool_accepts_it_and_routes_by_severity(self):
-        import subprocess
         result = subprocess.run(['amtool', 'check-config', self.CONFIG], capture_output=True, text=True,
                                 timeout=30, check=False)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
