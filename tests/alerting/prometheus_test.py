@@ -123,9 +123,10 @@ class PrometheusTest(unittest.TestCase):
     def assert_panels_have_data(self, prometheus):
         """NaN is data too: the monitor says so where it does not know yet."""
         for name in os.listdir(os.path.join(GRAFANA, 'dashboards')):
-            empty = {where for where, expression in expressions(load(name))
-                     if not prometheus.query(substituted(expression))}
-            self.assertEqual(empty - MAY_BE_EMPTY, set(), name)
+            with self.subTest(name):
+                empty = {where for where, expression in expressions(load(name))
+                         if not prometheus.query(substituted(expression))}
+                self.assertEqual(empty - MAY_BE_EMPTY, set())
 
     def test_a_sound_run_is_silent_and_a_hanging_process_is_named(self):
         run = Run(os.path.join(self.folder, 'run'), 'mbpo/cartpole_continuous.yaml', *SMALL,
