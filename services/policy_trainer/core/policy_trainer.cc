@@ -248,7 +248,7 @@ absl::Status PolicyTrainer::Publish() {
   file.metadata[snapshot::kThroughIndexKey] = absl::StrCat(last_grant_.through_index);
   file.metadata[snapshot::kEnvStepsKey] = absl::StrCat(last_grant_.env_steps);
   file.metadata[snapshot::kHorizonKey] = absl::StrCat(imagination_->horizon());
-  file.metadata[snapshot::kRealShareKey] = absl::StrCat(options_.real_share);
+  file.metadata[snapshot::kRealShareKey] = absl::StrCat(knobs_.real_share());
   file.metadata[snapshot::kPessimismKey] = absl::StrCat(imagination_->pessimism());
   file.metadata[snapshot::kUpdatesPerStepKey] = absl::StrCat(options_.updates_per_step);
   file.metadata[snapshot::kTruncatedShareKey] = absl::StrCat(imagination_->truncated_share());
