@@ -76,6 +76,11 @@ class ActorCritic {
   virtual absl::Status Act(std::span<const float> observations, std::span<const float> noise,
                            std::span<float> actions, std::span<float> log_probs) const = 0;
 
+  /// The Gaussian behind the action, before tanh. observations: [B, obs_dim]; means, log_stds: [B,
+  /// action_dim].
+  virtual absl::Status Distribution(std::span<const float> observations, std::span<float> means,
+                                    std::span<float> log_stds) const = 0;
+
   /// The smaller of the two critics (the target critics where `target`). values: [B].
   virtual absl::Status Value(std::span<const float> observations, std::span<const float> actions,
                              bool target, std::span<float> values) const = 0;

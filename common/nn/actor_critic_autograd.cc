@@ -54,6 +54,20 @@ class AutogradActorCritic : public FlatActorCritic {
     });
   }
 
+  absl::Status Distribution(std::span<const float> observations, std::span<float> means,
+                            std::span<float> log_stds) const override {
+    TANDEM_RETURN_IF_ERROR(CheckAct(observations, {}, means, {}));
+    TANDEM_RETURN_IF_ERROR(CheckAct(observations, {}, log_stds, {}));
+    return TryTorch([&] {
+      at::NoGradGuard no_grad;
+      const int64_t dim = spec_.action_dim;
+      const at::Tensor out = Forward(actor_, Import(observations, spec_.obs_dim).unsqueeze(0))[0];
+      CopyOut(out.narrow(1, 0, dim).contiguous(), means);
+      CopyOut(out.narrow(1, dim, dim).clamp(kMinLogStd, kMaxLogStd), log_stds);
+      return absl::OkStatus();
+    });
+  }
+
   absl::Status Value(std::span<const float> observations, std::span<const float> actions,
                      bool target, std::span<float> values) const override {
     TANDEM_RETURN_IF_ERROR(CheckValue(observations, actions, values));

@@ -81,6 +81,28 @@ class ExplicitActorCritic : public FlatActorCritic {
     });
   }
 
+  absl::Status Distribution(std::span<const float> observations, std::span<float> means,
+                            std::span<float> log_stds) const override {
+    TANDEM_RETURN_IF_ERROR(CheckAct(observations, {}, means, {}));
+    TANDEM_RETURN_IF_ERROR(CheckAct(observations, {}, log_stds, {}));
+    static thread_local ActorPass pass;
+    return TryTorch([&] {
+      const FlushDenormals flush;
+      const int64_t rows = static_cast<int64_t>(observations.size()) / spec_.obs_dim;
+      const int64_t dim = spec_.action_dim, stride = ActorHead().stride;
+      for (int64_t begin = 0; begin < rows; begin += kBlockRows) {
+        const int64_t count = std::min(kBlockRows, rows - begin);
+        RunActor(observations.data() + begin * spec_.obs_dim, count, nullptr, &pass);
+        for (int64_t i = 0; i < count * dim; ++i) {
+          const float* row = pass.output.data() + i / dim * stride + i % dim;
+          means[begin * dim + i] = row[0];
+          log_stds[begin * dim + i] = std::clamp(row[dim], kMinLogStd, kMaxLogStd);
+        }
+      }
+      return absl::OkStatus();
+    });
+  }
+
   absl::Status Value(std::span<const float> observations, std::span<const float> actions,
                      bool target, std::span<float> values) const override {
     TANDEM_RETURN_IF_ERROR(CheckValue(observations, actions, values));

@@ -28,6 +28,11 @@ class SacPolicy : public Policy {
     return absl::OkStatus();
   }
 
+  absl::Status Distribution(std::span<const float> observations, std::span<float> means,
+                            std::span<float> log_stds) override {
+    return network_->Distribution(observations, means, log_stds);
+  }
+
  private:
   const std::shared_ptr<const nn::ActorCritic> network_;  // shared with the critic of one snapshot
   const ActionScale scale_;

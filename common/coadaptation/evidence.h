@@ -1,0 +1,52 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace tandem::coadaptation {
+
+struct EvidenceOptions {
+  /// The null hypothesis: the mean of what comes in, given the past, is at most this share of S.
+  double tolerance = 0.2;
+  /// What comes in lies above tolerance - bound; what lies below is clipped and counted, since that
+  /// is what can void the guarantee. There is no clip above: it would only cost power.
+  double bound = 0.75;
+};
+
+/// Sequential evidence against "at most the tolerance": a mixture of Shiryaev-Roberts e-detectors
+/// (Shin, Ramdas and Rinaldo 2022), one for each bet l in kBets:
+///     M_l <- (1 + l x) (M_l + 1),   x = max((value - tolerance) / bound, -1),
+///     evidence = mean of M_l.
+/// Under the null evidence minus the number of updates is a supermartingale, so the mean number of
+/// updates until evidence >= A is at least A (average run length), whatever the distribution: one
+/// update is what may depend on the past only through the null, which here is one checkpoint.
+///
+/// Not thread-safe. Plain value: copying it saves and restores it.
+class Evidence {
+ public:
+  static constexpr std::array<double, 6> kBets = {0.05, 0.1, 0.2, 0.4, 0.7, 0.95};
+
+  explicit Evidence(const EvidenceOptions& options) : options_(options) {}
+
+  /// Takes one value, in units of S; NaN is left out.
+  void Update(double value);
+  /// After an action the past no longer tells: start again. Counters stay.
+  void Reset();
+
+  double value() const;                         ///< >= 0; 0 before the first update.
+  double log10() const;                         ///< NaN before the first update.
+  int64_t updates() const { return updates_; }  ///< Since the start, resets included.
+  int64_t clipped() const { return clipped_; }  ///< Of those, clipped below.
+  const std::array<double, 6>& state() const { return m_; }
+  /// Puts back what state(), updates() and clipped() gave.
+  void Restore(const std::array<double, 6>& state, int64_t updates, int64_t clipped);
+
+ private:
+  EvidenceOptions options_;
+  std::array<double, 6> m_{};
+  int64_t updates_ = 0;
+  int64_t clipped_ = 0;
+};
+
+}  // namespace tandem::coadaptation
