@@ -14,6 +14,7 @@ COMMON = {
     'nn': ('base', 'data'),
     'dynamics': ('base', 'data', 'env', 'nn'),
     'policy': ('base', 'data', 'nn'),
+    'objective': ('base',),
     'coadaptation': ('base', 'data'),
     'metrics': ('base',),
     'config': ('base',),
@@ -25,7 +26,7 @@ COMMON = {
                  'clients'),
 }
 TORCH_FOLDERS = ('nn', 'dynamics', 'policy')
-RPC_FREE_FOLDERS = TORCH_FOLDERS + ('base', 'data', 'env', 'coadaptation')
+RPC_FREE_FOLDERS = TORCH_FOLDERS + ('base', 'data', 'env', 'objective', 'coadaptation')
 ROOTS = ('common', 'services', 'cli', 'bench', 'tests')
 
 MAX_LINES = 500
