@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
 namespace tandem::coadaptation {
 
@@ -52,6 +53,12 @@ struct Thresholds {
 struct Judgement {
   Verdict verdict = Verdict::kWarmingUp;
   std::string sentence;  ///< The verdict for a human, with the figures behind it.
+  std::string signal;    ///< SignalName of the one that carries the verdict; empty where none does.
+  double evidence = 0;   ///< For exploitation; confirmed at the false-alarm interval.
+  double evidence_negative = 0;     ///< For a model that undersells the policy.
+  double warning_score = kUnknown;  ///< 0 (nothing unusual) to 1.
+  bool clean = false;  ///< The 90 % upper bound of every signal is below half the tolerance.
+  std::vector<std::string> warnings;  ///< Fields of the checkpoint that are unusually high.
 };
 
 /// Judges the figures by fixed thresholds, in this order. Pure.

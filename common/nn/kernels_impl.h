@@ -1,5 +1,5 @@
 // The kernels' loops. Included by one source for each instruction set, which defines TANDEM_LANES
-// (floats in a vector), TANDEM_TILE (vectors in a tile of columns) and TANDEM_KERNELS (the table's
+// (floats in a vector), TANDEM_DEEPEST (Kernels::deepest_product) and TANDEM_KERNELS (the table's
 // name).
 
 #pragma once
@@ -19,10 +19,19 @@ struct ProductArgs {
   int64_t ldw;
   const float* bias;
   int64_t depth;
-  bool relu;
+  Activation activation;
   float* c;
   int64_t ldc;
+  float* slope;  ///< Or null.
 };
+
+/// x sigmoid(x); its derivative goes to `slope` unless that is null.
+TANDEM_INLINE V Silu(V x, float* slope) {
+  const V s = Sigmoid(x);
+  const V silu = x * s;
+  if (slope != nullptr) Store(slope, s + silu - silu * s);
+  return silu;
+}
 
 /// One tile of kRows rows and kTile vectors, its sums in registers.
 template <int kRows, int kTile>
@@ -47,56 +56,88 @@ __attribute__((noinline)) void Tile(const ProductArgs& t, int64_t row, int64_t c
       for (int j = 0; j < kTile; ++j) sum[i][j] += x * column[j];
     }
   }
+  const int64_t at = row * t.ldc + col;
+  const auto store = [&](auto activate) __attribute__((always_inline)) {
 #pragma GCC unroll 12
-  for (int i = 0; i < kRows; ++i) {
+    for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 12
-    for (int j = 0; j < kTile; ++j) {
-      const V y = t.relu ? Relu(sum[i][j]) : sum[i][j];
-      Store(t.c + (row + i) * t.ldc + col + j * kWidth, y);
+      for (int j = 0; j < kTile; ++j) {
+        const int64_t offset = at + i * t.ldc + j * kWidth;
+        Store(t.c + offset, activate(sum[i][j], offset));
+      }
     }
+  };
+  switch (t.activation) {
+    case Activation::kNone:
+      return store([](V x, int64_t) __attribute__((always_inline)) { return x; });
+    case Activation::kRelu:
+      return store([](V x, int64_t) __attribute__((always_inline)) { return Relu(x); });
+    case Activation::kSilu:
+      if (t.slope == nullptr) {
+        return store([](V x, int64_t) __attribute__((always_inline)) { return Silu(x, nullptr); });
+      }
+      return store([&](V x, int64_t offset)
+                       __attribute__((always_inline)) { return Silu(x, t.slope + offset); });
   }
 }
 
-template <int kTile>
+/// The last `rows` rows, fewer than kRows + 1.
+template <int kRows, int kTile>
+void LastRows(const ProductArgs& t, int64_t rows, int64_t row, int64_t col) {
+  if constexpr (kRows > 0) {
+    if (rows == kRows) return Tile<kRows, kTile>(t, row, col);
+    return LastRows<kRows - 1, kTile>(t, rows, row, col);
+  }
+}
+
+/// All rows of kTile vectors of columns, kRows at a time.
+template <int kRows, int kTile>
 void Panel(const ProductArgs& t, int64_t rows, int64_t col) {
   int64_t row = 0;
-  if constexpr (kTile == 1 && kWidth == 16) {  // enough sums in flight to hide their latency
-    for (; row + 12 <= rows; row += 12) Tile<12, 1>(t, row, col);
+  for (; row + kRows <= rows; row += kRows) Tile<kRows, kTile>(t, row, col);
+  LastRows<kRows - 1, kTile>(t, rows - row, row, col);
+}
+
+/// `vectors` of columns at once, with as many rows as there are registers for their sums.
+void PanelOf(int64_t vectors, const ProductArgs& t, int64_t rows, int64_t col) {
+  if constexpr (kWidth == 16) {  // 32 registers
+    switch (vectors) {
+      case 1:
+        return Panel<12, 1>(t, rows, col);
+      case 2:
+        return Panel<12, 2>(t, rows, col);
+      case 3:
+        return Panel<8, 3>(t, rows, col);
+      case 4:
+        return Panel<6, 4>(t, rows, col);
+      default:
+        return Panel<5, 5>(t, rows, col);
+    }
+  } else {
+    return vectors == 1 ? Panel<12, 1>(t, rows, col) : Panel<6, 2>(t, rows, col);
   }
-  for (; row + 6 <= rows; row += 6) Tile<6, kTile>(t, row, col);
-  switch (rows - row) {
-    case 5:
-      Tile<5, kTile>(t, row, col);
-      break;
-    case 4:
-      Tile<4, kTile>(t, row, col);
-      break;
-    case 3:
-      Tile<3, kTile>(t, row, col);
-      break;
-    case 2:
-      Tile<2, kTile>(t, row, col);
-      break;
-    case 1:
-      Tile<1, kTile>(t, row, col);
-      break;
-    default:
-      break;
-  }
+}
+
+/// How many of the `left` vectors of columns to take at once: a narrow panel of weights stays in
+/// the first cache, but no single vector should be left over.
+int64_t PanelVectors(int64_t left) {
+  if constexpr (kWidth != 16) return left == 1 ? 1 : 2;
+  return left <= 5 ? left : 3;
 }
 
 void Product(const float* a, int64_t a_row, int64_t a_depth, const float* w, int64_t ldw,
-             const float* bias, int64_t rows, int64_t cols, int64_t depth, bool relu, float* c,
-             int64_t ldc) {
-  const ProductArgs t{a, a_row, a_depth, w, ldw, bias, depth, relu, c, ldc};
+             const float* bias, int64_t rows, int64_t cols, int64_t depth, Activation activation,
+             float* c, int64_t ldc, float* slope) {
+  const ProductArgs t{a, a_row, a_depth, w, ldw, bias, depth, activation, c, ldc, slope};
   int64_t col = 0;
   if (rows == 1) {  // more columns at once, for enough sums in flight
     for (; col + 8 * kWidth <= cols; col += 8 * kWidth) Tile<1, 8>(t, 0, col);
   }
-  for (; col + TANDEM_TILE * kWidth <= cols; col += TANDEM_TILE * kWidth) {
-    Panel<TANDEM_TILE>(t, rows, col);
+  while (col < cols) {
+    const int64_t vectors = PanelVectors((cols - col) / kWidth);
+    PanelOf(vectors, t, rows, col);
+    col += vectors * kWidth;
   }
-  for (; col < cols; col += kWidth) Panel<1>(t, rows, col);
 }
 
 // -- passes over activations -------------------------------------------------------------------
@@ -112,12 +153,9 @@ void BiasRelu(float* x, int64_t rows, int64_t ld, const float* bias) {
 void BiasSilu(float* x, int64_t rows, int64_t ld, const float* bias, float* slope) {
   for (int64_t i = 0; i < rows; ++i, x += ld) {
     for (int64_t j = 0; j < ld; j += kWidth) {
-      const V y = Load(x + j) + Load(bias + j);
-      const V s = Sigmoid(y);
-      const V silu = y * s;
-      Store(x + j, silu);
-      if (slope != nullptr) Store(slope + i * ld + j, s + silu - silu * s);
+      Store(x + j, Silu(Load(x + j) + Load(bias + j), slope == nullptr ? nullptr : slope + j));
     }
+    if (slope != nullptr) slope += ld;
   }
 }
 
@@ -219,7 +257,7 @@ void Adam(float* p, const float* g, float* m, float* v, int64_t n, const AdamSca
     const V second = Load(v + i) * beta2 + gradient * gradient * rest2;
     Store(m + i, first);
     Store(v + i, second);
-    Store(p + i, Load(p + i) * keep - step * first / (Sqrt(second) * scale + epsilon));
+    Store(p + i, Load(p + i) * keep - step * first * Reciprocal(Sqrt(second) * scale + epsilon));
   }
 }
 
@@ -232,30 +270,42 @@ void Approach(float* target, const float* p, int64_t n, float rate) {
 
 // -- losses ------------------------------------------------------------------------------------
 
+struct BoundedLogVar {
+  V value;
+  V d_upper, d_lower;  ///< Slopes of the two soft bounds.
+};
+
+TANDEM_INLINE BoundedLogVar Bound(V raw, float low, float high) {
+  const SoftplusParts upper = Softplus(high - raw);
+  const SoftplusParts lower = Softplus(high - upper.softplus - low);
+  return {low + lower.softplus, upper.sigmoid, lower.sigmoid};
+}
+
+void BoundLogVar(const float* raw, float low, float high, int64_t n, float* log_var, float* std) {
+  for (int64_t i = 0; i < n; i += kWidth) {
+    const V bounded = Bound(Load(raw + i), low, high).value;
+    Store(log_var + i, bounded);
+    Store(std + i, Exp(bounded * 0.5f));
+  }
+}
+
 NllSums GaussianLoss(const float* mean, const float* raw, const float* target, const float* weight,
                      float low, float high, int64_t n, float* d_mean, float* d_raw) {
   V loss = Set(0), d_low = Set(0), d_high = Set(0);
   for (int64_t i = 0; i < n; i += kWidth) {
-    const SoftplusParts upper = Softplus(high - Load(raw + i));
-    const V bounded = high - upper.softplus;
-    const SoftplusParts lower = Softplus(bounded - low);
-    const V log_var = low + lower.softplus;
-    if (target == nullptr) {
-      Store(d_raw + i, log_var);
-      continue;
-    }
+    const BoundedLogVar log_var = Bound(Load(raw + i), low, high);
     const V w = Load(weight + i);
     const V error = Load(mean + i) - Load(target + i);
-    const V precision = Exp(-log_var);
+    const V precision = Exp(-log_var.value);
     const V scaled = error * precision;
     const V square = error * scaled;
-    loss += w * (square + log_var);
+    loss += w * (square + log_var.value);
     Store(d_mean + i, 2.0f * w * scaled);
     const V d_log_var = w * (1.0f - square);
-    const V d_bounded = d_log_var * lower.sigmoid;
-    Store(d_raw + i, d_bounded * upper.sigmoid);
-    d_high += d_bounded * (1.0f - upper.sigmoid);
-    d_low += d_log_var * (1.0f - lower.sigmoid);
+    const V d_bounded = d_log_var * log_var.d_lower;
+    Store(d_raw + i, d_bounded * log_var.d_upper);
+    d_high += d_bounded * (1.0f - log_var.d_upper);
+    d_low += d_log_var * (1.0f - log_var.d_lower);
   }
   return {Sum(loss), Sum(d_low), Sum(d_high)};
 }
@@ -340,8 +390,9 @@ void FillNormal(uint64_t key, uint64_t block, int64_t blocks, float* out) {
 namespace internal {
 extern const Kernels TANDEM_KERNELS;
 const Kernels TANDEM_KERNELS = {
-    TANDEM_KERNELS_NAME, FillNormal, Product, BiasRelu, BiasSilu,     ScaleAndSum, MaskAndSum,
-    MaskedOuter,         RowDots,    Adam,    Approach, GaussianLoss, BinaryLoss,  Squash,
+    TANDEM_KERNELS_NAME, TANDEM_DEEPEST, FillNormal,  Product, BiasRelu, BiasSilu,
+    ScaleAndSum,         MaskAndSum,     MaskedOuter, RowDots, Adam,     Approach,
+    BoundLogVar,         GaussianLoss,   BinaryLoss,  Squash,
 };
 }  // namespace internal
 

@@ -19,7 +19,8 @@ void HiddenForward(const ParameterLayout& layout, const float* p, const float* x
   for (size_t l = 0; l < HiddenLayers(layout); ++l) {
     const LayoutEntry& w = layout[2 * l];
     float* y = (*hidden)[l].data();
-    DenseRelu(w, p + w.offset, p + layout[2 * l + 1].offset, x, ldx, rows, y);
+    DenseForward(w, p + w.offset, p + layout[2 * l + 1].offset, Activation::kRelu, x, ldx, rows, y,
+                 nullptr);
     x = y;
     ldx = w.stride;
   }

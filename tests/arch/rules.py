@@ -21,8 +21,9 @@ COMMON = {
     'codec': ('base', 'data'),
     'rpc': ('base', 'metrics'),
     'snapshot': ('base', 'data', 'nn', 'metrics', 'codec', 'rpc'),
-    'clients': ('base', 'data', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot'),
-    'training': ('base', 'data', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot', 'clients'),
+    'clients': ('base', 'data', 'coadaptation', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot'),
+    'training': ('base', 'data', 'coadaptation', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot',
+                 'clients'),
 }
 TORCH_FOLDERS = ('nn', 'dynamics', 'policy')
 RPC_FREE_FOLDERS = TORCH_FOLDERS + ('base', 'data', 'env', 'objective', 'coadaptation')

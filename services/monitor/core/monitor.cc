@@ -53,7 +53,7 @@ Monitor::Monitor(const MonitorOptions& options, const MonitorDeps& deps)
       scorer_(options.action_samples, options.model_samples, StreamSeed(options.seed, "scores")),
       comparer_(options.comparison, StreamSeed(options.seed, "rollouts")),
       window_(options.window) {
-  report_.judgement = Judge(report_.figures, options_.thresholds);
+  report_.judgement = coadaptation::Judge(report_.figures, options_.thresholds);
 }
 
 Monitor::~Monitor() { Stop(); }
@@ -285,7 +285,7 @@ Report Monitor::GetReport() {
       report.figures.age_seconds = absl::ToDoubleSeconds(clock_->Monotonic() - computed_at_);
     }
   }
-  report.judgement = Judge(report.figures, options_.thresholds);
+  report.judgement = coadaptation::Judge(report.figures, options_.thresholds);
   return report;
 }
 
