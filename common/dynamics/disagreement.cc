@@ -73,8 +73,8 @@ void Caution::MoveLimit() {
   std::copy_if(u_.begin(), u_.end(), std::back_inserter(first_),
                [](float u) { return std::isfinite(u); });
   if (first_.empty()) return;
-  const auto at = first_.begin() + static_cast<std::ptrdiff_t>(
-                                       kQuantile * static_cast<double>(first_.size() - 1));
+  const auto at = first_.begin() +
+                  static_cast<std::ptrdiff_t>(kQuantile * static_cast<double>(first_.size() - 1));
   std::nth_element(first_.begin(), at, first_.end());
   limit_ = truncate_above_ * *at;
 }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/dynamics/disagreement.h"
 
 namespace tandem::dynamics {
 namespace {
@@ -66,6 +67,31 @@ class Chunk {
     TANDEM_RETURN_IF_ERROR(
         ActInBlocks(act_, model_.obs_dim(), model_.action_dim(), block_, states_, actions_));
     return model_.Step(states_, actions_, rng_, &step_);
+  }
+
+  /// Lets `caution` judge the step, and forgets the rows that it cuts: they end before the step.
+  absl::Status Judge(bool first, Caution& caution, int64_t* truncated) {
+    if (!caution.active()) return absl::OkStatus();
+    TANDEM_RETURN_IF_ERROR(caution.Judge(states_, actions_, first, step_.rewards));
+    const int64_t rows = static_cast<int64_t>(step_.rewards.size());
+    const int64_t obs = model_.obs_dim(), act = model_.action_dim();
+    int64_t kept = 0;
+    for (int64_t i = 0; i < rows; ++i) {
+      if (caution.too_far(i)) continue;
+      std::copy_n(states_.begin() + i * obs, obs, states_.begin() + kept * obs);
+      std::copy_n(actions_.begin() + i * act, act, actions_.begin() + kept * act);
+      std::copy_n(step_.next_observations.begin() + i * obs, obs,
+                  step_.next_observations.begin() + kept * obs);
+      step_.rewards[kept] = step_.rewards[i];
+      step_.terminated[kept++] = step_.terminated[i];
+    }
+    if (truncated != nullptr) *truncated += rows - kept;
+    states_.resize(kept * obs);
+    actions_.resize(kept * act);
+    step_.next_observations.resize(kept * obs);
+    step_.rewards.resize(kept);
+    step_.terminated.resize(kept);
+    return absl::OkStatus();
   }
 
   /// Appends the step and goes on with the rows that have not ended.
@@ -140,8 +166,8 @@ int64_t ChunkRows(const DynamicsModel& model, int64_t block) {
 
 absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
                      std::span<const float> start_states, const ImagineOptions& options, Rng& rng,
-                     const std::function<bool()>& cancelled, TransitionBatch* out,
-                     int64_t* dropped) {
+                     const std::function<bool()>& cancelled, TransitionBatch* out, int64_t* dropped,
+                     int64_t* truncated) {
   if (options.horizon < 1 || options.block_rows < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("imagination: expected horizon and block_rows of at least 1, got ",
@@ -157,6 +183,7 @@ absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
   out->rewards.reserve(total);
   out->terminated.reserve(total);
   Chunk chunk(model, act, options.block_rows, rng);
+  Caution caution(model, options.pessimism, options.truncate_above);
   const int64_t size = ChunkRows(model, options.block_rows);
   for (int64_t begin = 0; begin < rows; begin += size) {
     const int64_t count = std::min(size, rows - begin);
@@ -164,6 +191,7 @@ absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
     for (int t = 0; t < options.horizon && !chunk.empty(); ++t) {
       if (cancelled && cancelled()) return absl::CancelledError("imagination: cancelled");
       TANDEM_RETURN_IF_ERROR(chunk.Step());
+      TANDEM_RETURN_IF_ERROR(chunk.Judge(/*first=*/t == 0, caution, truncated));
       chunk.Record(out, dropped);
     }
   }

@@ -28,14 +28,12 @@ absl::Status PlantedError::Check(int64_t obs_dim) const {
                      obs_dim - 1, ", got ", element));
   }
   if (!(low <= high)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("study.planted_low: expected at most study.planted_high, which is ", high,
-                     ", got ", low));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "study.planted_low: expected at most study.planted_high, which is ", high, ", got ", low));
   }
   if (!(member_share >= 0 && member_share <= 1)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("study.planted_member_share: expected a share from 0 to 1, got ",
-                     member_share));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "study.planted_member_share: expected a share from 0 to 1, got ", member_share));
   }
   return absl::OkStatus();
 }

@@ -15,9 +15,9 @@ namespace tandem::dynamics {
 inline constexpr std::string_view kSimulatorKind = "simulator";
 
 /// Stands in for a learner where the model is the environment itself: a "fit" only takes the
-/// statistics of the targets, which give errors and disagreement their units. One member, one elite.
-/// What it publishes predicts exactly, so imagined return is real return and every alarm about it is
-/// false: the null of the monitor.
+/// statistics of the targets, which give errors and disagreement their units. One member, one
+/// elite. What it publishes predicts exactly, so imagined return is real return and every alarm
+/// about it is false: the null of the monitor.
 ///
 /// FAILED_PRECONDITION where an observation of the environment does not determine its state;
 /// NOT_FOUND where the environment is not built in.

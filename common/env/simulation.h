@@ -60,7 +60,7 @@ class Simulation : public Environment {
   std::vector<float> clipped_;  // [action_dim]
   std::vector<double> start_;   // [state_dim]
   double start_scale_ = 1;
-  int64_t steps_ = 0;           // in this episode
+  int64_t steps_ = 0;  // in this episode
   bool running_ = false;
 };
 

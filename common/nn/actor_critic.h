@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -56,10 +57,12 @@ struct SacFigures {
 /// updates. LibTorch's exceptions come out as INTERNAL.
 class ActorCritic {
  public:
+  /// device: "cpu" or "cuda". Weights are drawn from `seed` (Xavier's uniform), biases are 0;
+  /// without a seed all is 0, for parameters that are imported next.
   static absl::StatusOr<std::unique_ptr<ActorCritic>> Create(const ActorCriticSpec& spec,
                                                              const SacOptions& options,
                                                              const std::string& device,
-                                                             uint64_t seed);
+                                                             std::optional<uint64_t> seed);
   virtual ~ActorCritic() = default;
 
   virtual const ActorCriticSpec& spec() const = 0;

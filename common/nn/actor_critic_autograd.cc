@@ -24,7 +24,7 @@ namespace {
 class AutogradActorCritic : public FlatActorCritic {
  public:
   AutogradActorCritic(const ActorCriticSpec& spec, const SacOptions& options,
-                      const std::string& device, uint64_t seed)
+                      const std::string& device, std::optional<uint64_t> seed)
       : FlatActorCritic(spec, options, /*align=*/1, seed),
         device_(device),
         actor_(actor_layout_, 1, device_),
@@ -223,7 +223,8 @@ class AutogradActorCritic : public FlatActorCritic {
 
 std::unique_ptr<ActorCritic> MakeAutogradActorCritic(const ActorCriticSpec& spec,
                                                      const SacOptions& options,
-                                                     const std::string& device, uint64_t seed) {
+                                                     const std::string& device,
+                                                     std::optional<uint64_t> seed) {
   return std::make_unique<AutogradActorCritic>(spec, options, device, seed);
 }
 

@@ -14,10 +14,14 @@ namespace {
 /// Rows that act or are valued at once: their activations stay in cache.
 constexpr int64_t kBlockRows = 256;
 
-/// Parameters of networks of one layout with Adam's moments and gradients.
+/// Parameters of networks of one layout with Adam's moments and gradients, which only a network
+/// that is trained has: one that was loaded to act takes a quarter of the memory.
 struct Trained {
   AlignedFloats p, m, v, gradient;
-  explicit Trained(int64_t size) : p(size), m(size), v(size), gradient(size) {}
+  explicit Trained(int64_t size) : p(size) {}
+  void ReserveForTraining() {
+    for (AlignedFloats* buffer : {&m, &v, &gradient}) buffer->resize(p.size());
+  }
 };
 
 /// A forward pass of the actor over rows, by columns: one array of rows for each action dimension.
@@ -37,7 +41,8 @@ struct CriticPass {
 
 class ExplicitActorCritic : public FlatActorCritic {
  public:
-  ExplicitActorCritic(const ActorCriticSpec& spec, const SacOptions& options, uint64_t seed)
+  ExplicitActorCritic(const ActorCriticSpec& spec, const SacOptions& options,
+                      std::optional<uint64_t> seed)
       : FlatActorCritic(spec, options, kLanes, seed),
         kernels_(Kernels::Get()),
         layers_(spec.hidden.size()),
@@ -121,10 +126,12 @@ class ExplicitActorCritic : public FlatActorCritic {
  protected:
   std::vector<float> Read(Buffer buffer) const override {
     const AlignedFloats& from = const_cast<ExplicitActorCritic*>(this)->Select(buffer);
-    return std::vector<float>(from.begin(), from.end());
+    std::vector<float> flat(from.begin(), from.end());
+    flat.resize(buffer <= Buffer::kActorSecond ? actor_.p.size() : critic_.p.size());
+    return flat;
   }
   void Write(Buffer buffer, std::span<const float> flat) override {
-    std::copy(flat.begin(), flat.end(), Select(buffer).begin());
+    Select(buffer).assign(flat.begin(), flat.end());
   }
 
  private:
@@ -259,6 +266,8 @@ class ExplicitActorCritic : public FlatActorCritic {
 
   void Resize(int64_t rows) {
     const int64_t padded = PadLanes(rows);
+    actor_.ReserveForTraining();
+    critic_.ReserveForTraining();
     stacked_.resize(2 * rows * spec_.obs_dim);
     inputs_.resize(rows * input_dim_);
     ReserveLayers(critic_layout_, rows, &d_hidden_);
@@ -326,7 +335,7 @@ class ExplicitActorCritic : public FlatActorCritic {
                           d_hidden_.back().data(),
                           gradient + critic_layout_[2 * layers_ - 1].offset);
     HiddenBackward(critic_layout_, p, inputs_.data(), input_dim_, 0, rows, critic_pass_.hidden[c],
-                   &d_hidden_, gradient);
+                   &d_hidden_, gradient, &transposed_);
     AdamNetwork(critic_layout_, Adam(), updates_, p, gradient, critic_.m.data() + offset,
                 critic_.v.data() + offset);
   }
@@ -362,7 +371,7 @@ class ExplicitActorCritic : public FlatActorCritic {
       kernels_.masked_outer(factors_[0].data(), transposed_.data(),
                             critic_pass_.hidden[c].back().data(), index, count, ld,
                             d_hidden_.back().data(), nullptr);
-      PullBack(critic_layout_, p, index, count, critic_pass_.hidden[c], &d_hidden_);
+      PullBack(critic_layout_, p, index, count, critic_pass_.hidden[c], &d_hidden_, &transposed_);
       TransposeRows(first, p + first.offset, spec_.obs_dim, dim, &transposed_);
       kernels_.product(d_hidden_[0].data(), first.stride, 1, transposed_.data(), ld_action, nullptr,
                        count, ld_action, first.cols, Activation::kNone, d_action_.data(), ld_action,
@@ -402,7 +411,7 @@ class ExplicitActorCritic : public FlatActorCritic {
     kernels_.mask_and_sum(d_hidden_.back().data(), last, nullptr, rows, ld,
                           gradient + actor_layout_[2 * layers_ - 1].offset);
     HiddenBackward(actor_layout_, p, stacked_.data() + rows * spec_.obs_dim, spec_.obs_dim, rows,
-                   rows, actor_pass_.hidden, &d_hidden_, gradient);
+                   rows, actor_pass_.hidden, &d_hidden_, gradient, &transposed_);
     AdamNetwork(actor_layout_, Adam(), updates_, p, gradient, actor_.m.data(), actor_.v.data());
   }
 
@@ -425,7 +434,8 @@ class ExplicitActorCritic : public FlatActorCritic {
 }  // namespace
 
 std::unique_ptr<ActorCritic> MakeExplicitActorCritic(const ActorCriticSpec& spec,
-                                                     const SacOptions& options, uint64_t seed) {
+                                                     const SacOptions& options,
+                                                     std::optional<uint64_t> seed) {
   return std::make_unique<ExplicitActorCritic>(spec, options, seed);
 }
 

@@ -65,9 +65,9 @@ class SacCritic : public Critic {
 absl::StatusOr<LoadedPolicy> LoadPolicy(const nn::TensorFile& snapshot, const EnvironmentSpec& spec,
                                         const std::string& device) {
   TANDEM_ASSIGN_OR_RETURN(const SacMetadata metadata, SacMetadata::Import(snapshot, spec));
-  TANDEM_ASSIGN_OR_RETURN(
-      std::unique_ptr<nn::ActorCritic> made,
-      nn::ActorCritic::Create(NetworkSpec(spec, metadata.hidden), nn::SacOptions{}, device, 0));
+  TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<nn::ActorCritic> made,
+                          nn::ActorCritic::Create(NetworkSpec(spec, metadata.hidden),
+                                                  nn::SacOptions{}, device, std::nullopt));
   TANDEM_RETURN_IF_ERROR(made->ImportParameters(snapshot));
   const std::shared_ptr<const nn::ActorCritic> network = std::move(made);
   const ActionScale scale(spec.action);
