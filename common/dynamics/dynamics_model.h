@@ -40,8 +40,15 @@ class DynamicsModel {
   virtual int64_t action_dim() const = 0;
   /// Members that predict, best holdout score first.
   virtual const std::vector<int>& elites() const = 0;
+  /// Standard deviation of each target in the training data, [obs_dim + 1]: the changes of the
+  /// observation, then the reward. The unit of disagreement and errors. Empty: not known.
+  virtual const std::vector<float>& target_stds() const {
+    static const std::vector<float> unknown;
+    return unknown;
+  }
 
-  /// Samples one step for each row: a random elite, then its Gaussian, then termination.
+  /// Samples one step for each row: a random elite, then its Gaussian (its mean alone, where the
+  /// model is deterministic), then termination.
   /// observations: [B, obs_dim]; actions: [B, action_dim] in the environment's units.
   virtual absl::Status Step(std::span<const float> observations, std::span<const float> actions,
                             Rng& rng, ModelStep* step) = 0;

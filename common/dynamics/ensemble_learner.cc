@@ -77,7 +77,7 @@ class EarlyStop {
         gain_step_ = steps;
       }
       best_[m] = std::move(score);
-      weights_[m] = network_.MemberParameters(m);
+      network_.CopyMemberParameters(m, &weights_[m]);
     }
     return absl::OkStatus();
   }
@@ -117,6 +117,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     meta_.members = options.members;
     meta_.hidden = options.hidden;
     meta_.termination = options.termination;
+    meta_.deterministic = options.deterministic;
     meta_.elites.resize(options.elites);
     std::iota(meta_.elites.begin(), meta_.elites.end(), 0);
     const auto identity = [](int64_t dim) {
@@ -204,6 +205,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     TANDEM_RETURN_IF_ERROR(network_->ImportParameters(kNetworkPrefix, state));
     TANDEM_RETURN_IF_ERROR(network_->ImportOptimizer(kNetworkPrefix, state));
     rng_.Restore(words);
+    meta.deterministic = options_.deterministic;
     meta_ = std::move(meta);
     return absl::OkStatus();
   }

@@ -27,6 +27,7 @@ struct EnsembleLearnerOptions {
   double min_improvement = 0.01;  ///< Relative gain in holdout score that counts.
   int max_gradient_steps = 200;
   TerminationKind termination = TerminationKind::kKnown;
+  bool deterministic = false;     ///< The model predicts its mean, without noise.
   double observation_margin = 1;  ///< Clip of predictions, in ranges of the data; 0: none.
   std::string device = "cpu";
   uint64_t seed = 0;

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/dynamics/gaussian_ensemble_model.h"
+#include "common/dynamics/simulator_model.h"
 
 namespace tandem::dynamics {
 namespace {
@@ -64,6 +65,7 @@ void EnsembleMetadata::Export(nn::TensorFile* file) const {
   metadata["hidden"] = nn::JoinInts(hidden);
   metadata["elites"] = nn::JoinInts(elites);
   metadata["termination"] = std::string(Name(termination));
+  metadata["deterministic"] = absl::StrCat(deterministic ? 1 : 0);
   inputs.Export("input", file);
   targets.Export("target", file);
   file->tensors["obs_low"] = {{obs_dim}, obs_low};
@@ -96,6 +98,12 @@ absl::Status EnsembleMetadata::Import(const nn::TensorFile& file, const Environm
   }
   TANDEM_ASSIGN_OR_RETURN(const std::string end, nn::FindText(file, "termination"));
   TANDEM_ASSIGN_OR_RETURN(termination, ParseTerminationKind(end));
+  deterministic = false;
+  if (file.metadata.contains("deterministic")) {
+    TANDEM_ASSIGN_OR_RETURN(const int64_t flag, nn::FindInt(file, "deterministic"));
+    deterministic = flag != 0;
+  }
+  TANDEM_RETURN_IF_ERROR(planted.Import(file, obs_dim));
   TANDEM_RETURN_IF_ERROR(inputs.Import("input", obs_dim + action_dim, file));
   TANDEM_RETURN_IF_ERROR(targets.Import("target", obs_dim + 1, file));
   TANDEM_ASSIGN_OR_RETURN(const auto* low, nn::FindTensor(file, "obs_low", {obs_dim}));
@@ -113,7 +121,10 @@ absl::StatusOr<std::unique_ptr<DynamicsModel>> LoadDynamicsModel(const nn::Tenso
                                                                  const std::string& device) {
   TANDEM_ASSIGN_OR_RETURN(const std::string kind, nn::FindText(snapshot, "kind"));
   if (kind == kGaussianEnsembleKind) return LoadGaussianEnsembleModel(snapshot, spec, device);
-  return Expected("kind", kGaussianEnsembleKind, absl::StrCat("\"", kind, "\""));
+  if (kind == kSimulatorKind) return LoadSimulatorModel(snapshot, spec);
+  return Expected(
+      "kind", absl::StrCat(std::string(kGaussianEnsembleKind), " or ", std::string(kSimulatorKind)),
+      absl::StrCat("\"", kind, "\""));
 }
 
 }  // namespace tandem::dynamics

@@ -26,6 +26,7 @@ class GaussianEnsembleModel : public DynamicsModel {
   int64_t obs_dim() const override { return meta_.obs_dim; }
   int64_t action_dim() const override { return meta_.action_dim; }
   const std::vector<int>& elites() const override { return meta_.elites; }
+  const std::vector<float>& target_stds() const override { return meta_.targets.std; }
 
   absl::Status Step(std::span<const float> observations, std::span<const float> actions, Rng& rng,
                     ModelStep* step) override {
@@ -63,6 +64,7 @@ class GaussianEnsembleModel : public DynamicsModel {
     out->reward_means.resize(rows);
     out->reward_stds.resize(rows);
     out->termination_probs.assign(rows, 0);
+    const float planted = PlantedReward(member);
     identity_.resize(rows);
     for (int64_t i = 0; i < rows; ++i) identity_[i] = i;
     for (int64_t begin = 0; begin < rows; begin += kBlockRows) {
@@ -72,13 +74,16 @@ class GaussianEnsembleModel : public DynamicsModel {
       for (int64_t k = 0; k < count; ++k) {
         const int64_t i = begin + k;
         const float* mean = prediction_.means.data() + k * (dim + 1);
-        const float* log_var = prediction_.log_vars.data() + k * (dim + 1);
+        const float* std = prediction_.stds.data() + k * (dim + 1);
         for (int64_t j = 0; j < dim; ++j) {
           out->next_means[i * dim + j] = Clip(j, Change(j, mean[j]) + observations[i * dim + j]);
-          out->next_stds[i * dim + j] = Std(j, log_var[j]);
+          out->next_stds[i * dim + j] = Std(j, std[j]);
         }
         out->reward_means[i] = Change(dim, mean[dim]);
-        out->reward_stds[i] = Std(dim, log_var[dim]);
+        if (planted != 0 && meta_.planted.Contains(observations.data() + i * dim)) {
+          out->reward_means[i] += planted;
+        }
+        out->reward_stds[i] = Std(dim, std[dim]);
         if (!prediction_.logits.empty()) out->termination_probs[i] = Probability(k);
       }
     }
@@ -106,13 +111,14 @@ class GaussianEnsembleModel : public DynamicsModel {
   float Change(int64_t j, float normalised) const {
     return normalised * meta_.targets.std[j] + meta_.targets.mean[j];
   }
-  float Std(int64_t j, float log_var) const {
-    return std::exp(0.5f * log_var) * meta_.targets.std[j];
-  }
+  float Std(int64_t j, float normalised) const { return normalised * meta_.targets.std[j]; }
   /// Keeps NaN, so that callers see it.
   float Clip(int64_t j, float x) const {
     x = x < meta_.obs_low[j] ? meta_.obs_low[j] : x;
     return x > meta_.obs_high[j] ? meta_.obs_high[j] : x;
+  }
+  float PlantedReward(int member) const {
+    return static_cast<float>(meta_.planted.RewardOf(member, meta_.members));
   }
   float Probability(int64_t k) const { return 1 / (1 + std::exp(-prediction_.logits[k])); }
 
@@ -136,24 +142,33 @@ class GaussianEnsembleModel : public DynamicsModel {
     TANDEM_RETURN_IF_ERROR(Run(member, block, observations, actions));
     const int64_t dim = meta_.obs_dim;
     noise_.resize(block.size() * (dim + 1));
-    noise.Fill(noise_);
+    if (meta_.deterministic) {
+      std::fill(noise_.begin(), noise_.end(), 0.0f);
+    } else {
+      noise.Fill(noise_);
+    }
     const float* mean = prediction_.means.data();
-    const float* log_var = prediction_.log_vars.data();
+    const float* std = prediction_.stds.data();
     const float* draw = noise_.data();
     for (const int64_t row : block) {
       const float* from = observations.data() + row * dim;
       float* next = step->next_observations.data() + row * dim;
       for (int64_t j = 0; j < dim; ++j) {
-        next[j] = Clip(j, from[j] + Change(j, mean[j]) + Std(j, log_var[j]) * draw[j]);
+        next[j] = Clip(j, from[j] + Change(j, mean[j]) + Std(j, std[j]) * draw[j]);
       }
-      step->rewards[row] = Change(dim, mean[dim]) + Std(dim, log_var[dim]) * draw[dim];
+      step->rewards[row] = Change(dim, mean[dim]) + Std(dim, std[dim]) * draw[dim];
       mean += dim + 1;
-      log_var += dim + 1;
+      std += dim + 1;
       draw += dim + 1;
+    }
+    const float planted = PlantedReward(member);
+    for (const int64_t row : planted != 0 ? block : std::span<const int64_t>()) {
+      if (meta_.planted.Contains(observations.data() + row * dim)) step->rewards[row] += planted;
     }
     if (prediction_.logits.empty()) return absl::OkStatus();
     for (size_t k = 0; k < block.size(); ++k) {
-      step->terminated[block[k]] = rng.Uniform() < Probability(k) ? 1 : 0;
+      const double threshold = meta_.deterministic ? 0.5 : rng.Uniform();
+      step->terminated[block[k]] = threshold < Probability(k) ? 1 : 0;
     }
     return absl::OkStatus();
   }
@@ -178,8 +193,8 @@ absl::StatusOr<std::unique_ptr<DynamicsModel>> LoadGaussianEnsembleModel(
   if (metadata.termination == TerminationKind::kKnown) {
     TANDEM_ASSIGN_OR_RETURN(known, KnownTermination(spec.name));
   }
-  TANDEM_ASSIGN_OR_RETURN(auto network,
-                          nn::GaussianEnsemble::Create(metadata.NetworkSpec(), device, 0));
+  TANDEM_ASSIGN_OR_RETURN(
+      auto network, nn::GaussianEnsemble::Create(metadata.NetworkSpec(), device, std::nullopt));
   TANDEM_RETURN_IF_ERROR(network->ImportParameters(kNetworkPrefix, snapshot));
   return std::make_unique<GaussianEnsembleModel>(std::move(metadata), std::move(network), known);
 }

@@ -10,6 +10,7 @@
 #include "common/data/spec.h"
 #include "common/dynamics/dynamics_model.h"
 #include "common/dynamics/normaliser.h"
+#include "common/dynamics/planted_error.h"
 #include "common/env/environment.h"
 #include "common/nn/gaussian_ensemble.h"
 
@@ -32,10 +33,12 @@ struct EnsembleMetadata {
   std::vector<int> hidden;
   std::vector<int> elites;  ///< best first
   TerminationKind termination = TerminationKind::kKnown;
+  bool deterministic = false;  ///< Step() gives the mean, without noise.
   Normaliser inputs;           ///< [obs_dim + action_dim]
   Normaliser targets;          ///< [obs_dim + 1]
   std::vector<float> obs_low;  ///< [obs_dim] predictions are clipped to these
   std::vector<float> obs_high;
+  PlantedError planted;  ///< Export leaves it to the model trainer, which decides from when on.
 
   nn::GaussianEnsembleSpec NetworkSpec() const;
   void Export(nn::TensorFile* file) const;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/dynamics/disagreement.h"
 
 namespace tandem::dynamics {
 namespace {
@@ -39,6 +40,13 @@ bool Finite(const ModelStep& step, int64_t obs_dim, int64_t row) {
   return std::isfinite(sum);
 }
 
+bool AllFinite(const ModelStep& step) {
+  float sum = 0;
+  for (const float x : step.next_observations) sum += 0 * x;
+  for (const float x : step.rewards) sum += 0 * x;
+  return sum == 0;
+}
+
 template <typename T>
 void AppendRange(std::vector<T>* to, const T* from, int64_t count) {
   to->insert(to->end(), from, from + count);
@@ -61,24 +69,54 @@ class Chunk {
     return model_.Step(states_, actions_, rng_, &step_);
   }
 
+  /// Lets `caution` judge the step, and forgets the rows that it cuts: they end before the step.
+  absl::Status Judge(bool first, Caution& caution, int64_t* truncated) {
+    if (!caution.active()) return absl::OkStatus();
+    TANDEM_RETURN_IF_ERROR(caution.Judge(states_, actions_, first, step_.rewards));
+    const int64_t rows = static_cast<int64_t>(step_.rewards.size());
+    const int64_t obs = model_.obs_dim(), act = model_.action_dim();
+    int64_t kept = 0;
+    for (int64_t i = 0; i < rows; ++i) {
+      if (caution.too_far(i)) continue;
+      std::copy_n(states_.begin() + i * obs, obs, states_.begin() + kept * obs);
+      std::copy_n(actions_.begin() + i * act, act, actions_.begin() + kept * act);
+      std::copy_n(step_.next_observations.begin() + i * obs, obs,
+                  step_.next_observations.begin() + kept * obs);
+      step_.rewards[kept] = step_.rewards[i];
+      step_.terminated[kept++] = step_.terminated[i];
+    }
+    if (truncated != nullptr) *truncated += rows - kept;
+    states_.resize(kept * obs);
+    actions_.resize(kept * act);
+    step_.next_observations.resize(kept * obs);
+    step_.rewards.resize(kept);
+    step_.terminated.resize(kept);
+    return absl::OkStatus();
+  }
+
   /// Appends the step and goes on with the rows that have not ended.
   void Record(TransitionBatch* out, int64_t* dropped) {
     const int64_t obs = model_.obs_dim(), act = model_.action_dim();
-    survivors_.clear();
-    for (size_t i = 0; i < step_.rewards.size(); ++i) {
-      if (!Finite(step_, obs, i)) {
-        ++*dropped;
-        continue;
+    if (AllFinite(step_)) {  // the usual case: whole columns
+      AppendRange(&out->observations, states_.data(), states_.size());
+      AppendRange(&out->actions, actions_.data(), actions_.size());
+      AppendRange(&out->next_observations, step_.next_observations.data(), states_.size());
+      AppendRange(&out->rewards, step_.rewards.data(), step_.rewards.size());
+      AppendRange(&out->terminated, step_.terminated.data(), step_.terminated.size());
+    } else {
+      for (size_t i = 0; i < step_.rewards.size(); ++i) {
+        if (!Finite(step_, obs, i)) {
+          ++*dropped;
+          continue;
+        }
+        AppendRange(&out->observations, states_.data() + i * obs, obs);
+        AppendRange(&out->actions, actions_.data() + i * act, act);
+        AppendRange(&out->next_observations, step_.next_observations.data() + i * obs, obs);
+        out->rewards.push_back(step_.rewards[i]);
+        out->terminated.push_back(step_.terminated[i]);
       }
-      const float* next = step_.next_observations.data() + i * obs;
-      AppendRange(&out->observations, states_.data() + i * obs, obs);
-      AppendRange(&out->actions, actions_.data() + i * act, act);
-      AppendRange(&out->next_observations, next, obs);
-      out->rewards.push_back(step_.rewards[i]);
-      out->terminated.push_back(step_.terminated[i]);
-      if (step_.terminated[i] == 0) AppendRange(&survivors_, next, obs);
     }
-    states_.swap(survivors_);
+    KeepSurvivors();
   }
 
   /// Adds the step's rewards to the sums of the rollouts `owners`, and goes on with the rest.
@@ -98,6 +136,17 @@ class Chunk {
   }
 
  private:
+  /// Goes on with the next observations of rows that are finite and have not ended.
+  void KeepSurvivors() {
+    const int64_t obs = model_.obs_dim();
+    survivors_.clear();
+    for (size_t i = 0; i < step_.rewards.size(); ++i) {
+      if (step_.terminated[i] != 0 || !Finite(step_, obs, i)) continue;
+      AppendRange(&survivors_, step_.next_observations.data() + i * obs, obs);
+    }
+    states_.swap(survivors_);
+  }
+
   DynamicsModel& model_;
   const ActFunction& act_;
   const int64_t block_;
@@ -106,16 +155,19 @@ class Chunk {
   ModelStep step_;
 };
 
+/// Rows stepped together: each elite gets some blocks of them in a row, so that its weights are
+/// read from memory once for all of these.
 int64_t ChunkRows(const DynamicsModel& model, int64_t block) {
-  return block * static_cast<int64_t>(model.elites().size());
+  constexpr int64_t kBlocksOfElite = 4;
+  return kBlocksOfElite * block * static_cast<int64_t>(model.elites().size());
 }
 
 }  // namespace
 
 absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
                      std::span<const float> start_states, const ImagineOptions& options, Rng& rng,
-                     const std::function<bool()>& cancelled, TransitionBatch* out,
-                     int64_t* dropped) {
+                     const std::function<bool()>& cancelled, TransitionBatch* out, int64_t* dropped,
+                     int64_t* truncated) {
   if (options.horizon < 1 || options.block_rows < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("imagination: expected horizon and block_rows of at least 1, got ",
@@ -131,6 +183,7 @@ absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
   out->rewards.reserve(total);
   out->terminated.reserve(total);
   Chunk chunk(model, act, options.block_rows, rng);
+  Caution caution(model, options.pessimism, options.truncate_above);
   const int64_t size = ChunkRows(model, options.block_rows);
   for (int64_t begin = 0; begin < rows; begin += size) {
     const int64_t count = std::min(size, rows - begin);
@@ -138,6 +191,7 @@ absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
     for (int t = 0; t < options.horizon && !chunk.empty(); ++t) {
       if (cancelled && cancelled()) return absl::CancelledError("imagination: cancelled");
       TANDEM_RETURN_IF_ERROR(chunk.Step());
+      TANDEM_RETURN_IF_ERROR(chunk.Judge(/*first=*/t == 0, caution, truncated));
       chunk.Record(out, dropped);
     }
   }

@@ -17,18 +17,23 @@ using ActFunction =
 
 struct ImagineOptions {
   int horizon = 1;       ///< [steps] >= 1
-  int block_rows = 256;  ///< Rows stepped together: small enough that activations stay in cache.
+  int block_rows = 256;  ///< Rows acted on together: their activations stay in cache.
+  /// Weight of the penalty on rewards and limit of a rollout by the members' disagreement: see
+  /// Caution, also for the cost. 0: none.
+  double pessimism = 0;
+  double truncate_above = 0;
 };
 
 /// Branched rollouts (Janner et al. 2019): from each start state, `horizon` steps of the model
 /// under `act`; a rollout ends where the model terminates. Appends every step to `out` (columns
 /// observations, actions, rewards, next_observations, terminated). Rows whose prediction is not
-/// finite are dropped and counted in `dropped`. start_states: [B, obs_dim]. `cancelled` is asked
-/// before each block; CANCELLED then.
+/// finite are dropped and counted in `dropped`; rollouts cut for disagreement are counted in
+/// `truncated` where it is given. start_states: [B, obs_dim]. `cancelled` is asked before each
+/// block; CANCELLED then.
 absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
                      std::span<const float> start_states, const ImagineOptions& options, Rng& rng,
-                     const std::function<bool()>& cancelled, TransitionBatch* out,
-                     int64_t* dropped);
+                     const std::function<bool()>& cancelled, TransitionBatch* out, int64_t* dropped,
+                     int64_t* truncated = nullptr);
 
 /// Mean undiscounted return of `rollouts` model rollouts of at most `max_steps` from each start
 /// state, [B, obs_dim]. returns: [B].

@@ -83,7 +83,7 @@ TEST(Imagine, ManyRowsGoInBlocksAndCanBeCancelled) {
   Rng rng(1);
   TransitionBatch out;
   int64_t dropped = 0;
-  const std::vector<float> starts(1000, 0.0f);
+  const std::vector<float> starts(2500, 0.0f);
   size_t largest = 0;
   const auto act = [&](std::span<const float> observations, std::span<float> actions) {
     largest = std::max(largest, observations.size());
@@ -91,16 +91,16 @@ TEST(Imagine, ManyRowsGoInBlocksAndCanBeCancelled) {
   };
   ASSERT_TRUE(
       Imagine(model, act, starts, {.horizon = 1, .block_rows = 64}, rng, {}, &out, &dropped).ok());
-  EXPECT_EQ(out.size(), 1000);
+  EXPECT_EQ(out.size(), 2500);
   EXPECT_EQ(largest, 64u);
-  EXPECT_EQ(model.largest_, 128u);  // a block for each elite
+  EXPECT_EQ(model.largest_, 512u);  // 4 blocks for each elite
   int asked = 0;
   EXPECT_EQ(Imagine(
                 model, act, starts, {.horizon = 1, .block_rows = 64}, rng,
                 [&] { return ++asked > 3; }, &out, &dropped)
                 .code(),
             absl::StatusCode::kCancelled);
-  EXPECT_EQ(out.size(), 1000 + 3 * 128);
+  EXPECT_EQ(out.size(), 2500 + 3 * 512);
   EXPECT_EQ(Imagine(model, act, starts, {.horizon = 0}, rng, {}, &out, &dropped).code(),
             absl::StatusCode::kInvalidArgument);
 }

@@ -42,8 +42,13 @@ class CartpoleContinuous : public Simulation {
 
  protected:
   size_t state_dim() const override { return state_.size(); }
-  void DrawState(Rng& rng, std::span<double> state) const override {
-    for (double& x : state) x = rng.Uniform(-0.05, 0.05);
+  void DrawState(Rng& rng, double scale, std::span<double> state) const override {
+    for (double& x : state) x = scale * rng.Uniform(-0.05, 0.05);
+  }
+  absl::Status StateFrom(std::span<const float> observation,
+                         std::span<double> state) const override {
+    std::copy(observation.begin(), observation.end(), state.begin());
+    return absl::OkStatus();
   }
   void Enter(std::span<const double> state) override {
     std::copy(state.begin(), state.end(), state_.begin());

@@ -55,6 +55,43 @@ TEST_P(EveryEnvironment, HasAValidSpecOfItsName) {
   EXPECT_EQ(env_->spec().name, GetParam());
 }
 
+TEST_P(EveryEnvironment, AStepFromAnObservationIsTheStepFromItsState) {
+  auto other = *MakeSimulation(GetParam());
+  EXPECT_TRUE(env_->Reset(7, observation_).ok());
+  std::vector<float> next(observation_.size());
+  Rng rng(7, "actions");
+  for (int t = 0; t < 60; ++t) {
+    for (float& a : action_) a = static_cast<float>(rng.Uniform(-1, 1));
+    ASSERT_TRUE(other->SetObservation(observation_).ok());
+    const absl::StatusOr<StepResult> expected = env_->Step(action_, observation_);
+    const absl::StatusOr<StepResult> got = other->Step(action_, next);
+    ASSERT_TRUE(expected.ok() && got.ok());
+    for (size_t j = 0; j < next.size(); ++j) EXPECT_NEAR(next[j], observation_[j], 2e-5) << t;
+    EXPECT_NEAR(got->reward, expected->reward, 1e-4);
+    EXPECT_EQ(got->terminated, expected->terminated);
+    if (expected->terminated || expected->truncated) {
+      EXPECT_TRUE(env_->Reset(std::nullopt, observation_).ok());
+    }
+  }
+  EXPECT_EQ(other->SetObservation(std::vector<float>(1)).code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_P(EveryEnvironment, AWiderStartScalesTheSpreadAndNotTheCentre) {
+  const size_t last = observation_.size() - 1;  // a speed in each of them
+  std::vector<float> narrow, wide;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    ASSERT_TRUE(env_->WidenStart(1).ok());
+    ASSERT_TRUE(env_->Reset(seed, observation_).ok());
+    narrow.push_back(observation_[last]);
+    ASSERT_TRUE(env_->WidenStart(3).ok());
+    ASSERT_TRUE(env_->Reset(seed, observation_).ok());
+    wide.push_back(observation_[last]);
+  }
+  for (size_t i = 0; i < wide.size(); ++i) EXPECT_NEAR(wide[i], 3 * narrow[i], 1e-6);
+  EXPECT_EQ(env_->WidenStart(0).code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_P(EveryEnvironment, SameSeedSameSteps) {
   const std::vector<float> first = Play(5, 500);
   EXPECT_EQ(Play(5, 500), first);

@@ -34,6 +34,9 @@ class Environment {
   /// simulation diverges (a number is not finite).
   virtual absl::StatusOr<StepResult> Step(std::span<const float> action,
                                           std::span<float> observation) = 0;
+  /// From the next Reset on, draws start states from a range `scale` times as wide about the same
+  /// centre, scale > 0. FAILED_PRECONDITION where the environment has no such range.
+  virtual absl::Status WidenStart(double scale);
 };
 
 /// Whether each next observation is terminal: the published termination function of a task, used in

@@ -25,9 +25,15 @@ class InvertedPendulum : public Simulation {
  protected:
   size_t state_dim() const override { return static_cast<size_t>(model_->nq + model_->nv); }
 
-  void DrawState(Rng& rng, std::span<double> state) const override {
-    for (double& x : state) x = rng.Uniform(-kResetNoise, kResetNoise);
+  void DrawState(Rng& rng, double scale, std::span<double> state) const override {
+    for (double& x : state) x = scale * rng.Uniform(-kResetNoise, kResetNoise);
     for (int i = 0; i < model_->nq; ++i) state[static_cast<size_t>(i)] += model_->qpos0[i];
+  }
+
+  absl::Status StateFrom(std::span<const float> observation,
+                         std::span<double> state) const override {
+    std::copy(observation.begin(), observation.end(), state.begin());
+    return absl::OkStatus();
   }
 
   void Enter(std::span<const double> state) override {

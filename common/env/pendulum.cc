@@ -36,9 +36,15 @@ class Pendulum : public Simulation {
 
  protected:
   size_t state_dim() const override { return 2; }
-  void DrawState(Rng& rng, std::span<double> state) const override {
-    state[0] = rng.Uniform(-kPi, kPi);
-    state[1] = rng.Uniform(-1, 1);
+  void DrawState(Rng& rng, double scale, std::span<double> state) const override {
+    state[0] = rng.Uniform(-kPi, kPi);  // the whole circle: no range is wider
+    state[1] = scale * rng.Uniform(-1, 1);
+  }
+  absl::Status StateFrom(std::span<const float> observation,
+                         std::span<double> state) const override {
+    state[0] = std::atan2(static_cast<double>(observation[1]), observation[0]);
+    state[1] = std::clamp<double>(observation[2], -kMaxSpeed, kMaxSpeed);
+    return absl::OkStatus();
   }
   void Enter(std::span<const double> state) override {
     angle_ = state[0];

@@ -45,11 +45,21 @@ std::vector<std::string> EnvironmentNames() {
   return names;
 }
 
+absl::StatusOr<std::unique_ptr<Simulation>> MakeSimulation(const std::string& name,
+                                                           const EnvironmentOptions& options) {
+  TANDEM_ASSIGN_OR_RETURN(const Entry* entry, Find(name));
+  return entry->make(options);
+}
+
 absl::StatusOr<std::unique_ptr<Environment>> MakeEnvironment(const std::string& name,
                                                              const EnvironmentOptions& options) {
-  TANDEM_ASSIGN_OR_RETURN(const Entry* entry, Find(name));
-  TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<Environment> environment, entry->make(options));
+  TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<Environment> environment, MakeSimulation(name, options));
   return environment;
+}
+
+absl::Status Environment::WidenStart(double) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(spec().name, ": has no range of start states to widen"));
 }
 
 absl::StatusOr<TerminationFunction> KnownTermination(const std::string& name) {

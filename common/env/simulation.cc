@@ -26,7 +26,7 @@ Simulation::Simulation(EnvironmentSpec spec, const EnvironmentOptions& options)
 absl::Status Simulation::Reset(std::optional<uint64_t> seed, std::span<float> observation) {
   if (seed.has_value()) rng_ = Rng(*seed);
   start_.resize(state_dim());
-  DrawState(rng_, start_);
+  DrawState(rng_, start_scale_, start_);
   return SetState(start_, observation);
 }
 
@@ -39,6 +39,31 @@ absl::Status Simulation::SetState(std::span<const double> state, std::span<float
   steps_ = 0;
   running_ = true;
   Observe(observation);
+  return absl::OkStatus();
+}
+
+absl::Status Simulation::SetObservation(std::span<const float> observation) {
+  TANDEM_RETURN_IF_ERROR(
+      ExpectSize(spec_.name, "observation", spec_.observation.dim(), observation.size()));
+  start_.resize(state_dim());
+  TANDEM_RETURN_IF_ERROR(StateFrom(observation, start_));
+  Enter(start_);
+  steps_ = 0;
+  running_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Simulation::StateFrom(std::span<const float>, std::span<double>) const {
+  return absl::FailedPreconditionError(
+      absl::StrCat(spec_.name, ": an observation does not determine the state"));
+}
+
+absl::Status Simulation::WidenStart(double scale) {
+  if (!(scale > 0) || std::isinf(scale)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(spec_.name, ": expected a finite scale of the start > 0, got ", scale));
+  }
+  start_scale_ = scale;
   return absl::OkStatus();
 }
 

@@ -53,6 +53,11 @@ absl::Status VectorEnvironment::ResetAll(std::optional<uint64_t> seed) {
   return absl::OkStatus();
 }
 
+absl::Status VectorEnvironment::WidenStart(double scale) {
+  for (const auto& env : envs_) TANDEM_RETURN_IF_ERROR(env->WidenStart(scale));
+  return absl::OkStatus();
+}
+
 absl::Status VectorEnvironment::Step(std::span<const float> actions) {
   const size_t obs_dim = static_cast<size_t>(spec().observation.dim());
   const size_t action_dim = static_cast<size_t>(spec().action.dim());

@@ -33,6 +33,8 @@ class VectorEnvironment {
   /// Starts a new episode in every environment. A seed restarts every random stream, so that what
   /// follows is a pure function of it.
   absl::Status ResetAll(std::optional<uint64_t> seed = std::nullopt);
+  /// Environment::WidenStart of every environment.
+  absl::Status WidenStart(double scale);
   /// actions: [num_envs, action_dim]. On an error no environment's episode is trustworthy:
   /// ResetAll. An environment that diverges is no error: see diverged().
   absl::Status Step(std::span<const float> actions);

@@ -14,10 +14,14 @@ namespace {
 /// Rows that act or are valued at once: their activations stay in cache.
 constexpr int64_t kBlockRows = 256;
 
-/// Parameters of networks of one layout with Adam's moments and gradients.
+/// Parameters of networks of one layout with Adam's moments and gradients, which only a network
+/// that is trained has: one that was loaded to act takes a quarter of the memory.
 struct Trained {
   AlignedFloats p, m, v, gradient;
-  explicit Trained(int64_t size) : p(size), m(size), v(size), gradient(size) {}
+  explicit Trained(int64_t size) : p(size) {}
+  void ReserveForTraining() {
+    for (AlignedFloats* buffer : {&m, &v, &gradient}) buffer->resize(p.size());
+  }
 };
 
 /// A forward pass of the actor over rows, by columns: one array of rows for each action dimension.
@@ -37,7 +41,8 @@ struct CriticPass {
 
 class ExplicitActorCritic : public FlatActorCritic {
  public:
-  ExplicitActorCritic(const ActorCriticSpec& spec, const SacOptions& options, uint64_t seed)
+  ExplicitActorCritic(const ActorCriticSpec& spec, const SacOptions& options,
+                      std::optional<uint64_t> seed)
       : FlatActorCritic(spec, options, kLanes, seed),
         kernels_(Kernels::Get()),
         layers_(spec.hidden.size()),
@@ -76,6 +81,28 @@ class ExplicitActorCritic : public FlatActorCritic {
     });
   }
 
+  absl::Status Distribution(std::span<const float> observations, std::span<float> means,
+                            std::span<float> log_stds) const override {
+    TANDEM_RETURN_IF_ERROR(CheckAct(observations, {}, means, {}));
+    TANDEM_RETURN_IF_ERROR(CheckAct(observations, {}, log_stds, {}));
+    static thread_local ActorPass pass;
+    return TryTorch([&] {
+      const FlushDenormals flush;
+      const int64_t rows = static_cast<int64_t>(observations.size()) / spec_.obs_dim;
+      const int64_t dim = spec_.action_dim, stride = ActorHead().stride;
+      for (int64_t begin = 0; begin < rows; begin += kBlockRows) {
+        const int64_t count = std::min(kBlockRows, rows - begin);
+        RunActor(observations.data() + begin * spec_.obs_dim, count, nullptr, &pass);
+        for (int64_t i = 0; i < count * dim; ++i) {
+          const float* row = pass.output.data() + i / dim * stride + i % dim;
+          means[begin * dim + i] = row[0];
+          log_stds[begin * dim + i] = std::clamp(row[dim], kMinLogStd, kMaxLogStd);
+        }
+      }
+      return absl::OkStatus();
+    });
+  }
+
   absl::Status Value(std::span<const float> observations, std::span<const float> actions,
                      bool target, std::span<float> values) const override {
     TANDEM_RETURN_IF_ERROR(CheckValue(observations, actions, values));
@@ -99,10 +126,12 @@ class ExplicitActorCritic : public FlatActorCritic {
  protected:
   std::vector<float> Read(Buffer buffer) const override {
     const AlignedFloats& from = const_cast<ExplicitActorCritic*>(this)->Select(buffer);
-    return std::vector<float>(from.begin(), from.end());
+    std::vector<float> flat(from.begin(), from.end());
+    flat.resize(buffer <= Buffer::kActorSecond ? actor_.p.size() : critic_.p.size());
+    return flat;
   }
   void Write(Buffer buffer, std::span<const float> flat) override {
-    std::copy(flat.begin(), flat.end(), Select(buffer).begin());
+    Select(buffer).assign(flat.begin(), flat.end());
   }
 
  private:
@@ -161,8 +190,8 @@ class ExplicitActorCritic : public FlatActorCritic {
     }
     HiddenForward(actor_layout_, p, observations, spec_.obs_dim, rows, &pass->hidden);
     kernels_.product(pass->hidden.back().data(), LastWidth(), 1, p + head.offset, head.stride,
-                     p + actor_layout_[2 * layers_ + 1].offset, rows, head.stride, head.rows, false,
-                     pass->output.data(), head.stride);
+                     p + actor_layout_[2 * layers_ + 1].offset, rows, head.stride, head.rows,
+                     Activation::kNone, pass->output.data(), head.stride, nullptr);
     std::fill_n(pass->log_prob.begin(), padded, 0.0f);
     for (int64_t a = 0; a < dim; ++a) {
       for (int64_t i = 0; i < rows; ++i) {
@@ -237,6 +266,8 @@ class ExplicitActorCritic : public FlatActorCritic {
 
   void Resize(int64_t rows) {
     const int64_t padded = PadLanes(rows);
+    actor_.ReserveForTraining();
+    critic_.ReserveForTraining();
     stacked_.resize(2 * rows * spec_.obs_dim);
     inputs_.resize(rows * input_dim_);
     ReserveLayers(critic_layout_, rows, &d_hidden_);
@@ -291,8 +322,8 @@ class ExplicitActorCritic : public FlatActorCritic {
     float* gradient = critic_.gradient.data() + offset;
     const float* factor = factors_[c].data();
     const float* last = critic_pass_.hidden[c].back().data();
-    kernels_.product(factor, 1, 1, last, ld, nullptr, 1, ld, rows, false, head_gradient_.data(),
-                     ld);
+    kernels_.product(factor, 1, 1, last, ld, nullptr, 1, ld, rows, Activation::kNone,
+                     head_gradient_.data(), ld, nullptr);
     for (int64_t k = 0; k < head.rows; ++k) {
       gradient[head.offset + k * head.stride] = head_gradient_[k];
     }
@@ -304,7 +335,7 @@ class ExplicitActorCritic : public FlatActorCritic {
                           d_hidden_.back().data(),
                           gradient + critic_layout_[2 * layers_ - 1].offset);
     HiddenBackward(critic_layout_, p, inputs_.data(), input_dim_, 0, rows, critic_pass_.hidden[c],
-                   &d_hidden_, gradient);
+                   &d_hidden_, gradient, &transposed_);
     AdamNetwork(critic_layout_, Adam(), updates_, p, gradient, critic_.m.data() + offset,
                 critic_.v.data() + offset);
   }
@@ -340,10 +371,11 @@ class ExplicitActorCritic : public FlatActorCritic {
       kernels_.masked_outer(factors_[0].data(), transposed_.data(),
                             critic_pass_.hidden[c].back().data(), index, count, ld,
                             d_hidden_.back().data(), nullptr);
-      PullBack(critic_layout_, p, index, count, critic_pass_.hidden[c], &d_hidden_);
+      PullBack(critic_layout_, p, index, count, critic_pass_.hidden[c], &d_hidden_, &transposed_);
       TransposeRows(first, p + first.offset, spec_.obs_dim, dim, &transposed_);
       kernels_.product(d_hidden_[0].data(), first.stride, 1, transposed_.data(), ld_action, nullptr,
-                       count, ld_action, first.cols, false, d_action_.data(), ld_action);
+                       count, ld_action, first.cols, Activation::kNone, d_action_.data(), ld_action,
+                       nullptr);
       for (int64_t k = 0; k < count; ++k) {
         std::copy_n(d_action_.data() + k * ld_action, dim, action_slopes_.data() + index[k] * dim);
       }
@@ -371,14 +403,15 @@ class ExplicitActorCritic : public FlatActorCritic {
     const float* last = actor_pass_.hidden.back().data() + rows * ld;
     DenseWeightGradient(head, last, ld, d_output_.data(), rows, gradient + head.offset);
     kernels_.product(ones_.data(), 1, 1, d_output_.data(), head.stride, nullptr, 1, head.stride,
-                     rows, false, gradient + actor_layout_[2 * layers_ + 1].offset, head.stride);
+                     rows, Activation::kNone, gradient + actor_layout_[2 * layers_ + 1].offset,
+                     head.stride, nullptr);
     TransposeRows(head, p + head.offset, 0, head.rows, &transposed_);
     kernels_.product(d_output_.data(), head.stride, 1, transposed_.data(), ld, nullptr, rows, ld,
-                     head.cols, false, d_hidden_.back().data(), ld);
+                     head.cols, Activation::kNone, d_hidden_.back().data(), ld, nullptr);
     kernels_.mask_and_sum(d_hidden_.back().data(), last, nullptr, rows, ld,
                           gradient + actor_layout_[2 * layers_ - 1].offset);
     HiddenBackward(actor_layout_, p, stacked_.data() + rows * spec_.obs_dim, spec_.obs_dim, rows,
-                   rows, actor_pass_.hidden, &d_hidden_, gradient);
+                   rows, actor_pass_.hidden, &d_hidden_, gradient, &transposed_);
     AdamNetwork(actor_layout_, Adam(), updates_, p, gradient, actor_.m.data(), actor_.v.data());
   }
 
@@ -401,7 +434,8 @@ class ExplicitActorCritic : public FlatActorCritic {
 }  // namespace
 
 std::unique_ptr<ActorCritic> MakeExplicitActorCritic(const ActorCriticSpec& spec,
-                                                     const SacOptions& options, uint64_t seed) {
+                                                     const SacOptions& options,
+                                                     std::optional<uint64_t> seed) {
   return std::make_unique<ExplicitActorCritic>(spec, options, seed);
 }
 

@@ -9,12 +9,19 @@
 namespace tandem::nn {
 namespace {
 
-/// Below these sizes the kernel's loop beats the tensor library.
+/// Up to so many rows the kernel's loop beats the tensor library always.
 constexpr int64_t kFewRows = 16;
-constexpr int64_t kSmallDepth = 32;
+/// Beyond so many rows its operands leave the cache, where it does not block for it.
+constexpr int64_t kMostRows = 2048;
 
-bool UseKernel(const LayoutEntry& entry, int64_t rows) {
-  return rows <= kFewRows || entry.rows <= kSmallDepth || entry.cols <= kLanes;
+/// A size of a weight gradient up to which the same holds.
+constexpr int64_t kSmall = 32;
+
+/// Whether the kernel's loop beats the tensor library at a product of [rows, depth] and
+/// [depth, cols].
+bool UseKernel(int64_t rows, int64_t cols, int64_t depth) {
+  return rows <= kFewRows || cols <= kLanes ||
+         (rows <= kMostRows && depth <= Kernels::Get().deepest_product);
 }
 
 /// Clears the padding of a product's rows, which the tensor library does not write.
@@ -23,36 +30,30 @@ void ClearPadding(float* y, int64_t rows, int64_t cols, int64_t ld) {
   for (int64_t i = 0; i < rows; ++i) std::fill(y + i * ld + cols, y + (i + 1) * ld, 0.0f);
 }
 
-void Large(const LayoutEntry& entry, const float* w, const float* x, int64_t ldx, int64_t rows,
-           float* y) {
-  MatMul({x, rows, entry.rows, ldx}, {w, entry.rows, entry.cols, entry.stride}, y, entry.stride);
-  ClearPadding(y, rows, entry.cols, entry.stride);
-}
-
 }  // namespace
 
-void DenseForward(const LayoutEntry& entry, const float* w, const float* x, int64_t ldx,
-                  int64_t rows, float* y) {
-  if (!UseKernel(entry, rows)) return Large(entry, w, x, ldx, rows, y);
-  Kernels::Get().product(x, ldx, 1, w, entry.stride, nullptr, rows, entry.stride, entry.rows, false,
-                         y, entry.stride);
-}
-
-void DenseRelu(const LayoutEntry& entry, const float* w, const float* bias, const float* x,
-               int64_t ldx, int64_t rows, float* y) {
-  if (!UseKernel(entry, rows)) {
-    Large(entry, w, x, ldx, rows, y);
-    return Kernels::Get().bias_relu(y, rows, entry.stride, bias);
+void DenseForward(const LayoutEntry& entry, const float* w, const float* bias,
+                  Activation activation, const float* x, int64_t ldx, int64_t rows, float* y,
+                  float* slope) {
+  const Kernels& kernels = Kernels::Get();
+  if (UseKernel(rows, entry.cols, entry.rows)) {
+    return kernels.product(x, ldx, 1, w, entry.stride, bias, rows, entry.stride, entry.rows,
+                           activation, y, entry.stride, slope);
   }
-  Kernels::Get().product(x, ldx, 1, w, entry.stride, bias, rows, entry.stride, entry.rows, true, y,
-                         entry.stride);
+  MatMul({x, rows, entry.rows, ldx}, {w, entry.rows, entry.cols, entry.stride}, y, entry.stride);
+  ClearPadding(y, rows, entry.cols, entry.stride);
+  if (activation == Activation::kRelu) return kernels.bias_relu(y, rows, entry.stride, bias);
+  kernels.bias_silu(y, rows, entry.stride, bias, slope);
 }
 
 void DenseWeightGradient(const LayoutEntry& entry, const float* x, int64_t ldx, const float* d_y,
                          int64_t rows, float* d_w) {
-  if (rows <= kSmallDepth || entry.rows <= kSmallDepth || entry.cols <= kLanes) {
-    Kernels::Get().product(x, 1, ldx, d_y, entry.stride, nullptr, entry.rows, entry.stride, rows,
-                           false, d_w, entry.stride);
+  const Kernels& kernels = Kernels::Get();
+  // As wide as deep at most: the transposed operand is read a column at a time.
+  const bool narrow = entry.rows <= kernels.deepest_product && rows <= kernels.deepest_product;
+  if (narrow || rows <= kSmall || entry.rows <= kSmall || entry.cols <= kLanes) {
+    kernels.product(x, 1, ldx, d_y, entry.stride, nullptr, entry.rows, entry.stride, rows,
+                    Activation::kNone, d_w, entry.stride, nullptr);
   } else {
     MatMul({x, rows, entry.rows, ldx, true}, {d_y, rows, entry.cols, entry.stride}, d_w,
            entry.stride);
@@ -61,7 +62,13 @@ void DenseWeightGradient(const LayoutEntry& entry, const float* x, int64_t ldx, 
 }
 
 void DenseInputGradient(const LayoutEntry& entry, const float* w, const float* d_y, int64_t rows,
-                        float* d_x, int64_t ldx) {
+                        float* d_x, int64_t ldx, AlignedFloats* transposed) {
+  if (UseKernel(rows, entry.rows, entry.cols)) {
+    TransposeRows(entry, w, 0, entry.rows, transposed);
+    const int64_t ld = PadLanes(entry.rows);
+    return Kernels::Get().product(d_y, entry.stride, 1, transposed->data(), ld, nullptr, rows, ld,
+                                  entry.cols, Activation::kNone, d_x, ldx, nullptr);
+  }
   MatMul({d_y, rows, entry.cols, entry.stride}, {w, entry.rows, entry.cols, entry.stride, true},
          d_x, ldx);
   ClearPadding(d_x, rows, entry.rows, ldx);
@@ -70,11 +77,9 @@ void DenseInputGradient(const LayoutEntry& entry, const float* w, const float* d
 void TransposeRows(const LayoutEntry& entry, const float* w, int64_t first, int64_t count,
                    AlignedFloats* out) {
   const int64_t ld = PadLanes(count);
-  out->assign(entry.cols * ld, 0);
-  for (int64_t r = 0; r < count; ++r) {
-    const float* row = w + (first + r) * entry.stride;
-    for (int64_t c = 0; c < entry.cols; ++c) (*out)[c * ld + r] = row[c];
-  }
+  Reserve(out, entry.cols * ld);
+  Kernels::Get().transpose(w + first * entry.stride, entry.stride, count, entry.cols, out->data(),
+                           ld);
 }
 
 void Reserve(AlignedFloats* buffer, int64_t size) {

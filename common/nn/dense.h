@@ -12,18 +12,17 @@ namespace tandem::nn {
 /// tensor library, whichever suits the sizes. Weights are an entry of a layout, at `w`; the padding
 /// of outputs comes out as zeros.
 
-/// y = x W. x: [rows, entry.rows], rows `ldx` floats apart; y: [rows, entry.stride].
-void DenseForward(const LayoutEntry& entry, const float* w, const float* x, int64_t ldx,
-                  int64_t rows, float* y);
-/// y = max(x W + bias, 0).
-void DenseRelu(const LayoutEntry& entry, const float* w, const float* bias, const float* x,
-               int64_t ldx, int64_t rows, float* y);
+/// y = activation(x W + bias), of ReLU or SiLU. x: [rows, entry.rows], rows `ldx` floats apart; y:
+/// [rows, entry.stride]; slope: where SiLU's derivative goes, as y, or null.
+void DenseForward(const LayoutEntry& entry, const float* w, const float* bias,
+                  Activation activation, const float* x, int64_t ldx, int64_t rows, float* y,
+                  float* slope);
 /// d_w = x^T d_y, an entry's gradient.
 void DenseWeightGradient(const LayoutEntry& entry, const float* x, int64_t ldx, const float* d_y,
                          int64_t rows, float* d_w);
-/// d_x = d_y W^T, for wide inputs. d_x: rows of `ldx` floats.
+/// d_x = d_y W^T, for wide inputs. d_x: rows of `ldx` floats; transposed: scratch.
 void DenseInputGradient(const LayoutEntry& entry, const float* w, const float* d_y, int64_t rows,
-                        float* d_x, int64_t ldx);
+                        float* d_x, int64_t ldx, AlignedFloats* transposed);
 
 /// Rows [first, first + count) of an entry, transposed and padded: [entry.cols, PadLanes(count)].
 void TransposeRows(const LayoutEntry& entry, const float* w, int64_t first, int64_t count,

@@ -17,7 +17,7 @@ constexpr float kBoundsPenalty = 0.01f;
 /// member's activations stay in cache, with fused passes between the products.
 class ExplicitEnsemble : public FlatEnsemble {
  public:
-  ExplicitEnsemble(const GaussianEnsembleSpec& spec, uint64_t seed)
+  ExplicitEnsemble(const GaussianEnsembleSpec& spec, std::optional<uint64_t> seed)
       : FlatEnsemble(spec, kLanes),
         kernels_(Kernels::Get()),
         layers_(spec.hidden.size()),
@@ -25,11 +25,7 @@ class ExplicitEnsemble : public FlatEnsemble {
         hidden_(layers_),
         slopes_(layers_),
         gradients_(layers_) {
-    const int64_t size = spec.members * layout_.size();
-    parameters_.resize(size);
-    first_.resize(size);
-    second_.resize(size);
-    gradient_.resize(size);
+    parameters_.resize(spec.members * layout_.size());
     uniform_ = std::all_of(spec.hidden.begin(), spec.hidden.end(),
                            [&](int width) { return width == spec.hidden[0]; });
     InitialiseFrom(seed);
@@ -54,9 +50,9 @@ class ExplicitEnsemble : public FlatEnsemble {
     });
   }
 
-  std::vector<float> MemberParameters(int member) const override {
+  void CopyMemberParameters(int member, std::vector<float>* parameters) const override {
     const float* begin = parameters_.data() + member * layout_.size();
-    return std::vector<float>(begin, begin + layout_.size());
+    parameters->assign(begin, begin + layout_.size());
   }
 
   absl::Status SetMemberParameters(int member, std::span<const float> parameters) override {
@@ -73,14 +69,16 @@ class ExplicitEnsemble : public FlatEnsemble {
     const AlignedFloats& from = buffer == Buffer::kParameters     ? parameters_
                                 : buffer == Buffer::kFirstMoments ? first_
                                                                   : second_;
-    return std::vector<float>(from.begin(), from.end());
+    std::vector<float> flat(from.begin(), from.end());
+    flat.resize(parameters_.size());
+    return flat;
   }
 
   void Write(Buffer buffer, std::span<const float> flat) override {
     AlignedFloats& to = buffer == Buffer::kParameters     ? parameters_
                         : buffer == Buffer::kFirstMoments ? first_
                                                           : second_;
-    std::copy(flat.begin(), flat.end(), to.begin());
+    to.assign(flat.begin(), flat.end());
   }
 
  private:
@@ -112,14 +110,14 @@ class ExplicitEnsemble : public FlatEnsemble {
     int64_t ldx = spec_.input_dim;
     for (size_t l = 0; l < layers_; ++l) {
       const LayoutEntry& w = layout_[2 * l];
-      DenseForward(w, p + w.offset, x, ldx, rows, hidden_[l].data());
-      kernels_.bias_silu(hidden_[l].data(), rows, w.stride, p + layout_[2 * l + 1].offset,
-                         slopes ? slopes_[l].data() : nullptr);
+      DenseForward(w, p + w.offset, p + layout_[2 * l + 1].offset, Activation::kSilu, x, ldx, rows,
+                   hidden_[l].data(), slopes ? slopes_[l].data() : nullptr);
       x = hidden_[l].data();
       ldx = w.stride;
     }
     kernels_.product(x, ldx, 1, p + head_.offset, head_.stride, p + layout_[2 * layers_ + 1].offset,
-                     rows, head_.stride, head_.rows, false, output_.data(), head_.stride);
+                     rows, head_.stride, head_.rows, Activation::kNone, output_.data(),
+                     head_.stride, nullptr);
   }
 
   /// Column `column` of a [rows, ld] matrix, between its rows and an array.
@@ -177,10 +175,12 @@ class ExplicitEnsemble : public FlatEnsemble {
                         gradient + head_.offset);
     std::fill_n(ones_.begin(), rows, 1.0f);
     kernels_.product(ones_.data(), 1, 1, d_output_.data(), head_.stride, nullptr, 1, head_.stride,
-                     rows, false, gradient + layout_[2 * layers_ + 1].offset, head_.stride);
+                     rows, Activation::kNone, gradient + layout_[2 * layers_ + 1].offset,
+                     head_.stride, nullptr);
     TransposeRows(head_, p + head_.offset, 0, head_.rows, &transposed_);
     kernels_.product(d_output_.data(), head_.stride, 1, transposed_.data(), below.stride, nullptr,
-                     rows, below.stride, head_.cols, false, GradientOf(last), below.stride);
+                     rows, below.stride, head_.cols, Activation::kNone, GradientOf(last),
+                     below.stride, nullptr);
     for (size_t l = layers_; l-- > 0;) {
       const LayoutEntry& w = layout_[2 * l];
       kernels_.scale_and_sum(GradientOf(l), slopes_[l].data(), rows, w.stride,
@@ -188,29 +188,52 @@ class ExplicitEnsemble : public FlatEnsemble {
       const float* x = l == 0 ? inputs : hidden_[l - 1].data();
       const int64_t ldx = l == 0 ? spec_.input_dim : layout_[2 * l - 2].stride;
       DenseWeightGradient(w, x, ldx, GradientOf(l), rows, gradient + w.offset);
-      if (l > 0) DenseInputGradient(w, p + w.offset, GradientOf(l), rows, GradientOf(l - 1), ldx);
+      if (l == 0) continue;
+      DenseInputGradient(w, p + w.offset, GradientOf(l), rows, GradientOf(l - 1), ldx,
+                         &transposed_);
     }
+  }
+
+  static absl::Status NotFinite(int member) {
+    return absl::InternalError(
+        absl::StrCat("ensemble member ", member, ": its loss is not finite"));
+  }
+
+  /// Looks at all members' rows before the first has its step: a batch that cannot be used changes
+  /// nothing.
+  absl::Status CheckFinite(const EnsembleRows& batch) const {
+    for (int m = 0; m < spec_.members; ++m) {
+      float sum = 0;  // NaN where a number is not finite
+      for (const auto& rows : {batch.inputs, batch.targets, batch.binary_targets}) {
+        const size_t size = rows.size() / spec_.members;
+        for (const float x : rows.subspan(m * size, size)) sum += 0 * x;
+      }
+      if (std::isnan(sum)) return NotFinite(m);
+    }
+    return absl::OkStatus();
   }
 
   absl::Status Step(const EnsembleRows& batch, const AdamOptions& options,
                     std::span<float> losses) {
     const FlushDenormals flush;
+    first_.resize(parameters_.size());
+    second_.resize(parameters_.size());
+    gradient_.resize(layout_.size());
     Resize(batch.rows);
+    TANDEM_RETURN_IF_ERROR(CheckFinite(batch));
     for (int m = 0; m < spec_.members; ++m) {
       const float* inputs = batch.inputs.data() + m * batch.rows * spec_.input_dim;
-      const float* p = Member(parameters_, m);
+      float* p = Member(parameters_, m);
       Forward(p, inputs, batch.rows, /*slopes=*/true);
-      losses[m] = static_cast<float>(Loss(p, batch, m, Member(gradient_, m)));
+      losses[m] = static_cast<float>(Loss(p, batch, m, gradient_.data()));
       if (!std::isfinite(losses[m])) {
-        return absl::InternalError(absl::StrCat("ensemble member ", m, ": its loss is not finite"));
+        return NotFinite(m);
       }
-      Backward(p, inputs, batch.rows, Member(gradient_, m));
+      Backward(p, inputs, batch.rows, gradient_.data());
+      AdamNetwork(layout_, options, adam_steps_ + 1, p, gradient_.data(), Member(first_, m),
+                  Member(second_, m));
     }
     ++adam_steps_;
-    for (int m = 0; m < spec_.members; ++m) {
-      AdamNetwork(layout_, options, adam_steps_, Member(parameters_, m), Member(gradient_, m),
-                  Member(first_, m), Member(second_, m));
-    }
     return absl::OkStatus();
   }
 
@@ -220,14 +243,15 @@ class ExplicitEnsemble : public FlatEnsemble {
     const float* high = p + layout_[max_entry()].offset;
     out->means.resize(rows * dim);
     out->log_vars.resize(rows * dim);
+    out->stds.resize(rows * dim);
     out->logits.resize(rows * spec_.binary_dim);
     for (int64_t d = 0; d < dim; ++d) {
       Gather(output_.data(), head_.stride, d, rows, mean_.data());
       Scatter(mean_.data(), dim, d, rows, out->means.data());
       Gather(output_.data(), head_.stride, dim + d, rows, raw_.data());
-      kernels_.gaussian_loss(nullptr, raw_.data(), nullptr, nullptr, low[d], high[d], padded,
-                             nullptr, d_raw_.data());
+      kernels_.bounded_log_var(raw_.data(), low[d], high[d], padded, d_raw_.data(), d_mean_.data());
       Scatter(d_raw_.data(), dim, d, rows, out->log_vars.data());
+      Scatter(d_mean_.data(), dim, d, rows, out->stds.data());
     }
     for (int64_t d = 0; d < spec_.binary_dim; ++d) {
       Gather(output_.data(), head_.stride, 2 * dim + d, rows, raw_.data());
@@ -239,7 +263,9 @@ class ExplicitEnsemble : public FlatEnsemble {
   const size_t layers_;  ///< Hidden ones.
   const LayoutEntry& head_;
   bool uniform_ = false;
-  AlignedFloats parameters_, first_, second_, gradient_;                ///< [members, layout size]
+  AlignedFloats parameters_;      ///< [members, layout size]
+  AlignedFloats gradient_;        ///< Of one member, used while it is in cache.
+  AlignedFloats first_, second_;  ///< As parameters_, once there was a step.
   std::vector<AlignedFloats> hidden_, slopes_, gradients_;              ///< [layers][rows, width]
   AlignedFloats output_, d_output_;                                     ///< [rows, head width]
   AlignedFloats mean_, raw_, target_, d_mean_, d_raw_, weight_, ones_;  ///< [rows]
@@ -249,7 +275,7 @@ class ExplicitEnsemble : public FlatEnsemble {
 }  // namespace
 
 std::unique_ptr<GaussianEnsemble> MakeExplicitEnsemble(const GaussianEnsembleSpec& spec,
-                                                       uint64_t seed) {
+                                                       std::optional<uint64_t> seed) {
   return std::make_unique<ExplicitEnsemble>(spec, seed);
 }
 

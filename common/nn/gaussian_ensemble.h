@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -34,6 +35,7 @@ struct EnsembleRows {
 struct EnsemblePrediction {
   std::vector<float> means;     ///< [B, output_dim]
   std::vector<float> log_vars;  ///< [B, output_dim], within the learned bounds
+  std::vector<float> stds;      ///< [B, output_dim], exp(log_var / 2)
   std::vector<float> logits;    ///< [B, binary_dim]
 };
 
@@ -57,17 +59,19 @@ struct AdamOptions {
 class GaussianEnsemble {
  public:
   /// device: "cpu" or "cuda". Weights are drawn from `seed` (truncated normal with standard
-  /// deviation 1 / (2 sqrt(fan-in))), biases are 0. INVALID_ARGUMENT on sizes below 1.
+  /// deviation 1 / (2 sqrt(fan-in))), biases are 0; without a seed all is 0, for parameters that
+  /// are imported next. INVALID_ARGUMENT on sizes below 1.
   static absl::StatusOr<std::unique_ptr<GaussianEnsemble>> Create(const GaussianEnsembleSpec& spec,
                                                                   const std::string& device,
-                                                                  uint64_t seed);
+                                                                  std::optional<uint64_t> seed);
   virtual ~GaussianEnsemble() = default;
 
   virtual const GaussianEnsembleSpec& spec() const = 0;
 
   /// One Adam step on the sum of the members' losses. losses: [members], each member's own loss
-  /// before the step. INVALID_ARGUMENT on a shape; INTERNAL where a loss is not finite (the
-  /// parameters are then as they were).
+  /// before the step. INVALID_ARGUMENT on a shape; INTERNAL where a loss is not finite:
+  /// nothing has changed where that comes from the batch; where it comes from a member's weights,
+  /// members before it may have had their step.
   virtual absl::Status TrainStep(const EnsembleRows& batch, const AdamOptions& options,
                                  std::span<float> losses) = 0;
 
@@ -87,7 +91,7 @@ class GaussianEnsemble {
   /// Copies one member's parameters out of and into the ensemble: how the best weights of each
   /// member are kept during a fit. [parameters of one member], in an order of the implementation's
   /// own.
-  virtual std::vector<float> MemberParameters(int member) const = 0;
+  virtual void CopyMemberParameters(int member, std::vector<float>* parameters) const = 0;
   virtual absl::Status SetMemberParameters(int member, std::span<const float> parameters) = 0;
 };
 

@@ -36,6 +36,9 @@ struct AdamScalars {
   float epsilon;
 };
 
+/// What follows a product: nothing, max(x, 0), or x / (1 + e^-x).
+enum class Activation { kNone, kRelu, kSilu };
+
 /// Sums over rows of one output's Gaussian loss and of its gradient by the bounds.
 struct NllSums {
   double loss = 0, d_low = 0, d_high = 0;
@@ -49,16 +52,24 @@ struct Kernels {
   static const Kernels& Get();
 
   const char* name;
+  /// Depth (and, of a weight gradient, width) up to which `product` is at least as fast as the
+  /// tensor library's: beyond it a panel of the weights no longer stays in cache.
+  int64_t deepest_product;
 
   /// 32 standard normals for each of `blocks` blocks, a function of (key, block) alone.
   void (*fill_normal)(uint64_t key, uint64_t block, int64_t blocks, float* out);
 
-  /// c[i, j] = bias[j] + sum_k a[i * a_row + k * a_depth] w[k * ldw + j], then max(., 0) where
-  /// `relu`. Fast where the depth or the rows are few. cols: a multiple of kLanes. bias: [cols] or
-  /// null.
+  /// c[i, j] = activation(bias[j] + sum_k a[i * a_row + k * a_depth] w[k * ldw + j]). cols: a
+  /// multiple of kLanes. bias: [cols] or null. slope: where SiLU's derivative goes, laid out as c,
+  /// or null.
   void (*product)(const float* a, int64_t a_row, int64_t a_depth, const float* w, int64_t ldw,
-                  const float* bias, int64_t rows, int64_t cols, int64_t depth, bool relu, float* c,
-                  int64_t ldc);
+                  const float* bias, int64_t rows, int64_t cols, int64_t depth,
+                  Activation activation, float* c, int64_t ldc, float* slope);
+
+  /// out[j, i] = w[i, j], and 0 for rows <= i < PadLanes(rows). ldo: at least that many. Whole
+  /// vectors of w's rows are read, so cols up to a multiple of kLanes.
+  void (*transpose)(const float* w, int64_t ldw, int64_t rows, int64_t cols, float* out,
+                    int64_t ldo);
 
   /// x = max(x + bias, 0), in place.
   void (*bias_relu)(float* x, int64_t rows, int64_t ld, const float* bias);
@@ -81,9 +92,11 @@ struct Kernels {
   /// target += rate * (p - target).
   void (*approach)(float* target, const float* p, int64_t n, float rate);
 
+  /// One output's bounded log variance over R rows, and its standard deviation.
+  void (*bounded_log_var)(const float* raw, float low, float high, int64_t n, float* log_var,
+                          float* std);
   /// Gaussian loss of one output over R rows, weight[i] ((mean - target)^2 exp(-lv) + lv), and its
-  /// gradients by mean and raw log variance (before the bounds). Where `target` is null only the
-  /// bounded log variance is computed, to `d_raw`.
+  /// gradients by mean and raw log variance (before the bounds).
   NllSums (*gaussian_loss)(const float* mean, const float* raw, const float* target,
                            const float* weight, float low, float high, int64_t n, float* d_mean,
                            float* d_raw);

@@ -1,103 +1,15 @@
 // The kernels' loops. Included by one source for each instruction set, which defines TANDEM_LANES
-// (floats in a vector), TANDEM_TILE (vectors in a tile of columns) and TANDEM_KERNELS (the table's
+// (floats in a vector), TANDEM_DEEPEST (Kernels::deepest_product) and TANDEM_KERNELS (the table's
 // name).
 
 #pragma once
 
 #include "common/nn/kernels.h"
+#include "common/nn/kernels_product.h"
 #include "common/nn/vector_math.h"
 
 namespace tandem::nn {
 namespace {
-
-// -- products ----------------------------------------------------------------------------------
-
-struct ProductArgs {
-  const float* a;
-  int64_t a_row, a_depth;
-  const float* w;
-  int64_t ldw;
-  const float* bias;
-  int64_t depth;
-  bool relu;
-  float* c;
-  int64_t ldc;
-};
-
-/// One tile of kRows rows and kTile vectors, its sums in registers.
-template <int kRows, int kTile>
-__attribute__((noinline)) void Tile(const ProductArgs& t, int64_t row, int64_t col) {
-  V sum[kRows][kTile];
-#pragma GCC unroll 12
-  for (int j = 0; j < kTile; ++j) {
-    const V start = t.bias == nullptr ? Set(0) : Load(t.bias + col + j * kWidth);
-#pragma GCC unroll 12
-    for (int i = 0; i < kRows; ++i) sum[i][j] = start;
-  }
-  const float* a = t.a + row * t.a_row;
-  const float* w = t.w + col;
-  for (int64_t k = 0; k < t.depth; ++k, a += t.a_depth, w += t.ldw) {
-    V column[kTile];
-#pragma GCC unroll 12
-    for (int j = 0; j < kTile; ++j) column[j] = Load(w + j * kWidth);
-#pragma GCC unroll 12
-    for (int i = 0; i < kRows; ++i) {
-      const V x = Set(a[i * t.a_row]);
-#pragma GCC unroll 12
-      for (int j = 0; j < kTile; ++j) sum[i][j] += x * column[j];
-    }
-  }
-#pragma GCC unroll 12
-  for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 12
-    for (int j = 0; j < kTile; ++j) {
-      const V y = t.relu ? Relu(sum[i][j]) : sum[i][j];
-      Store(t.c + (row + i) * t.ldc + col + j * kWidth, y);
-    }
-  }
-}
-
-template <int kTile>
-void Panel(const ProductArgs& t, int64_t rows, int64_t col) {
-  int64_t row = 0;
-  if constexpr (kTile == 1 && kWidth == 16) {  // enough sums in flight to hide their latency
-    for (; row + 12 <= rows; row += 12) Tile<12, 1>(t, row, col);
-  }
-  for (; row + 6 <= rows; row += 6) Tile<6, kTile>(t, row, col);
-  switch (rows - row) {
-    case 5:
-      Tile<5, kTile>(t, row, col);
-      break;
-    case 4:
-      Tile<4, kTile>(t, row, col);
-      break;
-    case 3:
-      Tile<3, kTile>(t, row, col);
-      break;
-    case 2:
-      Tile<2, kTile>(t, row, col);
-      break;
-    case 1:
-      Tile<1, kTile>(t, row, col);
-      break;
-    default:
-      break;
-  }
-}
-
-void Product(const float* a, int64_t a_row, int64_t a_depth, const float* w, int64_t ldw,
-             const float* bias, int64_t rows, int64_t cols, int64_t depth, bool relu, float* c,
-             int64_t ldc) {
-  const ProductArgs t{a, a_row, a_depth, w, ldw, bias, depth, relu, c, ldc};
-  int64_t col = 0;
-  if (rows == 1) {  // more columns at once, for enough sums in flight
-    for (; col + 8 * kWidth <= cols; col += 8 * kWidth) Tile<1, 8>(t, 0, col);
-  }
-  for (; col + TANDEM_TILE * kWidth <= cols; col += TANDEM_TILE * kWidth) {
-    Panel<TANDEM_TILE>(t, rows, col);
-  }
-  for (; col < cols; col += kWidth) Panel<1>(t, rows, col);
-}
 
 // -- passes over activations -------------------------------------------------------------------
 
@@ -112,12 +24,9 @@ void BiasRelu(float* x, int64_t rows, int64_t ld, const float* bias) {
 void BiasSilu(float* x, int64_t rows, int64_t ld, const float* bias, float* slope) {
   for (int64_t i = 0; i < rows; ++i, x += ld) {
     for (int64_t j = 0; j < ld; j += kWidth) {
-      const V y = Load(x + j) + Load(bias + j);
-      const V s = Sigmoid(y);
-      const V silu = y * s;
-      Store(x + j, silu);
-      if (slope != nullptr) Store(slope + i * ld + j, s + silu - silu * s);
+      Store(x + j, Silu(Load(x + j) + Load(bias + j), slope == nullptr ? nullptr : slope + j));
     }
+    if (slope != nullptr) slope += ld;
   }
 }
 
@@ -219,7 +128,7 @@ void Adam(float* p, const float* g, float* m, float* v, int64_t n, const AdamSca
     const V second = Load(v + i) * beta2 + gradient * gradient * rest2;
     Store(m + i, first);
     Store(v + i, second);
-    Store(p + i, Load(p + i) * keep - step * first / (Sqrt(second) * scale + epsilon));
+    Store(p + i, Load(p + i) * keep - step * first * Reciprocal(Sqrt(second) * scale + epsilon));
   }
 }
 
@@ -232,30 +141,42 @@ void Approach(float* target, const float* p, int64_t n, float rate) {
 
 // -- losses ------------------------------------------------------------------------------------
 
+struct BoundedLogVar {
+  V value;
+  V d_upper, d_lower;  ///< Slopes of the two soft bounds.
+};
+
+TANDEM_INLINE BoundedLogVar Bound(V raw, float low, float high) {
+  const SoftplusParts upper = Softplus(high - raw);
+  const SoftplusParts lower = Softplus(high - upper.softplus - low);
+  return {low + lower.softplus, upper.sigmoid, lower.sigmoid};
+}
+
+void BoundLogVar(const float* raw, float low, float high, int64_t n, float* log_var, float* std) {
+  for (int64_t i = 0; i < n; i += kWidth) {
+    const V bounded = Bound(Load(raw + i), low, high).value;
+    Store(log_var + i, bounded);
+    Store(std + i, Exp(bounded * 0.5f));
+  }
+}
+
 NllSums GaussianLoss(const float* mean, const float* raw, const float* target, const float* weight,
                      float low, float high, int64_t n, float* d_mean, float* d_raw) {
   V loss = Set(0), d_low = Set(0), d_high = Set(0);
   for (int64_t i = 0; i < n; i += kWidth) {
-    const SoftplusParts upper = Softplus(high - Load(raw + i));
-    const V bounded = high - upper.softplus;
-    const SoftplusParts lower = Softplus(bounded - low);
-    const V log_var = low + lower.softplus;
-    if (target == nullptr) {
-      Store(d_raw + i, log_var);
-      continue;
-    }
+    const BoundedLogVar log_var = Bound(Load(raw + i), low, high);
     const V w = Load(weight + i);
     const V error = Load(mean + i) - Load(target + i);
-    const V precision = Exp(-log_var);
+    const V precision = Exp(-log_var.value);
     const V scaled = error * precision;
     const V square = error * scaled;
-    loss += w * (square + log_var);
+    loss += w * (square + log_var.value);
     Store(d_mean + i, 2.0f * w * scaled);
     const V d_log_var = w * (1.0f - square);
-    const V d_bounded = d_log_var * lower.sigmoid;
-    Store(d_raw + i, d_bounded * upper.sigmoid);
-    d_high += d_bounded * (1.0f - upper.sigmoid);
-    d_low += d_log_var * (1.0f - lower.sigmoid);
+    const V d_bounded = d_log_var * log_var.d_lower;
+    Store(d_raw + i, d_bounded * log_var.d_upper);
+    d_high += d_bounded * (1.0f - log_var.d_upper);
+    d_low += d_log_var * (1.0f - log_var.d_lower);
   }
   return {Sum(loss), Sum(d_low), Sum(d_high)};
 }
@@ -340,8 +261,9 @@ void FillNormal(uint64_t key, uint64_t block, int64_t blocks, float* out) {
 namespace internal {
 extern const Kernels TANDEM_KERNELS;
 const Kernels TANDEM_KERNELS = {
-    TANDEM_KERNELS_NAME, FillNormal, Product, BiasRelu, BiasSilu,     ScaleAndSum, MaskAndSum,
-    MaskedOuter,         RowDots,    Adam,    Approach, GaussianLoss, BinaryLoss,  Squash,
+    TANDEM_KERNELS_NAME, TANDEM_DEEPEST, FillNormal,  Product, Transpose, BiasRelu, BiasSilu,
+    ScaleAndSum,         MaskAndSum,     MaskedOuter, RowDots, Adam,      Approach, BoundLogVar,
+    GaussianLoss,        BinaryLoss,     Squash,
 };
 }  // namespace internal
 

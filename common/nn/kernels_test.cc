@@ -25,22 +25,45 @@ class KernelsTest : public ::testing::TestWithParam<const Kernels*> {
 };
 
 TEST_P(KernelsTest, ProductOfAnySizeIsRight) {
-  for (const int64_t rows : {1, 2, 5, 6, 13, 64}) {
-    for (const int64_t cols : {16, 48, 64, 144}) {
+  for (const int64_t rows : {1, 2, 5, 7, 13, 64}) {
+    for (const int64_t cols : {16, 32, 48, 64, 80, 96, 144, 208}) {
       for (const int64_t depth : {1, 5, 37}) {
         const AlignedFloats a = Random(rows * depth, 1), w = Random(depth * cols, 2);
         const AlignedFloats bias = Random(cols, 3);
-        AlignedFloats c(rows * cols);
-        const bool relu = depth == 5;
-        kernels().product(a.data(), 1, rows, w.data(), cols, bias.data(), rows, cols, depth, relu,
-                          c.data(), cols);  // a is stored as [depth, rows]
+        AlignedFloats c(rows * cols), slope(rows * cols);
+        const Activation activation = depth == 1   ? Activation::kNone
+                                      : depth == 5 ? Activation::kRelu
+                                                   : Activation::kSilu;
+        kernels().product(a.data(), 1, rows, w.data(), cols, bias.data(), rows, cols, depth,
+                          activation, c.data(), cols,
+                          depth == 37 ? slope.data() : nullptr);  // a is stored as [depth, rows]
         for (int64_t i = 0; i < rows; ++i) {
           for (int64_t j = 0; j < cols; ++j) {
             double sum = bias[j];
             for (int64_t k = 0; k < depth; ++k) sum += a[k * rows + i] * w[k * cols + j];
-            if (relu) sum = std::max(sum, 0.0);
-            ASSERT_NEAR(c[i * cols + j], sum, 1e-4);
+            const double s = 1 / (1 + std::exp(-sum));
+            const double expected = depth == 1 ? sum : depth == 5 ? std::max(sum, 0.0) : sum * s;
+            ASSERT_NEAR(c[i * cols + j], expected, 1e-4);
+            if (depth == 37) {
+              ASSERT_NEAR(slope[i * cols + j], s + sum * s * (1 - s), 1e-4);
+            }
           }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, TransposesAnySizeAndPadsWithZeros) {
+  for (const int64_t rows : {1, 16, 21}) {
+    for (const int64_t cols : {1, 5, 16, 37}) {
+      const int64_t ldw = PadLanes(cols), ldo = PadLanes(rows);
+      const AlignedFloats w = Random(rows * ldw, 1);
+      AlignedFloats out(cols * ldo, -1.0f);
+      kernels().transpose(w.data(), ldw, rows, cols, out.data(), ldo);
+      for (int64_t j = 0; j < cols; ++j) {
+        for (int64_t i = 0; i < ldo; ++i) {
+          ASSERT_EQ(out[j * ldo + i], i < rows ? w[i * ldw + j] : 0);
         }
       }
     }

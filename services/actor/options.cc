@@ -31,6 +31,8 @@ ActorOptions CoreOptions(const config::v1::RunConfig& config, const std::string&
   options.policy_action_seed = StreamSeed(seed, "policy_actions/" + own_stream);
   options.evaluation_interval = config.actor().evaluation_interval();
   options.record_evaluation_steps = config.actor().record_evaluation_steps();
+  options.shift_start_after = config.study().shift_start_after();
+  options.shift_start_scale = config.study().shift_start_scale();
   return options;
 }
 

@@ -24,7 +24,11 @@ ServiceOptions Options(const std::vector<std::string>& overrides, uint64_t start
 }
 
 TEST(ActorOptionsFrom, TakesFieldsAndDefaults) {
-  const ServiceOptions options = Options({"actor.num_envs=3", "actor.evaluation_interval=77"});
+  const ServiceOptions options =
+      Options({"actor.num_envs=3", "actor.evaluation_interval=77", "study.shift_start_after=500",
+               "study.shift_start_scale=4"});
+  EXPECT_EQ(options.actor.shift_start_after, 500);
+  EXPECT_EQ(options.actor.shift_start_scale, 4);
   EXPECT_EQ(options.environment, "pendulum");
   EXPECT_EQ(options.num_envs, 3);
   EXPECT_EQ(options.evaluation_episodes, 10);

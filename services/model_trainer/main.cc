@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/config/service_flags.h"
+#include "common/dynamics/simulator_model.h"
 #include "common/nn/device.h"
 #include "common/rpc/server_runner.h"
 #include "common/snapshot/snapshot_service.h"
@@ -23,7 +24,9 @@ absl::Status Serve(ServiceOptions options) {
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.replay_buffer);
   ModelTrainer trainer(options.trainer,
                        {*replay, store, *Clock::Real(), metrics, [&](const EnvironmentSpec& spec) {
-                          return dynamics::EnsembleLearner::Create(spec, options.learner);
+                          return options.simulator
+                                     ? dynamics::MakeSimulatorLearner(spec)
+                                     : dynamics::EnsembleLearner::Create(spec, options.learner);
                         }});
   options.server.services = {snapshots->service()};
   options.server.live_calls = {snapshots->live_calls()};

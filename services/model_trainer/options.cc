@@ -32,10 +32,19 @@ absl::StatusOr<dynamics::EnsembleLearnerOptions> LearnerFrom(const config::v1::R
   options.min_improvement = model.min_improvement();
   options.max_gradient_steps = model.max_gradient_steps();
   options.termination = TerminationOf(model.termination());
+  options.deterministic = model.deterministic();
   options.observation_margin = config.imagination().observation_margin();
   options.seed = config::SeedFor(config, model.has_seed(), model.seed(), "model");
   TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));
   return options;
+}
+
+dynamics::PlantedError PlantedIn(const config::v1::Study& study) {
+  return {.reward = study.planted_reward(),
+          .element = study.planted_element(),
+          .low = study.planted_low(),
+          .high = study.planted_high(),
+          .member_share = study.planted_member_share()};
 }
 
 }  // namespace
@@ -47,7 +56,11 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
         "model_trainer: set endpoints.listen and endpoints.replay_buffer");
   }
   ServiceOptions options;
+  options.simulator = config.model().kind() == config::v1::MODEL_KIND_SIMULATOR;
   TANDEM_ASSIGN_OR_RETURN(options.learner, LearnerFrom(config));
+  options.trainer.freeze_after = config.model().freeze_after();
+  options.trainer.planted = PlantedIn(config.study());
+  options.trainer.planted_from = config.study().planted_from();
   if (!endpoints.member().empty()) options.trainer.member = endpoints.member();
   options.trainer.replay_capacity = config.replay().capacity();
   options.trainer.state_dir = endpoints.state_dir();

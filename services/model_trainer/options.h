@@ -15,6 +15,7 @@ namespace tandem::model_trainer {
 /// All that the process needs to know, from the config of the run.
 struct ServiceOptions {
   ModelTrainerOptions trainer;
+  bool simulator = false;  ///< The model is the environment itself: `learner` is not used.
   dynamics::EnsembleLearnerOptions learner;
   rpc::ServerOptions server;  ///< Without services and registry, which main() makes.
   std::string replay_buffer;  ///< Its address.

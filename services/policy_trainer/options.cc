@@ -37,6 +37,8 @@ absl::StatusOr<ImaginationOptions> ImaginationFrom(const config::v1::Imagination
   options.schedule_start = imagination.schedule_start();
   options.schedule_end = imagination.schedule_end();
   options.retain_refits = imagination.retain_refits();
+  options.pessimism = imagination.pessimism();
+  options.truncate_above = imagination.truncate_above();
   options.exact_model = lockstep;
   options.seed = seed;
   const int64_t rows =
@@ -59,11 +61,14 @@ absl::StatusOr<PolicyTrainerOptions> TrainerFrom(const config::v1::RunConfig& co
   options.batch_size = config.policy().batch_size();
   options.real_share = config.imagination().real_share();
   options.publish_interval = config.policy().publish_interval();
+  options.updates_per_step = config.pace().updates_per_step();
   options.state_dir = endpoints.state_dir();
   options.checkpoint_interval = absl::Seconds(config.runtime().checkpoint_seconds());
   options.seed = seed;
   TANDEM_ASSIGN_OR_RETURN(options.imagination,
                           ImaginationFrom(config.imagination(), options.lockstep, seed));
+  options.imagination.refit_interval = config.pace().refit_interval();
+  options.imagination.freeze_after = config.model().freeze_after();
   return options;
 }
 
@@ -88,6 +93,7 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.server.state_dir = endpoints.state_dir();
   options.replay_buffer = endpoints.replay_buffer();
   options.model_trainer = endpoints.model_trainer();
+  options.monitor = endpoints.monitor();
   options.threads = config.runtime().threads();
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;

@@ -76,9 +76,22 @@ absl::Status ActorCore::Serve(const Grant& grant) {
   if (needs_policy && !holder_.WaitFor(grant.policy_updates, options_.policy_wait)) {
     return absl::OkStatus();
   }
+  TANDEM_RETURN_IF_ERROR(ShiftStart(grant));
   if (grant.evaluate) TANDEM_RETURN_IF_ERROR(Evaluate(grant));
   if (grant.granted > 0) TANDEM_RETURN_IF_ERROR(TakeSteps(grant));
   return absl::OkStatus();
+}
+
+absl::Status ActorCore::ShiftStart(const Grant& grant) {
+  if (start_shifted_ || options_.shift_start_after <= 0 ||
+      grant.env_steps < options_.shift_start_after) {
+    return absl::OkStatus();
+  }
+  start_shifted_ = true;
+  LogInfo(absl::StrCat("after ", grant.env_steps, " steps, episodes start from a range ",
+                       options_.shift_start_scale, " times as wide"));
+  TANDEM_RETURN_IF_ERROR(parts_.training->WidenStart(options_.shift_start_scale));
+  return parts_.evaluation->WidenStart(options_.shift_start_scale);
 }
 
 absl::Status ActorCore::StartOver() {

@@ -30,6 +30,8 @@ struct ActorOptions {
   uint64_t evaluation_seed = 0;       ///< With the evaluation's id, seeds its episodes.
   int64_t evaluation_interval = 250;  ///< [steps] >= 0.
   bool record_evaluation_steps = false;
+  int64_t shift_start_after = 0;  ///< [training steps] for studies; 0: never ...
+  double shift_start_scale = 1;   ///< ... episodes then start from a range so many times as wide.
   absl::Duration advance_wait = absl::Seconds(1);  ///< One wait for a grant.
   absl::Duration policy_wait = absl::Seconds(10);  ///< One wait for a policy, then ask again.
 };
@@ -65,6 +67,8 @@ class ActorCore {
   absl::Status Loop();
   /// OK also when there is no grant.
   absl::Status Serve(const Grant& grant);
+  /// Widens the start of training and evaluation episodes when its time has come.
+  absl::Status ShiftStart(const Grant& grant);
   absl::Status Evaluate(const Grant& grant);
   absl::Status TakeSteps(const Grant& grant);
   absl::Status StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder, Purpose purpose);
@@ -83,6 +87,7 @@ class ActorCore {
   WaitLog pace_log_;
   uint64_t next_episode_id_ = 1;
   EpisodeRecorder recorder_;
+  bool start_shifted_ = false;
   Rng random_actions_;
   Rng policy_noise_;
   std::vector<float> actions_;    // [num_envs, action_dim] of the step under way

@@ -42,9 +42,10 @@ Grant Evaluation(int64_t env_steps, int64_t policy_updates) {
 struct Actor {
   explicit Actor(std::vector<int> lengths = {3}, int diverge_at = -1)
       : Actor(Counting(lengths, diverge_at), Counting({2, 4})) {}
-  Actor(std::unique_ptr<VectorEnvironment> training, std::unique_ptr<VectorEnvironment> evaluation)
-      : core(Options(), ActorParts{std::move(training), std::move(evaluation), replay, policies,
-                                   LoadFake, *Clock::Real(), registry}) {}
+  Actor(std::unique_ptr<VectorEnvironment> training, std::unique_ptr<VectorEnvironment> evaluation,
+        ActorOptions options = Options())
+      : core(options, ActorParts{std::move(training), std::move(evaluation), replay, policies,
+                                 LoadFake, *Clock::Real(), registry}) {}
   static ActorOptions Options() {
     ActorOptions options;
     options.random_action_seed = 1;
@@ -113,6 +114,23 @@ TEST(ActorCore, TakesRandomStepsUniformlyOverTheActionSpace) {
   EXPECT_GE(actor.replay.appended().size(), 4u);  // one append for each 256 steps
   EXPECT_TRUE(actor.PageHas("tandem_actor_env_steps_total{purpose=\"training\"} 1000"));
   EXPECT_TRUE(actor.PageHas("tandem_actor_episodes_total{purpose=\"training\"} 333"));
+}
+
+TEST(ActorCore, EpisodesStartElsewhereFromTheSetTimeOn) {
+  ActorOptions options = Actor::Options();
+  options.shift_start_after = 6;
+  options.shift_start_scale = 100;
+  Actor actor(Counting({3}), Counting({2}), options);
+  for (const int64_t env_steps : {0, 3, 6, 9}) {
+    Grant grant = RandomSteps(3);
+    grant.env_steps = env_steps;
+    actor.replay.AddGrant(grant);
+  }
+  actor.Run();
+  const auto segments = actor.Segments();
+  ASSERT_EQ(segments.size(), 4u);
+  EXPECT_LT(segments[2].observations[0], 10);  // this episode had begun before
+  EXPECT_GE(segments[3].observations[0], 100);
 }
 
 TEST(ActorCore, EpisodesGoOnAcrossGrantsWithoutAGap) {

@@ -43,6 +43,7 @@ absl::Status ModelTrainer::Run() {
 
 absl::Status ModelTrainer::Prepare() {
   TANDEM_ASSIGN_OR_RETURN(spec_, training::WaitForSpec(deps_.replay, stop_, deps_.clock));
+  TANDEM_RETURN_IF_ERROR(options_.planted.Check(spec_.observation.dim()));
   TANDEM_ASSIGN_OR_RETURN(learner_, deps_.make_learner(spec_));
   TANDEM_RETURN_IF_ERROR(RestoreCheckpoint());
   train_.emplace(deps_.replay, spec_, Split::kTrain, options_.replay_capacity, stop_, deps_.clock);
@@ -57,6 +58,7 @@ absl::Status ModelTrainer::RestoreCheckpoint() {
   const absl::Status status = learner_->LoadState(*state);
   if (status.ok()) {
     LogInfo(absl::StrCat("restored the model's weights from ", checkpointer_.path()));
+    fitted_ = true;
     return absl::OkStatus();
   }
   checkpointer_.Refused(status);
@@ -121,7 +123,12 @@ void ModelTrainer::FetchAllAgain(int64_t end_index) {
   holdout_->Clear();
 }
 
+bool ModelTrainer::Frozen(const Grant& grant) const {
+  return fitted_ && options_.freeze_after > 0 && grant.env_steps > options_.freeze_after;
+}
+
 absl::Status ModelTrainer::FitAndPublish(const Grant& grant) {
+  if (Frozen(grant)) return Publish(grant);
   // The bound of a grant never goes back, unless the buffer lost its steps.
   if (grant.through_index < std::max(train_->next_index(), holdout_->next_index())) {
     FetchAllAgain(grant.through_index);
@@ -136,20 +143,32 @@ absl::Status ModelTrainer::FitAndPublish(const Grant& grant) {
       const dynamics::FitReport report,
       learner_->Fit(train_->rows(), holdout_->rows(), [this] { return stop_.stopped(); }));
   unsaved_ = true;
+  fitted_ = true;
   metrics_.fit_seconds.Observe(absl::ToDoubleSeconds(deps_.clock.Monotonic() - fetched));
   metrics_.gradient_steps.Increment(report.gradient_steps);
-  return Publish(grant, report);
+  TANDEM_RETURN_IF_ERROR(Publish(grant));
+  metrics_.fits.Increment();
+  Show(report);
+  return absl::OkStatus();
 }
 
-absl::Status ModelTrainer::Publish(const Grant& grant, const dynamics::FitReport& report) {
+absl::Status ModelTrainer::Publish(const Grant& grant) {
   nn::TensorFile file = learner_->ExportModel();
   file.metadata[snapshot::kThroughIndexKey] = absl::StrCat(grant.through_index);
   file.metadata[snapshot::kEnvStepsKey] = absl::StrCat(grant.env_steps);
+  if (grant.env_steps >= options_.planted_from) options_.planted.Export(&file);
   TANDEM_ASSIGN_OR_RETURN(const std::shared_ptr<const snapshot::Snapshot> published,
                           deps_.publisher.Publish(file));
   published_through_ = grant.through_index;
   failures_in_a_row_ = 0;
-  metrics_.fits.Increment();
+  metrics_.model_version.Set(static_cast<double>(published->version.version));
+  metrics_.model_through_index.Set(static_cast<double>(published_through_));
+  LogInfo(absl::StrFormat("model %d through index %d%s", published->version.version,
+                          published_through_, Frozen(grant) ? ", frozen" : ""));
+  return absl::OkStatus();
+}
+
+void ModelTrainer::Show(const dynamics::FitReport& report) {
   metrics_.train_loss.Set(report.train_loss);
   metrics_.holdout_nll.Set(report.holdout_nll);
   metrics_.holdout_error.Set(report.holdout_error);
@@ -157,14 +176,11 @@ absl::Status ModelTrainer::Publish(const Grant& grant, const dynamics::FitReport
   metrics_.holdout_termination_loss.Set(report.holdout_termination_loss);
   metrics_.train_rows.Set(static_cast<double>(report.train_rows));
   metrics_.holdout_rows.Set(static_cast<double>(report.holdout_rows));
-  metrics_.model_version.Set(static_cast<double>(published->version.version));
-  metrics_.model_through_index.Set(static_cast<double>(published_through_));
-  LogInfo(absl::StrFormat(
-      "model %d through index %d: %d gradient steps on %d rows in %.2f s, holdout nll %.3f, "
-      "error %.3f, reward error %.3f",
-      published->version.version, published_through_, report.gradient_steps, report.train_rows,
-      report.seconds, report.holdout_nll, report.holdout_error, report.holdout_reward_error));
-  return absl::OkStatus();
+  LogInfo(
+      absl::StrFormat("fit: %d gradient steps on %d rows in %.2f s, holdout nll %.3f, error %.3f, "
+                      "reward error %.3f",
+                      report.gradient_steps, report.train_rows, report.seconds, report.holdout_nll,
+                      report.holdout_error, report.holdout_reward_error));
 }
 
 void ModelTrainer::HandleFailure(const absl::Status& status) {
@@ -176,6 +192,7 @@ void ModelTrainer::HandleFailure(const absl::Status& status) {
     if (fresh.ok()) {
       LogWarning("starting again from new weights");
       learner_ = *std::move(fresh);
+      fitted_ = false;
       unsaved_ = false;
     }
   }

@@ -13,6 +13,7 @@
 #include "common/clients/replay_client.h"
 #include "common/data/spec.h"
 #include "common/dynamics/ensemble_learner.h"
+#include "common/dynamics/planted_error.h"
 #include "common/metrics/registry.h"
 #include "common/snapshot/snapshot.h"
 #include "common/training/checkpointer.h"
@@ -27,6 +28,9 @@ struct ModelTrainerOptions {
   int64_t replay_capacity = 1'000'000;   ///< [steps] of the replay buffer
   std::string state_dir;                 ///< For the checkpoint; empty: none.
   absl::Duration checkpoint_interval = absl::Seconds(20);
+  int64_t freeze_after = 0;        ///< [training steps] after which nothing is fitted; 0: never.
+  dynamics::PlantedError planted;  ///< For studies: every published model carries it ...
+  int64_t planted_from = 0;        ///< ... from so many training steps on.
 };
 
 /// Fits the learned model whenever the replay buffer's pace asks for it, and publishes it.
@@ -34,7 +38,8 @@ struct ModelTrainerOptions {
 /// Run() is the whole life of the service: wait until the environment is known, restore the last
 /// checkpoint, then for ever: report what the published model covers, take a grant, fetch the steps
 /// that are new, fit, publish. After a restart it reports nothing covered, so that a fit from the
-/// restored weights is granted at once and the followers have a model again.
+/// restored weights is granted at once and the followers have a model again. A frozen model is
+/// published again as it is at each grant, so that the run's pace does not change.
 ///
 /// Run() belongs to one thread; Stop() may be called from any.
 class ModelTrainer {
@@ -69,8 +74,10 @@ class ModelTrainer {
   /// After a lost connection: starts over where the buffer came back with fewer steps.
   void CheckBufferStillHolds();
   void FetchAllAgain(int64_t end_index);
+  bool Frozen(const Grant& grant) const;
   absl::Status FitAndPublish(const Grant& grant);
-  absl::Status Publish(const Grant& grant, const dynamics::FitReport& report);
+  absl::Status Publish(const Grant& grant);
+  void Show(const dynamics::FitReport& report);
   void HandleFailure(const absl::Status& status);
   void Checkpoint(bool now);
 
@@ -84,6 +91,7 @@ class ModelTrainer {
   std::unique_ptr<dynamics::EnsembleLearner> learner_;
   std::optional<TransitionMirror> train_;
   std::optional<TransitionMirror> holdout_;
+  bool fitted_ = false;  // the learner's weights come from a fit
   int64_t published_through_ = 0;
   int failures_in_a_row_ = 0;
   bool unsaved_ = false;  // the learner has changed since the last checkpoint

@@ -102,10 +102,11 @@ class ModelTrainerTest : public testing::Test {
   /// One life of the service, from start to the end of the script and Stop().
   void Live(FakeReplayClient& replay, snapshot::SnapshotStore& store, metrics::Registry& metrics,
             const std::function<void(ModelTrainer&)>& during) {
-    ModelTrainer trainer({.member = "model-trainer", .state_dir = dir_},
-                         {replay, store, *Clock::Real(), metrics, [this](const EnvironmentSpec&) {
-                            return std::make_unique<FakeLearner>(log_);
-                          }});
+    options_.member = "model-trainer";
+    options_.state_dir = dir_;
+    ModelTrainer trainer(
+        options_, {replay, store, *Clock::Real(), metrics,
+                   [this](const EnvironmentSpec&) { return std::make_unique<FakeLearner>(log_); }});
     std::thread thread([&trainer] { EXPECT_TRUE(trainer.Run().ok()); });
     during(trainer);
     trainer.Stop();
@@ -129,6 +130,7 @@ class ModelTrainerTest : public testing::Test {
   }
 
   std::string dir_;
+  ModelTrainerOptions options_;
   FitLog log_;
 };
 
@@ -159,6 +161,49 @@ TEST_F(ModelTrainerTest, FitsEachGrantAndReportsWhatTheModelCovers) {
   EXPECT_THAT(page, HasSubstr("tandem_model_trainer_train_rows 64"));
   EXPECT_THAT(page, HasSubstr("tandem_model_trainer_holdout_rows 16"));
   EXPECT_THAT(page, HasSubstr("tandem_model_trainer_model_through_index 80"));
+}
+
+TEST_F(ModelTrainerTest, AFrozenModelIsPublishedAgainAsItIs) {
+  FakeReplayClient replay;
+  SetUpReplay(replay);
+  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
+  metrics::Registry metrics;
+  options_.freeze_after = 40;
+  for (int64_t n : {20, 40, 60, 80}) {
+    replay.AddGrant({.granted = 1, .through_index = n, .env_steps = n});
+  }
+  Live(replay, store, metrics,
+       [&](ModelTrainer&) { WaitFor([&] { return replay.progress().size() >= 5; }); });
+  EXPECT_EQ(FitsIn(*store.Latest()), 2);
+  EXPECT_EQ(store.Latest()->version.version, 4u);
+  EXPECT_EQ(store.Latest()->Parse()->metadata.at("through_index"), "80");
+  EXPECT_EQ(replay.progress()[4].model_through_index, 80);
+  EXPECT_THAT(metrics.Page(), HasSubstr("tandem_model_trainer_fits_total 2"));
+}
+
+TEST_F(ModelTrainerTest, APlantedErrorEntersTheSnapshotsFromItsTimeOn) {
+  FakeReplayClient replay;
+  SetUpReplay(replay);
+  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
+  metrics::Registry metrics;
+  options_.planted = {.reward = 3, .low = -1, .high = 1};
+  options_.planted_from = 40;
+  replay.AddGrant({.granted = 1, .through_index = 39, .env_steps = 39});
+  Live(replay, store, metrics, [&](ModelTrainer&) {
+    WaitFor([&] { return replay.progress().size() >= 2; });
+    EXPECT_FALSE(store.Latest()->Parse()->metadata.contains("planted_reward"));
+    replay.AddGrant({.granted = 1, .through_index = 40, .env_steps = 40});
+    WaitFor([&] { return replay.progress().size() >= 3; });
+    EXPECT_EQ(store.Latest()->Parse()->metadata.at("planted_reward"), "3");
+  });
+  options_.planted.element = 100;
+  FakeReplayClient other;
+  SetUpReplay(other);
+  metrics::Registry other_metrics;
+  ModelTrainer refused(
+      options_, {other, store, *Clock::Real(), other_metrics,
+                 [this](const EnvironmentSpec&) { return std::make_unique<FakeLearner>(log_); }});
+  EXPECT_THAT(std::string(refused.Run().message()), HasSubstr("study.planted_element"));
 }
 
 TEST_F(ModelTrainerTest, ARestartGoesOnFromTheCheckpointAndAsksForAFitAnew) {

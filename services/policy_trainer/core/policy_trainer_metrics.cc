@@ -28,7 +28,10 @@ PolicyTrainerMetrics::PolicyTrainerMetrics(metrics::Registry& registry)
           registry.AddGauge(Name("policy_updates"), "Updates of the policy, over all restarts.")),
       real_share(registry.AddGauge(Name("real_share_ratio"),
                                    "Share of real rows in the last grant's batches.")),
-      rollouts(registry.AddCounter(Name("rollouts_total"), "Imagined rollouts started.")),
+      rollouts(registry.AddCounter("tandem_rollouts_total", "Imagined rollouts started.")),
+      truncated_rollouts(
+          registry.AddCounter("tandem_rollouts_truncated_total",
+                              "Imagined rollouts ended where the model's members disagreed.")),
       imagined_steps(registry.AddCounter(Name("imagined_steps_total"), "Imagined steps kept.")),
       dropped_rows(registry.AddCounter(Name("dropped_rows_total"),
                                        "Imagined steps dropped because a number was not finite.")),

@@ -22,6 +22,7 @@ struct PolicyTrainerMetrics {
   metrics::Gauge& real_share;
 
   metrics::Counter& rollouts;
+  metrics::Counter& truncated_rollouts;
   metrics::Counter& imagined_steps;
   metrics::Counter& dropped_rows;
   metrics::Histogram& imagine_seconds;

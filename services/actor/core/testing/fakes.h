@@ -17,8 +17,9 @@
 
 namespace tandem::actor {
 
-/// Observes (episode of this environment, step) and rewards with the action; ends in a terminal
-/// state after `length` steps, or diverges at step `diverge_at` of its first episode.
+/// Observes (episode of this environment, times the width of the start, step) and rewards with the
+/// action; ends in a terminal state after `length` steps, or diverges at step `diverge_at` of its
+/// first episode.
 class CountingEnvironment : public Environment {
  public:
   explicit CountingEnvironment(int length, int diverge_at = -1)
@@ -34,6 +35,10 @@ class CountingEnvironment : public Environment {
     Observe(observation);
     return absl::OkStatus();
   }
+  absl::Status WidenStart(double scale) override {
+    width_ = scale;
+    return absl::OkStatus();
+  }
   absl::StatusOr<StepResult> Step(std::span<const float> action,
                                   std::span<float> observation) override {
     ++step_;
@@ -44,13 +49,14 @@ class CountingEnvironment : public Environment {
 
  private:
   void Observe(std::span<float> observation) const {
-    observation[0] = static_cast<float>(episode_);
+    observation[0] = static_cast<float>(width_ * episode_);
     observation[1] = static_cast<float>(step_);
   }
   EnvironmentSpec spec_;
   const int length_;
   const int diverge_at_;
   int episode_ = 0;
+  double width_ = 1;
   int step_ = 0;
 };
 

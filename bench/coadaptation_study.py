@@ -1,0 +1,282 @@
+"""Runs the study of co-adaptation: arms that make the policy exploit its model, and controls that do not, on the
+real system. docs/coadaptation_study.md describes method and results; bench/coadaptation_report.py analyses the runs.
+
+  bench/coadaptation_study.py --out FOLDER [--arms I1 C0 ...] [--envs pendulum ...] [--seeds 0 1 2] [--jobs 2]
+                              [--list] [field=value ...]
+
+Each run is `tandem train` with its five processes on recipes/study/<env>.yaml, with the arm's fields laid over it.
+Runs lie in FOLDER/<env>/<arm>/<seed>; one that is complete is skipped, one that is not is run anew, so the command
+can be repeated until all are done. Afterwards FOLDER/checkpoints.csv holds one row for each checkpoint of every
+complete run, and FOLDER/runs.csv one for each run. Exits 1 where a run failed.
+"""
+
+import argparse
+import concurrent.futures
+import csv
+import dataclasses
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CALIBRATION = ["pendulum", "cartpole_continuous"]
+HELD_OUT = ["inverted_pendulum"]
+ENVIRONMENTS = CALIBRATION + HELD_OUT
+LABEL = 0.2  # share of the return scale above which an evaluation's gap counts as exploitation
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One condition. `overlay`: fields for every environment; `by_env`: more of them for one."""
+    name: str
+    about: str
+    kind: str  # "base", "induced" or "control"
+    overlay: tuple = ()
+    by_env: dict = dataclasses.field(default_factory=dict)
+
+    def fields(self, env):
+        return [*self.overlay, *self.by_env.get(env, ())]
+
+
+# What a healthy policy is paid for one step, and where it does not go: the trapdoor has to be worth the way.
+TRAPDOOR = {
+    "pendulum": ("study.planted_element=2", "study.planted_low=5", "study.planted_high=8.5"),
+    "cartpole_continuous": ("study.planted_element=0", "study.planted_low=1", "study.planted_high=2.4"),
+    "inverted_pendulum": ("study.planted_element=0", "study.planted_low=0.5", "study.planted_high=1.2"),
+}
+TRAPDOOR_REWARD = {"pendulum": 20, "cartpole_continuous": 5, "inverted_pendulum": 5}
+# Where a healthy policy goes at the end.
+VISITED = {
+    "pendulum": ("study.planted_element=0", "study.planted_low=0.8", "study.planted_high=1"),
+    "cartpole_continuous": ("study.planted_element=2", "study.planted_low=-0.02", "study.planted_high=0.02"),
+    "inverted_pendulum": ("study.planted_element=1", "study.planted_low=-0.01", "study.planted_high=0.01"),
+}
+FALSE_FEAR = {"pendulum": -4, "cartpole_continuous": -0.6, "inverted_pendulum": -0.6}
+PLANTED_FROM = 6000  # env steps: after ten checkpoints
+FEW_DATA = ("pace.warmup_steps=200", "model.freeze_after=800")
+
+
+def planted(region, reward, *more):
+    return {env: (f"study.planted_reward={reward[env]}", f"study.planted_from={PLANTED_FROM}", *region[env], *more)
+            for env in ENVIRONMENTS}
+
+
+ARMS = {arm.name: arm for arm in [
+    Arm("base", "healthy: five members, one-step rollouts, refit every three episodes", "base"),
+    Arm("I1", "rollouts of 50 steps", "induced",
+        ("imagination.horizon_start=50", "imagination.horizon_end=50", "imagination.rollouts_per_refit=1000",
+         "model.max_gradient_steps=30")),
+    Arm("I2", "no real rows in a batch, 20 updates a step", "induced",
+        ("imagination.real_share=0", "pace.updates_per_step=20", "model.max_gradient_steps=30")),
+    Arm("I3", "one deterministic member, five-step rollouts", "induced",
+        ("model.members=1", "model.elites=1", "model.deterministic=true", "imagination.horizon_start=5",
+         "imagination.horizon_end=5", "imagination.rollouts_per_refit=5000", "model.max_gradient_steps=60")),
+    Arm("I4", "model frozen after three refits while the policy goes on", "induced",
+        ("model.freeze_after=1900", "imagination.real_share=0", "imagination.horizon_start=20",
+         "imagination.horizon_end=20", "imagination.rollouts_per_refit=2000")),
+    Arm("I5", "trapdoor: false reward in a region of low coverage, shared by all members", "induced",
+        by_env=planted(TRAPDOOR, TRAPDOOR_REWARD, "imagination.horizon_start=10", "imagination.horizon_end=10",
+                       "imagination.rollouts_per_refit=4000")),
+    Arm("I5b", "the trapdoor in half of the members", "induced",
+        by_env=planted(TRAPDOOR, TRAPDOOR_REWARD, "study.planted_member_share=0.5", "imagination.horizon_start=10",
+                       "imagination.horizon_end=10", "imagination.rollouts_per_refit=4000")),
+    Arm("I6", "no penalty where it is needed: long rollouts in a model of few data", "induced",
+        ("model.freeze_after=1300", "imagination.horizon_start=50", "imagination.horizon_end=50",
+         "imagination.rollouts_per_refit=1000", "imagination.real_share=0")),
+    Arm("C0", "the simulator as the model", "control", ("model.kind=SIMULATOR",)),
+    Arm("C1", "mitigated: seven members, real share one half, pessimism", "control",
+        ("model.members=7", "model.elites=5", "imagination.real_share=0.5", "imagination.pessimism=0.5")),
+    Arm("C2", "benign shift of the start states", "control",
+        ("study.shift_start_after=6000",),
+        {"pendulum": ("study.shift_start_scale=3",), "cartpole_continuous": ("study.shift_start_scale=2",),
+         "inverted_pendulum": ("study.shift_start_scale=4",)}),
+    Arm("C3", "false fear: negative reward planted in a visited region", "control",
+        by_env=planted(VISITED, FALSE_FEAR)),
+]}
+
+
+def run_folder(out, env, arm, seed):
+    return os.path.join(out, env, arm, str(seed))
+
+
+def json_lines(path):
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.endswith("\n")]
+
+
+def is_complete(folder):
+    try:
+        with open(os.path.join(folder, "study.json"), encoding="utf-8") as file:
+            return json.load(file)["exit"] == 0
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def end_group(process):
+    """Ends the process group of `tandem train`, which ends its services."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # the services receive SIGTERM when their parent dies
+        process.wait()
+
+
+def run_one(args, env, arm, seed, running):
+    """One whole run in its own processes; returns its record, which is also written beside it as study.json."""
+    folder = run_folder(args.out, env, arm, seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    command = [os.path.join(args.binaries, "tandem"), "train", os.path.join(ROOT, "recipes", "study", env + ".yaml"),
+               *ARMS[arm].fields(env), f"run.seed={seed}", *args.overrides, "--run-dir", folder, "--on-exist", "fail"]
+    if args.cores:
+        command += ["--cores", str(args.cores)]
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               start_new_session=True)
+    running.append(process)
+    try:
+        output, _ = process.communicate(timeout=args.timeout)
+    except subprocess.TimeoutExpired:
+        end_group(process)
+        output = f"bench/coadaptation_study: the run did not end within {args.timeout:g} s"
+    record = {"env": env, "arm": arm, "seed": seed, "exit": process.returncode,
+              "wall_s": round(time.monotonic() - start, 1)}
+    if process.returncode != 0:
+        print(output[-2000:], file=sys.stderr)
+    if os.path.isdir(folder):
+        with open(os.path.join(folder, "study.json"), "w", encoding="utf-8") as file:
+            json.dump(record, file)
+        if not args.keep_state and process.returncode == 0:
+            strip(folder)
+    return record
+
+
+def strip(folder):
+    """Removes what the analysis does not read: stored steps, weights, logs."""
+    for name in ("logs", "report.html"):
+        path = os.path.join(folder, name)
+        shutil.rmtree(path) if os.path.isdir(path) else os.path.exists(path) and os.remove(path)
+    state = os.path.join(folder, "state")
+    for member in os.listdir(state) if os.path.isdir(state) else ():
+        if member != "monitor":
+            shutil.rmtree(os.path.join(state, member), ignore_errors=True)
+
+
+def label_of(checkpoint, evaluations):
+    """The gap of the evaluation that belongs to a checkpoint: the last of a policy that trained in its model."""
+    own = [e for e in evaluations if e.get("model_env_steps") == checkpoint.get("model_env_steps")]
+    newest = max(own, key=lambda e: e["env_steps"], default={})
+    return newest.get("gap", checkpoint.get("gap_evaluation")), newest.get("real_return")
+
+
+def rows_of(folder, env, arm, seed):
+    """One row for each checkpoint of a run."""
+    history = json_lines(os.path.join(folder, "state", "monitor", "history.jsonl"))
+    evaluations = [r for r in history if r.get("kind") == "evaluation"]
+    real = {r["env_steps"]: r["mean_return"] for r in json_lines(os.path.join(folder, "metrics.jsonl"))
+            if r.get("kind") == "evaluation"}
+    rows = []
+    for checkpoint in history:
+        if checkpoint.get("kind") != "checkpoint":
+            continue
+        gap, real_return = label_of(checkpoint, evaluations)
+        row = {"env": env, "arm": arm, "seed": seed, "label_gap": gap,
+               "label_real_return": real_return if real_return is not None else real.get(checkpoint["env_steps"])}
+        row.update({k: v for k, v in checkpoint.items() if isinstance(v, (int, float, str)) and k != "sentence"})
+        rows.append(row)
+    return rows
+
+
+def write_csv(path, rows):
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def collect(out):
+    """Writes checkpoints.csv and runs.csv of all complete runs."""
+    rows, runs = [], []
+    for env in ENVIRONMENTS:
+        for arm in ARMS:
+            parent = os.path.join(out, env, arm)
+            for seed in sorted(filter(str.isdigit, os.listdir(parent)), key=int) if os.path.isdir(parent) else ():
+                folder = os.path.join(parent, seed)
+                if not is_complete(folder):
+                    continue
+                own = rows_of(folder, env, arm, int(seed))
+                rows += own
+                with open(os.path.join(folder, "study.json"), encoding="utf-8") as file:
+                    runs.append({**json.load(file), "checkpoints": len(own)})
+    write_csv(os.path.join(out, "checkpoints.csv"), rows)
+    write_csv(os.path.join(out, "runs.csv"), runs)
+    return rows, runs
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", default=[], help="fields for every run, after those of the arm")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS), metavar="ARM")
+    parser.add_argument("--envs", nargs="+", default=ENVIRONMENTS, choices=ENVIRONMENTS, metavar="ENV")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
+    parser.add_argument("--jobs", type=int, default=2, help="runs at once")
+    parser.add_argument("--cores", type=int, default=0, help="cores of each run; 0: as `tandem train` decides")
+    parser.add_argument("--timeout", type=float, default=900, help="[s] for a run")
+    parser.add_argument("--keep-state", action="store_true", help="keep logs and weights of complete runs")
+    parser.add_argument("--list", action="store_true", help="print the runs that are missing, run nothing")
+    parser.add_argument("--binaries", default=os.path.join(ROOT, "build", "release", "bin"))
+    args = parser.parse_intermixed_args(argv)
+    args.overrides = [o for o in args.overrides if "=" in o]
+    return args
+
+
+def run_all(args, missing):
+    failed = 0
+    running = []
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        futures = [pool.submit(run_one, args, *key, running) for key in missing]
+        try:
+            for done, future in enumerate(concurrent.futures.as_completed(futures), 1):
+                record = future.result()
+                failed += record["exit"] != 0
+                print(f"[{done}/{len(missing)}] {record['env']} {record['arm']} seed {record['seed']}: "
+                      f"exit {record['exit']}, {record['wall_s']} s", flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in running:
+                if process.poll() is None:
+                    end_group(process)
+            raise
+    return failed
+
+
+def main(argv=None):
+    args = parse(argv)
+    # Seed by seed, so that an interrupted study has every arm.
+    wanted = [(env, arm, seed) for seed in args.seeds for env in args.envs for arm in args.arms]
+    missing = [key for key in wanted if not is_complete(run_folder(args.out, *key))]
+    print(f"{len(wanted)} runs, {len(missing)} to do", flush=True)
+    if args.list:
+        print("\n".join(" ".join(map(str, key)) for key in missing))
+        return 0
+    os.makedirs(args.out, exist_ok=True)
+    failed = run_all(args, missing)
+    rows, runs = collect(args.out)
+    cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"CPU of the runs done now: {cpu.ru_utime + cpu.ru_stime:.1f} s")
+    print(f"{len(runs)} runs with {len(rows)} checkpoints in {args.out}, {failed} failed now")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace tandem::coadaptation {
+
+/// Integrated autocorrelation time 1 + 2 sum rho(k) of a series [steps], >= 1, summed over the lags
+/// up to the first window M >= 5 tau(M) (Sokal 1997). 1 for a constant series; NaN for fewer than 2
+/// values or where one is NaN. Cost: length times lags. Pure.
+double AutocorrelationTime(std::span<const double> values);
+
+/// Length of a block whose mean is nearly independent of the next one's: 10 autocorrelation times,
+/// at least 50 steps; 50 where the time is not known. Pure.
+int64_t BlockLength(double autocorrelation_time);
+
+/// Means of successive blocks of `length` values; a rest of at least half a block is a block of its
+/// own, or the only one; a shorter rest joins the last block. Empty for no values. A NaN makes its
+/// block NaN. length >= 1. Pure.
+std::vector<double> BlockMeans(std::span<const double> values, int64_t length);
+
+}  // namespace tandem::coadaptation
