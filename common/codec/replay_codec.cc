@@ -87,6 +87,10 @@ void Encode(const Progress& progress, absl::Duration wait, replay::v1::AdvanceRe
   out->set_policy_updates(progress.policy_updates);
   out->set_model_through_index(progress.model_through_index);
   out->set_held_policy_updates(progress.held_policy_updates);
+  out->set_judged_through_index(progress.judged_through_index);
+  out->set_directive_version(progress.directive_version);
+  out->set_updates_per_step(progress.updates_per_step);
+  out->set_fitted_through_index(progress.fitted_through_index);
   const int64_t nanos =
       absl::ToInt64Nanoseconds(std::clamp(wait, absl::ZeroDuration(), absl::Seconds(10)));
   out->mutable_wait()->set_seconds(nanos / 1'000'000'000);
@@ -94,10 +98,11 @@ void Encode(const Progress& progress, absl::Duration wait, replay::v1::AdvanceRe
 }
 
 absl::StatusOr<Progress> Decode(const replay::v1::AdvanceRequest& message) {
-  if (message.role() < replay::v1::ROLE_ACTOR || message.role() > replay::v1::ROLE_POLICY_TRAINER) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "advance: role: expected actor (1), model trainer (2) or policy trainer (3), got ",
-        static_cast<int>(message.role())));
+  if (message.role() < replay::v1::ROLE_ACTOR || message.role() > replay::v1::ROLE_MONITOR) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("advance: role: expected actor (1), model trainer (2), policy trainer (3) or "
+                     "monitor (4), got ",
+                     static_cast<int>(message.role())));
   }
   Progress progress;
   progress.role = static_cast<Role>(message.role());
@@ -106,6 +111,10 @@ absl::StatusOr<Progress> Decode(const replay::v1::AdvanceRequest& message) {
   progress.policy_updates = message.policy_updates();
   progress.model_through_index = message.model_through_index();
   progress.held_policy_updates = message.held_policy_updates();
+  progress.judged_through_index = message.judged_through_index();
+  progress.directive_version = message.directive_version();
+  progress.updates_per_step = message.updates_per_step();
+  progress.fitted_through_index = message.fitted_through_index();
   return progress;
 }
 
@@ -125,6 +134,7 @@ void Encode(const Grant& grant, replay::v1::AdvanceResponse* out) {
   out->set_stop(grant.stop);
   out->set_waiting_for(grant.waiting_for);
   out->set_env_steps(grant.env_steps);
+  out->set_directive_version(grant.directive_version);
 }
 
 Grant Decode(const replay::v1::AdvanceResponse& message) {
@@ -138,6 +148,7 @@ Grant Decode(const replay::v1::AdvanceResponse& message) {
   grant.stop = message.stop();
   grant.waiting_for = message.waiting_for();
   grant.env_steps = message.env_steps();
+  grant.directive_version = message.directive_version();
   return grant;
 }
 

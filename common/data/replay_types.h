@@ -24,7 +24,7 @@ struct AppendResult {
   int64_t end_index = 0;
 };
 
-enum class Role { kActor = 1, kModelTrainer = 2, kPolicyTrainer = 3 };
+enum class Role { kActor = 1, kModelTrainer = 2, kPolicyTrainer = 3, kMonitor = 4 };
 
 /// One side's report and wish; see tandem.replay.v1.AdvanceRequest.
 struct Progress {
@@ -34,6 +34,10 @@ struct Progress {
   int64_t policy_updates = 0;
   int64_t model_through_index = 0;
   int64_t held_policy_updates = 0;
+  int64_t judged_through_index = 0;
+  int64_t directive_version = 0;
+  double updates_per_step = -1;
+  int64_t fitted_through_index = 0;
 };
 
 /// What a side may do next; see tandem.replay.v1.AdvanceResponse.
@@ -47,6 +51,7 @@ struct Grant {
   bool stop = false;
   std::string waiting_for;
   int64_t env_steps = 0;
+  int64_t directive_version = 0;
 };
 
 struct EvaluationResult {

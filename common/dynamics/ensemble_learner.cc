@@ -77,7 +77,7 @@ class EarlyStop {
         gain_step_ = steps;
       }
       best_[m] = std::move(score);
-      weights_[m] = network_.MemberParameters(m);
+      network_.CopyMemberParameters(m, &weights_[m]);
     }
     return absl::OkStatus();
   }

@@ -193,8 +193,8 @@ absl::StatusOr<std::unique_ptr<DynamicsModel>> LoadGaussianEnsembleModel(
   if (metadata.termination == TerminationKind::kKnown) {
     TANDEM_ASSIGN_OR_RETURN(known, KnownTermination(spec.name));
   }
-  TANDEM_ASSIGN_OR_RETURN(auto network,
-                          nn::GaussianEnsemble::Create(metadata.NetworkSpec(), device, 0));
+  TANDEM_ASSIGN_OR_RETURN(
+      auto network, nn::GaussianEnsemble::Create(metadata.NetworkSpec(), device, std::nullopt));
   TANDEM_RETURN_IF_ERROR(network->ImportParameters(kNetworkPrefix, snapshot));
   return std::make_unique<GaussianEnsembleModel>(std::move(metadata), std::move(network), known);
 }

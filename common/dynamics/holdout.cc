@@ -49,10 +49,13 @@ absl::StatusOr<MemberScore> ScoreMember(nn::GaussianEnsemble& network, int membe
   TANDEM_RETURN_IF_ERROR(ForEachBlock(
       network, member, rows, [&](int64_t begin, const nn::EnsemblePrediction& prediction) {
         const float* target = rows.targets.data() + begin * rows.output_dim;
-        for (size_t i = 0; i < prediction.means.size(); ++i) {
-          const double error = prediction.means[i] - target[i];
-          score.squared_errors[i % rows.output_dim] += error * error;
-          nll += error * error * std::exp(-prediction.log_vars[i]) + prediction.log_vars[i];
+        for (size_t i = 0; i < prediction.means.size(); i += rows.output_dim) {
+          for (int64_t j = 0; j < rows.output_dim; ++j) {
+            const double error = prediction.means[i + j] - target[i + j];
+            const double scaled = error / prediction.stds[i + j];
+            score.squared_errors[j] += error * error;
+            nll += scaled * scaled + prediction.log_vars[i + j];
+          }
         }
         for (size_t i = 0; i < prediction.logits.size(); ++i) {
           binary +=

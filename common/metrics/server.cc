@@ -1,31 +1,13 @@
-#include <arpa/inet.h>
 #include <prometheus/exposer.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <atomic>
-#include <chrono>
 #include <exception>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "common/metrics/impl.h"
+#include "common/metrics/stop_web_server.h"
 
 namespace tandem::metrics {
 namespace {
-
-/// Connects to a port of this machine and hangs up.
-void Poke(int port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return;
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<uint16_t>(port));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  // Whether it connects does not matter: without, stopping only takes longer.
-  (void)connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to));
-  close(fd);
-}
 
 class ExposerServer : public MetricsServer {
  public:
@@ -35,19 +17,8 @@ class ExposerServer : public MetricsServer {
     exposer_->RegisterCollectable(source_);
   }
   ~ExposerServer() override {
-    // The web server's accepting thread looks only every two seconds whether it shall stop, or when
-    // somebody connects.
     const int port = exposer_->GetListeningPorts().front();
-    std::atomic<bool> stopped{false};
-    std::thread waker([&stopped, port] {
-      while (!stopped) {
-        Poke(port);
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      }
-    });
-    exposer_.reset();
-    stopped = true;
-    waker.join();
+    StopWebServer(port, [this] { exposer_.reset(); });
   }
   std::string address() const override {
     return absl::StrCat(host_, ":", exposer_->GetListeningPorts().front());

@@ -54,17 +54,18 @@ void Temperature::Update(double mean_log_prob, const SacOptions& options, int64_
 }
 
 FlatActorCritic::FlatActorCritic(const ActorCriticSpec& spec, const SacOptions& options,
-                                 int64_t align, uint64_t seed)
+                                 int64_t align, std::optional<uint64_t> seed)
     : spec_(spec),
       options_(options),
       actor_layout_(ParameterLayout::Mlp(align, spec.obs_dim, spec.hidden, 2 * spec.action_dim)),
       critic_layout_(ParameterLayout::Mlp(align, spec.obs_dim + spec.action_dim, spec.hidden, 1)),
-      noise_(StreamSeed(seed, "sac_noise")) {
+      noise_(StreamSeed(seed.value_or(0), "sac_noise")) {
   temperature_.log_value = std::log(options.initial_temperature);
 }
 
-void FlatActorCritic::InitialiseFrom(uint64_t seed) {
-  Rng rng(seed, "actor_critic_weights");
+void FlatActorCritic::InitialiseFrom(std::optional<uint64_t> seed) {
+  if (!seed.has_value()) return;
+  Rng rng(*seed, "actor_critic_weights");
   WriteCompact(Buffer::kActor, Initialise(actor_layout_, 1, XavierUniform, rng));
   const std::vector<float> critic = Initialise(critic_layout_, 2, XavierUniform, rng);
   WriteCompact(Buffer::kCritic, critic);
@@ -209,7 +210,7 @@ absl::Status FlatActorCritic::ImportLearnerState(const TensorFile& file) {
 absl::StatusOr<std::unique_ptr<ActorCritic>> ActorCritic::Create(const ActorCriticSpec& spec,
                                                                  const SacOptions& options,
                                                                  const std::string& device,
-                                                                 uint64_t seed) {
+                                                                 std::optional<uint64_t> seed) {
   TANDEM_RETURN_IF_ERROR(Check(spec, options));
   std::string resolved;
   TANDEM_RETURN_IF_ERROR(ResolveDevice(device, &resolved));

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -56,10 +57,12 @@ struct SacFigures {
 /// updates. LibTorch's exceptions come out as INTERNAL.
 class ActorCritic {
  public:
+  /// device: "cpu" or "cuda". Weights are drawn from `seed` (Xavier's uniform), biases are 0;
+  /// without a seed all is 0, for parameters that are imported next.
   static absl::StatusOr<std::unique_ptr<ActorCritic>> Create(const ActorCriticSpec& spec,
                                                              const SacOptions& options,
                                                              const std::string& device,
-                                                             uint64_t seed);
+                                                             std::optional<uint64_t> seed);
   virtual ~ActorCritic() = default;
 
   virtual const ActorCriticSpec& spec() const = 0;
@@ -72,6 +75,11 @@ class ActorCritic {
   /// deterministic action tanh(mean); actions: [B, action_dim] in [-1, 1]; log_probs: [B] or empty.
   virtual absl::Status Act(std::span<const float> observations, std::span<const float> noise,
                            std::span<float> actions, std::span<float> log_probs) const = 0;
+
+  /// The Gaussian behind the action, before tanh. observations: [B, obs_dim]; means, log_stds: [B,
+  /// action_dim].
+  virtual absl::Status Distribution(std::span<const float> observations, std::span<float> means,
+                                    std::span<float> log_stds) const = 0;
 
   /// The smaller of the two critics (the target critics where `target`). values: [B].
   virtual absl::Status Value(std::span<const float> observations, std::span<const float> actions,

@@ -24,7 +24,7 @@ namespace {
 class AutogradActorCritic : public FlatActorCritic {
  public:
   AutogradActorCritic(const ActorCriticSpec& spec, const SacOptions& options,
-                      const std::string& device, uint64_t seed)
+                      const std::string& device, std::optional<uint64_t> seed)
       : FlatActorCritic(spec, options, /*align=*/1, seed),
         device_(device),
         actor_(actor_layout_, 1, device_),
@@ -50,6 +50,20 @@ class AutogradActorCritic : public FlatActorCritic {
                         noise.empty() ? at::Tensor() : Import(noise, spec_.action_dim));
       CopyOut(sample.actions, actions);
       if (!log_probs.empty()) CopyOut(sample.log_probs, log_probs);
+      return absl::OkStatus();
+    });
+  }
+
+  absl::Status Distribution(std::span<const float> observations, std::span<float> means,
+                            std::span<float> log_stds) const override {
+    TANDEM_RETURN_IF_ERROR(CheckAct(observations, {}, means, {}));
+    TANDEM_RETURN_IF_ERROR(CheckAct(observations, {}, log_stds, {}));
+    return TryTorch([&] {
+      at::NoGradGuard no_grad;
+      const int64_t dim = spec_.action_dim;
+      const at::Tensor out = Forward(actor_, Import(observations, spec_.obs_dim).unsqueeze(0))[0];
+      CopyOut(out.narrow(1, 0, dim).contiguous(), means);
+      CopyOut(out.narrow(1, dim, dim).clamp(kMinLogStd, kMaxLogStd), log_stds);
       return absl::OkStatus();
     });
   }
@@ -209,7 +223,8 @@ class AutogradActorCritic : public FlatActorCritic {
 
 std::unique_ptr<ActorCritic> MakeAutogradActorCritic(const ActorCriticSpec& spec,
                                                      const SacOptions& options,
-                                                     const std::string& device, uint64_t seed) {
+                                                     const std::string& device,
+                                                     std::optional<uint64_t> seed) {
   return std::make_unique<AutogradActorCritic>(spec, options, device, seed);
 }
 

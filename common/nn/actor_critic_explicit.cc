@@ -14,10 +14,14 @@ namespace {
 /// Rows that act or are valued at once: their activations stay in cache.
 constexpr int64_t kBlockRows = 256;
 
-/// Parameters of networks of one layout with Adam's moments and gradients.
+/// Parameters of networks of one layout with Adam's moments and gradients, which only a network
+/// that is trained has: one that was loaded to act takes a quarter of the memory.
 struct Trained {
   AlignedFloats p, m, v, gradient;
-  explicit Trained(int64_t size) : p(size), m(size), v(size), gradient(size) {}
+  explicit Trained(int64_t size) : p(size) {}
+  void ReserveForTraining() {
+    for (AlignedFloats* buffer : {&m, &v, &gradient}) buffer->resize(p.size());
+  }
 };
 
 /// A forward pass of the actor over rows, by columns: one array of rows for each action dimension.
@@ -37,7 +41,8 @@ struct CriticPass {
 
 class ExplicitActorCritic : public FlatActorCritic {
  public:
-  ExplicitActorCritic(const ActorCriticSpec& spec, const SacOptions& options, uint64_t seed)
+  ExplicitActorCritic(const ActorCriticSpec& spec, const SacOptions& options,
+                      std::optional<uint64_t> seed)
       : FlatActorCritic(spec, options, kLanes, seed),
         kernels_(Kernels::Get()),
         layers_(spec.hidden.size()),
@@ -76,6 +81,28 @@ class ExplicitActorCritic : public FlatActorCritic {
     });
   }
 
+  absl::Status Distribution(std::span<const float> observations, std::span<float> means,
+                            std::span<float> log_stds) const override {
+    TANDEM_RETURN_IF_ERROR(CheckAct(observations, {}, means, {}));
+    TANDEM_RETURN_IF_ERROR(CheckAct(observations, {}, log_stds, {}));
+    static thread_local ActorPass pass;
+    return TryTorch([&] {
+      const FlushDenormals flush;
+      const int64_t rows = static_cast<int64_t>(observations.size()) / spec_.obs_dim;
+      const int64_t dim = spec_.action_dim, stride = ActorHead().stride;
+      for (int64_t begin = 0; begin < rows; begin += kBlockRows) {
+        const int64_t count = std::min(kBlockRows, rows - begin);
+        RunActor(observations.data() + begin * spec_.obs_dim, count, nullptr, &pass);
+        for (int64_t i = 0; i < count * dim; ++i) {
+          const float* row = pass.output.data() + i / dim * stride + i % dim;
+          means[begin * dim + i] = row[0];
+          log_stds[begin * dim + i] = std::clamp(row[dim], kMinLogStd, kMaxLogStd);
+        }
+      }
+      return absl::OkStatus();
+    });
+  }
+
   absl::Status Value(std::span<const float> observations, std::span<const float> actions,
                      bool target, std::span<float> values) const override {
     TANDEM_RETURN_IF_ERROR(CheckValue(observations, actions, values));
@@ -99,10 +126,12 @@ class ExplicitActorCritic : public FlatActorCritic {
  protected:
   std::vector<float> Read(Buffer buffer) const override {
     const AlignedFloats& from = const_cast<ExplicitActorCritic*>(this)->Select(buffer);
-    return std::vector<float>(from.begin(), from.end());
+    std::vector<float> flat(from.begin(), from.end());
+    flat.resize(buffer <= Buffer::kActorSecond ? actor_.p.size() : critic_.p.size());
+    return flat;
   }
   void Write(Buffer buffer, std::span<const float> flat) override {
-    std::copy(flat.begin(), flat.end(), Select(buffer).begin());
+    Select(buffer).assign(flat.begin(), flat.end());
   }
 
  private:
@@ -237,6 +266,8 @@ class ExplicitActorCritic : public FlatActorCritic {
 
   void Resize(int64_t rows) {
     const int64_t padded = PadLanes(rows);
+    actor_.ReserveForTraining();
+    critic_.ReserveForTraining();
     stacked_.resize(2 * rows * spec_.obs_dim);
     inputs_.resize(rows * input_dim_);
     ReserveLayers(critic_layout_, rows, &d_hidden_);
@@ -403,7 +434,8 @@ class ExplicitActorCritic : public FlatActorCritic {
 }  // namespace
 
 std::unique_ptr<ActorCritic> MakeExplicitActorCritic(const ActorCriticSpec& spec,
-                                                     const SacOptions& options, uint64_t seed) {
+                                                     const SacOptions& options,
+                                                     std::optional<uint64_t> seed) {
   return std::make_unique<ExplicitActorCritic>(spec, options, seed);
 }
 

@@ -18,10 +18,11 @@ namespace {
 /// Small products on several threads cost more than they save.
 const bool kOneThread = ConfigureThreads(1).ok();
 
-using Maker = std::unique_ptr<ActorCritic> (*)(const ActorCriticSpec&, const SacOptions&, uint64_t);
+using Maker = std::unique_ptr<ActorCritic> (*)(const ActorCriticSpec&, const SacOptions&,
+                                               std::optional<uint64_t>);
 
 std::unique_ptr<ActorCritic> Autograd(const ActorCriticSpec& spec, const SacOptions& options,
-                                      uint64_t seed) {
+                                      std::optional<uint64_t> seed) {
   return MakeAutogradActorCritic(spec, options, "cpu", seed);
 }
 

@@ -24,7 +24,8 @@ namespace {
 
 class AutogradEnsemble : public FlatEnsemble {
  public:
-  AutogradEnsemble(const GaussianEnsembleSpec& spec, const std::string& device, uint64_t seed)
+  AutogradEnsemble(const GaussianEnsembleSpec& spec, const std::string& device,
+                   std::optional<uint64_t> seed)
       : FlatEnsemble(spec, /*align=*/1), device_(device), flat_(layout_, spec.members, device_) {
     InitialiseFrom(seed);
   }
@@ -52,8 +53,8 @@ class AutogradEnsemble : public FlatEnsemble {
     });
   }
 
-  std::vector<float> MemberParameters(int member) const override {
-    return ToHost(flat_.parameters.narrow(0, member, 1));
+  void CopyMemberParameters(int member, std::vector<float>* parameters) const override {
+    *parameters = ToHost(flat_.parameters.narrow(0, member, 1));
   }
 
   absl::Status SetMemberParameters(int member, std::span<const float> parameters) override {
@@ -146,7 +147,8 @@ class AutogradEnsemble : public FlatEnsemble {
 }  // namespace
 
 std::unique_ptr<GaussianEnsemble> MakeAutogradEnsemble(const GaussianEnsembleSpec& spec,
-                                                       const std::string& device, uint64_t seed) {
+                                                       const std::string& device,
+                                                       std::optional<uint64_t> seed) {
   return std::make_unique<AutogradEnsemble>(spec, device, seed);
 }
 

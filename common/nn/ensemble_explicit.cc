@@ -17,7 +17,7 @@ constexpr float kBoundsPenalty = 0.01f;
 /// member's activations stay in cache, with fused passes between the products.
 class ExplicitEnsemble : public FlatEnsemble {
  public:
-  ExplicitEnsemble(const GaussianEnsembleSpec& spec, uint64_t seed)
+  ExplicitEnsemble(const GaussianEnsembleSpec& spec, std::optional<uint64_t> seed)
       : FlatEnsemble(spec, kLanes),
         kernels_(Kernels::Get()),
         layers_(spec.hidden.size()),
@@ -25,11 +25,7 @@ class ExplicitEnsemble : public FlatEnsemble {
         hidden_(layers_),
         slopes_(layers_),
         gradients_(layers_) {
-    const int64_t size = spec.members * layout_.size();
-    parameters_.resize(size);
-    first_.resize(size);
-    second_.resize(size);
-    gradient_.resize(size);
+    parameters_.resize(spec.members * layout_.size());
     uniform_ = std::all_of(spec.hidden.begin(), spec.hidden.end(),
                            [&](int width) { return width == spec.hidden[0]; });
     InitialiseFrom(seed);
@@ -54,9 +50,9 @@ class ExplicitEnsemble : public FlatEnsemble {
     });
   }
 
-  std::vector<float> MemberParameters(int member) const override {
+  void CopyMemberParameters(int member, std::vector<float>* parameters) const override {
     const float* begin = parameters_.data() + member * layout_.size();
-    return std::vector<float>(begin, begin + layout_.size());
+    parameters->assign(begin, begin + layout_.size());
   }
 
   absl::Status SetMemberParameters(int member, std::span<const float> parameters) override {
@@ -73,14 +69,16 @@ class ExplicitEnsemble : public FlatEnsemble {
     const AlignedFloats& from = buffer == Buffer::kParameters     ? parameters_
                                 : buffer == Buffer::kFirstMoments ? first_
                                                                   : second_;
-    return std::vector<float>(from.begin(), from.end());
+    std::vector<float> flat(from.begin(), from.end());
+    flat.resize(parameters_.size());
+    return flat;
   }
 
   void Write(Buffer buffer, std::span<const float> flat) override {
     AlignedFloats& to = buffer == Buffer::kParameters     ? parameters_
                         : buffer == Buffer::kFirstMoments ? first_
                                                           : second_;
-    std::copy(flat.begin(), flat.end(), to.begin());
+    to.assign(flat.begin(), flat.end());
   }
 
  private:
@@ -197,6 +195,8 @@ class ExplicitEnsemble : public FlatEnsemble {
   absl::Status Step(const EnsembleRows& batch, const AdamOptions& options,
                     std::span<float> losses) {
     const FlushDenormals flush;
+    for (AlignedFloats* buffer : {&first_, &second_, &gradient_})
+      buffer->resize(parameters_.size());
     Resize(batch.rows);
     for (int m = 0; m < spec_.members; ++m) {
       const float* inputs = batch.inputs.data() + m * batch.rows * spec_.input_dim;
@@ -242,7 +242,8 @@ class ExplicitEnsemble : public FlatEnsemble {
   const size_t layers_;  ///< Hidden ones.
   const LayoutEntry& head_;
   bool uniform_ = false;
-  AlignedFloats parameters_, first_, second_, gradient_;                ///< [members, layout size]
+  AlignedFloats parameters_;                 ///< [members, layout size]
+  AlignedFloats first_, second_, gradient_;  ///< As parameters_, once there was a step.
   std::vector<AlignedFloats> hidden_, slopes_, gradients_;              ///< [layers][rows, width]
   AlignedFloats output_, d_output_;                                     ///< [rows, head width]
   AlignedFloats mean_, raw_, target_, d_mean_, d_raw_, weight_, ones_;  ///< [rows]
@@ -252,7 +253,7 @@ class ExplicitEnsemble : public FlatEnsemble {
 }  // namespace
 
 std::unique_ptr<GaussianEnsemble> MakeExplicitEnsemble(const GaussianEnsembleSpec& spec,
-                                                       uint64_t seed) {
+                                                       std::optional<uint64_t> seed) {
   return std::make_unique<ExplicitEnsemble>(spec, seed);
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,13 +52,13 @@ class FlatActorCritic : public ActorCritic {
   };
 
   FlatActorCritic(const ActorCriticSpec& spec, const SacOptions& options, int64_t align,
-                  uint64_t seed);
+                  std::optional<uint64_t> seed);
 
   virtual std::vector<float> Read(Buffer buffer) const = 0;
   virtual void Write(Buffer buffer, std::span<const float> flat) = 0;
 
-  /// Draws initial parameters; the same ones for each implementation.
-  void InitialiseFrom(uint64_t seed);
+  /// Draws initial parameters, the same ones for each implementation; zeros without a seed.
+  void InitialiseFrom(std::optional<uint64_t> seed);
   absl::Status CheckBatch(const SacBatch& batch) const;
   absl::Status CheckAct(std::span<const float> observations, std::span<const float> noise,
                         std::span<float> actions, std::span<float> log_probs) const;
@@ -83,9 +84,11 @@ class FlatActorCritic : public ActorCritic {
 /// ATen with autograd: any device; the reference.
 std::unique_ptr<ActorCritic> MakeAutogradActorCritic(const ActorCriticSpec& spec,
                                                      const SacOptions& options,
-                                                     const std::string& device, uint64_t seed);
+                                                     const std::string& device,
+                                                     std::optional<uint64_t> seed);
 /// Explicit and fused: the CPU's. Same numbers as the reference but for rounding.
 std::unique_ptr<ActorCritic> MakeExplicitActorCritic(const ActorCriticSpec& spec,
-                                                     const SacOptions& options, uint64_t seed);
+                                                     const SacOptions& options,
+                                                     std::optional<uint64_t> seed);
 
 }  // namespace tandem::nn

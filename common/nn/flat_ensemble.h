@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,8 +31,8 @@ class FlatEnsemble : public GaussianEnsemble {
   virtual std::vector<float> Read(Buffer buffer) const = 0;
   virtual void Write(Buffer buffer, std::span<const float> flat) = 0;
 
-  /// Draws initial parameters; the same ones for each implementation.
-  void InitialiseFrom(uint64_t seed);
+  /// Draws initial parameters, the same ones for each implementation; zeros without a seed.
+  void InitialiseFrom(std::optional<uint64_t> seed);
   /// INVALID_ARGUMENT unless the spans fit the spec.
   absl::Status CheckRows(const EnsembleRows& batch, std::span<const float> losses) const;
   absl::Status CheckPredict(int member, std::span<const float> inputs) const;
@@ -53,9 +54,10 @@ class FlatEnsemble : public GaussianEnsemble {
 
 /// ATen with autograd, all members as one batched product: any device; the reference.
 std::unique_ptr<GaussianEnsemble> MakeAutogradEnsemble(const GaussianEnsembleSpec& spec,
-                                                       const std::string& device, uint64_t seed);
+                                                       const std::string& device,
+                                                       std::optional<uint64_t> seed);
 /// Explicit, fused and cache-blocked: the CPU's. Same numbers as the reference but for rounding.
 std::unique_ptr<GaussianEnsemble> MakeExplicitEnsemble(const GaussianEnsembleSpec& spec,
-                                                       uint64_t seed);
+                                                       std::optional<uint64_t> seed);
 
 }  // namespace tandem::nn

@@ -45,8 +45,9 @@ absl::Status Mismatch(const char* what, size_t expected, size_t got) {
 FlatEnsemble::FlatEnsemble(const GaussianEnsembleSpec& spec, int64_t align)
     : spec_(spec), layout_(EnsembleLayout(spec, align)) {}
 
-void FlatEnsemble::InitialiseFrom(uint64_t seed) {
-  Rng rng(seed, "ensemble_weights");
+void FlatEnsemble::InitialiseFrom(std::optional<uint64_t> seed) {
+  if (!seed.has_value()) return;
+  Rng rng(*seed, "ensemble_weights");
   const std::vector<float> compact = Initialise(layout_, spec_.members, TruncatedNormal, rng);
   std::vector<float> flat(spec_.members * layout_.size());
   Expand(layout_, spec_.members, compact, flat);
@@ -131,7 +132,7 @@ absl::Status FlatEnsemble::ImportOptimizer(const std::string& prefix, const Tens
 }
 
 absl::StatusOr<std::unique_ptr<GaussianEnsemble>> GaussianEnsemble::Create(
-    const GaussianEnsembleSpec& spec, const std::string& device, uint64_t seed) {
+    const GaussianEnsembleSpec& spec, const std::string& device, std::optional<uint64_t> seed) {
   TANDEM_RETURN_IF_ERROR(Check(spec));
   std::string resolved;
   TANDEM_RETURN_IF_ERROR(ResolveDevice(device, &resolved));

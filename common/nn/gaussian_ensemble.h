@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,10 +59,11 @@ struct AdamOptions {
 class GaussianEnsemble {
  public:
   /// device: "cpu" or "cuda". Weights are drawn from `seed` (truncated normal with standard
-  /// deviation 1 / (2 sqrt(fan-in))), biases are 0. INVALID_ARGUMENT on sizes below 1.
+  /// deviation 1 / (2 sqrt(fan-in))), biases are 0; without a seed all is 0, for parameters that
+  /// are imported next. INVALID_ARGUMENT on sizes below 1.
   static absl::StatusOr<std::unique_ptr<GaussianEnsemble>> Create(const GaussianEnsembleSpec& spec,
                                                                   const std::string& device,
-                                                                  uint64_t seed);
+                                                                  std::optional<uint64_t> seed);
   virtual ~GaussianEnsemble() = default;
 
   virtual const GaussianEnsembleSpec& spec() const = 0;
@@ -88,7 +90,7 @@ class GaussianEnsemble {
   /// Copies one member's parameters out of and into the ensemble: how the best weights of each
   /// member are kept during a fit. [parameters of one member], in an order of the implementation's
   /// own.
-  virtual std::vector<float> MemberParameters(int member) const = 0;
+  virtual void CopyMemberParameters(int member, std::vector<float>* parameters) const = 0;
   virtual absl::Status SetMemberParameters(int member, std::span<const float> parameters) = 0;
 };
 

@@ -21,6 +21,12 @@ class Policy {
   /// [B] (density in the environment's units) or empty. rng: null for the deterministic action.
   virtual absl::Status Act(std::span<const float> observations, Rng* rng, std::span<float> actions,
                            std::span<float> log_probs) = 0;
+
+  /// The Gaussian behind a squashed action, in [-1, 1] before tanh: means, log_stds: [B,
+  /// action_dim]. UNIMPLEMENTED where the policy is no squashed Gaussian.
+  virtual absl::Status Distribution(std::span<const float>, std::span<float>, std::span<float>) {
+    return absl::UnimplementedError("this kind of policy is no squashed Gaussian");
+  }
 };
 
 /// How good it is: the learned value of an action. Not thread-safe.

@@ -111,6 +111,30 @@ TEST(SacPolicy, DeterministicActionsAndValuesAreTheLearners) {
   EXPECT_EQ(one, other);
 }
 
+TEST(SacPolicy, TheDistributionIsTheOneItActsBy) {
+  const auto learner = SacLearner::Create(BoxSpec(), SmallOptions(5));
+  ASSERT_TRUE(learner.ok()) << learner.status();
+  const auto loaded = LoadPolicy((*learner)->ExportPolicy(), BoxSpec(), "cpu");
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const std::vector<float> observations = RandomBatch(300, 1).observations;
+  std::vector<float> actions(600), means(600), log_stds(600), log_probs(300);
+  ASSERT_TRUE(loaded->policy->Distribution(observations, means, log_stds).ok());
+  ASSERT_TRUE(loaded->policy->Act(observations, nullptr, actions, log_probs).ok());
+  std::vector<float> expected(means);
+  for (float& x : expected) x = std::tanh(x);
+  ActionScale(BoxSpec().action).ToEnvironment(expected);
+  for (int i = 0; i < 600; ++i) EXPECT_NEAR(actions[i], expected[i], 1e-4);
+  for (int i = 0; i < 300; ++i) {  // the density of the mean, from mean and deviation alone
+    double density = -std::log(3) - std::log(5);
+    for (int j = 2 * i; j < 2 * i + 2; ++j) {
+      density -=
+          log_stds[j] + 0.5 * std::log(2 * M_PI) + std::log(1 - std::pow(std::tanh(means[j]), 2));
+    }
+    EXPECT_NEAR(log_probs[i], density, 1e-3);
+  }
+  EXPECT_FALSE(loaded->policy->Distribution(observations, means, {}).ok());
+}
+
 TEST(LoadPolicy, SnapshotsOfAnotherSpecOrKindAreRefused) {
   auto learner = *SacLearner::Create(BoxSpec(), SmallOptions(1));
   const nn::TensorFile good = learner->ExportPolicy();

@@ -83,6 +83,13 @@ class Learner : public SacLearner {
     return absl::OkStatus();
   }
 
+  absl::Status RestoreWeights(const nn::TensorFile& state) override {
+    const uint64_t updates = updates_;
+    TANDEM_RETURN_IF_ERROR(LoadState(state));
+    updates_ = updates;
+    return absl::OkStatus();
+  }
+
  private:
   const EnvironmentSpec spec_;
   const SacLearnerOptions options_;

@@ -51,6 +51,8 @@ class SacLearner {
   /// All that a restart needs to go on bit for bit.
   virtual nn::TensorFile SaveState() const = 0;
   virtual absl::Status LoadState(const nn::TensorFile& state) = 0;
+  /// Goes back to the weights, moments and random streams of `state`, but goes on counting updates.
+  virtual absl::Status RestoreWeights(const nn::TensorFile& state) = 0;
 };
 
 }  // namespace tandem::policy

@@ -28,6 +28,11 @@ class SacPolicy : public Policy {
     return absl::OkStatus();
   }
 
+  absl::Status Distribution(std::span<const float> observations, std::span<float> means,
+                            std::span<float> log_stds) override {
+    return network_->Distribution(observations, means, log_stds);
+  }
+
  private:
   const std::shared_ptr<const nn::ActorCritic> network_;  // shared with the critic of one snapshot
   const ActionScale scale_;
@@ -60,9 +65,9 @@ class SacCritic : public Critic {
 absl::StatusOr<LoadedPolicy> LoadPolicy(const nn::TensorFile& snapshot, const EnvironmentSpec& spec,
                                         const std::string& device) {
   TANDEM_ASSIGN_OR_RETURN(const SacMetadata metadata, SacMetadata::Import(snapshot, spec));
-  TANDEM_ASSIGN_OR_RETURN(
-      std::unique_ptr<nn::ActorCritic> made,
-      nn::ActorCritic::Create(NetworkSpec(spec, metadata.hidden), nn::SacOptions{}, device, 0));
+  TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<nn::ActorCritic> made,
+                          nn::ActorCritic::Create(NetworkSpec(spec, metadata.hidden),
+                                                  nn::SacOptions{}, device, std::nullopt));
   TANDEM_RETURN_IF_ERROR(made->ImportParameters(snapshot));
   const std::shared_ptr<const nn::ActorCritic> network = std::move(made);
   const ActionScale scale(spec.action);

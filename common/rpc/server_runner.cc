@@ -151,8 +151,9 @@ absl::Status Runner::ServeMetrics() {
 absl::Status Runner::WriteEndpoints() {
   if (options_.state_dir.empty()) return absl::OkStatus();
   TANDEM_RETURN_IF_ERROR(MakeDirs(options_.state_dir));
-  const nlohmann::json endpoints = {
+  nlohmann::json endpoints = {
       {"address", address()}, {"metrics", metrics_address()}, {"pid", getpid()}};
+  for (const auto& [name, address] : options_.more_endpoints) endpoints[name] = address;
   TANDEM_RETURN_IF_ERROR(
       WriteFileAtomically(options_.state_dir + kEndpointsFile, endpoints.dump() + "\n"));
   wrote_endpoints_ = true;

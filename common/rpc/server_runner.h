@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,6 +23,8 @@ struct ServerOptions {
   std::vector<grpc::Service*> services;   ///< Not owned; outlive the runner.
   std::vector<LiveCalls*> live_calls;     ///< Not owned; outlive the runner.
   metrics::Registry* registry = nullptr;  ///< Not owned; outlives the runner.
+  /// What else endpoints.json says, such as {"dashboard", "127.0.0.1:4713"}.
+  std::vector<std::pair<std::string, std::string>> more_endpoints;
   int max_message_bytes = kMaxMessageBytes;
 };
 

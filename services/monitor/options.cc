@@ -32,6 +32,31 @@ MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
   return options;
 }
 
+std::string ControlName(config::v1::ControlMode mode) {
+  if (mode == config::v1::CONTROL_MODE_OFF) return "off";
+  return mode == config::v1::CONTROL_MODE_ACT ? "act" : "advise";
+}
+
+RunFacts FactsFrom(const config::v1::RunConfig& config, const MonitorOptions& monitor) {
+  RunFacts facts;
+  facts.name = config.run().name();
+  facts.environment = config.env().name();
+  facts.seed = config.run().seed();
+  facts.max_env_steps = config.stop().max_env_steps();
+  facts.tolerance = config.monitor().tolerance();
+  facts.warning = config.monitor().warning();
+  facts.stale_seconds = monitor.thresholds.stale_seconds;
+  facts.false_alarm_interval = config.monitor().false_alarm_interval();
+  facts.control = ControlName(config.control().mode());
+  facts.recipe = {
+      {coadaptation::Knob::kRolloutHorizon,
+       std::max(config.imagination().horizon_start(), config.imagination().horizon_end())},
+      {coadaptation::Knob::kRealShare, config.imagination().real_share()},
+      {coadaptation::Knob::kPessimism, config.imagination().pessimism()},
+      {coadaptation::Knob::kUpdatesPerStep, config.pace().updates_per_step()}};
+  return facts;
+}
+
 }  // namespace
 
 absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) {
@@ -53,6 +78,12 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.model_trainer = endpoints.model_trainer();
   options.policy_trainer = endpoints.policy_trainer();
   TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));
+  if (!endpoints.state_dir().empty()) {
+    options.judge.history_path = endpoints.state_dir() + "/history.jsonl";
+  }
+  options.judge.token_file = config.control().token_file();
+  options.dashboard = config.monitor().dashboard();
+  options.facts = FactsFrom(config, options.monitor);
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;
 }

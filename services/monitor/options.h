@@ -6,6 +6,7 @@
 #include "absl/time/time.h"
 #include "common/rpc/server_runner.h"
 #include "services/monitor/core/monitor.h"
+#include "services/monitor/web/dashboard.h"
 #include "tandem/config/v1/config.pb.h"
 
 namespace tandem::monitor {
@@ -19,6 +20,9 @@ struct ServiceOptions {
   std::string model_trainer;
   std::string policy_trainer;
   std::string device;
+  JudgeOptions judge;
+  std::string dashboard;  ///< Address of the web page; empty: none.
+  RunFacts facts;         ///< For that page.
   absl::Duration drain = absl::Seconds(4);
 };
 

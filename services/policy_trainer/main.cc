@@ -23,12 +23,18 @@ absl::Status Serve(ServiceOptions options) {
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.replay_buffer);
   const auto models = snapshot::WatchRemote(options.model_trainer, snapshot::kModelSeries,
                                             options.trainer.member, metrics);
+  std::unique_ptr<DirectiveClient> directives;
+  if (!options.monitor.empty()) {
+    directives = WatchDirectives(options.monitor, coadaptation::Receiver::kPolicyTrainer,
+                                 options.trainer.member, metrics);
+  }
   const std::string& device = options.learner.device;
   PolicyTrainer trainer(
       options.trainer,
       {*replay, *models, store, *Clock::Real(), metrics,
        [&](const auto& spec) { return policy::SacLearner::Create(spec, options.learner); },
-       [&](const auto& f, const auto& s) { return dynamics::LoadDynamicsModel(f, s, device); }});
+       [&](const auto& f, const auto& s) { return dynamics::LoadDynamicsModel(f, s, device); },
+       directives.get()});
   options.server.services = {snapshots->service()};
   options.server.live_calls = {snapshots->live_calls()};
   options.server.registry = &metrics;

@@ -67,6 +67,8 @@ absl::StatusOr<PolicyTrainerOptions> TrainerFrom(const config::v1::RunConfig& co
   options.seed = seed;
   TANDEM_ASSIGN_OR_RETURN(options.imagination,
                           ImaginationFrom(config.imagination(), options.lockstep, seed));
+  options.imagination.refit_interval = config.pace().refit_interval();
+  options.imagination.freeze_after = config.model().freeze_after();
   return options;
 }
 
@@ -91,6 +93,7 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.server.state_dir = endpoints.state_dir();
   options.replay_buffer = endpoints.replay_buffer();
   options.model_trainer = endpoints.model_trainer();
+  options.monitor = endpoints.monitor();
   options.threads = config.runtime().threads();
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;

@@ -26,6 +26,9 @@ PaceOptions PaceFrom(const config::v1::RunConfig& config) {
     pace.return_at_least = config.stop().return_at_least();
   }
   pace.evaluations_in_a_row = config.stop().evaluations_in_a_row();
+  pace.monitor_in_lockstep = config.monitor().has_in_lockstep()
+                                 ? config.monitor().in_lockstep()
+                                 : config.control().mode() == config::v1::CONTROL_MODE_ACT;
   return pace;
 }
 
@@ -38,6 +41,7 @@ absl::StatusOr<ReplayOptions> ReplayOptionsFrom(const config::v1::RunConfig& con
   options.buffer.capacity = config.replay().capacity();
   options.buffer.holdout_fraction = config.replay().holdout_fraction();
   options.buffer.pace = PaceFrom(config);
+  options.buffer.monitor_ttl = absl::Seconds(config.control().ttl_seconds());
   options.server.role = "replay_buffer";
   options.server.address = endpoints.has_listen() && !endpoints.listen().empty()
                                ? endpoints.listen()

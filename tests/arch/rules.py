@@ -14,17 +14,19 @@ COMMON = {
     'nn': ('base', 'data'),
     'dynamics': ('base', 'data', 'env', 'nn'),
     'policy': ('base', 'data', 'nn'),
+    'objective': ('base',),
     'coadaptation': ('base', 'data'),
     'metrics': ('base',),
     'config': ('base',),
     'codec': ('base', 'data'),
     'rpc': ('base', 'metrics'),
     'snapshot': ('base', 'data', 'nn', 'metrics', 'codec', 'rpc'),
-    'clients': ('base', 'data', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot'),
-    'training': ('base', 'data', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot', 'clients'),
+    'clients': ('base', 'data', 'coadaptation', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot'),
+    'training': ('base', 'data', 'coadaptation', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot',
+                 'clients'),
 }
 TORCH_FOLDERS = ('nn', 'dynamics', 'policy')
-RPC_FREE_FOLDERS = TORCH_FOLDERS + ('base', 'data', 'env', 'coadaptation')
+RPC_FREE_FOLDERS = TORCH_FOLDERS + ('base', 'data', 'env', 'objective', 'coadaptation')
 ROOTS = ('common', 'services', 'cli', 'bench', 'tests')
 
 MAX_LINES = 500

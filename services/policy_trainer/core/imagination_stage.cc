@@ -1,18 +1,23 @@
 #include "services/policy_trainer/core/imagination_stage.h"
 
+#include <algorithm>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/coadaptation/quantile.h"
 #include "common/dynamics/imagination.h"
 
 namespace tandem::policy_trainer {
 namespace {
 
 constexpr absl::Duration kModelWait = absl::Seconds(5);
+constexpr int64_t kClampSample = 10'000;  // [rows]
+constexpr double kClampQuantile = 0.001;
 
 }  // namespace
 
@@ -33,32 +38,58 @@ void ImaginationStage::Clear() {
   pool_through_index_ = -1;
 }
 
+void ImaginationStage::SetUse(const ImaginationUse& use) {
+  if (use == use_) return;
+  use_ = use;
+  Clear();
+}
+
 absl::Status ImaginationStage::Refresh(const Grant& grant, policy::SacLearner& learner) {
   if (grant.through_index < pool_through_index_) Clear();  // the replay buffer lost its steps
   const bool same = options_.exact_model ? grant.model_through_index == pool_through_index_
                                          : grant.model_through_index <= pool_through_index_;
-  if (same) return absl::OkStatus();
+  const int64_t refit = grant.env_steps / std::max<int64_t>(1, options_.refit_interval);
+  const bool frozen = options_.freeze_after > 0 && grant.env_steps > options_.freeze_after;
+  if (same && !(frozen && refit > pool_refit_)) return absl::OkStatus();
   const absl::Duration start = clock_.Monotonic();
   absl::StatusOr<FollowedModel> followed =
       models_.WaitFor(grant.model_through_index, options_.exact_model, kModelWait);
   metrics_.model_waiting_seconds.Increment(absl::ToDoubleSeconds(clock_.Monotonic() - start));
   TANDEM_RETURN_IF_ERROR(followed.status());
-  return Fill(*followed, learner);
+  std::string draw = absl::StrCat(followed->through_index);
+  if (frozen) absl::StrAppend(&draw, "/", refit);
+  TANDEM_RETURN_IF_ERROR(Fill(*followed, draw, learner));
+  pool_refit_ = refit;
+  return absl::OkStatus();
 }
 
-absl::Status ImaginationStage::Fill(FollowedModel& followed, policy::SacLearner& learner) {
+absl::Status ImaginationStage::ClampRewards(const std::string& draw, int64_t through_index,
+                                            TransitionBatch* imagined) {
+  TANDEM_ASSIGN_OR_RETURN(
+      const TransitionBatch real,
+      sampler_.Sample(SampleKind::kTransitions, kClampSample,
+                      StreamSeed(options_.seed, "clamped_rewards/" + draw), through_index));
+  const std::vector<double> rewards(real.rewards.begin(), real.rewards.end());
+  const auto low = static_cast<float>(coadaptation::Quantile(rewards, kClampQuantile));
+  const auto high = static_cast<float>(coadaptation::Quantile(rewards, 1 - kClampQuantile));
+  for (float& reward : imagined->rewards) reward = std::clamp(reward, low, high);
+  return absl::OkStatus();
+}
+
+absl::Status ImaginationStage::Fill(FollowedModel& followed, const std::string& draw,
+                                    policy::SacLearner& learner) {
   const absl::Duration start = clock_.Monotonic();
-  const std::string model = absl::StrCat(followed.through_index);
   TANDEM_ASSIGN_OR_RETURN(
       const TransitionBatch starts,
       sampler_.Sample(SampleKind::kStartStates, options_.rollouts_per_refit,
-                      StreamSeed(options_.seed, "start_states/" + model), followed.through_index));
+                      StreamSeed(options_.seed, "start_states/" + draw), followed.through_index));
 
   const int horizon =
-      dynamics::HorizonAt(followed.env_steps, options_.horizon_start, options_.horizon_end,
-                          options_.schedule_start, options_.schedule_end);
-  Rng model_rng(options_.seed, "imagination/" + model);
-  Rng action_rng(options_.seed, "imagined_actions/" + model);
+      std::min(use_.horizon,
+               dynamics::HorizonAt(followed.env_steps, options_.horizon_start, options_.horizon_end,
+                                   options_.schedule_start, options_.schedule_end));
+  Rng model_rng(options_.seed, "imagination/" + draw);
+  Rng action_rng(options_.seed, "imagined_actions/" + draw);
   const dynamics::ActFunction act = [&](std::span<const float> observations,
                                         std::span<float> actions) {
     return learner.Act(observations, &action_rng, actions);
@@ -67,10 +98,11 @@ absl::Status ImaginationStage::Fill(FollowedModel& followed, policy::SacLearner&
   int64_t dropped = 0, truncated = 0;
   TANDEM_RETURN_IF_ERROR(dynamics::Imagine(
       *followed.model, act, starts.observations,
-      {.horizon = horizon,
-       .pessimism = options_.pessimism,
-       .truncate_above = options_.truncate_above},
+      {.horizon = horizon, .pessimism = use_.pessimism, .truncate_above = options_.truncate_above},
       model_rng, [this] { return stop_.stopped(); }, &columns, &dropped, &truncated));
+  if (use_.clamp_rewards) {
+    TANDEM_RETURN_IF_ERROR(ClampRewards(draw, followed.through_index, &columns));
+  }
   pool_.Commit();
   pool_through_index_ = followed.through_index;
   model_version_ = followed.version.version;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "common/base/clock.h"
@@ -16,15 +17,27 @@ namespace tandem::policy_trainer {
 
 struct ImaginationOptions {
   int64_t rollouts_per_refit = 100'000;
-  int horizon_start = 1;       ///< [steps]
-  int horizon_end = 1;         ///< [steps]
-  int64_t schedule_start = 0;  ///< [environment steps]
-  int64_t schedule_end = 0;    ///< [environment steps]
-  int retain_refits = 1;       ///< Generations in the pool.
-  double pessimism = 0;        ///< See dynamics::Caution.
-  double truncate_above = 0;   ///< See dynamics::Caution.
-  bool exact_model = true;     ///< Lockstep: imagine with exactly the model that a grant names.
+  int horizon_start = 1;         ///< [steps]
+  int horizon_end = 1;           ///< [steps]
+  int64_t schedule_start = 0;    ///< [environment steps]
+  int64_t schedule_end = 0;      ///< [environment steps]
+  int retain_refits = 1;         ///< Generations in the pool.
+  double pessimism = 0;          ///< See dynamics::Caution.
+  double truncate_above = 0;     ///< See dynamics::Caution.
+  bool exact_model = true;       ///< Lockstep: imagine with exactly the model that a grant names.
+  int64_t refit_interval = 250;  ///< [environment steps]
+  /// Training steps after which no new model comes, and the pool is made anew at each refit
+  /// interval with the old one; 0: never.
+  int64_t freeze_after = 0;
   uint64_t seed = 0;
+};
+
+/// What can change about imagination while a run goes on.
+struct ImaginationUse {
+  int horizon = 1000;          ///< [steps] Most, whatever the schedule says.
+  double pessimism = 0;        ///< Weight of the disagreement penalty on rewards.
+  bool clamp_rewards = false;  ///< To the 0.1 % and 99.9 % quantiles of a sample of real ones.
+  bool operator==(const ImaginationUse&) const = default;
 };
 
 /// Fills the pool of imagined transitions, once for each model: branched rollouts of the current
@@ -43,6 +56,9 @@ class ImaginationStage {
   /// CANCELLED once stopped.
   absl::Status Refresh(const Grant& grant, policy::SacLearner& learner);
 
+  /// From now on. Where that is a change the pool is forgotten, and made anew at the next Refresh.
+  void SetUse(const ImaginationUse& use);
+
   /// Forgets the pool and its model.
   void Clear();
 
@@ -51,11 +67,14 @@ class ImaginationStage {
   uint64_t model_version() const { return model_version_; }
   /// Of the newest generation; 0 before the first.
   int horizon() const { return horizon_; }
-  double pessimism() const { return options_.pessimism; }
+  double pessimism() const { return use_.pessimism; }
   double truncated_share() const { return truncated_share_; }
 
  private:
-  absl::Status Fill(FollowedModel& followed, policy::SacLearner& learner);
+  absl::Status Fill(FollowedModel& followed, const std::string& draw, policy::SacLearner& learner);
+  /// `draw` names the random choice.
+  absl::Status ClampRewards(const std::string& draw, int64_t through_index,
+                            TransitionBatch* imagined);
 
   const ImaginationOptions options_;
   ModelFollower& models_;
@@ -68,6 +87,8 @@ class ImaginationStage {
   uint64_t model_version_ = 0;
   int horizon_ = 0;
   double truncated_share_ = 0;
+  int64_t pool_refit_ = -1;  // refit intervals passed when the pool was filled
+  ImaginationUse use_;
 };
 
 }  // namespace tandem::policy_trainer

@@ -48,18 +48,22 @@ struct PolicyTrainer::GrantFigures {
 
 PolicyTrainer::PolicyTrainer(PolicyTrainerOptions options, Deps deps)
     : options_(std::move(options)),
-      real_rows_(std::clamp<int64_t>(
-          std::llround(options_.real_share * static_cast<double>(options_.batch_size)), 0,
-          options_.batch_size)),
       deps_(std::move(deps)),
       metrics_(deps_.metrics),
       checkpointer_({.state_dir = options_.state_dir,
                      .interval = options_.checkpoint_interval,
                      .metric_prefix = "tandem_policy_trainer"},
-                    deps_.clock, deps_.metrics) {}
+                    deps_.clock, deps_.metrics),
+      knobs_({.real_share = options_.real_share,
+              .pessimism = options_.imagination.pessimism,
+              .horizon =
+                  std::max(options_.imagination.horizon_start, options_.imagination.horizon_end),
+              .refit_interval = options_.imagination.refit_interval},
+             deps_.directives, deps_.metrics, deps_.clock) {}
 
 void PolicyTrainer::Stop() {
   stop_.Stop();
+  if (deps_.directives != nullptr) deps_.directives->Stop();
   deps_.models.Stop();
   deps_.replay.Stop();
 }
@@ -92,6 +96,7 @@ absl::Status PolicyTrainer::RestoreCheckpoint() {
   if (!state.has_value()) return absl::OkStatus();
   const absl::Status status = learner_->LoadState(*state);
   if (status.ok()) {
+    knobs_.Load(*state);
     LogInfo(absl::StrCat("restored the policy after ", learner_->updates(), " updates from ",
                          checkpointer_.path()));
     return absl::OkStatus();
@@ -112,6 +117,7 @@ absl::Status PolicyTrainer::ServeGrants() {
       }
       break;
     }
+    TANDEM_RETURN_IF_ERROR(ApplyKnobs(grant));
     TANDEM_RETURN_IF_ERROR(Serve(grant));
     Checkpoint(/*now=*/false);
   }
@@ -138,10 +144,25 @@ absl::StatusOr<Grant> PolicyTrainer::Ask() {
   return absl::CancelledError("stopped");
 }
 
+int64_t PolicyTrainer::RealRows() const {
+  const auto batch = static_cast<double>(options_.batch_size);
+  return std::clamp<int64_t>(std::llround(knobs_.real_share() * batch), 0, options_.batch_size);
+}
+
+absl::Status PolicyTrainer::ApplyKnobs(const Grant& grant) {
+  if (grant.granted > 0 && knobs_.KeepDue(grant.env_steps)) {
+    TANDEM_RETURN_IF_ERROR(Publish());  // what is kept has been published
+    knobs_.Keep(*learner_, grant.env_steps);
+  }
+  knobs_.Apply(grant, *learner_);
+  imagination_->SetUse(knobs_.use());
+  return absl::OkStatus();
+}
+
 absl::Status PolicyTrainer::Serve(const Grant& grant) {
   absl::Status status;
   if (grant.granted > 0) {
-    if (real_rows_ < options_.batch_size) status = imagination_->Refresh(grant, *learner_);
+    if (RealRows() < options_.batch_size) status = imagination_->Refresh(grant, *learner_);
     if (status.ok()) status = UpdateOn(grant);
     if (stop_.stopped()) return absl::OkStatus();
     if (failures_in_a_row_ >= kMostFailuresInARow) return status;
@@ -159,7 +180,7 @@ absl::Status PolicyTrainer::Serve(const Grant& grant) {
 }
 
 absl::Status PolicyTrainer::UpdateOn(const Grant& grant) {
-  const int64_t real_rows = imagination_->pool().rows() > 0 ? real_rows_ : options_.batch_size;
+  const int64_t real_rows = imagination_->pool().rows() > 0 ? RealRows() : options_.batch_size;
   const int64_t in_draw =
       real_rows == 0 ? grant.granted : std::max<int64_t>(1, kMostSampledRows / real_rows);
   GrantFigures figures;
@@ -227,7 +248,7 @@ absl::Status PolicyTrainer::Publish() {
   file.metadata[snapshot::kThroughIndexKey] = absl::StrCat(last_grant_.through_index);
   file.metadata[snapshot::kEnvStepsKey] = absl::StrCat(last_grant_.env_steps);
   file.metadata[snapshot::kHorizonKey] = absl::StrCat(imagination_->horizon());
-  file.metadata[snapshot::kRealShareKey] = absl::StrCat(options_.real_share);
+  file.metadata[snapshot::kRealShareKey] = absl::StrCat(knobs_.real_share());
   file.metadata[snapshot::kPessimismKey] = absl::StrCat(imagination_->pessimism());
   file.metadata[snapshot::kUpdatesPerStepKey] = absl::StrCat(options_.updates_per_step);
   file.metadata[snapshot::kTruncatedShareKey] = absl::StrCat(imagination_->truncated_share());
@@ -240,7 +261,9 @@ absl::Status PolicyTrainer::Publish() {
 
 void PolicyTrainer::Checkpoint(bool now) {
   if (learner_->updates() == saved_updates_ || !(now || checkpointer_.Due())) return;
-  if (checkpointer_.Save(learner_->SaveState()).ok()) saved_updates_ = learner_->updates();
+  nn::TensorFile state = learner_->SaveState();
+  knobs_.Save(&state);
+  if (checkpointer_.Save(state).ok()) saved_updates_ = learner_->updates();
 }
 
 }  // namespace tandem::policy_trainer

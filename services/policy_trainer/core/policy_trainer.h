@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/clients/directive_client.h"
 #include "common/clients/replay_client.h"
 #include "common/data/spec.h"
 #include "common/metrics/registry.h"
@@ -18,6 +19,7 @@
 #include "common/training/checkpointer.h"
 #include "common/training/stop_signal.h"
 #include "services/policy_trainer/core/imagination_stage.h"
+#include "services/policy_trainer/core/knobs.h"
 #include "services/policy_trainer/core/model_follower.h"
 #include "services/policy_trainer/core/policy_trainer_metrics.h"
 #include "services/policy_trainer/core/real_sampler.h"
@@ -63,6 +65,7 @@ class PolicyTrainer {
     metrics::Registry& metrics;
     MakeLearner make_learner;
     LoadModel load_model;
+    DirectiveClient* directives = nullptr;  ///< Of the monitor; nullptr: there is none.
   };
 
   PolicyTrainer(PolicyTrainerOptions options, Deps deps);
@@ -83,6 +86,10 @@ class PolicyTrainer {
   absl::Status RestoreCheckpoint();
   absl::Status ServeGrants();
   absl::StatusOr<Grant> Ask();
+  /// Real rows in a batch, while there are imagined ones.
+  int64_t RealRows() const;
+  /// Lets the directives take effect, and keeps what they could go back to.
+  absl::Status ApplyKnobs(const Grant& grant);
   absl::Status Serve(const Grant& grant);
   absl::Status UpdateOn(const Grant& grant);
   /// `updates` updates on rows of one draw of real rows, `real_rows` for each.
@@ -94,11 +101,11 @@ class PolicyTrainer {
   void Checkpoint(bool now);
 
   const PolicyTrainerOptions options_;
-  const int64_t real_rows_;  // in a batch, while there are imagined ones
   Deps deps_;
   PolicyTrainerMetrics metrics_;
   training::Checkpointer checkpointer_;
   training::StopSignal stop_;
+  Knobs knobs_;
 
   EnvironmentSpec spec_;
   std::unique_ptr<policy::SacLearner> learner_;

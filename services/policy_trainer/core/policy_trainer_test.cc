@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "common/base/mutex.h"
+#include "common/clients/testing/fake_directive_client.h"
 #include "common/clients/testing/fake_replay_client.h"
 #include "common/snapshot/snapshot_store.h"
 #include "services/policy_trainer/core/testing/fake_model.h"
@@ -91,6 +92,7 @@ class FakeLearner : public policy::SacLearner {
     updates_ = static_cast<uint64_t>((*found)->data[0]);
     return absl::OkStatus();
   }
+  absl::Status RestoreWeights(const nn::TensorFile&) override { return absl::OkStatus(); }
 
  private:
   UpdateLog& log_;
@@ -126,7 +128,8 @@ struct World {
         options,
         {replay, models, policies, *Clock::Real(), metrics,
          [this](const EnvironmentSpec&) { return std::make_unique<FakeLearner>(log); },
-         [](const nn::TensorFile& file, const EnvironmentSpec&) { return LoadFakeModel(file); }});
+         [](const nn::TensorFile& file, const EnvironmentSpec&) { return LoadFakeModel(file); },
+         &directives});
     absl::Status status;
     std::thread thread([&] { status = trainer.Run(); });
     during();
@@ -143,6 +146,7 @@ struct World {
   snapshot::SnapshotStore policies{snapshot::kPolicySeries, 1};
   metrics::Registry metrics;
   UpdateLog log;
+  FakeDirectiveClient directives;
   PolicyTrainerOptions options;
 };
 
@@ -358,6 +362,48 @@ TEST(PolicyTrainer, GoesOnAfterAFailedUpdateButEndsWhenAllFail) {
   });
   EXPECT_TRUE(absl::IsInternal(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("10 updates in a row failed"));
+}
+
+TEST(PolicyTrainer, AppliesDirectivesFromTheNextGrantOn) {
+  using coadaptation::Knob;
+  World world;
+  world.options.imagination.horizon_start = world.options.imagination.horizon_end = 4;
+  world.Model(7, 250);
+  world.AddGrant(5, 260, 250);
+  ASSERT_TRUE(world
+                  .Live([&] {
+                    world.WaitFor([&] { return world.log.count() == 5; });
+                    world.directives.Set(1, {{.knob = Knob::kRolloutHorizon, .value = 2},
+                                             {.knob = Knob::kRealShare, .value = 0.5},
+                                             {.knob = Knob::kRollback, .value = 3}});
+                    world.replay.AddGrant({.granted = 5,
+                                           .through_index = 261,
+                                           .model_through_index = 250,
+                                           .env_steps = 261,
+                                           .directive_version = 1});
+                    world.WaitFor([&] { return world.log.count() == 10; });
+                    world.directives.Set(2, {{.knob = Knob::kRealShare, .value = 1}});
+                    world.AddGrant(5, 262, 250);
+                    world.WaitFor([&] { return world.log.count() == 15; });
+                  })
+                  .ok());
+  const auto batches = world.log.batches();
+  const auto real = [&](int i) {
+    return std::count(batches[i].rewards.begin(), batches[i].rewards.end(), kRealReward);
+  };
+  EXPECT_EQ(real(0), 5);
+  EXPECT_EQ(real(5), 10);
+  EXPECT_EQ(real(10), 20) << "nothing is imagined";
+  const std::string page = world.metrics.Page();
+  EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_imagined_steps_total 300"))
+      << "50 rollouts of 4, and, with the same model, of 2";
+  EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_knob_value{knob=\"real_share\"} 1"));
+  EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_knob_value{knob=\"rollout_horizon\"} 4"));
+  const auto told = world.directives.acknowledged();
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0].outcome, DirectiveOutcome::kApplied) << "the initial policy was kept";
+  EXPECT_EQ(told[1].outcome, DirectiveOutcome::kApplied);
+  EXPECT_THAT(page, HasSubstr("tandem_policy_trainer_rollbacks_total 1"));
 }
 
 }  // namespace

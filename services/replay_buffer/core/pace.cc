@@ -13,8 +13,7 @@ namespace {
 constexpr size_t kMaxPartialEvaluations = 64;
 constexpr int64_t kMostEvaluationEpisodes = 1 << 16;
 
-/// The largest integer not above x, forgiving the rounding of a product such as 0.29 * 100.
-int64_t Floor(double x) { return static_cast<int64_t>(std::floor(x + 1e-9)); }
+constexpr char kPaused[] = "the monitor to end its pause of the policy";
 
 std::string MoreSteps(int64_t n) {
   return absl::StrCat(n, n == 1 ? " more environment step" : " more environment steps");
@@ -58,18 +57,31 @@ absl::Status Validate(const PaceOptions& o) {
   return absl::OkStatus();
 }
 
-PacePolicy::PacePolicy(const PaceOptions& options) : options_(options) {}
+PacePolicy::PacePolicy(const PaceOptions& options)
+    : options_(options),
+      schedule_(options.warmup_steps,
+                options.mode == PaceMode::kLockstep ? options.steps_per_round : 1,
+                options.updates_per_step) {}
 
 int64_t PacePolicy::DueModel(int64_t steps) const {
   if (steps < options_.warmup_steps) return 0;
   return std::max(options_.warmup_steps, steps / options_.refit_interval * options_.refit_interval);
 }
 
-int64_t PacePolicy::DueUpdates(int64_t steps) const {
-  if (steps < options_.warmup_steps) return 0;
-  const int64_t rounds = (steps - options_.warmup_steps) / options_.steps_per_round;
-  return Floor(options_.updates_per_step * static_cast<double>(options_.steps_per_round) *
-               static_cast<double>(rounds));
+int64_t PacePolicy::DueJudgement(int64_t steps) const {
+  const int64_t refit = steps / options_.refit_interval * options_.refit_interval;
+  return refit > options_.warmup_steps ? refit : 0;
+}
+
+bool PacePolicy::WantsJudgement() const {
+  return MonitorIsPaced() && !stopped() && fitted_steps_ < DueModel(settled_) &&
+         judged_steps_ < DueJudgement(settled_);
+}
+
+bool PacePolicy::SetUpdatesPerStep(double rate) { return schedule_.SetRate(rate, now()); }
+
+int64_t PacePolicy::ModelInUse() const {
+  return fitted_steps_ > model_steps_ ? model_steps_ : DueModel(settled_);
 }
 
 int64_t PacePolicy::DueEvaluation(int64_t steps) const {
@@ -87,6 +99,12 @@ void PacePolicy::Report(const PaceAsk& ask) {
       break;
     case Role::kModelTrainer:
       model_steps_ = ask.model_steps;
+      fitted_steps_ = std::max(ask.fitted_steps, ask.model_steps);
+      break;
+    case Role::kMonitor:
+      judged_steps_ = ask.judged_steps;
+      directive_version_ = ask.directive_version;
+      SetUpdatesPerStep(ask.updates_per_step);
       break;
     case Role::kPolicyTrainer:
       policy_trainer_known_ = true;
@@ -104,16 +122,21 @@ PaceGrant PacePolicy::Grant(const PaceAsk& ask) {
     return grant;
   }
   switch (ask.role) {
+    case Role::kMonitor:
+      return Monitor();
     case Role::kModelTrainer:
-      return ModelTrainer();
+      grant = ModelTrainer();
+      break;
     case Role::kPolicyTrainer:
-      return PolicyTrainer(ask);
+      grant = PolicyTrainer(ask);
+      break;
     case Role::kActor:
+      grant = options_.mode == PaceMode::kLockstep ? ActorLockstep(ask) : ActorAsync(ask);
+      grant.through_steps = stored_;
+      if (grant.granted > 0) reserved_[ask.member] = grant.granted;
       break;
   }
-  grant = options_.mode == PaceMode::kLockstep ? ActorLockstep(ask) : ActorAsync(ask);
-  grant.through_steps = stored_;
-  if (grant.granted > 0) reserved_[ask.member] = grant.granted;
+  if (MonitorIsPaced() && monitor_there_) grant.directive_version = directive_version_;
   return grant;
 }
 
@@ -146,7 +169,7 @@ int64_t PacePolicy::LockstepBoundary() const {
 
 std::string PacePolicy::TrainersBehind() const {
   const int64_t due_model = DueModel(settled_);
-  if (model_steps_ < due_model) return ModelOf(due_model);
+  if (fitted_steps_ < due_model) return ModelOf(due_model);
   if (settled_ >= options_.warmup_steps && !policy_trainer_known_) return "the policy trainer";
   const int64_t missing = DueUpdates(settled_) - updates_;
   if (missing > 0) return absl::StrCat(missing, " more policy update", missing == 1 ? "" : "s");
@@ -187,7 +210,7 @@ PaceGrant PacePolicy::ActorLockstep(const PaceAsk& ask) {
   grant.random_actions = settled_ < options_.warmup_steps;
   // A trainer that kept more updates than are due (the buffer was restarted) has no older policy.
   if (!grant.random_actions) grant.policy_updates = std::max(DueUpdates(settled_), updates_);
-  grant.model_steps = DueModel(settled_);
+  grant.model_steps = ModelInUse();
   return grant;
 }
 
@@ -204,12 +227,12 @@ PaceGrant PacePolicy::ActorAsync(const PaceAsk& ask) {
   int64_t limit = std::min(warmup, options_.max_env_steps);
   if (!grant.random_actions) {
     // A bound below the interval at which the model or the policy moves would stop the run.
-    const int64_t band = warmup + options_.band_steps +
-                         Floor(static_cast<double>(updates_) / options_.updates_per_step);
+    const int64_t band =
+        options_.band_steps + schedule_.StepsFor(updates_).value_or(options_.max_env_steps);
     limit = std::min(options_.max_env_steps, band + 1);
     if (options_.max_model_lag > 0) {
       const int64_t lag = std::max(options_.max_model_lag, options_.refit_interval);
-      limit = std::min(limit, std::max(model_steps_, int64_t{0}) + lag + 1);
+      limit = std::min(limit, std::max(fitted_steps_, int64_t{0}) + lag + 1);
       if (taken >= limit && limit <= band) grant.waiting_for = "a model of newer steps";
     }
     const int64_t lag = std::max(options_.max_policy_lag, options_.publish_interval);
@@ -241,16 +264,40 @@ PaceGrant PacePolicy::ModelTrainer() const {
   const int64_t warmup = options_.warmup_steps;
   const int64_t interval = options_.refit_interval;
   const bool lockstep = options_.mode == PaceMode::kLockstep;
-  const int64_t now = lockstep ? settled_ : stored_;
+  const int64_t now = this->now();
   const int64_t next = lockstep ? (now < warmup ? warmup : (now / interval + 1) * interval)
-                                : (model_steps_ == 0 ? warmup : model_steps_ + interval);
-  const bool due = lockstep ? model_steps_ < DueModel(now) : now >= next;
+                                : (model_steps_ == 0 ? warmup : fitted_steps_ + interval);
+  const bool due = lockstep ? fitted_steps_ < DueModel(now) : now >= next;
   grant.through_steps = lockstep ? DueModel(now) : now;
   grant.model_steps = model_steps_;
-  if (due) {
-    grant.granted = 1;
-  } else {
+  if (!due) {
     grant.waiting_for = MoreSteps(std::max<int64_t>(1, next - stored_));
+  } else if (monitor_there_ && WantsJudgement()) {
+    grant.waiting_for =
+        absl::StrCat("the monitor's judgement of ", DueJudgement(now), " environment steps");
+  } else {
+    grant.granted = 1;
+  }
+  return grant;
+}
+
+PaceGrant PacePolicy::Monitor() const {
+  PaceGrant grant;
+  grant.model_steps = model_steps_;
+  if (WantsJudgement()) {
+    grant.granted = 1;
+    grant.through_steps = DueJudgement(settled_);
+    grant.policy_updates = updates_;
+    return grant;
+  }
+  grant.through_steps = stored_;
+  if (MonitorIsPaced()) {
+    const int64_t interval = options_.refit_interval;
+    int64_t next = (settled_ / interval + 1) * interval;
+    while (next <= options_.warmup_steps) next += interval;
+    grant.waiting_for = MoreSteps(std::max<int64_t>(1, next - stored_));
+  } else {
+    grant.waiting_for = "nothing: the monitor is not paced";
   }
   return grant;
 }
@@ -265,24 +312,18 @@ PaceGrant PacePolicy::PolicyTrainer(const PaceAsk& ask) const {
 PaceGrant PacePolicy::PolicyLockstep(const PaceAsk& ask) const {
   PaceGrant grant;
   grant.through_steps = settled_;
-  grant.model_steps = DueModel(settled_);
+  grant.model_steps = ModelInUse();
   const int64_t due = DueUpdates(settled_);
   if (updates_ < due) {
-    if (model_steps_ < grant.model_steps) {
-      grant.waiting_for = ModelOf(grant.model_steps);
+    if (fitted_steps_ < DueModel(settled_)) {
+      grant.waiting_for = ModelOf(DueModel(settled_));
     } else {
       grant.granted = std::clamp<int64_t>(ask.wanted, 0, due - updates_);
     }
     return grant;
   }
-  const double per_round =
-      options_.updates_per_step * static_cast<double>(options_.steps_per_round);
-  int64_t rounds = std::max<int64_t>(0, Floor(static_cast<double>(updates_) / per_round));
-  const auto steps_after = [this](int64_t n) {
-    return options_.warmup_steps + n * options_.steps_per_round;
-  };
-  while (DueUpdates(steps_after(rounds)) <= updates_) ++rounds;
-  grant.waiting_for = MoreSteps(std::max<int64_t>(1, steps_after(rounds) - stored_));
+  const std::optional<int64_t> next = schedule_.StepsBeyond(updates_);
+  grant.waiting_for = next ? MoreSteps(std::max<int64_t>(1, *next - stored_)) : kPaused;
   return grant;
 }
 
@@ -294,14 +335,16 @@ PaceGrant PacePolicy::PolicyAsync(const PaceAsk& ask) const {
     grant.waiting_for = "the first model";
     return grant;
   }
-  const int64_t most = static_cast<int64_t>(
-      std::ceil(options_.updates_per_step *
-                static_cast<double>(stored_ - options_.warmup_steps + options_.band_steps)));
+  const int64_t most = schedule_.Most(stored_, options_.band_steps);
   if (updates_ < most) {
     grant.granted = std::clamp<int64_t>(ask.wanted, 0, most - updates_);
     return grant;
   }
-  const double ahead = static_cast<double>(updates_ + 1 - most) / options_.updates_per_step;
+  if (schedule_.rate() == 0) {
+    grant.waiting_for = kPaused;
+    return grant;
+  }
+  const double ahead = static_cast<double>(updates_ + 1 - most) / schedule_.rate();
   grant.waiting_for = MoreSteps(std::max<int64_t>(1, static_cast<int64_t>(std::ceil(ahead))));
   return grant;
 }
@@ -321,8 +364,7 @@ void PacePolicy::Settle() {
 }
 
 void PacePolicy::CheckStop() {
-  const int64_t now = options_.mode == PaceMode::kLockstep ? settled_ : stored_;
-  if (!stopped() && now >= options_.max_env_steps && DueEvaluation(now) == 0) {
+  if (!stopped() && now() >= options_.max_env_steps && DueEvaluation(now()) == 0) {
     stop_reason_ = "environment steps done";
   }
 }

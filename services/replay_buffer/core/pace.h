@@ -9,6 +9,7 @@
 
 #include "common/clients/replay_client.h"
 #include "common/data/batch.h"
+#include "services/replay_buffer/core/update_schedule.h"
 
 namespace tandem {
 
@@ -33,6 +34,7 @@ struct PaceOptions {
   int64_t max_env_steps = 20000;      ///< [steps] >= 1: the run's end.
   std::optional<double> return_at_least;  ///< Stop early at this mean return; unset: never.
   int64_t evaluations_in_a_row = 2;       ///< So many must reach it, 1 to kMaxEvaluations.
+  bool monitor_in_lockstep = false;  ///< Lockstep: a fit waits until what it follows is judged.
 };
 
 /// INVALID_ARGUMENT naming the first field out of range.
@@ -46,6 +48,10 @@ struct PaceAsk {
   int64_t policy_updates = 0;
   int64_t model_steps = 0;  ///< Training steps that the published model has used; 0: no model.
   int64_t held_policy_updates = 0;
+  int64_t fitted_steps = 0;       ///< Training steps up to which every fit is done, frozen or not.
+  int64_t judged_steps = 0;       ///< Training steps that the monitor has judged.
+  int64_t directive_version = 0;  ///< Of the directives that the monitor has in force.
+  double updates_per_step = -1;   ///< As the monitor wants it; negative: the recipe's.
 };
 
 /// A Grant whose watermarks are counted in training steps.
@@ -57,7 +63,8 @@ struct PaceGrant {
   bool random_actions = false;
   bool evaluate = false;
   bool stop = false;
-  bool ask_again_soon = false;  ///< Only the asker's own state holds it up: let it report anew.
+  bool ask_again_soon = false;    ///< Only the asker's own state holds it up: let it report anew.
+  int64_t directive_version = 0;  ///< Hold at least this one first; 0: any.
   std::string waiting_for;
 
   bool empty() const { return granted == 0 && !evaluate && !stop; }
@@ -67,10 +74,12 @@ struct PaceGrant {
 /// random numbers. Not thread-safe.
 ///
 /// Lockstep moves from one settled point to the next: a number of training steps at which no
-/// granted step is outstanding. At a settled point exactly one of these can run: the model trainer
-/// (its fit is due), then the policy trainer (updates are due), then one actor (an evaluation is
-/// due), then the actors (up to the next round, refit, evaluation or end). So the order of messages
-/// between the processes changes no number. Async lets all run and bounds how far they drift apart.
+/// granted step is outstanding. At a settled point exactly one of these can run: the monitor (where
+/// it is in lockstep, is there, and a refit is due whose steps it has not judged), then the model
+/// trainer (its fit is due), then the policy trainer (updates are due), then one actor (an
+/// evaluation is due), then the actors (up to the next round, refit, evaluation or end). So the
+/// order of messages between the processes changes no number. Async lets all run and bounds how far
+/// they drift apart.
 class PacePolicy {
  public:
   explicit PacePolicy(const PaceOptions& options);
@@ -91,6 +100,16 @@ class PacePolicy {
   /// The member is gone for good: others take its place.
   void Forget(const std::string& member);
 
+  /// Whether the monitor is there: a fit waits only for one that is. Whoever knows the time says
+  /// it; at the start it is taken to be there.
+  void SetMonitorThere(bool there) { monitor_there_ = there; }
+  /// A fit that is due waits for the monitor, or would if it were there.
+  bool WantsJudgement() const;
+  /// Policy updates for each step from here on; negative: the recipe's. True where that is a
+  /// change.
+  bool SetUpdatesPerStep(double rate);
+  const UpdateSchedule& schedule() const { return schedule_; }
+
   int64_t env_steps() const { return stored_; }
   int64_t policy_updates() const { return updates_; }
   int64_t model_steps() const { return model_steps_; }
@@ -102,8 +121,12 @@ class PacePolicy {
 
   /// Training steps that the model has to have used at `steps`; 0 during the warm-up.
   int64_t DueModel(int64_t steps) const;
-  /// Updates that the policy has to have had at `steps`.
-  int64_t DueUpdates(int64_t steps) const;
+  /// Updates that the policy has to have had at `steps`, which is not before the last change of
+  /// their rate.
+  int64_t DueUpdates(int64_t steps) const { return schedule_.Due(steps); }
+  /// Training steps that the monitor has to have judged before the fit that is due at `steps`: the
+  /// last refit after the warm-up; 0: none.
+  int64_t DueJudgement(int64_t steps) const;
   /// Multiple of the evaluation interval passed at `steps` and not evaluated; 0: none.
   int64_t DueEvaluation(int64_t steps) const;
 
@@ -120,12 +143,19 @@ class PacePolicy {
   PaceGrant ActorLockstep(const PaceAsk& ask);
   PaceGrant ActorAsync(const PaceAsk& ask);
   PaceGrant ModelTrainer() const;
+  PaceGrant Monitor() const;
   PaceGrant PolicyTrainer(const PaceAsk& ask) const;
   PaceGrant PolicyLockstep(const PaceAsk& ask) const;
   PaceGrant PolicyAsync(const PaceAsk& ask) const;
   /// Empty: the actors need not wait for a trainer.
   std::string TrainersBehind() const;
   void GiveEvaluation(const PaceAsk& ask, int64_t id, PaceGrant* grant);
+  /// Training steps of the model that is to be used, once no fit is due: a frozen one stays.
+  int64_t ModelInUse() const;
+  bool MonitorIsPaced() const {
+    return options_.mode == PaceMode::kLockstep && options_.monitor_in_lockstep;
+  }
+  int64_t now() const { return options_.mode == PaceMode::kLockstep ? settled_ : stored_; }
   /// Whole batches of at most `room` (but at least one batch) and of what was wanted.
   int64_t Batches(int64_t room, int64_t wanted) const;
   /// Steps granted to the other members and not stored yet.
@@ -141,6 +171,11 @@ class PacePolicy {
   int64_t updates_ = 0;
   bool policy_trainer_known_ = false;
   int64_t model_steps_ = 0;
+  int64_t fitted_steps_ = 0;  ///< At least model_steps_.
+  int64_t judged_steps_ = 0;
+  int64_t directive_version_ = 0;
+  bool monitor_there_ = true;
+  UpdateSchedule schedule_;
   std::map<std::string, int64_t> reserved_;
   std::set<std::string> actors_;
   std::optional<PendingEvaluation> pending_;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/base/log.h"
 
 namespace tandem {
 namespace {
@@ -19,14 +20,23 @@ const char* RoleName(Role role) {
       return "model_trainer";
     case Role::kPolicyTrainer:
       return "policy_trainer";
+    case Role::kMonitor:
+      return "monitor";
   }
   return "unknown";
 }
 
 }  // namespace
 
-PaceDesk::PaceDesk(const PaceOptions& options, const TrainingIndex& index, ReplayMetrics& metrics)
-    : index_(index), metrics_(metrics), pace_(options) {}
+PaceDesk::PaceDesk(const PaceOptions& options, const Patience& patience, const TrainingIndex& index,
+                   ReplayMetrics& metrics)
+    : patience_(patience),
+      monitor_is_paced_(options.mode == PaceMode::kLockstep && options.monitor_in_lockstep),
+      index_(index),
+      metrics_(metrics),
+      pace_(options) {
+  ShowRate();
+}
 
 PaceAsk PaceDesk::ToAsk(const Progress& progress) const {
   PaceAsk ask;
@@ -36,8 +46,14 @@ PaceAsk PaceDesk::ToAsk(const Progress& progress) const {
   ask.policy_updates = progress.policy_updates;
   ask.held_policy_updates = progress.held_policy_updates;
   // A model of steps that this buffer does not know comes from before a restart: it counts as none.
-  const bool known = progress.model_through_index <= index_.end_index();
-  ask.model_steps = known ? index_.StepsBelow(progress.model_through_index) : 0;
+  const auto steps = [this](int64_t through) {
+    return through <= index_.end_index() ? index_.StepsBelow(through) : 0;
+  };
+  ask.model_steps = steps(progress.model_through_index);
+  ask.fitted_steps = steps(progress.fitted_through_index);
+  ask.judged_steps = steps(progress.judged_through_index);
+  ask.directive_version = progress.directive_version;
+  ask.updates_per_step = progress.updates_per_step;
   return ask;
 }
 
@@ -52,7 +68,52 @@ Grant PaceDesk::ToGrant(const PaceGrant& from) const {
   grant.stop = from.stop;
   grant.waiting_for = from.empty() ? from.waiting_for : "";
   grant.env_steps = pace_.env_steps();
+  grant.directive_version = from.directive_version;
   return grant;
+}
+
+void PaceDesk::ShowRate() {
+  const double rate = pace_.schedule().rate();
+  metrics_.updates_per_step.Set(rate);
+  metrics_.policy_pause.Set(rate == 0 ? 1 : 0);
+}
+
+void PaceDesk::HearMonitor(const PaceAsk& ask, Time now) {
+  monitor_heard_ = now;
+  if (!monitor_there_ && monitor_is_paced_) {
+    LogInfo("the monitor is back: fits wait for its judgement again");
+  }
+  monitor_there_ = true;
+  pace_.SetMonitorThere(true);
+  const double before = pace_.schedule().rate();
+  pace_.Report(ask);
+  if (pace_.schedule().rate() == before) return;
+  LogInfo(absl::StrCat("updates_per_step: ", before, " -> ", pace_.schedule().rate(),
+                       " as the monitor wants, directive ", ask.directive_version));
+  ShowRate();
+}
+
+void PaceDesk::LookForMonitor(Time now) {
+  for (const Waiting& waiting : waiting_) {
+    if (waiting.progress.role == Role::kMonitor) monitor_heard_ = now;
+  }
+  if (monitor_heard_ && pace_.schedule().off_recipe() &&
+      now - *monitor_heard_ >= patience_.monitor_ttl) {
+    const double before = pace_.schedule().rate();
+    pace_.SetUpdatesPerStep(-1);
+    LogWarning(absl::StrCat("updates_per_step: ", before, " -> ", pace_.schedule().rate(),
+                            ", the recipe's: the monitor is silent"));
+    ShowRate();
+  }
+  if (!pace_.WantsJudgement() || !monitor_there_) return;
+  if (!monitor_heard_ && !monitor_awaited_) monitor_awaited_ = now;
+  if (now - monitor_heard_.value_or(monitor_awaited_.value_or(now)) < patience_.monitor_silence) {
+    return;
+  }
+  monitor_there_ = false;
+  pace_.SetMonitorThere(false);
+  metrics_.monitor_lost.Increment();
+  LogWarning("the monitor is silent: fits go on without its judgement until it is back");
 }
 
 void PaceDesk::Answer(Waiting waiting, Grant grant, Time now, Completions* out) {
@@ -86,7 +147,11 @@ void PaceDesk::Advance(Ticket ticket, const Progress& progress, Time now, Time d
   }
   Supersede(progress, now, out);
   Waiting waiting{ticket, progress, ToAsk(progress), now, deadline, std::move(done)};
-  pace_.Report(waiting.ask);
+  if (progress.role == Role::kMonitor) {
+    HearMonitor(waiting.ask, now);
+  } else {
+    pace_.Report(waiting.ask);
+  }
   if (progress.role == Role::kModelTrainer) model_through_index_ = progress.model_through_index;
   if (progress.role == Role::kActor) Heard(progress.member, now);
   waiting_.push_back(std::move(waiting));
@@ -94,12 +159,14 @@ void PaceDesk::Advance(Ticket ticket, const Progress& progress, Time now, Time d
 }
 
 void PaceDesk::Reconsider(Time now, Completions* out) {
+  LookForMonitor(now);
   std::vector<Waiting> still;
   still.reserve(waiting_.size());
   for (Waiting& waiting : waiting_) {
     const PaceGrant answer = pace_.Grant(waiting.ask);
+    const bool bound = waiting.progress.role != Role::kMonitor || monitor_is_paced_;
     reasons_[{waiting.progress.role, waiting.progress.member}] =
-        answer.empty() ? answer.waiting_for : "";
+        answer.empty() && bound ? answer.waiting_for : "";
     Time deadline = waiting.deadline;
     if (answer.ask_again_soon) deadline = std::min(deadline, waiting.since + kAskAgainSoon);
     if (!answer.empty() || deadline <= now) {

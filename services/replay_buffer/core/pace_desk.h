@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,13 +28,22 @@ using Completions = std::vector<std::function<void()>>;
 /// soon as the pace grants it something or its time is up, and translates between training steps
 /// and global indices. Answers are put on a list, for the caller to run without its lock.
 ///
+/// Knows the time for the pace: a monitor that neither waits here nor has reported for
+/// `monitor_silence` holds nobody up, and after `monitor_ttl` the recipe's updates per step are
+/// back in force.
+///
 /// Not thread-safe; the time is an argument. `index` and `metrics` outlive it.
 class PaceDesk {
  public:
   using Time = std::chrono::steady_clock::time_point;
+  struct Patience {
+    std::chrono::steady_clock::duration monitor_silence = std::chrono::seconds(10);
+    std::chrono::steady_clock::duration monitor_ttl = std::chrono::seconds(120);
+  };
   using Done = std::function<void(absl::StatusOr<Grant>)>;
 
-  PaceDesk(const PaceOptions& options, const TrainingIndex& index, ReplayMetrics& metrics);
+  PaceDesk(const PaceOptions& options, const Patience& patience, const TrainingIndex& index,
+           ReplayMetrics& metrics);
 
   /// Takes the report in; answers now or keeps the call until `deadline`. A call of the same role
   /// and member that still waits is answered with an empty grant. RESOURCE_EXHAUSTED for a member
@@ -72,7 +82,14 @@ class PaceDesk {
   Grant ToGrant(const PaceGrant& grant) const;
   void Answer(Waiting waiting, Grant grant, Time now, Completions* out);
   void Supersede(const Progress& progress, Time now, Completions* out);
+  /// After the monitor reported: it is there, and may have changed the rate of updates.
+  void HearMonitor(const PaceAsk& ask, Time now);
+  /// After time passed: is the monitor still there, and is what it asked for still in force?
+  void LookForMonitor(Time now);
+  void ShowRate();
 
+  const Patience patience_;
+  const bool monitor_is_paced_;
   const TrainingIndex& index_;
   ReplayMetrics& metrics_;
   PacePolicy pace_;
@@ -80,6 +97,9 @@ class PaceDesk {
   std::vector<Waiting> waiting_;                                 ///< Oldest first.
   std::map<std::pair<Role, std::string>, std::string> reasons_;  ///< Empty: runs.
   std::map<std::string, Time> heard_;
+  std::optional<Time> monitor_heard_;
+  std::optional<Time> monitor_awaited_;  ///< Since when a fit waits for one never heard of.
+  bool monitor_there_ = true;
 };
 
 }  // namespace tandem

@@ -37,18 +37,24 @@ absl::Status CheckSpec(const EnvironmentSpec& spec) {
 
 /// Beyond any run; keeps the pace's products of counters within 64 bits.
 constexpr int64_t kMostPolicyUpdates = int64_t{1} << 48;
+constexpr double kLeastRate = 1e-3;  // of updates for each step, unless there are none
+constexpr double kMostRate = 1e6;
 
 absl::Status CheckProgress(const Progress& p) {
   TANDEM_RETURN_IF_ERROR(CheckName("progress: member", p.member));
-  if (p.role < Role::kActor || p.role > Role::kPolicyTrainer) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "progress: role: expected actor (1), model trainer (2) or policy trainer (3), got ",
-        static_cast<int>(p.role)));
+  if (p.role < Role::kActor || p.role > Role::kMonitor) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("progress: role: expected actor (1), model trainer (2), policy trainer (3) or "
+                     "monitor (4), got ",
+                     static_cast<int>(p.role)));
   }
   for (const auto& [field, value] : {std::pair<const char*, int64_t>{"wanted", p.wanted},
                                      {"policy_updates", p.policy_updates},
                                      {"model_through_index", p.model_through_index},
-                                     {"held_policy_updates", p.held_policy_updates}}) {
+                                     {"held_policy_updates", p.held_policy_updates},
+                                     {"judged_through_index", p.judged_through_index},
+                                     {"directive_version", p.directive_version},
+                                     {"fitted_through_index", p.fitted_through_index}}) {
     if (value < 0) {
       return absl::InvalidArgumentError(
           absl::StrCat("progress: ", field, ": expected >= 0, got ", value));
@@ -57,6 +63,12 @@ absl::Status CheckProgress(const Progress& p) {
   if (p.policy_updates > kMostPolicyUpdates) {
     return absl::InvalidArgumentError(absl::StrCat("progress: policy_updates: expected at most ",
                                                    kMostPolicyUpdates, ", got ", p.policy_updates));
+  }
+  const double rate = p.updates_per_step;
+  if (p.role == Role::kMonitor && !(rate <= 0 || (rate >= kLeastRate && rate <= kMostRate))) {
+    return absl::InvalidArgumentError(absl::StrCat("progress: updates_per_step: expected 0, or ",
+                                                   kLeastRate, " to ", kMostRate,
+                                                   ", or a negative number, got ", rate));
   }
   return absl::OkStatus();
 }
@@ -85,7 +97,10 @@ ReplayBuffer::ReplayBuffer(const Options& options, metrics::Registry& registry)
     : options_(options),
       metrics_(registry),
       episodes_(kEpisodesKept),
-      desk_(options.pace, index_, metrics_) {
+      desk_(options.pace,
+            {.monitor_silence = absl::ToChronoNanoseconds(options.monitor_silence),
+             .monitor_ttl = absl::ToChronoNanoseconds(options.monitor_ttl)},
+            index_, metrics_) {
   MutexLock lock(mu_);
   UpdateGauges();
   timer_ = std::thread([this] { RunTimer(); });

@@ -42,6 +42,10 @@ class ReplayBuffer {
     uint64_t incarnation = 1;  ///< [starts] >= 1 of this process: later epochs are larger.
     /// An actor silent for so long no longer holds up the others, if there are any.
     absl::Duration member_timeout = absl::Minutes(5);
+    /// What a monitor asked for ends after so long a silence of it.
+    absl::Duration monitor_ttl = absl::Seconds(120);
+    /// A monitor silent for so long no longer holds up fits.
+    absl::Duration monitor_silence = absl::Seconds(10);
   };
 
   /// The registry outlives the buffer. INVALID_ARGUMENT names the option out of range.

@@ -1,6 +1,11 @@
 #include "services/replay_buffer/core/replay_metrics.h"
 
 namespace tandem {
+namespace {
+
+constexpr char kKnobHelp[] = "Value in force of a knob of the pace, by knob.";
+
+}  // namespace
 
 ReplayMetrics::ReplayMetrics(metrics::Registry& registry)
     : appends(registry.AddCounter("tandem_replay_appends_total", "Appends stored.")),
@@ -23,6 +28,12 @@ ReplayMetrics::ReplayMetrics(metrics::Registry& registry)
       evaluation_return(registry.AddGauge("tandem_replay_evaluation_return",
                                           "Mean undiscounted return of the last evaluation.")),
       stopped(registry.AddGauge("tandem_replay_stopped", "1 when the run is over, else 0.")),
+      updates_per_step(
+          registry.AddGauge("tandem_replay_knob_value", kKnobHelp, {{"knob", "updates_per_step"}})),
+      policy_pause(
+          registry.AddGauge("tandem_replay_knob_value", kKnobHelp, {{"knob", "policy_pause"}})),
+      monitor_lost(registry.AddCounter("tandem_replay_monitor_lost_total",
+                                       "Times that fits went on without the silent monitor.")),
       append_seconds(registry.AddHistogram("tandem_replay_append_seconds",
                                            "Time to check and store one append.",
                                            metrics::LatencyBuckets())),
@@ -43,7 +54,8 @@ ReplayMetrics::ReplayMetrics(metrics::Registry& registry)
   }
   const std::map<Role, const char*> roles = {{Role::kActor, "actor"},
                                              {Role::kModelTrainer, "model_trainer"},
-                                             {Role::kPolicyTrainer, "policy_trainer"}};
+                                             {Role::kPolicyTrainer, "policy_trainer"},
+                                             {Role::kMonitor, "monitor"}};
   for (const auto& [role, name] : roles) {
     wait_[static_cast<size_t>(role)] =
         &registry.AddCounter("tandem_replay_wait_seconds_total",

@@ -25,7 +25,7 @@ class ReplayMetrics {
  private:
   std::array<metrics::Counter*, 4> steps_{};
   std::array<metrics::Counter*, 4> sampled_{};
-  std::array<metrics::Counter*, 4> wait_{};
+  std::array<metrics::Counter*, 5> wait_{};
   std::array<metrics::Counter*, 3> episodes_{};
   std::map<absl::StatusCode, metrics::Counter*> rejected_;
 
@@ -43,6 +43,9 @@ class ReplayMetrics {
   metrics::Gauge& episode_return;
   metrics::Gauge& evaluation_return;
   metrics::Gauge& stopped;
+  metrics::Gauge& updates_per_step;
+  metrics::Gauge& policy_pause;
+  metrics::Counter& monitor_lost;
   metrics::Histogram& append_seconds;
   metrics::Histogram& sample_seconds;
 };

@@ -1,0 +1,166 @@
+#include "bench/mnm_experiments.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "common/base/rng.h"
+#include "common/objective/random_mdp.h"
+#include "common/objective/tabular_bound.h"
+#include "common/objective/tabular_q_learning.h"
+
+namespace tandem::bench {
+namespace {
+
+using objective::Branch;
+using objective::Cell;
+using objective::Gridworld;
+using objective::JointOptions;
+using objective::Method;
+using objective::StateActionTable;
+using objective::TabularDynamics;
+using objective::TabularMdp;
+using objective::TabularPolicy;
+
+/// The grid of figures 2a and 3b: a wall from the top down to row 5 between start and goal.
+Gridworld WalledGrid(double goal_reward, double other_reward) {
+  return {.size = 10,
+          .actions = 4,
+          .slip = 0.5,
+          .wall_rows = 6,
+          .wall_first_column = 4,
+          .wall_last_column = 5,
+          .start = {0, 0},
+          .goal = {0, 9},
+          .goal_reward = goal_reward,
+          .other_reward = other_reward};
+}
+
+template <typename Weight, typename Items>
+int SampleIndex(const Items& items, double uniform, Weight weight) {
+  int index = 0;
+  for (const auto& item : items) {
+    if (uniform < weight(item) || index + 1 == static_cast<int>(items.size())) break;
+    uniform -= weight(item);
+    ++index;
+  }
+  return index;
+}
+
+std::vector<Cell> Walk(const Gridworld& grid, const TabularMdp& mdp, const TabularPolicy& policy,
+                       int steps, Rng& rng) {
+  std::vector<Cell> path = {grid.start};
+  int state = mdp.start;
+  for (int t = 0; t < steps; ++t) {
+    const std::span<const double> pi(policy.data() + state * grid.actions, grid.actions);
+    const int action = SampleIndex(pi, rng.Uniform(), [](double p) { return p; });
+    const auto row = mdp.dynamics.Row(state, action);
+    const auto probability = [](const Branch& branch) { return branch.probability; };
+    state = row[SampleIndex(row, rng.Uniform(), probability)].next;
+    path.push_back(grid.CellOf(state));
+  }
+  return path;
+}
+
+BoundPoint Evaluate(const TabularMdp& mdp, const TabularPolicy& policy,
+                    const TabularDynamics& model) {
+  return {.log_return = std::log(Return(mdp, mdp.dynamics, policy, mdp.rewards)),
+          .lower = LowerBound(mdp, model, policy),
+          .lower_discounted = LowerBound(mdp, model, policy, mdp.discount),
+          .tight = TightBound(mdp, model, policy),
+          .log_model_return = std::log(Return(mdp, model, policy, mdp.rewards)),
+          .log_vmbpo = std::log(VmbpoObjective(mdp, model, policy))};
+}
+
+}  // namespace
+
+Detour RunDetour(bool aliased, bool classifier, uint64_t seed) {
+  Detour detour;
+  detour.grid = {.size = 15,
+                 .actions = 5,
+                 .slip = 0,
+                 .wall_rows = 8,
+                 .wall_first_column = 7,
+                 .wall_last_column = 7,
+                 .start = {0, 0},
+                 .goal = {2, 12},
+                 .goal_reward = 100,
+                 .other_reward = 1};
+  const TabularMdp mdp = detour.grid.Build();
+  JointOptions options{.method = Method::kMnm,
+                       .classifier = classifier,
+                       .divergence_clip = 5,
+                       .max_iterations = 20,
+                       .tolerance = 0};
+  if (aliased) {
+    options.model_class = [&](const TabularDynamics& dynamics) {
+      return TieWithinBlocks(dynamics, detour.grid.size, detour.block);
+    };
+  }
+  Rng rng(seed, "detour");
+  detour.path = Walk(detour.grid, mdp, OptimiseJointly(mdp, options).policy, 100, rng);
+  for (size_t t = 0; t < detour.path.size() && !detour.goal_step; ++t) {
+    if (detour.grid.State(detour.path[t]) == detour.grid.State(detour.grid.goal)) {
+      detour.goal_step = static_cast<int>(t) + 1;
+    }
+  }
+  return detour;
+}
+
+double RunLine(Method method) {
+  const TabularMdp mdp = objective::RiskyLine();
+  const TabularPolicy policy = OptimiseJointly(mdp, {.method = method}).policy;
+  return Return(mdp, mdp.dynamics, policy, mdp.rewards);
+}
+
+std::vector<BoundPoint> RunBound() {
+  const TabularMdp mdp = WalledGrid(10, 1).Build();
+  std::vector<BoundPoint> points;
+  OptimiseJointly(mdp, {}, [&](const TabularPolicy& policy, const TabularDynamics& model) {
+    points.push_back(Evaluate(mdp, policy, model));
+  });
+  return points;
+}
+
+RandomBounds RunRandomBounds(int problems, uint64_t seed) {
+  constexpr double kRounding = 1e-9;
+  Rng rng(seed, "random_bounds");
+  RandomBounds out;
+  for (int problem = 0; problem < problems; ++problem) {
+    const int states = 2 + static_cast<int>(rng.Below(7));
+    const int actions = 1 + static_cast<int>(rng.Below(4));
+    const TabularMdp mdp = objective::testing::RandomMdp(states, actions, rng);
+    const TabularPolicy policy = objective::testing::RandomPolicy(states, actions, rng);
+    const BoundPoint point =
+        Evaluate(mdp, policy, objective::testing::RandomDynamics(states, actions, rng));
+    for (const double bound : {point.lower, point.lower_discounted, point.tight}) {
+      if (!(bound <= point.log_return + kRounding)) ++out.violations;
+    }
+    out.mean_gap += (point.log_return - point.lower) / problems;
+    out.mean_gap_discounted += (point.log_return - point.lower_discounted) / problems;
+    out.mean_gap_tight += (point.log_return - point.tight) / problems;
+  }
+  return out;
+}
+
+Optimism RunOptimism() {
+  const Gridworld grid = WalledGrid(1e9, 1e-5);
+  const TabularMdp mdp = grid.Build();
+  objective::JointResult result = OptimiseJointly(mdp, {});
+  const std::vector<int> free = grid.FreeStates();
+  const double entropy_model = MeanEntropy(result.model, free);
+  return {grid, std::move(result), MeanEntropy(mdp.dynamics, free), entropy_model};
+}
+
+std::vector<double> RunStochastic(Method method, uint64_t seed) {
+  const TabularMdp mdp = WalledGrid(10, 1e-3).Build();
+  return LearnFromSamples(mdp, {.method = method, .evaluate_every = kStochasticEvery}, seed);
+}
+
+double StochasticOptimum() {
+  const TabularMdp mdp = WalledGrid(10, 1e-3).Build();
+  const JointOptions options{.method = Method::kQLearning, .step = 1, .tolerance = 1e-9};
+  return Return(mdp, mdp.dynamics, OptimiseJointly(mdp, options).policy, mdp.rewards);
+}
+
+}  // namespace tandem::bench

@@ -1,0 +1,48 @@
+#include "services/monitor/serve.h"
+
+#include "common/base/executor.h"
+#include "common/base/status_macros.h"
+#include "common/nn/device.h"
+#include "common/snapshot/snapshot_service.h"
+#include "services/monitor/service.h"
+#include "services/monitor/web/monitor_source.h"
+
+namespace tandem::monitor {
+
+absl::Status Serve(ServiceOptions options) {
+  TANDEM_RETURN_IF_ERROR(nn::ConfigureThreads(1));
+  metrics::Registry registry;
+  const auto replay = ConnectReplay(options.replay_buffer);
+  const auto models = snapshot::WatchRemote(options.model_trainer, snapshot::kModelSeries,
+                                            options.member, registry);
+  const auto policies = snapshot::WatchRemote(options.policy_trainer, snapshot::kPolicySeries,
+                                              options.member, registry);
+  const std::string device = options.device;
+  const MonitorDeps deps = {
+      replay.get(),
+      models.get(),
+      policies.get(),
+      [device](const auto& f, const auto& s) { return dynamics::LoadDynamicsModel(f, s, device); },
+      [device](const auto& f, const auto& s) { return policy::LoadPolicy(f, s, device); },
+      Clock::Real(),
+      &registry};
+  TANDEM_ASSIGN_OR_RETURN(const auto core, Monitor::Create(options.monitor, deps));
+  Executor executor(/*threads=*/1, /*max_queue=*/64);
+  MonitorServiceImpl service(core.get(), &executor);
+  TANDEM_ASSIGN_OR_RETURN(const auto judge, Judge::Create(options.judge, Clock::Real(), &registry));
+  TANDEM_ASSIGN_OR_RETURN(const auto dashboard,
+                          ServeDashboard(options.dashboard, options.facts,
+                                         SourceOf(core.get(), judge.get()), Clock::Real()));
+  options.server.more_endpoints = {{"dashboard", dashboard.address()}};
+  options.server.services = {&service};
+  options.server.registry = &registry;
+  TANDEM_ASSIGN_OR_RETURN(const auto runner, rpc::ServerRunner::Start(options.server));
+  core->Start();
+  runner->SetServing(true);
+  runner->WaitForSignal();
+  core->Stop();
+  runner->Drain(options.drain);
+  return absl::OkStatus();
+}
+
+}  // namespace tandem::monitor

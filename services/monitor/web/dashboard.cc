@@ -1,0 +1,204 @@
+#include "services/monitor/web/dashboard.h"
+
+#include <cmath>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "services/monitor/web/dashboard_json.h"
+
+namespace tandem::monitor {
+
+// The files of page/ and third_party/uplot, see CMakeLists.txt.
+extern const std::string_view kPageHtml;
+extern const std::string_view kPageStyle;
+extern const std::string_view kPageApp;
+extern const std::string_view kPageChartList;
+extern const std::string_view kPageCharts;
+extern const std::string_view kPageFeed;
+extern const std::string_view kPageFormat;
+extern const std::string_view kPageIcons;
+extern const std::string_view kPageOverride;
+extern const std::string_view kPageTables;
+extern const std::string_view kPageVerdict;
+extern const std::string_view kPageUplotScript;
+extern const std::string_view kPageUplotStyle;
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr char kHtml[] = "text/html; charset=utf-8";
+constexpr char kCss[] = "text/css; charset=utf-8";
+constexpr char kScript[] = "text/javascript; charset=utf-8";
+constexpr char kJson[] = "application/json";
+constexpr size_t kPageSize = 1000;
+constexpr int kWrongTokens = 5;
+constexpr absl::Duration kTokenWindow = absl::Minutes(1);
+
+struct Asset {
+  std::string_view path;
+  const std::string_view* text;
+  const char* type;
+};
+constexpr Asset kAssets[] = {{"/", &kPageHtml, kHtml},
+                             {"/style.css", &kPageStyle, kCss},
+                             {"/uplot.css", &kPageUplotStyle, kCss},
+                             {"/uplot.js", &kPageUplotScript, kScript},
+                             {"/app.js", &kPageApp, kScript},
+                             {"/chart_list.js", &kPageChartList, kScript},
+                             {"/charts.js", &kPageCharts, kScript},
+                             {"/feed.js", &kPageFeed, kScript},
+                             {"/format.js", &kPageFormat, kScript},
+                             {"/icons.js", &kPageIcons, kScript},
+                             {"/override.js", &kPageOverride, kScript},
+                             {"/tables.js", &kPageTables, kScript},
+                             {"/verdict.js", &kPageVerdict, kScript}};
+
+HttpResponse Text(int status, std::string_view text) {
+  HttpResponse response;
+  response.status = status;
+  response.body = absl::StrCat(absl::string_view(text.data(), text.size()), "\n");
+  return response;
+}
+
+HttpResponse Body(const char* type, std::string body, std::string download = "") {
+  HttpResponse response;
+  response.type = type;
+  response.body = std::move(body);
+  response.download = std::move(download);
+  return response;
+}
+
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// All of the history that is in memory.
+HistoryPage Whole(const DashboardSource& source) {
+  HistoryPage whole;
+  while (true) {
+    HistoryPage page = source.history(whole.next_checkpoint, whole.next_event, kPageSize);
+    if (page.checkpoints.empty() && page.events.empty()) return whole;
+    for (auto& one : page.checkpoints) whole.checkpoints.push_back(std::move(one));
+    for (auto& one : page.events) whole.events.push_back(std::move(one));
+    whole.next_checkpoint = page.next_checkpoint;
+    whole.next_event = page.next_event;
+  }
+}
+
+HttpResponse FromStatus(const absl::Status& status) {
+  int code = 500;
+  if (status.ok()) code = 200;
+  if (absl::IsInvalidArgument(status) || absl::IsNotFound(status)) code = 400;
+  if (absl::IsUnauthenticated(status)) code = 401;
+  if (absl::IsPermissionDenied(status)) code = 403;
+  return Text(code, status.ok()
+                        ? "done"
+                        : std::string_view(status.message().data(), status.message().size()));
+}
+
+/// A request of the override form, checked.
+struct Wish {
+  coadaptation::Knob knob = coadaptation::Knob::kRolloutHorizon;
+  std::optional<double> value;
+  std::string reason;
+  std::string token;
+};
+
+absl::StatusOr<Wish> ParseWish(const std::string& body) {
+  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return absl::InvalidArgumentError("expected a JSON object");
+  const auto text = [&json](const char* name) {
+    const auto found = json.find(name);
+    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  const std::optional<coadaptation::Knob> knob = coadaptation::KnobFromName(text("knob"));
+  if (!knob.has_value()) return absl::InvalidArgumentError("\"knob\" names no knob");
+  Wish wish = {*knob, std::nullopt, text("reason"), text("token")};
+  const auto value = json.find("value");
+  if (value == json.end() || !(value->is_number() || value->is_null())) {
+    return absl::InvalidArgumentError("\"value\" must be a number, or null to give the knob back");
+  }
+  if (value->is_number()) wish.value = value->get<double>();
+  return wish;
+}
+
+}  // namespace
+
+Dashboard::Dashboard(RunFacts facts, DashboardSource source, Clock* clock)
+    : facts_(std::move(facts)),
+      source_(std::move(source)),
+      clock_(clock),
+      id_(absl::ToUnixMillis(clock->Now())) {}
+
+HttpResponse Dashboard::Handle(const HttpRequest& request) {
+  const bool get = request.method == "GET";
+  if (request.path == "/api/override") return get ? Text(405, "POST it") : Override(request);
+  if (!get) return Text(405, "only GET here");
+  for (const Asset& asset : kAssets) {
+    if (request.path == asset.path) return Body(asset.type, std::string(*asset.text));
+  }
+  if (request.path == "/api/report") {
+    const HistoryPage all = source_.history(std::numeric_limits<int64_t>::max(),
+                                            std::numeric_limits<int64_t>::max(), 0);
+    Json report = ReportJson(facts_, source_.live(), source_.judgement(), all,
+                             source_.set_override != nullptr);
+    report["history"]["id"] = id_;
+    report["time"] = absl::ToDoubleSeconds(clock_->Now() - absl::UnixEpoch());
+    return Body(kJson, Dump(report));
+  }
+  if (request.path == "/api/history") {
+    return Body(kJson, Dump(HistoryJson(source_.history(QueryNumber(request.query, "from", 0),
+                                                        QueryNumber(request.query, "events", 0),
+                                                        kPageSize))));
+  }
+  if (request.path == "/api/export.csv") {
+    return Body("text/csv; charset=utf-8", HistoryCsv(Whole(source_).checkpoints), "tandem.csv");
+  }
+  if (request.path == "/api/export.json") {
+    return Body(kJson, Dump(HistoryJson(Whole(source_))), "tandem.json");
+  }
+  return Text(404, "there is no such page");
+}
+
+HttpResponse Dashboard::Override(const HttpRequest& request) {
+  if (source_.set_override == nullptr) return Text(403, "this run allows no overrides");
+  const absl::StatusOr<Wish> wish = ParseWish(request.body);
+  if (!wish.ok()) return FromStatus(wish.status());
+  if (!MayTry()) return Text(429, "too many wrong tokens: wait a minute");
+  const absl::Status status =
+      source_.set_override(wish->knob, wish->value, wish->token, wish->reason);
+  if (absl::IsUnauthenticated(status)) CountWrongToken();
+  return FromStatus(status);
+}
+
+bool Dashboard::MayTry() {
+  MutexLock lock(mu_);
+  return wrong_tokens_ < kWrongTokens || clock_->Monotonic() - window_start_ > kTokenWindow;
+}
+
+void Dashboard::CountWrongToken() {
+  MutexLock lock(mu_);
+  if (clock_->Monotonic() - window_start_ > kTokenWindow) wrong_tokens_ = 0;
+  if (wrong_tokens_++ == 0) window_start_ = clock_->Monotonic();
+}
+
+absl::StatusOr<ServedDashboard> ServeDashboard(const std::string& address, RunFacts facts,
+                                               DashboardSource source, Clock* clock) {
+  ServedDashboard served;
+  if (address.empty()) return served;
+  served.dashboard = std::make_unique<Dashboard>(std::move(facts), std::move(source), clock);
+  HttpOptions options;
+  options.address = address;
+  TANDEM_ASSIGN_OR_RETURN(
+      served.server,
+      HttpServer::Start(options, [dashboard = served.dashboard.get()](const HttpRequest& request) {
+        return dashboard->Handle(request);
+      }));
+  return served;
+}
+
+}  // namespace tandem::monitor

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/base/clock.h"
+#include "common/coadaptation/knob.h"
+#include "services/monitor/core/judge.h"
+#include "services/monitor/web/http_server.h"
+
+namespace tandem::monitor {
+
+/// What the page says of the run beside its figures: from its config, the same all the time.
+struct RunFacts {
+  std::string name;
+  std::string environment;
+  uint64_t seed = 0;
+  int64_t max_env_steps = 0;
+  double tolerance = 0;             ///< Share of the return scale.
+  double warning = 0;               ///< Likewise.
+  double stale_seconds = 0;         ///< Age above which figures are too old to judge by [s].
+  double false_alarm_interval = 0;  ///< [checkpoints]
+  std::string control;              ///< "off", "advise" or "act".
+  std::map<coadaptation::Knob, double> recipe;  ///< Where the recipe sets a knob: its value.
+};
+
+/// What moves between two checkpoints. NaN: not known.
+struct LiveFigures {
+  int64_t env_steps = 0;  ///< Training steps seen.
+  int64_t fresh_steps_scored = 0;
+  int64_t fresh_steps_dropped = 0;
+  uint64_t model_version = 0;  ///< 0: none yet.
+  uint64_t policy_version = 0;
+  double model_age_env_steps = coadaptation::kUnknown;
+  double policy_lag_updates = coadaptation::kUnknown;
+  double training_return = coadaptation::kUnknown;  ///< Of the newest training episode.
+  double evaluation_return = coadaptation::kUnknown;
+};
+
+/// Where the dashboard gets what it shows. Each is called from several threads at once and returns
+/// at once.
+struct DashboardSource {
+  std::function<LiveFigures()> live;
+  std::function<JudgeReport()> judgement;
+  /// See History::Read.
+  std::function<HistoryPage(int64_t from_checkpoint, int64_t from_event, size_t most)> history;
+  /// See Judge::SetOverride. Empty: the run allows no overrides.
+  std::function<absl::Status(coadaptation::Knob knob, std::optional<double> value,
+                             const std::string& token, const std::string& reason)>
+      set_override;
+};
+
+/// Answers the requests of the dashboard's page:
+///   GET  /                    the page, and its scripts and styles, all built in
+///   GET  /api/report          the newest figures and the verdict
+///   GET  /api/history?from=N&events=M   checkpoints from N and events from M on, at most 1000
+///   GET  /api/export.csv, /api/export.json   every checkpoint in memory (JSON: events too)
+///   POST /api/override        {"knob", "value" or null, "reason", "token"}; 401 for a wrong token,
+///                             429 after five of them within a minute
+/// JSON has null for what is not known. Thread-safe.
+class Dashboard {
+ public:
+  /// `clock` outlives it.
+  Dashboard(RunFacts facts, DashboardSource source, Clock* clock);
+
+  HttpResponse Handle(const HttpRequest& request);
+
+ private:
+  HttpResponse Override(const HttpRequest& request);
+  /// Whether a token may be tried now.
+  bool MayTry();
+  void CountWrongToken();
+
+  const RunFacts facts_;
+  const DashboardSource source_;
+  Clock* const clock_;
+  const int64_t id_;  // of this start of the monitor
+  Mutex mu_;
+  absl::Duration window_start_ ABSL_GUARDED_BY(mu_) = absl::ZeroDuration();
+  int wrong_tokens_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+/// A dashboard behind a web server. Destroy it before what its source refers to.
+struct ServedDashboard {
+  std::unique_ptr<Dashboard> dashboard;
+  std::unique_ptr<HttpServer> server;
+  std::string address() const { return server == nullptr ? "" : server->address(); }
+};
+
+/// Serves at `address`; an empty one serves nothing. Errors: see HttpServer::Start.
+absl::StatusOr<ServedDashboard> ServeDashboard(const std::string& address, RunFacts facts,
+                                               DashboardSource source, Clock* clock);
+
+}  // namespace tandem::monitor
