@@ -54,6 +54,22 @@ TEST_P(KernelsTest, ProductOfAnySizeIsRight) {
   }
 }
 
+TEST_P(KernelsTest, TransposesAnySizeAndPadsWithZeros) {
+  for (const int64_t rows : {1, 16, 21}) {
+    for (const int64_t cols : {1, 5, 16, 37}) {
+      const int64_t ldw = PadLanes(cols), ldo = PadLanes(rows);
+      const AlignedFloats w = Random(rows * ldw, 1);
+      AlignedFloats out(cols * ldo, -1.0f);
+      kernels().transpose(w.data(), ldw, rows, cols, out.data(), ldo);
+      for (int64_t j = 0; j < cols; ++j) {
+        for (int64_t i = 0; i < ldo; ++i) {
+          ASSERT_EQ(out[j * ldo + i], i < rows ? w[i * ldw + j] : 0);
+        }
+      }
+    }
+  }
+}
+
 TEST_P(KernelsTest, SiluAndItsSlopeAreRight) {
   AlignedFloats x = Random(3 * 16, 1, 5), slope(3 * 16);
   x[0] = 100;
