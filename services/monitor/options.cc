@@ -133,8 +133,8 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.policy_trainer = endpoints.policy_trainer();
   TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));
   options.judge = JudgeFrom(config);
-  options.dashboard = config.monitor().dashboard();
-  options.facts = FactsFrom(config, options.judge);
+  options.dashboard = {config.monitor().dashboard(), endpoints.state_dir(),
+                       FactsFrom(config, options.judge)};
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;
 }
