@@ -82,8 +82,8 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
     options.judge.history_path = endpoints.state_dir() + "/history.jsonl";
   }
   options.judge.token_file = config.control().token_file();
-  options.dashboard = config.monitor().dashboard();
-  options.facts = FactsFrom(config, options.monitor);
+  options.dashboard = {config.monitor().dashboard(), endpoints.state_dir(),
+                       FactsFrom(config, options.monitor)};
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;
 }

@@ -30,9 +30,9 @@ absl::Status Serve(ServiceOptions options) {
   Executor executor(/*threads=*/1, /*max_queue=*/64);
   MonitorServiceImpl service(core.get(), &executor);
   TANDEM_ASSIGN_OR_RETURN(const auto judge, Judge::Create(options.judge, Clock::Real(), &registry));
-  TANDEM_ASSIGN_OR_RETURN(const auto dashboard,
-                          ServeDashboard(options.dashboard, options.facts,
-                                         SourceOf(core.get(), judge.get()), Clock::Real()));
+  TANDEM_ASSIGN_OR_RETURN(
+      const auto dashboard,
+      ServeDashboard(options.dashboard, SourceOf(core.get(), judge.get()), Clock::Real()));
   options.server.more_endpoints = {{"dashboard", dashboard.address()}};
   options.server.services = {&service};
   options.server.registry = &registry;
