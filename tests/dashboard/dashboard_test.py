@@ -70,7 +70,7 @@ class DashboardTest(unittest.TestCase):
     def feed(self, harness, healthy, exploiting=0):
         for number in range(1, healthy + exploiting + 1):
             harness.tell("checkpoint", checkpoint(number) if number <= healthy else exploited(number))
-        harness.tell("live", {"env_steps": 250 * (healthy + exploiting + 1), "fresh_steps_scored": 250 * (healthy + exploiting),
+        harness.tell("report", {"env_steps": 250 * (healthy + exploiting + 1), "fresh_steps_scored": 250 * (healthy + exploiting),
                               "model_version": healthy + exploiting, "policy_version": 99, "training_return": 480})
 
     # ---- what the page says -----------------------------------------------------------------------
@@ -147,7 +147,7 @@ class DashboardTest(unittest.TestCase):
         self.state(page, "live")
         harness.tell("advance", 163)
         self.state(page, "stale")
-        self.assertRegex(page.locator("#connection").inner_text(), r"Stale since 4\d s")
+        self.assertRegex(page.locator("#connection").inner_text(), r"Stale since 2 min 4\d s")
         self.picture(page, "stale")
 
     def test_a_silent_monitor_is_down_and_its_return_is_noticed(self):

@@ -106,6 +106,7 @@ void Monitor::FollowReplay() {
 }
 
 void Monitor::Compute() {
+  if (options_.paced) FollowPace();
   do {
     Tick();
   } while (Pause(options_.interval));
@@ -225,6 +226,7 @@ void Monitor::CloseCheckpoint(const EnvironmentSpec& spec, int64_t through_index
   metrics_.scored.Increment(static_cast<double>(counts.scored));
   metrics_.clipped.Increment(static_cast<double>(counts.clipped));
   CountDropped(metrics_.dropped_nonfinite, counts.nonfinite);
+  next_.policy_lag_updates = checkpoint.policy_lag;
   metrics_.Show(checkpoint);
   metrics_.checkpoints.Increment();
   metrics_.last_update.Set(checkpoint.wall_seconds);
