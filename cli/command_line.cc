@@ -56,6 +56,33 @@ void AddTrain(CLI::App& app, TrainOptions& options, int& code) {
   train->callback([&] { code = Train(options); });
 }
 
+void AddRun(CLI::App* command, std::string& run, std::string& parent) {
+  command->add_option("run", run, "Its folder, or its name in the parent folder [the newest]");
+  command->add_option("--parent", parent, "Folder of the runs [runs]");
+}
+
+/// options outlives the parsing.
+void AddKnob(CLI::App& app, KnobOptions& options, int& code) {
+  CLI::App* knob = app.add_subcommand("knob", "List or turn the knobs of a run that trains");
+  knob->require_subcommand(1);
+  CLI::App* list = knob->add_subcommand("list", "Every knob: its value, meaning and range");
+  CLI::App* set = knob->add_subcommand("set", "Hold a knob at a value by hand");
+  CLI::App* clear = knob->add_subcommand("clear", "Give a knob back to the controller");
+  for (CLI::App* command : {set, clear}) {
+    command->add_option("knob", options.knob, "Such as rollout_horizon")->required();
+  }
+  set->add_option("value", options.value, "A number in the knob's range")->required();
+  for (CLI::App* command : {set, clear}) {
+    command->add_option("--reason", options.reason, "Who and why, for the log")->required();
+    command->add_option("--token-file", options.token_file,
+                        "File with the run's token [the recipe's control.token_file]");
+  }
+  for (CLI::App* command : {list, set, clear}) {
+    AddRun(command, options.run, options.parent);
+    command->callback([&] { code = TurnKnob(options); });
+  }
+}
+
 }  // namespace
 
 int Main(int argc, char** argv) {
@@ -77,9 +104,12 @@ int Main(int argc, char** argv) {
   std::string run, parent = "runs", address;
   std::vector<std::string> arguments;
   CLI::App* status = app.add_subcommand("status", "Show a run: what runs, what waits, the verdict");
-  status->add_option("run", run, "Its folder, or its name in the parent folder [the newest]");
-  status->add_option("--parent", parent, "Folder of the runs [runs]");
-  status->callback([&] { code = ShowStatus(parent, run); });
+  AddRun(status, run, parent);
+  bool json = false;
+  status->add_flag("--json", json, "One JSON object on standard output, nothing else");
+  status->callback([&] { code = ShowStatus(parent, run, json); });
+  KnobOptions knob_options;
+  AddKnob(app, knob_options, code);
 
   CLI::App* config = app.add_subcommand("config", "Print, check or explain configurations");
   config->require_subcommand(1);

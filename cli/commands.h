@@ -32,8 +32,19 @@ struct TrainOptions {
 /// Trains to the end: starts the services, supervises them, reports. Call before any thread exists.
 int Train(const TrainOptions& options);
 
-/// Shows a run: `run` is a path, a name in `parent`, or empty for the newest.
-int ShowStatus(const std::string& parent, const std::string& run);
+/// Shows a run: `run` is a path, a name in `parent`, or empty for the newest. json: one object.
+int ShowStatus(const std::string& parent, const std::string& run, bool json);
+
+struct KnobOptions {
+  std::string parent = "runs";
+  std::string run;              ///< As for ShowStatus.
+  std::string knob;             ///< "rollout_horizon", ...; empty: list them.
+  std::optional<double> value;  ///< Absent: give the knob back to the controller.
+  std::string reason;
+  std::string token_file;  ///< Empty: the one that the run's config names.
+};
+/// Lists the knobs of a run that trains, or turns one by hand.
+int TurnKnob(const KnobOptions& options);
 
 int PrintConfig(const std::string& recipe, const std::vector<std::string>& overrides);
 int ValidateConfigs(const std::vector<std::string>& recipes);

@@ -24,6 +24,16 @@ class GrpcMonitorClient : public MonitorClient {
     return response;
   }
 
+  absl::StatusOr<monitor::v1::SetOverrideResponse> SetOverride(
+      const monitor::v1::SetOverrideRequest& request, absl::Duration timeout) override {
+    grpc::ClientContext context;
+    rpc::SetDeadline(context, timeout);
+    monitor::v1::SetOverrideResponse response;
+    const grpc::Status status = stub_->SetOverride(&context, request, &response);
+    if (!status.ok()) return rpc::FromGrpc(status);
+    return response;
+  }
+
  private:
   const std::unique_ptr<monitor::v1::MonitorService::Stub> stub_;
 };

@@ -96,6 +96,12 @@ void AddMonitorFigures(const monitor::v1::GetReportResponse& report, Json* recor
   r["policy_lag_updates"] = report.policy_lag_updates();
   r["monitor_age_seconds"] = report.age_seconds();
   r["training_return"] = report.training_return();
+  r["signal"] = report.signal();
+  r["evidence_log10"] = report.evidence_log10();
+  r["evidence_threshold_log10"] = report.evidence_threshold_log10();
+  r["controller_state"] = report.controller_state();
+  r["advice"] = report.advice();
+  r["checkpoints"] = report.checkpoints();
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/progress.h"
 #include "cli/run_folder.h"
+#include "cli/run_status.h"
 #include "cli/run_watch.h"
 
 namespace tandem::cli {
@@ -32,24 +33,48 @@ std::map<std::string, MemberHistory> Histories(const std::string& run_path) {
   return histories;
 }
 
-void PrintMembers(const std::string& run_path, const Json& run, bool alive) {
+/// The processes of the run: name, whether it is up, where its metrics are, what happened to it.
+Json MembersJson(const std::string& run_path, const Json& run, bool alive) {
   const std::map<std::string, MemberHistory> histories = Histories(run_path);
+  Json members = Json::array();
   for (const Json& member : run.value("members", Json::array())) {
     const std::string name = member.value("name", "");
     const Json endpoints = ReadJsonFile(absl::StrCat(run_path, "/state/", name, "/endpoints.json"));
     const pid_t pid = endpoints.is_object() ? endpoints.value("pid", 0) : 0;
     const bool up = alive && pid > 0 && kill(pid, 0) == 0;
-    std::string line = absl::StrFormat("  %-16s %-5s", name, up ? "up" : "down");
+    Json about = {{"name", name}, {"up", up}, {"restarts", 0}, {"last_death", ""}};
     if (up) {
-      absl::StrAppendFormat(&line, " pid %-8d", pid);
-      const std::string metrics = endpoints.value("metrics", "");
-      if (!metrics.empty()) absl::StrAppend(&line, "  metrics http://", metrics, "/metrics");
+      about["pid"] = pid;
+      for (const char* page : {"metrics", "dashboard"}) {
+        const std::string address = endpoints.value(page, "");
+        if (!address.empty()) about[page] = address;
+      }
     }
     const auto history = histories.find(name);
-    if (history != histories.end() && !history->second.last_death.empty()) {
-      absl::StrAppend(&line, "  restarted ", history->second.restarts,
-                      history->second.restarts == 1 ? " time" : " times",
-                      ", last death: ", history->second.last_death);
+    if (history != histories.end()) {
+      about["restarts"] = history->second.restarts;
+      about["last_death"] = history->second.last_death;
+    }
+    members.push_back(std::move(about));
+  }
+  return members;
+}
+
+void PrintMembers(const Json& members) {
+  for (const Json& member : members) {
+    const bool up = member["up"];
+    std::string line =
+        absl::StrFormat("  %-16s %-5s", member["name"].get<std::string>(), up ? "up" : "down");
+    if (up) {
+      absl::StrAppendFormat(&line, " pid %-8d", member["pid"].get<int>());
+      const std::string metrics = member.value("metrics", "");
+      if (!metrics.empty()) absl::StrAppend(&line, "  metrics http://", metrics, "/metrics");
+    }
+    const std::string last_death = member["last_death"];
+    if (!last_death.empty()) {
+      const int restarts = member["restarts"];
+      absl::StrAppend(&line, "  restarted ", restarts, restarts == 1 ? " time" : " times",
+                      ", last death: ", last_death);
     }
     std::cout << line << "\n";
   }
@@ -63,80 +88,123 @@ std::string AddressOf(const Json& run, const std::string& name) {
 }
 
 /// The figures of the services that answer now.
-void PrintLive(const Json& run, int64_t max_env_steps) {
+Json LiveJson(const Json& run, int64_t max_env_steps) {
   RunFigures figures;
   const auto replay = ConnectReplay(AddressOf(run, "replay_buffer"));
   const auto monitor = ConnectMonitor(AddressOf(run, "monitor"));
   Refresh(*replay, *monitor, &figures);
-  if (!figures.replay.has_value()) {
-    std::cout << "the replay buffer does not answer: " << figures.replay_error << "\n";
+  Json live = {{"replay_error", figures.replay_error}, {"monitor_error", figures.monitor_error}};
+  if (figures.replay.has_value()) {
+    live["figures"] = Progress(max_env_steps).Record(figures, absl::ZeroDuration(), 0);
+  }
+  if (figures.monitor.has_value()) live["judgement"] = JudgementJson(*figures.monitor);
+  return live;
+}
+
+void PrintLive(const Json& status) {
+  if (!status.contains("figures")) {
+    std::cout << "the replay buffer does not answer: " << status["replay_error"].get<std::string>()
+              << "\n";
     return;
   }
-  std::cout << ProgressLine(Progress(max_env_steps).Record(figures, absl::ZeroDuration(), 0))
-            << "\n";
-  const ReplayStatus& status = *figures.replay;
+  const Json& figures = status["figures"];
+  const auto count = [&figures](const char* name) { return figures[name].get<int64_t>(); };
+  std::cout << ProgressLine(figures) << "\n";
   std::cout << absl::StrFormat(
       "held: %d steps to train on, %d to validate with; %d episodes; %d policy updates; the model "
-      "has "
-      "seen steps below %d of %d\n",
-      status.train_steps, status.holdout_steps, status.episodes, status.policy_updates,
-      status.model_through_index, status.end_index);
-  for (const auto& [side, reason] : status.waiting_for) {
-    std::cout << side << " waits: " << reason << "\n";
+      "has seen steps below %d of %d\n",
+      count("train_steps"), count("holdout_steps"), count("episodes"), count("policy_updates"),
+      count("model_through_index"), count("end_index"));
+  for (const auto& [side, reason] : figures["waiting_for"].items()) {
+    std::cout << side << " waits: " << reason.get<std::string>() << "\n";
   }
-  if (status.waiting_for.empty()) std::cout << "no side waits\n";
-  if (figures.monitor.has_value()) {
-    std::cout << "verdict: " << figures.monitor->sentence() << "\n";
+  if (figures["waiting_for"].empty()) std::cout << "no side waits\n";
+  if (status.contains("judgement")) {
+    std::cout << JudgementText(status["judgement"]);
   } else {
-    std::cout << "the monitor does not answer: " << figures.monitor_error << "\n";
+    std::cout << "the monitor does not answer: " << status["monitor_error"].get<std::string>()
+              << "\n";
   }
 }
 
-/// What a run that is over left behind.
-void PrintEnd(const std::string& run_path) {
+/// The last record of a run that is over; null where there is none.
+Json LastRecord(const std::string& run_path) {
   Json last;
   for (Json& record : ReadJsonLines(run_path + "/metrics.jsonl")) {
     if (record.value("kind", "") == "progress") last = std::move(record);
   }
-  if (last.is_object()) {
-    std::cout << ProgressLine(last) << "\n";
-    const std::string sentence = last.value("verdict_sentence", "");
+  return last;
+}
+
+void PrintEnd(const Json& status) {
+  if (status["figures"].is_object()) {
+    std::cout << ProgressLine(status["figures"]) << "\n";
+    const std::string sentence = status["figures"].value("verdict_sentence", "");
     if (!sentence.empty()) std::cout << "verdict: " << sentence << "\n";
   }
-  std::cout << "report: " << run_path << "/report.html\n";
+  std::cout << "report: " << status["report"].get<std::string>() << "\n";
+}
+
+/// Everything that `tandem status` says.
+Json StatusJson(const std::string& run_path, const Json& about) {
+  const bool alive = RunIsAlive(run_path);
+  const Json result = ReadJsonFile(run_path + "/result.json");
+  Json status = {{"name", about.value("name", "")}, {"path", run_path}, {"alive", alive}};
+  status["state"] = alive ? "training" : "ended without a result";
+  if (!alive && result.is_object()) {
+    status["state"] = absl::StrCat(result.value("outcome", ""), ": ", result.value("reason", ""));
+  }
+  status["members"] = MembersJson(run_path, about, alive);
+  if (!alive) {
+    status["figures"] = LastRecord(run_path);
+    status["report"] = run_path + "/report.html";
+    return status;
+  }
+  status["pid"] = about.value("pid", 0);
+  status["seconds"] = absl::ToDoubleSeconds(
+      absl::Now() - absl::FromUnixSeconds(about.value("started_unix", int64_t{0})));
+  for (const Json& member : status["members"]) {
+    const std::string dashboard = member.value("dashboard", "");
+    if (!dashboard.empty()) status["dashboard"] = absl::StrCat("http://", dashboard, "/");
+  }
+  int64_t max_env_steps = 0;
+  for (const Json& record : ReadJsonLines(run_path + "/metrics.jsonl")) {
+    max_env_steps = record.value("max_env_steps", max_env_steps);
+  }
+  status.update(LiveJson(about, max_env_steps));
+  return status;
 }
 
 }  // namespace
 
-int ShowStatus(const std::string& parent, const std::string& run) {
+int ShowStatus(const std::string& parent, const std::string& run, bool json) {
   const absl::StatusOr<std::string> path = FindRun(parent, run);
   if (!path.ok()) return Fail(path.status());
   const Json about = ReadJsonFile(*path + "/run.json");
   if (!about.is_object()) {
     return Fail(absl::DataLossError(*path + "/run.json is not readable as JSON"));
   }
-  const bool alive = RunIsAlive(*path);
-  const Json result = ReadJsonFile(*path + "/result.json");
-  std::string state = alive ? "training" : "ended without a result";
-  if (!alive && result.is_object()) {
-    state = absl::StrCat(result.value("outcome", ""), ": ", result.value("reason", ""));
+  const Json status = StatusJson(*path, about);
+  if (json) {
+    std::cout << status.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
+    return kDone;
   }
-  std::cout << about.value("name", "") << " in " << *path << "\n" << state;
+  const bool alive = status["alive"];
+  std::cout << status["name"].get<std::string>() << " in " << *path << "\n"
+            << status["state"].get<std::string>();
   if (alive) {
-    const absl::Duration age =
-        absl::Now() - absl::FromUnixSeconds(about.value("started_unix", int64_t{0}));
-    std::cout << " for " << ShortDuration(age) << ", process " << about.value("pid", 0);
+    std::cout << " for " << ShortDuration(absl::Seconds(status["seconds"].get<double>()))
+              << ", process " << status["pid"];
   }
   std::cout << "\n";
-  PrintMembers(*path, about, alive);
+  PrintMembers(status["members"]);
   if (alive) {
-    int64_t max_env_steps = 0;
-    for (const Json& record : ReadJsonLines(*path + "/metrics.jsonl")) {
-      max_env_steps = record.value("max_env_steps", max_env_steps);
+    PrintLive(status);
+    if (status.contains("dashboard")) {
+      std::cout << "dashboard: " << status["dashboard"].get<std::string>() << "\n";
     }
-    PrintLive(about, max_env_steps);
   } else {
-    PrintEnd(*path);
+    PrintEnd(status);
   }
   return kDone;
 }

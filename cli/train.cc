@@ -81,6 +81,16 @@ class Training {
     std::fflush(out);
   }
 
+  /// Says once where the monitor serves its page.
+  void SayDashboard() {
+    if (said_dashboard_) return;
+    const nlohmann::json endpoints = ReadJsonFile(folder_->StateOf("monitor") + "/endpoints.json");
+    const std::string address = endpoints.is_object() ? endpoints.value("dashboard", "") : "";
+    if (address.empty()) return;
+    said_dashboard_ = true;
+    Say(absl::StrCat("dashboard: http://", address, "/"));
+  }
+
   absl::Status StartAll() {
     TANDEM_RETURN_IF_ERROR(DescribeRun(*folder_, config_, options_.command));
     for (const Member& member : MembersOf(config_)) {
@@ -112,6 +122,7 @@ class Training {
       if (stopped && !stopped_at.has_value()) stopped_at = Elapsed();
       const bool over = stopped && (Judged(figures) || Elapsed() - *stopped_at > kMonitorCatchUp);
       if (Elapsed() >= next_line || over) {
+        SayDashboard();
         next_line += kLineInterval;
         if (status.ok()) status = Report(figures);
       }
@@ -228,6 +239,7 @@ class Training {
   int64_t last_evaluation_ = -1;
   bool stepped_ = false;  ///< Whether the run has taken an environment step...
   bool trained_ = false;  ///< ...and its policy an update.
+  bool said_dashboard_ = false;
   RunResult result_;
   Launcher launcher_;
   std::unique_ptr<RunWatch> watch_;
@@ -264,6 +276,9 @@ int Train(const TrainOptions& options) {
       RunFolder::Create(path, options.on_exist == "fail" ? OnExist::kFail : OnExist::kNew);
   if (!folder.ok()) return Fail(folder.status());
   if (options.run_dir.empty()) config->mutable_run()->set_name((*folder)->name());
+  if (!config->monitor().has_dashboard()) {
+    config->mutable_monitor()->set_dashboard("127.0.0.1:0");
+  }
   return Training(options, *std::move(config), *std::move(folder)).Run();
 }
 

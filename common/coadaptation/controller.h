@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "common/coadaptation/attribution.h"
 #include "common/coadaptation/checkpoint.h"
 #include "common/coadaptation/knob.h"
 #include "common/coadaptation/verdict.h"
@@ -23,13 +25,14 @@ struct ControllerOptions {
   int max_actions_per_hour = 6;  ///< Wall clock, over the last 3600 s.
   int dwell_refits = 1;          ///< Checkpoints between two actions.
   int recover_refits = 5;        ///< Clean checkpoints before one knob goes one step back.
-  int rollback_after = 3;        ///< Actions in a row without effect before a rollback.
+  int rollback_after = 3;        ///< Actions in a row without effect before the last resorts.
   std::set<Knob> allowed;        ///< What may be turned; empty: all.
   // What the recipe says, from where knobs start.
   double horizon = 1;
   double real_share = 0.05;
   double pessimism = 0;
   double updates_per_step = 10;
+  MitigationOptions mitigation;
 };
 
 /// One knob turned, or that would be turned.
@@ -37,37 +40,86 @@ struct Action {
   Knob knob = Knob::kRolloutHorizon;
   double before = 0;
   double after = 0;
-  std::string reason;  ///< The attribution, in words, with the figures behind it.
+  bool against = false;  ///< Against exploitation or a drift towards it; else a step back.
+  std::string reason;    ///< The attribution, in words, with the figures behind it.
+};
+
+/// Everything that a Controller remembers; plain, so that it can be kept over a restart.
+struct ControllerMemory {
+  ControllerState state = ControllerState::kHealthy;
+  std::map<Knob, Setting> settings;
+  std::vector<Knob> turned;   ///< Knobs off the recipe's value by its own doing, oldest first.
+  std::set<Knob> held;        ///< By hand.
+  std::set<Knob> refused;     ///< Until healthy.
+  std::map<Knob, int> tries;  ///< Since healthy.
+  std::deque<double> action_times;  ///< Against exploitation, within the last hour [unix s].
+  int cooldown = 0;                 ///< Checkpoints to go before the next action.
+  int clean = 0;                    ///< Clean checkpoints in a row.
+  int failed = 0;                   ///< Actions in a row without effect.
+  bool pending = false;             ///< The newest action is not known to have worked or failed.
+  int warnings = 0;                 ///< Warnings in a row.
+  int paused = 0;                   ///< Checkpoints since the policy was paused.
+  double healthy_updates = Checkpoint::kNaN;  ///< In the policy of the last clean checkpoint.
+  std::string advised;                        ///< The newest advice, so as not to repeat it.
 };
 
 /// Decides what to turn, from the verdict on each checkpoint. One knob a decision, chosen by
-/// attribution in the order of docs/operations.md; multiplicative against exploitation, additive on
-/// recovery; never more than the limits allow. Deterministic: the time is an argument.
-/// Not thread-safe.
+/// attribution: of the candidates, those least often tried since the run was healthy, and of these
+/// the first in the order of Attribute(). Multiplicative against exploitation, additive on
+/// recovery; never more than the limits allow. After rollback_after actions in a row without effect
+/// come the last resorts: real data alone, then a rollback to the last clean policy. An action has
+/// failed when the alarm is confirmed again, on evidence that began anew after it.
+///
+/// Deterministic: the time is an argument. Not thread-safe.
 class Controller {
  public:
-  explicit Controller(const ControllerOptions& options);
+  explicit Controller(const ControllerOptions& options) : options_(options) {}
 
   /// Takes the judgement of one checkpoint in and answers what changes: at most one action against
   /// exploitation, or one step back. With options.act false the actions are advice: the settings
-  /// stay.
+  /// stay, and the same advice comes once.
   std::vector<Action> Decide(const Checkpoint& checkpoint, const Judgement& judgement,
                              double unix_seconds);
 
-  /// A knob held by hand: the controller leaves it alone until cleared. nullopt clears.
+  /// A knob held by hand: the controller leaves it alone until cleared. nullopt clears, and the
+  /// knob has its recipe's value again.
   void Override(Knob knob, std::optional<double> value, const std::string& reason);
   /// The receiver of a knob refused it: it counts as a failed action, and is not tried again before
   /// the state is healthy.
   void Refused(Knob knob);
 
-  ControllerState state() const { return state_; }
+  ControllerState state() const { return memory_.state; }
   /// Knobs off the recipe's value, with reasons; versions are the caller's business.
-  const std::map<Knob, Setting>& settings() const { return settings_; }
+  const std::map<Knob, Setting>& settings() const { return memory_.settings; }
+  /// The value in force: the setting's or the recipe's.
+  double ValueOf(Knob knob) const;
+  /// What was decided last, and why, or why nothing was, as a sentence; empty where there is
+  /// nothing to say.
+  const std::string& note() const { return note_; }
+
+  const ControllerMemory& memory() const { return memory_; }
+  void Restore(const ControllerMemory& memory) { memory_ = memory; }
 
  private:
-  ControllerState state_ = ControllerState::kHealthy;
+  std::vector<Action> Against(const Checkpoint& checkpoint, double unix_seconds);
+  std::optional<Action> Choose(const Checkpoint& checkpoint);
+  std::optional<Action> LastResort(const Checkpoint& checkpoint);
+  std::vector<Action> Back(const Checkpoint& checkpoint, const char* why);
+  std::vector<Action> Collect(const Checkpoint& checkpoint);
+  std::vector<Action> EndPause(const Checkpoint& checkpoint);
+  std::vector<Action> Advise(Action action);
+  bool Usable(Knob knob) const;
+  bool OverLimit(double unix_seconds);
+  bool NothingTurned() const { return memory_.turned.empty(); }
+  double RecipeOf(Knob knob) const;
+  void Set(Knob knob, double value, const std::string& reason);
+  void Clear(Knob knob);
+  void CountClean(const Checkpoint& checkpoint, const Judgement& judgement);
+  void BecomeHealthy();
+
   ControllerOptions options_;
-  std::map<Knob, Setting> settings_;
+  ControllerMemory memory_;
+  std::string note_;
 };
 
 }  // namespace tandem::coadaptation

@@ -1,9 +1,11 @@
 #include "common/coadaptation/sentence.h"
 
 #include <cmath>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 
 namespace tandem::coadaptation {
 
@@ -55,6 +57,140 @@ std::string DescribeWarmUp(const Figures& figures, const Thresholds& thresholds)
                         " steps that the model has not seen are scored.");
   }
   return "Warming up: no return of the policy is known yet to measure the model's errors by.";
+}
+
+namespace {
+
+const Reading* Find(const Readings& readings, const std::string& name) {
+  for (const Reading& reading : readings) {
+    if (name == SignalName(reading.signal)) return &reading;
+  }
+  return nullptr;
+}
+
+/// The signal that tells most where none carries the verdict: the one with the largest value.
+const Reading* Largest(const Readings& readings) {
+  const Reading* largest = nullptr;
+  for (const Reading& reading : readings) {
+    if (std::isnan(reading.value)) continue;
+    if (largest == nullptr || reading.value > largest->value) largest = &reading;
+  }
+  return largest;
+}
+
+std::string DescribeSource(const Checkpoint& checkpoint) {
+  const double sign = checkpoint.index < 0 ? -1 : 1;
+  const char* name = "the reward";
+  double largest = sign * checkpoint.index_reward;
+  if (sign * checkpoint.index_dynamics > largest) {
+    largest = sign * checkpoint.index_dynamics;
+    name = "the dynamics";
+  }
+  if (sign * checkpoint.index_termination > largest) {
+    largest = sign * checkpoint.index_termination;
+    name = "where episodes end";
+  }
+  if (!std::isfinite(largest)) return "";
+  return absl::StrFormat("; most of it comes from %s (%.2f)", name, sign * largest);
+}
+
+std::string DescribeGapOver(int steps, double gap) {
+  return absl::StrFormat(
+      "over %d steps from real states the model promises %.2f of the return "
+      "range %s than came",
+      steps, std::abs(gap), gap < 0 ? "less" : "more");
+}
+
+std::string DescribeReading(const Checkpoint& checkpoint, const Reading& reading) {
+  switch (reading.signal) {
+    case Signal::kBias:
+      return absl::StrCat("step by step the policy looks ",
+                          absl::StrFormat("%.2f", std::abs(reading.value)), " of the return range ",
+                          reading.value < 0 ? "worse" : "better", " in the model than it is");
+    case Signal::kGap25:
+      return DescribeGapOver(25, reading.value);
+    case Signal::kGap100:
+      return DescribeGapOver(100, reading.value);
+    case Signal::kGapEpisode:
+      break;
+  }
+  const char* direction = reading.value < 0 ? "less" : "more";
+  if (std::isfinite(checkpoint.model_return) && std::isfinite(checkpoint.real_return)) {
+    return absl::StrFormat(
+        "over whole episodes it returns %.4g in the model and %.4g in reality, %.2f of the range "
+        "%s",
+        checkpoint.model_return, checkpoint.real_return, std::abs(reading.value), direction);
+  }
+  return absl::StrFormat("over whole episodes the model promises %.2f of the return range %s",
+                         std::abs(reading.value), direction);
+}
+
+const char* Opening(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kWarning:
+      return "Warning, not confirmed: ";
+    case Verdict::kExploiting:
+      return "The policy exploits errors of its model: ";
+    case Verdict::kPessimistic:
+      return "The model undersells the policy: ";
+    default:
+      return "No sign that the policy exploits its model: ";
+  }
+}
+
+std::string DescribeEvidence(const Judgement& judgement, const Thresholds& thresholds) {
+  const bool negative = judgement.verdict == Verdict::kPessimistic;
+  return absl::StrFormat(" The evidence is %.3g, an alarm takes %.3g; the tolerance is %.2f.",
+                         negative ? judgement.evidence_negative : judgement.evidence,
+                         thresholds.false_alarm_interval, thresholds.tolerance);
+}
+
+/// Clauses that say why a signal does not count, where there is something to say: that a gap is not
+/// known (no episode ended) is no news.
+std::string DescribeVoids(const Checkpoint& checkpoint, const Readings& readings) {
+  for (const Reading& reading : readings) {
+    if (reading.signal == Signal::kBias && !reading.why_not.empty() &&
+        std::isfinite(checkpoint.index)) {
+      return absl::StrCat(" Note that ", reading.why_not, ".");
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string DescribeWarmUp(double number, const Thresholds& thresholds) {
+  return absl::StrFormat(
+      "Warming up: %.0f of %d models are judged after which the test begins; early figures are no "
+      "sign of harm.",
+      std::isnan(number) ? 0 : number, thresholds.warmup_refits);
+}
+
+std::string DescribeNothingCounts(const Readings& readings) {
+  std::vector<std::string> why;
+  for (const Reading& reading : readings) {
+    if (!reading.why_not.empty()) why.push_back(reading.why_not);
+  }
+  return absl::StrCat("No verdict on the newest model: ", absl::StrJoin(why, "; "), ".");
+}
+
+std::string DescribeJudgement(const Checkpoint& checkpoint, const Readings& readings,
+                              const Judgement& judgement, const Thresholds& thresholds) {
+  const Reading* reading = Find(readings, judgement.signal);
+  if (reading == nullptr) reading = Largest(readings);
+  std::string text = Opening(judgement.verdict);
+  if (reading != nullptr) absl::StrAppend(&text, DescribeReading(checkpoint, *reading));
+  if (judgement.verdict != Verdict::kHealthy && !std::isnan(readings[0].value) &&
+      std::abs(readings[0].value) > thresholds.warning) {
+    absl::StrAppend(&text, DescribeSource(checkpoint));
+  }
+  absl::StrAppend(&text, ".");
+  if (!judgement.warnings.empty()) {
+    absl::StrAppend(&text, " Higher than this run's healthy checkpoints: ",
+                    absl::StrJoin(judgement.warnings, ", "), ".");
+  }
+  return absl::StrCat(text, DescribeEvidence(judgement, thresholds),
+                      DescribeVoids(checkpoint, readings));
 }
 
 }  // namespace tandem::coadaptation

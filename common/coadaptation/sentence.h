@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "common/coadaptation/signals.h"
 #include "common/coadaptation/verdict.h"
 
 namespace tandem::coadaptation {
@@ -22,5 +23,16 @@ std::string DescribeConfirmations(const Figures& figures, const Thresholds& thre
 
 /// Why there is no verdict yet, as a sentence. Pure.
 std::string DescribeWarmUp(const Figures& figures, const Thresholds& thresholds);
+
+/// Why there is no verdict yet, as a sentence; number: of the checkpoint. Pure.
+std::string DescribeWarmUp(double number, const Thresholds& thresholds);
+
+/// That no signal of the checkpoint counts, and why. Pure.
+std::string DescribeNothingCounts(const Readings& readings);
+
+/// The verdict with the figures behind it: what carries it, the evidence against what is needed,
+/// what is unusual, and which signals do not count and why. Pure.
+std::string DescribeJudgement(const Checkpoint& checkpoint, const Readings& readings,
+                              const Judgement& judgement, const Thresholds& thresholds);
 
 }  // namespace tandem::coadaptation

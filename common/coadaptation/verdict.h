@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "common/coadaptation/thresholds.h"
+
 namespace tandem::coadaptation {
 
 /// In the order of tandem.monitor.v1.Verdict.
@@ -39,17 +41,6 @@ struct Figures {
   double age_seconds = -1;       ///< Since the figures were last computed [s]; < 0: never.
 };
 
-/// What the figures are held against.
-struct Thresholds {
-  double tolerance = 0.2;          ///< Share above which the policy exploits the model.
-  double warning = 0.1;            ///< Share above which to warn, at most tolerance.
-  double residual_limit = 0.5;     ///< |residual| above which the index does not count.
-  int gap_confirmations = 3;       ///< Comparisons in a row before the gap alone says "exploiting".
-  int64_t warmup_refits = 3;       ///< Models before the first verdict.
-  int64_t min_window_steps = 100;  ///< Fresh steps before the first verdict [steps].
-  double stale_seconds = 120;      ///< Age above which the figures are too old [s].
-};
-
 struct Judgement {
   Verdict verdict = Verdict::kWarmingUp;
   std::string sentence;  ///< The verdict for a human, with the figures behind it.
@@ -57,6 +48,7 @@ struct Judgement {
   double evidence = 0;   ///< For exploitation; confirmed at the false-alarm interval.
   double evidence_negative = 0;     ///< For a model that undersells the policy.
   double warning_score = kUnknown;  ///< 0 (nothing unusual) to 1.
+  double largest = kUnknown;        ///< Value of the largest signal that counts, as a share.
   bool clean = false;  ///< The 90 % upper bound of every signal is below half the tolerance.
   std::vector<std::string> warnings;  ///< Fields of the checkpoint that are unusually high.
 };

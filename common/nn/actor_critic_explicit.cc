@@ -259,8 +259,6 @@ class ExplicitActorCritic : public FlatActorCritic {
 
     temperature_.Update(-figures->entropy, options_, updates_);
     figures->temperature = temperature();
-    kernels_.approach(target_.data(), critic_.p.data(), static_cast<int64_t>(target_.size()),
-                      static_cast<float>(options_.tau));
     return absl::OkStatus();
   }
 
@@ -314,7 +312,8 @@ class ExplicitActorCritic : public FlatActorCritic {
     return absl::InternalError("sac: the critic's loss is not finite");
   }
 
-  /// Gradient and Adam step of critic `c` from factors_[c], the loss's slope by its values.
+  /// Gradient and Adam step of critic `c`, and its target's step towards it, from factors_[c], the
+  /// loss's slope by its values.
   void CriticBackward(int c, int64_t rows) {
     const int64_t offset = c * critic_layout_.size(), ld = LastWidth();
     const LayoutEntry& head = CriticHead();
@@ -335,9 +334,11 @@ class ExplicitActorCritic : public FlatActorCritic {
                           d_hidden_.back().data(),
                           gradient + critic_layout_[2 * layers_ - 1].offset);
     HiddenBackward(critic_layout_, p, inputs_.data(), input_dim_, 0, rows, critic_pass_.hidden[c],
-                   &d_hidden_, gradient);
+                   &d_hidden_, gradient, &transposed_);
     AdamNetwork(critic_layout_, Adam(), updates_, p, gradient, critic_.m.data() + offset,
                 critic_.v.data() + offset);
+    kernels_.approach(target_.data() + offset, p, critic_layout_.size(),
+                      static_cast<float>(options_.tau));
   }
 
   absl::Status ActorLoss(int64_t rows, double alpha, SacFigures* figures) {
@@ -371,7 +372,7 @@ class ExplicitActorCritic : public FlatActorCritic {
       kernels_.masked_outer(factors_[0].data(), transposed_.data(),
                             critic_pass_.hidden[c].back().data(), index, count, ld,
                             d_hidden_.back().data(), nullptr);
-      PullBack(critic_layout_, p, index, count, critic_pass_.hidden[c], &d_hidden_);
+      PullBack(critic_layout_, p, index, count, critic_pass_.hidden[c], &d_hidden_, &transposed_);
       TransposeRows(first, p + first.offset, spec_.obs_dim, dim, &transposed_);
       kernels_.product(d_hidden_[0].data(), first.stride, 1, transposed_.data(), ld_action, nullptr,
                        count, ld_action, first.cols, Activation::kNone, d_action_.data(), ld_action,
@@ -411,7 +412,7 @@ class ExplicitActorCritic : public FlatActorCritic {
     kernels_.mask_and_sum(d_hidden_.back().data(), last, nullptr, rows, ld,
                           gradient + actor_layout_[2 * layers_ - 1].offset);
     HiddenBackward(actor_layout_, p, stacked_.data() + rows * spec_.obs_dim, spec_.obs_dim, rows,
-                   rows, actor_pass_.hidden, &d_hidden_, gradient);
+                   rows, actor_pass_.hidden, &d_hidden_, gradient, &transposed_);
     AdamNetwork(actor_layout_, Adam(), updates_, p, gradient, actor_.m.data(), actor_.v.data());
   }
 

@@ -62,7 +62,17 @@ void DenseWeightGradient(const LayoutEntry& entry, const float* x, int64_t ldx, 
 }
 
 void DenseInputGradient(const LayoutEntry& entry, const float* w, const float* d_y, int64_t rows,
-                        float* d_x, int64_t ldx) {
+                        float* d_x, int64_t ldx, AlignedFloats* transposed) {
+  if (UseKernel(rows, entry.rows, entry.cols)) {
+    const Kernels& kernels = Kernels::Get();
+    const int64_t width = PadLanes(entry.rows);
+    // Rows a multiple of 512 bytes apart would share a few sets of the cache.
+    const int64_t ld = width % 128 == 0 ? width + kLanes : width;
+    Reserve(transposed, entry.cols * ld);
+    kernels.transpose(w, entry.stride, entry.rows, entry.cols, transposed->data(), ld);
+    return kernels.product(d_y, entry.stride, 1, transposed->data(), ld, nullptr, rows, width,
+                           entry.cols, Activation::kNone, d_x, ldx, nullptr);
+  }
   MatMul({d_y, rows, entry.cols, entry.stride}, {w, entry.rows, entry.cols, entry.stride, true},
          d_x, ldx);
   ClearPadding(d_x, rows, entry.rows, ldx);
@@ -71,11 +81,9 @@ void DenseInputGradient(const LayoutEntry& entry, const float* w, const float* d
 void TransposeRows(const LayoutEntry& entry, const float* w, int64_t first, int64_t count,
                    AlignedFloats* out) {
   const int64_t ld = PadLanes(count);
-  out->assign(entry.cols * ld, 0);
-  for (int64_t r = 0; r < count; ++r) {
-    const float* row = w + (first + r) * entry.stride;
-    for (int64_t c = 0; c < entry.cols; ++c) (*out)[c * ld + r] = row[c];
-  }
+  Reserve(out, entry.cols * ld);
+  Kernels::Get().transpose(w + first * entry.stride, entry.stride, count, entry.cols, out->data(),
+                           ld);
 }
 
 void Reserve(AlignedFloats* buffer, int64_t size) {

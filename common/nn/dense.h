@@ -20,9 +20,9 @@ void DenseForward(const LayoutEntry& entry, const float* w, const float* bias,
 /// d_w = x^T d_y, an entry's gradient.
 void DenseWeightGradient(const LayoutEntry& entry, const float* x, int64_t ldx, const float* d_y,
                          int64_t rows, float* d_w);
-/// d_x = d_y W^T, for wide inputs. d_x: rows of `ldx` floats.
+/// d_x = d_y W^T, for wide inputs. d_x: rows of `ldx` floats; transposed: scratch.
 void DenseInputGradient(const LayoutEntry& entry, const float* w, const float* d_y, int64_t rows,
-                        float* d_x, int64_t ldx);
+                        float* d_x, int64_t ldx, AlignedFloats* transposed);
 
 /// Rows [first, first + count) of an entry, transposed and padded: [entry.cols, PadLanes(count)].
 void TransposeRows(const LayoutEntry& entry, const float* w, int64_t first, int64_t count,

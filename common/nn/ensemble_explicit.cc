@@ -188,31 +188,52 @@ class ExplicitEnsemble : public FlatEnsemble {
       const float* x = l == 0 ? inputs : hidden_[l - 1].data();
       const int64_t ldx = l == 0 ? spec_.input_dim : layout_[2 * l - 2].stride;
       DenseWeightGradient(w, x, ldx, GradientOf(l), rows, gradient + w.offset);
-      if (l > 0) DenseInputGradient(w, p + w.offset, GradientOf(l), rows, GradientOf(l - 1), ldx);
+      if (l == 0) continue;
+      DenseInputGradient(w, p + w.offset, GradientOf(l), rows, GradientOf(l - 1), ldx,
+                         &transposed_);
     }
+  }
+
+  static absl::Status NotFinite(int member) {
+    return absl::InternalError(
+        absl::StrCat("ensemble member ", member, ": its loss is not finite"));
+  }
+
+  /// Looks at all members' rows before the first has its step: a batch that cannot be used changes
+  /// nothing.
+  absl::Status CheckFinite(const EnsembleRows& batch) const {
+    for (int m = 0; m < spec_.members; ++m) {
+      float sum = 0;  // NaN where a number is not finite
+      for (const auto& rows : {batch.inputs, batch.targets, batch.binary_targets}) {
+        const size_t size = rows.size() / spec_.members;
+        for (const float x : rows.subspan(m * size, size)) sum += 0 * x;
+      }
+      if (std::isnan(sum)) return NotFinite(m);
+    }
+    return absl::OkStatus();
   }
 
   absl::Status Step(const EnsembleRows& batch, const AdamOptions& options,
                     std::span<float> losses) {
     const FlushDenormals flush;
-    for (AlignedFloats* buffer : {&first_, &second_, &gradient_})
-      buffer->resize(parameters_.size());
+    first_.resize(parameters_.size());
+    second_.resize(parameters_.size());
+    gradient_.resize(layout_.size());
     Resize(batch.rows);
+    TANDEM_RETURN_IF_ERROR(CheckFinite(batch));
     for (int m = 0; m < spec_.members; ++m) {
       const float* inputs = batch.inputs.data() + m * batch.rows * spec_.input_dim;
-      const float* p = Member(parameters_, m);
+      float* p = Member(parameters_, m);
       Forward(p, inputs, batch.rows, /*slopes=*/true);
-      losses[m] = static_cast<float>(Loss(p, batch, m, Member(gradient_, m)));
+      losses[m] = static_cast<float>(Loss(p, batch, m, gradient_.data()));
       if (!std::isfinite(losses[m])) {
-        return absl::InternalError(absl::StrCat("ensemble member ", m, ": its loss is not finite"));
+        return NotFinite(m);
       }
-      Backward(p, inputs, batch.rows, Member(gradient_, m));
+      Backward(p, inputs, batch.rows, gradient_.data());
+      AdamNetwork(layout_, options, adam_steps_ + 1, p, gradient_.data(), Member(first_, m),
+                  Member(second_, m));
     }
     ++adam_steps_;
-    for (int m = 0; m < spec_.members; ++m) {
-      AdamNetwork(layout_, options, adam_steps_, Member(parameters_, m), Member(gradient_, m),
-                  Member(first_, m), Member(second_, m));
-    }
     return absl::OkStatus();
   }
 
@@ -242,8 +263,9 @@ class ExplicitEnsemble : public FlatEnsemble {
   const size_t layers_;  ///< Hidden ones.
   const LayoutEntry& head_;
   bool uniform_ = false;
-  AlignedFloats parameters_;                 ///< [members, layout size]
-  AlignedFloats first_, second_, gradient_;  ///< As parameters_, once there was a step.
+  AlignedFloats parameters_;      ///< [members, layout size]
+  AlignedFloats gradient_;        ///< Of one member, used while it is in cache.
+  AlignedFloats first_, second_;  ///< As parameters_, once there was a step.
   std::vector<AlignedFloats> hidden_, slopes_, gradients_;              ///< [layers][rows, width]
   AlignedFloats output_, d_output_;                                     ///< [rows, head width]
   AlignedFloats mean_, raw_, target_, d_mean_, d_raw_, weight_, ones_;  ///< [rows]

@@ -69,8 +69,9 @@ class GaussianEnsemble {
   virtual const GaussianEnsembleSpec& spec() const = 0;
 
   /// One Adam step on the sum of the members' losses. losses: [members], each member's own loss
-  /// before the step. INVALID_ARGUMENT on a shape; INTERNAL where a loss is not finite (the
-  /// parameters are then as they were).
+  /// before the step. INVALID_ARGUMENT on a shape; INTERNAL where a loss is not finite:
+  /// nothing has changed where that comes from the batch; where it comes from a member's weights,
+  /// members before it may have had their step.
   virtual absl::Status TrainStep(const EnsembleRows& batch, const AdamOptions& options,
                                  std::span<float> losses) = 0;
 

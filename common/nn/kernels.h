@@ -66,6 +66,10 @@ struct Kernels {
                   const float* bias, int64_t rows, int64_t cols, int64_t depth,
                   Activation activation, float* c, int64_t ldc, float* slope);
 
+  /// out[j, i] = w[i, j], and 0 for rows <= i < PadLanes(rows). ldo: at least that many.
+  void (*transpose)(const float* w, int64_t ldw, int64_t rows, int64_t cols, float* out,
+                    int64_t ldo);
+
   /// x = max(x + bias, 0), in place.
   void (*bias_relu)(float* x, int64_t rows, int64_t ld, const float* bias);
   /// x = silu(x + bias), in place; its derivative goes to `slope` unless that is null.

@@ -5,140 +5,11 @@
 #pragma once
 
 #include "common/nn/kernels.h"
+#include "common/nn/kernels_product.h"
 #include "common/nn/vector_math.h"
 
 namespace tandem::nn {
 namespace {
-
-// -- products ----------------------------------------------------------------------------------
-
-struct ProductArgs {
-  const float* a;
-  int64_t a_row, a_depth;
-  const float* w;
-  int64_t ldw;
-  const float* bias;
-  int64_t depth;
-  Activation activation;
-  float* c;
-  int64_t ldc;
-  float* slope;  ///< Or null.
-};
-
-/// x sigmoid(x); its derivative goes to `slope` unless that is null.
-TANDEM_INLINE V Silu(V x, float* slope) {
-  const V s = Sigmoid(x);
-  const V silu = x * s;
-  if (slope != nullptr) Store(slope, s + silu - silu * s);
-  return silu;
-}
-
-/// One tile of kRows rows and kTile vectors, its sums in registers.
-template <int kRows, int kTile>
-__attribute__((noinline)) void Tile(const ProductArgs& t, int64_t row, int64_t col) {
-  V sum[kRows][kTile];
-#pragma GCC unroll 12
-  for (int j = 0; j < kTile; ++j) {
-    const V start = t.bias == nullptr ? Set(0) : Load(t.bias + col + j * kWidth);
-#pragma GCC unroll 12
-    for (int i = 0; i < kRows; ++i) sum[i][j] = start;
-  }
-  const float* a = t.a + row * t.a_row;
-  const float* w = t.w + col;
-  for (int64_t k = 0; k < t.depth; ++k, a += t.a_depth, w += t.ldw) {
-    V column[kTile];
-#pragma GCC unroll 12
-    for (int j = 0; j < kTile; ++j) column[j] = Load(w + j * kWidth);
-#pragma GCC unroll 12
-    for (int i = 0; i < kRows; ++i) {
-      const V x = Set(a[i * t.a_row]);
-#pragma GCC unroll 12
-      for (int j = 0; j < kTile; ++j) sum[i][j] += x * column[j];
-    }
-  }
-  const int64_t at = row * t.ldc + col;
-  const auto store = [&](auto activate) __attribute__((always_inline)) {
-#pragma GCC unroll 12
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 12
-      for (int j = 0; j < kTile; ++j) {
-        const int64_t offset = at + i * t.ldc + j * kWidth;
-        Store(t.c + offset, activate(sum[i][j], offset));
-      }
-    }
-  };
-  switch (t.activation) {
-    case Activation::kNone:
-      return store([](V x, int64_t) __attribute__((always_inline)) { return x; });
-    case Activation::kRelu:
-      return store([](V x, int64_t) __attribute__((always_inline)) { return Relu(x); });
-    case Activation::kSilu:
-      if (t.slope == nullptr) {
-        return store([](V x, int64_t) __attribute__((always_inline)) { return Silu(x, nullptr); });
-      }
-      return store([&](V x, int64_t offset)
-                       __attribute__((always_inline)) { return Silu(x, t.slope + offset); });
-  }
-}
-
-/// The last `rows` rows, fewer than kRows + 1.
-template <int kRows, int kTile>
-void LastRows(const ProductArgs& t, int64_t rows, int64_t row, int64_t col) {
-  if constexpr (kRows > 0) {
-    if (rows == kRows) return Tile<kRows, kTile>(t, row, col);
-    return LastRows<kRows - 1, kTile>(t, rows, row, col);
-  }
-}
-
-/// All rows of kTile vectors of columns, kRows at a time.
-template <int kRows, int kTile>
-void Panel(const ProductArgs& t, int64_t rows, int64_t col) {
-  int64_t row = 0;
-  for (; row + kRows <= rows; row += kRows) Tile<kRows, kTile>(t, row, col);
-  LastRows<kRows - 1, kTile>(t, rows - row, row, col);
-}
-
-/// `vectors` of columns at once, with as many rows as there are registers for their sums.
-void PanelOf(int64_t vectors, const ProductArgs& t, int64_t rows, int64_t col) {
-  if constexpr (kWidth == 16) {  // 32 registers
-    switch (vectors) {
-      case 1:
-        return Panel<12, 1>(t, rows, col);
-      case 2:
-        return Panel<12, 2>(t, rows, col);
-      case 3:
-        return Panel<8, 3>(t, rows, col);
-      case 4:
-        return Panel<6, 4>(t, rows, col);
-      default:
-        return Panel<5, 5>(t, rows, col);
-    }
-  } else {
-    return vectors == 1 ? Panel<12, 1>(t, rows, col) : Panel<6, 2>(t, rows, col);
-  }
-}
-
-/// How many of the `left` vectors of columns to take at once: a narrow panel of weights stays in
-/// the first cache, but no single vector should be left over.
-int64_t PanelVectors(int64_t left) {
-  if constexpr (kWidth != 16) return left == 1 ? 1 : 2;
-  return left <= 5 ? left : 3;
-}
-
-void Product(const float* a, int64_t a_row, int64_t a_depth, const float* w, int64_t ldw,
-             const float* bias, int64_t rows, int64_t cols, int64_t depth, Activation activation,
-             float* c, int64_t ldc, float* slope) {
-  const ProductArgs t{a, a_row, a_depth, w, ldw, bias, depth, activation, c, ldc, slope};
-  int64_t col = 0;
-  if (rows == 1) {  // more columns at once, for enough sums in flight
-    for (; col + 8 * kWidth <= cols; col += 8 * kWidth) Tile<1, 8>(t, 0, col);
-  }
-  while (col < cols) {
-    const int64_t vectors = PanelVectors((cols - col) / kWidth);
-    PanelOf(vectors, t, rows, col);
-    col += vectors * kWidth;
-  }
-}
 
 // -- passes over activations -------------------------------------------------------------------
 
@@ -390,9 +261,9 @@ void FillNormal(uint64_t key, uint64_t block, int64_t blocks, float* out) {
 namespace internal {
 extern const Kernels TANDEM_KERNELS;
 const Kernels TANDEM_KERNELS = {
-    TANDEM_KERNELS_NAME, TANDEM_DEEPEST, FillNormal,  Product, BiasRelu, BiasSilu,
-    ScaleAndSum,         MaskAndSum,     MaskedOuter, RowDots, Adam,     Approach,
-    BoundLogVar,         GaussianLoss,   BinaryLoss,  Squash,
+    TANDEM_KERNELS_NAME, TANDEM_DEEPEST, FillNormal,  Product, Transpose, BiasRelu, BiasSilu,
+    ScaleAndSum,         MaskAndSum,     MaskedOuter, RowDots, Adam,      Approach, BoundLogVar,
+    GaussianLoss,        BinaryLoss,     Squash,
 };
 }  // namespace internal
 

@@ -20,14 +20,14 @@ void HiddenForward(const ParameterLayout& layout, const float* p, const float* x
 
 /// Gradients by the hidden parameters. d_hidden: its last layer holds the gradient by that layer's
 /// outputs, masked, with the bias's gradient already written; the others are scratch. The
-/// activations begin at row `first` of `hidden`.
+/// activations begin at row `first` of `hidden`. transposed: scratch.
 void HiddenBackward(const ParameterLayout& layout, const float* p, const float* x, int64_t ldx,
                     int64_t first, int64_t rows, const LayerBuffers& hidden, LayerBuffers* d_hidden,
-                    float* gradient);
+                    float* gradient, AlignedFloats* transposed);
 
 /// Pulls the last layer of `d_hidden`, [rows, width], masked, back to the first hidden layer, for
 /// rows `index` of `hidden`: no gradients by parameters.
 void PullBack(const ParameterLayout& layout, const float* p, const int32_t* index, int64_t rows,
-              const LayerBuffers& hidden, LayerBuffers* d_hidden);
+              const LayerBuffers& hidden, LayerBuffers* d_hidden, AlignedFloats* transposed);
 
 }  // namespace tandem::nn

@@ -21,8 +21,7 @@ struct ServiceOptions {
   std::string policy_trainer;
   std::string device;
   JudgeOptions judge;
-  std::string dashboard;  ///< Address of the web page; empty: none.
-  RunFacts facts;         ///< For that page.
+  DashboardOptions dashboard;
   absl::Duration drain = absl::Seconds(4);
 };
 

@@ -144,7 +144,7 @@ class PrometheusTest(unittest.TestCase):
 
         wait_for(lambda: sorted(labels['instance'] for labels, value in prometheus.query('up == 1'))
                  == sorted(address.values()), 'scrape of all five services')
-        wait_for(lambda: [v for _, v in prometheus.query('run:tandem_replay_steps:rate5m') if v > 0],
+        wait_for(lambda: [v for _, v in prometheus.query('run:tandem_replay_steps:rate1m') if v > 0],
                  'rate of stored steps')
         wait_for(lambda: [v for _, v in prometheus.query('tandem_model_trainer_fits_total') if v > 0],
                  'first fit of the model')

@@ -1,14 +1,15 @@
 #include "services/monitor/core/episode_log.h"
 
-#include <algorithm>
+#include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace tandem::monitor {
 namespace {
 
-constexpr size_t kUnfinishedEvaluations = 4;  // an evaluation cut short must not stay for ever
+constexpr size_t kMostUnfinished = 4;  // an evaluation cut short must not stay for ever
 
-double Mean(const std::vector<Episode>& episodes) {
+double Mean(const Evaluation& episodes) {
   double sum = 0;
   for (const Episode& episode : episodes) sum += episode.episode_return;
   return sum / static_cast<double>(episodes.size());
@@ -17,6 +18,7 @@ double Mean(const std::vector<Episode>& episodes) {
 }  // namespace
 
 void EpisodeLog::Add(const Episode& episode) {
+  if (!std::isfinite(episode.episode_return)) return;
   if (episode.purpose == Purpose::kEvaluation) {
     AddEvaluation(episode);
   } else {
@@ -28,42 +30,41 @@ void EpisodeLog::AddTraining(const Episode& episode) {
   training_return_ = episode.episode_return;
   scale_.AddEpisode(episode.episode_return);
   recent_.push_back(episode.episode_return);
-  if (recent_.size() > kTrainingGroup) recent_.pop_front();
+  if (recent_.size() > kMeanOver) recent_.pop_front();
   scale_.AddMean(std::accumulate(recent_.begin(), recent_.end(), 0.0) /
                  static_cast<double>(recent_.size()));
-  if (episode.policy_version == 0 || newest_.evaluation) return;
-  training_group_.push_back(episode);
-  if (training_group_.size() < kTrainingGroup) return;
-  MakeGroup(training_group_, /*evaluation=*/false);
-  training_group_.clear();
+  if (episode.policy_version == 0) return;
+  training_.push_back(episode);
+  if (training_.size() > kMostTraining) training_.pop_front();
 }
 
 void EpisodeLog::AddEvaluation(const Episode& episode) {
-  std::vector<Episode>& episodes = evaluations_[episode.evaluation_id];
+  Evaluation& episodes = unfinished_[episode.evaluation_id];
   episodes.push_back(episode);
   if (static_cast<int64_t>(episodes.size()) >= episode.evaluation_size) {
     evaluation_return_ = Mean(episodes);
     scale_.AddMean(evaluation_return_);
-    MakeGroup(episodes, /*evaluation=*/true);
-    evaluations_.erase(episode.evaluation_id);
+    evaluations_.push_back(std::move(episodes));
+    if (evaluations_.size() > kMostEvaluations) evaluations_.pop_front();
+    unfinished_.erase(episode.evaluation_id);
   }
-  while (evaluations_.size() > kUnfinishedEvaluations) evaluations_.erase(evaluations_.begin());
+  while (unfinished_.size() > kMostUnfinished) unfinished_.erase(unfinished_.begin());
 }
 
-void EpisodeLog::MakeGroup(const std::vector<Episode>& episodes, bool evaluation) {
-  RealReturns group;
-  group.number = newest_.number + 1;
-  group.evaluation = evaluation;
-  group.obs_dim = static_cast<int64_t>(episodes[0].initial_observation.size());
-  for (const Episode& episode : episodes) {
-    group.policy_updates +=
-        static_cast<double>(episode.policy_updates) / static_cast<double>(episodes.size());
-    group.start_states.insert(group.start_states.end(), episode.initial_observation.begin(),
-                              episode.initial_observation.end());
-    group.returns.push_back(episode.episode_return);
-    group.longest = std::max(group.longest, episode.length);
+std::vector<Episode> EpisodeLog::TakeTraining(int64_t env_steps) {
+  std::vector<Episode> taken;
+  while (!training_.empty() && training_.front().env_steps <= env_steps) {
+    taken.push_back(std::move(training_.front()));
+    training_.pop_front();
   }
-  newest_ = std::move(group);
+  return taken;
+}
+
+std::vector<Evaluation> EpisodeLog::TakeEvaluations() {
+  std::vector<Evaluation> taken(std::make_move_iterator(evaluations_.begin()),
+                                std::make_move_iterator(evaluations_.end()));
+  evaluations_.clear();
+  return taken;
 }
 
 }  // namespace tandem::monitor

@@ -11,26 +11,24 @@
 
 namespace tandem::monitor {
 
-/// Real episodes of one policy, to be compared with the model's from the same start states.
-struct RealReturns {
-  uint64_t number = 0;        ///< 1 for the first such group of a log, then one more for each.
-  bool evaluation = false;    ///< Deterministic actions; false: training episodes.
-  double policy_updates = 0;  ///< Updates in the policy that acted, mean over the episodes.
-  int64_t obs_dim = 0;
-  std::vector<float> start_states;  ///< [B, obs_dim]
-  std::vector<double> returns;      ///< [B] undiscounted
-  int64_t longest = 0;              ///< Length of the longest episode [steps].
-};
+/// The episodes of one evaluation, all in: deterministic actions of one policy.
+using Evaluation = std::vector<Episode>;
 
-/// What the finished episodes tell: the newest returns, the return scale, and the newest group of
-/// episodes to compare. A group is one whole evaluation; until the first evaluation is in, it is
-/// kTrainingGroup successive training episodes. Episodes of random actions make no group.
-/// Not thread-safe.
+/// What the finished episodes tell: the newest returns, the return scale, and those that wait to be
+/// held against the model. Bounded: the oldest that nobody takes are forgotten. Not thread-safe.
 class EpisodeLog {
  public:
-  static constexpr int kTrainingGroup = 5;
+  static constexpr int kMeanOver = 5;            ///< Training episodes in a mean return.
+  static constexpr size_t kMostTraining = 1000;  ///< Training episodes that wait.
+  static constexpr size_t kMostEvaluations = 16;
 
   void Add(const Episode& episode);
+
+  /// Takes the training episodes of learned policies that ended at or before `env_steps`, oldest
+  /// first.
+  std::vector<Episode> TakeTraining(int64_t env_steps);
+  /// Takes the evaluations that are whole, oldest first.
+  std::vector<Evaluation> TakeEvaluations();
 
   double training_return() const { return training_return_; }  ///< Newest episode; NaN if none.
   double evaluation_return() const {
@@ -38,21 +36,18 @@ class EpisodeLog {
   }  ///< Newest evaluation; NaN if none.
   /// Range of the mean returns so far: of evaluations, and of up to 5 successive training episodes.
   double return_scale() const { return scale_.scale(); }
-  /// The newest group; number 0 before the first.
-  const RealReturns& newest() const { return newest_; }
 
  private:
   void AddTraining(const Episode& episode);
   void AddEvaluation(const Episode& episode);
-  void MakeGroup(const std::vector<Episode>& episodes, bool evaluation);
 
   coadaptation::ReturnScale scale_;
   double training_return_ = std::numeric_limits<double>::quiet_NaN();
   double evaluation_return_ = std::numeric_limits<double>::quiet_NaN();
-  std::deque<double> recent_;                             // the last training returns
-  std::vector<Episode> training_group_;                   // unfinished
-  std::map<uint64_t, std::vector<Episode>> evaluations_;  // unfinished, by evaluation_id
-  RealReturns newest_;
+  std::deque<double> recent_;                  // the last training returns
+  std::deque<Episode> training_;               // not taken yet
+  std::map<uint64_t, Evaluation> unfinished_;  // by evaluation_id
+  std::deque<Evaluation> evaluations_;         // whole, not taken yet
 };
 
 }  // namespace tandem::monitor

@@ -1,6 +1,7 @@
 #include "services/monitor/core/inbox.h"
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 #include <utility>
 
@@ -21,7 +22,35 @@ std::span<const float> Row(const std::vector<float>& values, int64_t row, int64_
   return std::span<const float>(values).subspan(row * dim, dim);
 }
 
+bool AllFinite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+}
+
+bool RowIsFinite(const TransitionBatch& steps, int64_t row) {
+  return std::isfinite(steps.rewards[row]) &&
+         AllFinite(Row(steps.observations, row, steps.obs_dim)) &&
+         AllFinite(Row(steps.next_observations, row, steps.obs_dim)) &&
+         AllFinite(Row(steps.actions, row, steps.action_dim));
+}
+
 }  // namespace
+
+void RecentRows::Add(const TransitionBatch& steps, int64_t row) {
+  if (rows_.size() == 0) rows_ = EmptyLike(steps);
+  rows_.Append(steps, row, row + 1);
+  if (rows_.size() < 2 * capacity_) return;
+  TransitionBatch newest = EmptyLike(rows_);
+  newest.Append(rows_, rows_.size() - capacity_, rows_.size());
+  rows_ = std::move(newest);
+}
+
+TransitionBatch RecentRows::Below(int64_t through_index) const {
+  int64_t end = rows_.size();
+  while (end > 0 && rows_.indices[end - 1] >= through_index) --end;
+  TransitionBatch rows = EmptyLike(rows_);
+  if (end > 0) rows.Append(rows_, std::max<int64_t>(0, end - capacity_), end);
+  return rows;
+}
 
 void Inbox::SetRun(const EnvironmentSpec& spec, int64_t env_steps, int64_t end_index) {
   MutexLock lock(mu_);
@@ -32,25 +61,24 @@ void Inbox::SetRun(const EnvironmentSpec& spec, int64_t env_steps, int64_t end_i
 
 void Inbox::AddSteps(const TransitionBatch& steps) {
   MutexLock lock(mu_);
+  const std::vector<float> origin(steps.obs_dim, 0);
   for (int64_t row = 0; row < steps.size(); ++row) {
     const Split split = static_cast<Split>(steps.splits[row]);
     if (split != Split::kEvaluation && steps.indices[row] >= counted_through_) {
       ++env_steps_;
       counted_through_ = steps.indices[row] + 1;
     }
-    scale_.Add(Row(steps.observations, row, steps.obs_dim),
-               Row(steps.next_observations, row, steps.obs_dim), steps.rewards[row]);
-    if (split == Split::kHoldout) {
-      if (heldout_.size() == 0) heldout_ = EmptyLike(steps);
-      heldout_.Append(steps, row, row + 1);
-    } else if (steps.policy_versions[row] > 0) {
-      AddFresh(steps, row);
+    if (!RowIsFinite(steps, row)) {
+      ++nonfinite_;
+      continue;
     }
-  }
-  if (heldout_.size() > 2 * heldout_capacity_) {
-    TransitionBatch newest = EmptyLike(heldout_);
-    newest.Append(heldout_, heldout_.size() - heldout_capacity_, heldout_.size());
-    heldout_ = std::move(newest);
+    const auto observation = Row(steps.observations, row, steps.obs_dim);
+    output_scale_.Add(observation, Row(steps.next_observations, row, steps.obs_dim),
+                      steps.rewards[row]);
+    state_scale_.Add(origin, observation, steps.rewards[row]);
+    if (split == Split::kHoldout) heldout_.Add(steps, row);
+    if (split == Split::kTrain) train_.Add(steps, row);
+    if (steps.policy_versions[row] > 0) AddFresh(steps, row);
   }
 }
 
@@ -58,17 +86,13 @@ void Inbox::AddFresh(const TransitionBatch& steps, int64_t row) {
   if (fresh_.empty() || fresh_.back().size() >= kBlockRows) fresh_.push_back(EmptyLike(steps));
   fresh_.back().Append(steps, row, row + 1);
   ++waiting_;
-  if (waiting_ > fresh_capacity_) DropOldest();
-}
-
-void Inbox::DropOldest() {
-  ++taken_;
+  if (waiting_ <= fresh_capacity_) return;
+  TransitionBatch rest = EmptyLike(fresh_.front());
+  rest.Append(fresh_.front(), 1, fresh_.front().size());
   --waiting_;
   ++dropped_;
-  if (taken_ == fresh_.front().size()) {
-    fresh_.pop_front();
-    taken_ = 0;
-  }
+  fresh_.front() = std::move(rest);
+  if (fresh_.front().size() == 0) fresh_.pop_front();
 }
 
 void Inbox::AddEpisodes(const std::vector<Episode>& episodes) {
@@ -76,45 +100,52 @@ void Inbox::AddEpisodes(const std::vector<Episode>& episodes) {
   for (const Episode& episode : episodes) episodes_.Add(episode);
 }
 
+void Inbox::SetReadIndex(int64_t index) {
+  MutexLock lock(mu_);
+  read_index_ = index;
+}
+
 std::optional<EnvironmentSpec> Inbox::spec() {
   MutexLock lock(mu_);
   return spec_;
 }
 
-TransitionBatch Inbox::TakeFresh(int64_t max_rows) {
+TransitionBatch Inbox::TakeFresh() {
   MutexLock lock(mu_);
   TransitionBatch rows;
-  while (!fresh_.empty() && rows.size() < max_rows) {
-    TransitionBatch& block = fresh_.front();
+  for (const TransitionBatch& block : fresh_) {
     if (rows.size() == 0) rows = EmptyLike(block);
-    const int64_t end = std::min(block.size(), taken_ + max_rows - rows.size());
-    rows.Append(block, taken_, end);
-    waiting_ -= end - taken_;
-    taken_ = end;
-    if (taken_ < block.size()) break;
-    fresh_.pop_front();
-    taken_ = 0;
+    rows.Append(block);
   }
+  fresh_.clear();
+  waiting_ = 0;
   return rows;
 }
 
-TransitionBatch Inbox::Heldout(int64_t through_index, int64_t max_rows) {
+TransitionBatch Inbox::Heldout(int64_t through_index) {
   MutexLock lock(mu_);
-  int64_t end = heldout_.size();
-  while (end > 0 && heldout_.indices[end - 1] >= through_index) --end;
-  TransitionBatch rows = EmptyLike(heldout_);
-  if (end > 0) rows.Append(heldout_, std::max<int64_t>(0, end - max_rows), end);
-  return rows;
+  return heldout_.Below(through_index);
 }
 
-std::vector<double> Inbox::StandardDeviations() {
+TransitionBatch Inbox::Train(int64_t through_index) {
   MutexLock lock(mu_);
-  return scale_.StandardDeviations();
+  return train_.Below(through_index);
 }
 
-EpisodeLog Inbox::Episodes() {
+WorldFigures Inbox::World() {
   MutexLock lock(mu_);
-  return episodes_;
+  return {output_scale_.StandardDeviations(), state_scale_.StandardDeviations(),
+          episodes_.training_return(), episodes_.evaluation_return(), episodes_.return_scale()};
+}
+
+std::vector<Episode> Inbox::TakeTrainingEpisodes(int64_t env_steps) {
+  MutexLock lock(mu_);
+  return episodes_.TakeTraining(env_steps);
+}
+
+std::vector<Evaluation> Inbox::TakeEvaluations() {
+  MutexLock lock(mu_);
+  return episodes_.TakeEvaluations();
 }
 
 int64_t Inbox::env_steps() {
@@ -122,9 +153,19 @@ int64_t Inbox::env_steps() {
   return env_steps_;
 }
 
+int64_t Inbox::read_index() {
+  MutexLock lock(mu_);
+  return read_index_;
+}
+
 int64_t Inbox::dropped() {
   MutexLock lock(mu_);
   return dropped_;
+}
+
+int64_t Inbox::nonfinite() {
+  MutexLock lock(mu_);
+  return nonfinite_;
 }
 
 int64_t Inbox::waiting() {

@@ -49,6 +49,7 @@ absl::Status Ingest::Open() {
   }
   spec_ = *status.spec;
   inbox_->SetRun(spec_, status.env_steps, status.end_index);
+  inbox_->SetReadIndex(next_index_);
   TailRequest request;
   request.from_index = next_index_;
   request.from_episode = next_episode_;
@@ -70,6 +71,7 @@ absl::Status Ingest::ReadChunk(absl::Duration timeout) {
   inbox_->AddEpisodes(chunk->episodes);
   next_index_ = chunk->next_index;
   next_episode_ = std::max(next_episode_, chunk->next_episode);
+  inbox_->SetReadIndex(next_index_);
   return absl::OkStatus();
 }
 

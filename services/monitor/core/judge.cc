@@ -1,15 +1,44 @@
 #include "services/monitor/core/judge.h"
 
+#include <chrono>
+#include <cmath>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/coadaptation/sentence.h"
+#include "services/monitor/core/override_token.h"
 
 namespace tandem::monitor {
+namespace {
+
+using coadaptation::Action;
+using coadaptation::Checkpoint;
+using coadaptation::Judgement;
+using coadaptation::Knob;
+using coadaptation::Setting;
+using coadaptation::Verdict;
+
+constexpr size_t kMaxReason = 200;
+
+std::string Cleaned(const std::string& text) {
+  std::string clean;
+  for (const char c : text) clean += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  return clean;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Judge>> Judge::Create(const JudgeOptions& options, Clock* clock,
                                                      metrics::Registry* registry) {
+  TANDEM_ASSIGN_OR_RETURN(std::string token, ReadToken(options.token_file));
   TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<History> history, History::Open(options.history_path));
-  return std::unique_ptr<Judge>(new Judge(options, "", std::move(history), clock, registry));
+  std::unique_ptr<Judge> judge(
+      new Judge(options, std::move(token), std::move(history), clock, registry));
+  judge->ReadBack();
+  return judge;
 }
 
 Judge::Judge(const JudgeOptions& options, std::string token, std::unique_ptr<History> history,
@@ -18,41 +47,320 @@ Judge::Judge(const JudgeOptions& options, std::string token, std::unique_ptr<His
       token_(std::move(token)),
       history_(std::move(history)),
       clock_(clock),
-      desk_(options.desk, clock, registry) {}
+      metrics_(*registry),
+      desk_(options.desk, clock, registry),
+      process_(options.thresholds),
+      controller_(options.controller) {
+  MutexLock lock(mu_);
+  report_.judgement.sentence = coadaptation::DescribeWarmUp(0, options_.thresholds);
+  report_.evidence_threshold_log10 = std::log10(options_.thresholds.false_alarm_interval);
+  report_.ttl_seconds = absl::ToDoubleSeconds(options_.desk.ttl);
+}
 
 Judge::~Judge() { Stop(); }
-void Judge::Start() {}
-void Judge::Stop() {}
-void Judge::Beat() { desk_.Tick(); }
 
-Ruling Judge::OnCheckpoint(const coadaptation::Checkpoint& checkpoint) {
+void Judge::Start() {
+  thread_ = std::thread([this] {
+    for (;;) {
+      Beat();
+      MutexLock lock(mu_);
+      if (stopping_) return;
+      const auto next = std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
+      while (!stopping_ && wake_.WaitUntil(mu_, next)) {
+      }
+      if (stopping_) return;
+    }
+  });
+}
+
+void Judge::Stop() {
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+    wake_.NotifyAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void Judge::Beat() {
+  const std::vector<Overdue> overdue = desk_.Tick();
   MutexLock lock(mu_);
+  for (const Overdue& late : overdue) {
+    const std::string who =
+        late.member.empty() ? absl::StrCat("any ", ReceiverName(late.receiver), ": none watches")
+                            : absl::StrCat(ReceiverName(late.receiver), " ", late.member);
+    HistoryEvent event;
+    event.kind = "unacknowledged";
+    event.text = absl::StrFormat("Directive %d is not acknowledged by %s, since %.0f s.",
+                                 late.version, who, late.seconds);
+    Record(std::move(event));
+  }
+  ShowVerdict();
+}
+
+Ruling Judge::OnCheckpoint(const Checkpoint& given) {
+  MutexLock lock(mu_);
+  Checkpoint checkpoint = given;
+  const auto last = static_cast<double>(report_.checkpoints);
+  if (!(checkpoint.number > last)) checkpoint.number = last + 1;
+  if (std::isnan(checkpoint.wall_seconds)) checkpoint.wall_seconds = UnixSeconds();
+  const Judgement judgement = process_.Judge(checkpoint);
+  const absl::Duration now = clock_->Monotonic();
+  if (report_.age_seconds >= 0) interval_ = absl::ToDoubleSeconds(now - judged_at_);
+  judged_at_ = now;
+  report_.age_seconds = 0;
+  report_.checkpoints = static_cast<int64_t>(checkpoint.number);
+  Complain(history_->Append(HistoryCheckpoint{checkpoint, judgement}));
+  checkpoint.blocks.clear();
+  checkpoint.episode_gaps.clear();
   report_.checkpoint = checkpoint;
-  judged_at_ = clock_->Monotonic();
-  ++report_.checkpoints;
-  history_->Append(HistoryCheckpoint{checkpoint, report_.judgement}).IgnoreError();
-  return {desk_.current().version, -1};
+  report_.judgement = judgement;
+  report_.evidence_log10 =
+      judgement.evidence > 0 ? std::log10(judgement.evidence) : coadaptation::kUnknown;
+  metrics_.ShowJudgement(judgement, options_.thresholds.false_alarm_interval, ClippedShare());
+  FollowAlarm(judgement);
+  if (options_.control) Control(checkpoint, judgement);
+  Settle();
+  return RulingNow();
+}
+
+void Judge::FollowAlarm(const Judgement& judgement) {
+  if (judgement.verdict == Verdict::kExploiting) {
+    quiet_ = 0;
+    if (alarm_) return;
+    alarm_ = true;
+    metrics_.alarms.Increment();
+    HistoryEvent event;
+    event.kind = "alarm";
+    event.text = judgement.sentence;
+    Record(std::move(event));
+    return;
+  }
+  if (!alarm_ || std::isnan(judgement.largest)) return;
+  quiet_ = judgement.largest <= options_.thresholds.tolerance ? quiet_ + 1 : 0;
+  if (quiet_ < options_.thresholds.clear_after) return;
+  alarm_ = false;
+  quiet_ = 0;
+  process_.Reset();
+  HistoryEvent event;
+  event.kind = "all_clear";
+  event.text = absl::StrFormat(
+      "All clear: no signal was above the tolerance on %d models in a row. The evidence begins "
+      "anew.",
+      options_.thresholds.clear_after);
+  Record(std::move(event));
+}
+
+void Judge::Control(const Checkpoint& checkpoint, const Judgement& judgement) {
+  const std::vector<Action> actions = controller_.Decide(checkpoint, judgement, UnixSeconds());
+  const bool act = options_.controller.act;
+  for (const Action& action : actions) {
+    HistoryEvent event;
+    event.kind = !act ? "advice" : action.knob == Knob::kRollback ? "rollback" : "action";
+    event.text = action.reason;
+    event.knob = action.knob;
+    event.before = action.before;
+    event.after = action.after;
+    Record(std::move(event));
+    if (!act) continue;
+    metrics_.CountAction(action);
+    // What comes now comes under other settings: the evidence so far tells nothing about it.
+    const bool answered = judgement.verdict == Verdict::kExploiting && action.against;
+    if (answered || judgement.verdict == Verdict::kPessimistic) process_.Reset();
+  }
+}
+
+void Judge::Settle() {
+  metrics_.directive_version.Set(static_cast<double>(desk_.Publish(controller_.settings())));
+  report_.directive = desk_.current();
+  report_.controller_state = StateName();
+  report_.advice = controller_.note();
+  JudgeState state;
+  state.tolerance = options_.thresholds.tolerance;
+  state.bound = options_.thresholds.bound;
+  state.checkpoints = report_.checkpoints;
+  state.alarm = alarm_;
+  state.quiet = quiet_;
+  state.verdict = process_.memory();
+  state.controller = controller_.memory();
+  state.directive = report_.directive;
+  Complain(history_->AppendState(ToJson(state)));
+  metrics_.checkpoints.Set(static_cast<double>(report_.checkpoints));
+  metrics_.ShowController(controller_, report_.controller_state);
+  ShowVerdict();
+}
+
+void Judge::ReadBack() {
+  MutexLock lock(mu_);
+  const HistoryPage page = history_->Read(0, 0, History::kKept);
+  for (const HistoryCheckpoint& entry : page.checkpoints) process_.LearnHealthy(entry.checkpoint);
+  const bool fresh = page.next_checkpoint == 0 && page.next_event == 0 && history_->state().empty();
+  if (!fresh) {
+    const absl::StatusOr<JudgeState> state = JudgeStateFrom(history_->state());
+    const bool same = state.ok() && state->tolerance == options_.thresholds.tolerance &&
+                      state->bound == options_.thresholds.bound;
+    HistoryEvent event;
+    event.kind = "restart";
+    event.text = absl::StrCat(
+        "The monitor is back: ", page.next_checkpoint, " judged checkpoints were read; ",
+        !state.ok() ? absl::StrCat("the evidence and the controller begin anew (",
+                                   state.status().message(), ")")
+        : !same     ? "the controller came back, the evidence begins anew, for the tolerance is "
+                      "another one"
+                    : "the evidence and the controller came back",
+        history_->torn_bytes() > 0 ? "; a torn last line was cut off" : "", ".");
+    report_.checkpoints = page.next_checkpoint;
+    if (state.ok()) TakeOver(*state);
+    if (state.ok() && same) process_.Restore(state->verdict);
+    if (!page.checkpoints.empty()) report_.checkpoint = page.checkpoints.back().checkpoint;
+    Record(std::move(event));
+  }
+  Settle();
+}
+
+void Judge::TakeOver(const JudgeState& state) {
+  report_.checkpoints = state.checkpoints;
+  alarm_ = state.alarm;
+  quiet_ = state.quiet;
+  desk_.Restore(state.directive);
+  controller_.Restore(state.controller);
+  // What the run no longer allows goes back to the recipe.
+  const bool acts = options_.control && options_.controller.act;
+  for (const auto& [knob, setting] : state.controller.settings) {
+    const bool held = state.controller.held.count(knob) > 0;
+    if (held ? token_.empty() : !acts) controller_.Override(knob, std::nullopt, "");
+  }
 }
 
 void Judge::OnEvaluation(const HistoryEvaluation& evaluation) {
-  history_->Append(evaluation).IgnoreError();
+  Complain(history_->Append(evaluation));
 }
 
-Ruling Judge::ruling() { return {desk_.current().version, -1}; }
+Ruling Judge::RulingNow() const {
+  Ruling ruling;
+  ruling.directive_version = report_.directive.version;
+  ruling.updates_per_step = report_.directive.ValueOf(Knob::kUpdatesPerStep).value_or(-1);
+  if (report_.directive.ValueOf(Knob::kPolicyPause).value_or(0) > 0) ruling.updates_per_step = 0;
+  return ruling;
+}
+
+Ruling Judge::ruling() {
+  MutexLock lock(mu_);
+  return RulingNow();
+}
 
 JudgeReport Judge::Report() {
   MutexLock lock(mu_);
-  return report_;
+  JudgeReport report = report_;
+  report.age_seconds = Age();
+  if (report.age_seconds >= 0 &&
+      coadaptation::IsStale(report.age_seconds, interval_, options_.thresholds)) {
+    report.judgement.verdict = Verdict::kStale;
+    report.judgement.sentence =
+        absl::StrFormat("The newest model was judged %.0f s ago, too long to rely on. Then: %s",
+                        report.age_seconds, report_.judgement.sentence);
+  }
+  return report;
 }
 
-absl::StatusOr<coadaptation::Directive> Judge::SetOverride(coadaptation::Knob,
-                                                           std::optional<double>,
-                                                           const std::string&, const std::string&) {
-  return absl::PermissionDeniedError("this run allows no overrides");
+absl::StatusOr<coadaptation::Directive> Judge::SetOverride(Knob knob, std::optional<double> value,
+                                                           const std::string& token,
+                                                           const std::string& reason) {
+  if (token_.empty()) {
+    return absl::PermissionDeniedError(
+        "this run allows no overrides: control.token_file is not set");
+  }
+  if (!TokensMatch(token_, token)) return absl::UnauthenticatedError("not the run's token");
+  const coadaptation::KnobInfo& info = InfoOf(knob);
+  if (value && !(*value >= info.low && *value <= info.high)) {
+    return absl::InvalidArgumentError(absl::StrFormat("%s: %g is out of range, expected %g to %g",
+                                                      info.name, *value, info.low, info.high));
+  }
+  if (reason.empty() || reason.size() > kMaxReason) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the reason has ", reason.size(), " characters, expected 1 to ", kMaxReason));
+  }
+  MutexLock lock(mu_);
+  HistoryEvent event;
+  event.kind = "override";
+  event.knob = knob;
+  event.before = controller_.ValueOf(knob);
+  controller_.Override(knob, value, absl::StrCat("by hand: ", Cleaned(reason)));
+  event.after = controller_.ValueOf(knob);
+  event.text =
+      absl::StrCat(value ? "Held by hand: " : "Given back to the controller: ", Cleaned(reason));
+  Record(std::move(event));
+  Settle();
+  return report_.directive;
 }
 
-absl::Status Judge::Acknowledge(const Acknowledgement& acknowledgement) {
-  return desk_.Acknowledge(acknowledgement);
+absl::Status Judge::Acknowledge(const Acknowledgement& ack) {
+  TANDEM_RETURN_IF_ERROR(desk_.Acknowledge(ack));
+  MutexLock lock(mu_);
+  HistoryEvent event;
+  event.kind = ack.outcome == AckOutcome::kApplied ? "acknowledged" : AckOutcomeName(ack.outcome);
+  event.text =
+      absl::StrFormat("Directive %d: %s by %s %s", ack.version, AckOutcomeName(ack.outcome),
+                      ReceiverName(ack.receiver), Cleaned(ack.member));
+  if (ack.outcome == AckOutcome::kApplied) {
+    absl::StrAppend(&event.text, absl::StrFormat(" after %.1f s", ack.apply_seconds));
+  }
+  if (!ack.message.empty()) {
+    absl::StrAppend(&event.text, ": ", Cleaned(ack.message.substr(0, kMaxReason)));
+  }
+  Record(std::move(event));
+  if (ack.outcome == AckOutcome::kRefused) Refuse(ack);
+  return absl::OkStatus();
+}
+
+void Judge::Refuse(const Acknowledgement& ack) {
+  // The receiver names a version: what that one changed is what could not be applied.
+  for (const Setting& setting : report_.directive.settings) {
+    if (setting.version != ack.version || InfoOf(setting.knob).receiver != ack.receiver) continue;
+    controller_.Refused(setting.knob);
+  }
+  Settle();
+}
+
+void Judge::Record(HistoryEvent event) {
+  event.wall_seconds = UnixSeconds();
+  event.env_steps = report_.checkpoint.env_steps;
+  LogInfo(absl::StrCat(event.kind, ": ", event.text));
+  Complain(history_->Append(event));
+}
+
+void Judge::Complain(const absl::Status& written) {
+  if (written.ok()) return;
+  metrics_.history_failures.Increment();
+  LogWarning(absl::StrCat("history: ", written.ToString()));
+}
+
+void Judge::ShowVerdict() {
+  const double age = Age();
+  const bool stale = age >= 0 && coadaptation::IsStale(age, interval_, options_.thresholds);
+  metrics_.ShowVerdict(stale ? Verdict::kStale : report_.judgement.verdict);
+}
+
+double Judge::UnixSeconds() const { return absl::ToUnixMicros(clock_->Now()) * 1e-6; }
+
+double Judge::Age() const {
+  if (report_.age_seconds < 0) return -1;
+  return absl::ToDoubleSeconds(clock_->Monotonic() - judged_at_);
+}
+
+double Judge::ClippedShare() const {
+  int64_t updates = 0;
+  int64_t clipped = 0;
+  for (const coadaptation::EvidenceMemory& memory : process_.memory().signals) {
+    updates += memory.updates;
+    clipped += memory.clipped;
+  }
+  return updates > 0 ? static_cast<double>(clipped) / static_cast<double>(updates)
+                     : coadaptation::kUnknown;
+}
+
+std::string Judge::StateName() const {
+  return options_.control ? ControllerStateName(controller_.state()) : "off";
 }
 
 }  // namespace tandem::monitor

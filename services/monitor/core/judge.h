@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,9 +14,12 @@
 #include "common/coadaptation/checkpoint.h"
 #include "common/coadaptation/controller.h"
 #include "common/coadaptation/verdict.h"
+#include "common/coadaptation/verdict_process.h"
 #include "common/metrics/registry.h"
 #include "services/monitor/core/directive_desk.h"
 #include "services/monitor/core/history.h"
+#include "services/monitor/core/judge_metrics.h"
+#include "services/monitor/core/judge_state.h"
 
 namespace tandem::monitor {
 
@@ -99,15 +101,41 @@ class Judge {
   Judge(const JudgeOptions& options, std::string token, std::unique_ptr<History> history,
         Clock* clock, metrics::Registry* registry);
 
+  void ReadBack();
+  void TakeOver(const JudgeState& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void FollowAlarm(const coadaptation::Judgement& judgement) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Control(const coadaptation::Checkpoint& checkpoint, const coadaptation::Judgement& judgement)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  /// Publishes the controller's settings, keeps the state, and shows all of it.
+  void Settle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ShowVerdict() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Record(HistoryEvent event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Complain(const absl::Status& written);
+  Ruling RulingNow() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  double UnixSeconds() const;
+  double ClippedShare() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::string StateName() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  double Age() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Refuse(const Acknowledgement& acknowledgement) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   const JudgeOptions options_;
   const std::string token_;
   const std::unique_ptr<History> history_;
   Clock* const clock_;
+  JudgeMetrics metrics_;
   DirectiveDesk desk_;
 
   Mutex mu_;
+  CondVar wake_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  coadaptation::VerdictProcess process_ ABSL_GUARDED_BY(mu_);
+  coadaptation::Controller controller_ ABSL_GUARDED_BY(mu_);
   JudgeReport report_ ABSL_GUARDED_BY(mu_);
+  bool alarm_ ABSL_GUARDED_BY(mu_) = false;
+  int quiet_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Duration judged_at_ ABSL_GUARDED_BY(mu_) = absl::ZeroDuration();
+  double interval_ ABSL_GUARDED_BY(mu_) = coadaptation::kUnknown;  // between the last two [s]
+  std::thread thread_;
 };
 
 }  // namespace tandem::monitor

@@ -9,8 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
-#include "common/coadaptation/model_error.h"
+#include "common/coadaptation/mean_error.h"
 #include "common/coadaptation/return_scale.h"
+#include "services/monitor/core/gap_survey.h"
+#include "services/monitor/core/rows.h"
 
 namespace tandem::monitor {
 namespace {
@@ -19,23 +21,23 @@ constexpr absl::Duration kReadTimeout = absl::Milliseconds(500);
 constexpr absl::Duration kRetryPause = absl::Milliseconds(500);
 constexpr absl::Duration kComplaintInterval = absl::Seconds(5);
 
-bool AllFinite(const ScoredStep& score) {
-  return std::isfinite(score.bias.total()) && std::isfinite(score.residual);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Monitor>> Monitor::Create(const MonitorOptions& options,
                                                          const MonitorDeps& deps) {
   if (deps.replay == nullptr || deps.models == nullptr || deps.policies == nullptr ||
-      deps.clock == nullptr || deps.registry == nullptr || !deps.load_model || !deps.load_policy) {
+      deps.clock == nullptr || deps.registry == nullptr || deps.judge == nullptr ||
+      !deps.load_model || !deps.load_policy) {
     return absl::InvalidArgumentError("monitor: a dependency is missing");
   }
-  if (options.window < 1 || options.rows_per_tick < 1 || options.fresh_capacity < 1 ||
-      options.heldout_rows < 1 || options.models_kept < 1 || options.policies_kept < 1 ||
-      options.action_samples < 1 || options.model_samples < 1 || options.comparison.rollouts < 1 ||
-      options.comparison.step_budget < 1 || !(options.comparison_share > 0) ||
-      options.comparison_share > 1 || options.interval <= absl::ZeroDuration()) {
+  const SurveyOptions& survey = options.survey;
+  if (options.least_steps < 1 || options.window < options.least_steps ||
+      options.capacity < options.window || options.seen_rows < 1 || options.models_kept < 1 ||
+      options.policies_kept < 1 || !(options.max_policy_lag >= 0) || survey.max_rows < 1 ||
+      survey.action_samples < 1 || survey.model_samples < 1 || survey.rollouts < 1 ||
+      survey.model_steps < 1 || survey.imagined_rows < 1 || survey.kernel_rows < 2 ||
+      !(survey.bias_bound > 0) || options.evaluation_model_steps < 1 ||
+      options.interval <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError("monitor: an option that must be positive is not");
   }
   return std::unique_ptr<Monitor>(new Monitor(options, deps));
@@ -45,16 +47,14 @@ Monitor::Monitor(const MonitorOptions& options, const MonitorDeps& deps)
     : options_(options),
       clock_(deps.clock),
       replay_(deps.replay),
+      judge_(deps.judge),
       metrics_(*deps.registry),
-      inbox_(options.fresh_capacity, options.heldout_rows),
-      ingest_(deps.replay, &inbox_, options.fresh_capacity),
+      inbox_(options.capacity, options.seen_rows),
+      ingest_(deps.replay, &inbox_, options.capacity),
       models_(deps.models, deps.load_model, options.models_kept),
-      policies_(deps.policies, deps.load_policy, options.policies_kept),
-      scorer_(options.action_samples, options.model_samples, StreamSeed(options.seed, "scores")),
-      comparer_(options.comparison, StreamSeed(options.seed, "rollouts")),
-      window_(options.window) {
-  report_.judgement = coadaptation::Judge(report_.figures, options_.thresholds);
-}
+      policies_(deps.policies, deps.load_policy, options.policies_kept, options.policy_spacing),
+      open_(options.least_steps, options.window, options.capacity),
+      surveyor_(options.survey, StreamSeed(options.seed, "survey")) {}
 
 Monitor::~Monitor() { Stop(); }
 
@@ -106,8 +106,10 @@ void Monitor::FollowReplay() {
 }
 
 void Monitor::Compute() {
+  if (options_.paced) FollowPace();
   do {
     Tick();
+    TellPace();
   } while (Pause(options_.interval));
 }
 
@@ -120,173 +122,179 @@ void Monitor::Complain(const absl::Status& status, const char* what) {
 }
 
 void Monitor::Tick() {
-  const absl::Duration begin = clock_->Monotonic();
   const std::optional<EnvironmentSpec> spec = inbox_.spec();
   if (!spec.has_value()) return;
-  const EpisodeLog episodes = inbox_.Episodes();
-  PollSnapshots(*spec);
-  bool changed = ScoreFreshSteps();
-  ScoreHeldoutSteps();
-  changed |= CompareReturns(*spec, episodes);
-  UpdateReport(changed, episodes);
-  metrics_.tick_duration.Observe(absl::ToDoubleSeconds(clock_->Monotonic() - begin));
-}
-
-void Monitor::PollSnapshots(const EnvironmentSpec& spec) {
-  const absl::StatusOr<bool> model = models_.Poll(spec);
-  if (!model.ok()) metrics_.model_failures.Increment();
-  Complain(model.status(), "a model snapshot was skipped");
-  if (model.ok() && *model) {
-    heldout_due_ = true;
-    if (!warm_ && models_.refits() >= options_.thresholds.warmup_refits) {
-      // The first models mislead; what they scored must not weigh on the first verdict.
-      warm_ = true;
-      window_.Clear();
+  PollModels(*spec);
+  if (models_.newest() != nullptr && policies_.newest() != nullptr) {
+    CountDropped(metrics_.dropped_no_model,
+                 open_.Follow(*models_.newest(), *policies_.newest(), inbox_.read_index()));
+  }
+  PollPolicies(*spec);
+  TakeSteps();
+  if (open_.begun()) {
+    const HeldModel& newest = *models_.newest();
+    const std::optional<int64_t> end = open_.EndsAt(newest, inbox_.read_index());
+    if (end.has_value()) {
+      CloseCheckpoint(*spec, *end,
+                      *end == newest.through_index ? newest.env_steps : inbox_.env_steps());
     }
   }
-  const absl::StatusOr<bool> policy = policies_.Poll(spec);
-  if (!policy.ok()) metrics_.policy_failures.Increment();
-  Complain(policy.status(), "a policy snapshot was skipped");
+  CompareEvaluations(*spec);
+  UpdateReport();
 }
 
-bool Monitor::ScoreFreshSteps() {
+void Monitor::PollModels(const EnvironmentSpec& spec) {
+  const absl::StatusOr<bool> polled = models_.Poll(spec);
+  if (!polled.ok()) metrics_.model_failures.Increment();
+  Complain(polled.status(), "a model snapshot was skipped");
+}
+
+void Monitor::PollPolicies(const EnvironmentSpec& spec) {
+  const absl::StatusOr<bool> polled = policies_.Poll(spec);
+  if (!polled.ok()) metrics_.policy_failures.Increment();
+  Complain(polled.status(), "a policy snapshot was skipped");
+}
+
+void Monitor::CountDropped(metrics::Counter& counter, int64_t steps) {
+  counter.Increment(static_cast<double>(steps));
+  next_.fresh_steps_dropped += steps;
+}
+
+void Monitor::TakeSteps() {
   const int64_t overflow = inbox_.dropped();
-  metrics_.dropped_overflow.Increment(static_cast<double>(overflow - overflow_counted_));
-  next_.fresh_steps_dropped += overflow - overflow_counted_;
+  const int64_t nonfinite = inbox_.nonfinite();
+  CountDropped(metrics_.dropped_overflow, overflow - overflow_counted_);
+  CountDropped(metrics_.dropped_nonfinite, nonfinite - nonfinite_counted_);
   overflow_counted_ = overflow;
-  if (models_.newest() == nullptr || policies_.newest() == nullptr) return false;
-
-  const TransitionBatch rows = inbox_.TakeFresh(options_.rows_per_tick);
-  int64_t scored = 0;
-  for (int64_t begin = 0; begin < rows.size() && !stopping_;) {
-    const HeldModel* model = models_.FreshFor(rows.indices[begin]);
-    int64_t end = begin + 1;
-    while (end < rows.size() && models_.FreshFor(rows.indices[end]) == model) ++end;
-    if (model == nullptr) {
-      metrics_.dropped_no_model.Increment(static_cast<double>(end - begin));
-      next_.fresh_steps_dropped += end - begin;
-    } else {
-      TransitionBatch run;
-      run.obs_dim = rows.obs_dim;
-      run.action_dim = rows.action_dim;
-      run.Append(rows, begin, end);
-      const absl::StatusOr<int64_t> count = ScoreRows(*model, run);
-      Complain(count.status(), "fresh steps were not scored");
-      const int64_t done = count.ok() ? *count : 0;
-      scored += done;
-      next_.fresh_steps_dropped += run.size() - done;
-      metrics_.dropped_nonfinite.Increment(static_cast<double>(run.size() - done));
-    }
-    begin = end;
-  }
-  metrics_.waiting.Set(static_cast<double>(inbox_.waiting()));
-  metrics_.scored.Increment(static_cast<double>(scored));
-  next_.fresh_steps_scored += scored;
-  return scored > 0;
+  nonfinite_counted_ = nonfinite;
+  CountDropped(metrics_.dropped_no_model, open_.Add(inbox_.TakeFresh()));
+  metrics_.waiting.Set(static_cast<double>(open_.size()));
 }
 
-absl::StatusOr<int64_t> Monitor::ScoreRows(const HeldModel& model, const TransitionBatch& rows) {
-  const policy::LoadedPolicy& policy = policies_.newest()->policy;
-  std::vector<ScoredStep> scores;
-  TANDEM_RETURN_IF_ERROR(
-      scorer_.Score(*model.model, policy, rows, inbox_.StandardDeviations(), &scores));
-  int64_t scored = 0;
+TransitionBatch Monitor::DropOldPolicies(const TransitionBatch& rows, const HeldPolicy& newest) {
+  TransitionBatch kept;
+  kept.obs_dim = rows.obs_dim;
+  kept.action_dim = rows.action_dim;
+  const double updates = static_cast<double>(newest.policy.policy_updates);
   for (int64_t i = 0; i < rows.size(); ++i) {
-    if (!AllFinite(scores[i])) continue;
-    const double lag = std::max(0.0, static_cast<double>(policy.policy_updates) -
-                                         policies_.UpdatesAt(rows.policy_versions[i]));
+    const double lag = std::max(0.0, updates - policies_.UpdatesAt(rows.policy_versions[i]));
     metrics_.policy_lag.Observe(lag);
-    window_.Add(scores[i], {.t = rows.times[i], .terminated = rows.terminated[i] != 0}, lag);
-    ++scored;
+    if (lag <= options_.max_policy_lag) kept.Append(rows, i, i + 1);
   }
-  return scored;
+  CountDropped(metrics_.dropped_old_policy, rows.size() - kept.size());
+  return kept;
 }
 
-void Monitor::ScoreHeldoutSteps() {
-  const HeldModel* model = models_.newest();
-  if (!heldout_due_ || model == nullptr) return;
-  const TransitionBatch rows = inbox_.Heldout(model->through_index, options_.heldout_rows);
-  if (rows.size() == 0) return;
-  heldout_due_ = false;
-  const absl::StatusOr<double> error =
-      scorer_.OneStepError(*model->model, rows, inbox_.StandardDeviations());
-  Complain(error.status(), "held-out steps were not scored");
-  if (error.ok()) next_.model_error_heldout = *error;
+Material Monitor::Gather(const EnvironmentSpec& spec, int64_t through_index, int64_t env_steps) {
+  Material material;
+  material.model = open_.model();
+  material.at_fit = open_.at_fit();
+  material.policy = *policies_.TrainedIn(material.model.version.version);
+  material.policies = &policies_;
+  material.fresh = ByEpisode(DropOldPolicies(
+      open_.Close(through_index, *models_.newest(), *policies_.newest()), material.policy));
+  material.heldout = inbox_.Heldout(material.model.through_index);
+  material.train = inbox_.Train(material.model.through_index);
+  material.world = inbox_.World();
+  std::vector<double> lengths;
+  for (Episode& episode : inbox_.TakeTrainingEpisodes(env_steps)) {
+    if (episode.env_steps <= material.model.env_steps) continue;  // ended before the model came
+    lengths.push_back(static_cast<double>(episode.length));
+    material.episodes.push_back(std::move(episode));
+  }
+  if (!lengths.empty()) episode_length_ = coadaptation::MeanAndError(lengths).mean;
+  // An episode that goes on is at least as long as it is now.
+  double longest = lengths.empty() ? episode_length_ : coadaptation::Checkpoint::kNaN;
+  for (const int64_t t : material.fresh.times) longest = std::fmax(longest, t + 1.0);
+  material.episode_length = lengths.empty() ? longest : episode_length_;
+  material.max_episode_steps = spec.max_episode_steps;
+  material.cancelled = [this] { return stopping_.load(); };
+  return material;
 }
 
-bool Monitor::CompareReturns(const EnvironmentSpec& spec, const EpisodeLog& episodes) {
-  const RealReturns& real = episodes.newest();
+void Monitor::CloseCheckpoint(const EnvironmentSpec& spec, int64_t through_index,
+                              int64_t env_steps) {
   const absl::Duration begin = clock_->Monotonic();
-  if (real.number == last_compared_ || models_.newest() == nullptr || begin < next_comparison_) {
-    return false;
-  }
-  ReturnComparer::Outcome outcome = ReturnComparer::Outcome::kPolicyNotYet;
-  const absl::StatusOr<std::optional<ReturnComparison>> comparison = comparer_.Compare(
-      real, spec.max_episode_steps, *models_.newest(), policies_,
-      [this] { return stopping_.load(); }, &outcome);
-  Complain(comparison.status(), "returns were not compared");
-  if (comparison.ok() && outcome == ReturnComparer::Outcome::kPolicyNotYet) return false;
-  last_compared_ = real.number;
-  const absl::Duration end = clock_->Monotonic();
-  next_comparison_ = end + (end - begin) * (1 / options_.comparison_share - 1);
-  if (!comparison.ok()) return false;
-  metrics_.CountComparison(outcome);
-  if (!comparison->has_value()) return false;
+  const Material material = Gather(spec, through_index, env_steps);
+  BiasCounts counts;
+  coadaptation::Checkpoint checkpoint = surveyor_.Survey(
+      material, env_steps,
+      [this](const absl::Status& status, const char* what) { Complain(status, what); }, &counts);
+  if (stopping_) return;
+  checkpoint.gap_evaluation = evaluation_gap_;
+  checkpoint.wall_seconds = absl::ToDoubleSeconds(clock_->Now() - absl::UnixEpoch());
+  next_.fresh_steps_scored += counts.scored;
+  metrics_.scored.Increment(static_cast<double>(counts.scored));
+  metrics_.clipped.Increment(static_cast<double>(counts.clipped));
+  CountDropped(metrics_.dropped_nonfinite, counts.nonfinite);
+  next_.policy_lag_updates = checkpoint.policy_lag;
+  metrics_.Show(checkpoint);
+  metrics_.checkpoints.Increment();
+  metrics_.last_update.Set(checkpoint.wall_seconds);
+  metrics_.survey_duration.Observe(absl::ToDoubleSeconds(clock_->Monotonic() - begin));
+  judge_->OnCheckpoint(checkpoint);
+  judged_through_index_ = through_index;
+}
 
-  coadaptation::Figures& figures = next_.figures;
-  figures.model_return = (*comparison)->model_return;
-  figures.real_return = (*comparison)->real_return;
-  const double gap =
-      coadaptation::ReturnGap(figures.model_return, figures.real_return, episodes.return_scale());
-  figures.return_gap = gap;
-  const bool above = warm_ && gap > options_.thresholds.tolerance;
-  figures.gaps_above_tolerance = above ? figures.gaps_above_tolerance + 1 : 0;
+void Monitor::CompareEvaluations(const EnvironmentSpec& spec) {
+  for (Evaluation& evaluation : inbox_.TakeEvaluations()) {
+    evaluations_.push_back(std::move(evaluation));
+    if (evaluations_.size() > EpisodeLog::kMostEvaluations) evaluations_.pop_front();
+  }
+  while (!evaluations_.empty() && CompareEvaluation(spec, evaluations_.front())) {
+    evaluations_.pop_front();
+  }
+}
+
+bool Monitor::CompareEvaluation(const EnvironmentSpec& spec, const Evaluation& evaluation) {
+  const int64_t env_steps = evaluation.back().env_steps;
+  const HeldModel* model = models_.NewestBefore(env_steps);
+  // Models come in order: where one was made since, an older one will not come any more.
+  if (model == nullptr) return models_.newest() != nullptr;
+  SurveyOptions options = options_.survey;
+  options.model_steps = options_.evaluation_model_steps;
+  Rng rng(options_.seed, absl::StrCat("evaluation ", env_steps));
+  PairOutcome outcome = PairOutcome::kPolicyNotYet;
+  const absl::StatusOr<PairedReturns> paired = PairReturns(
+      *model, policies_, evaluation, spec.max_episode_steps, options, rng,
+      [this] { return stopping_.load(); }, &outcome);
+  Complain(paired.status(), "an evaluation was not compared");
+  if (!paired.ok()) return true;
+  if (outcome == PairOutcome::kPolicyNotYet) return false;
+  metrics_.CountComparison(outcome);
+  if (outcome != PairOutcome::kCompared) return true;
+  HistoryEvaluation line;
+  line.env_steps = static_cast<double>(env_steps);
+  line.policy_updates = static_cast<double>(evaluation.back().policy_updates);
+  line.model_env_steps = static_cast<double>(model->env_steps);
+  line.model_return = coadaptation::MeanAndError(paired->model).mean;
+  line.real_return = coadaptation::MeanAndError(paired->real).mean;
+  line.return_scale = inbox_.World().return_scale;
+  line.gap = coadaptation::ReturnGap(line.model_return, line.real_return, line.return_scale);
+  line.episodes = static_cast<double>(paired->real.size());
+  evaluation_gap_ = line.gap;
+  judge_->OnEvaluation(line);
   return true;
 }
 
-void Monitor::UpdateReport(bool changed, const EpisodeLog& episodes) {
-  coadaptation::Figures& figures = next_.figures;
-  figures.return_scale = episodes.return_scale();
-  figures.refits = models_.refits();
-  const HeldPolicy* policy = policies_.newest();
-  window_.FillIndex(policy == nullptr ? coadaptation::kUnknown : policy->policy.discount,
-                    figures.return_scale, &figures);
-  next_.model_error_fresh = window_.Error();
-  next_.model_error_ratio =
-      coadaptation::ErrorRatio(next_.model_error_fresh, next_.model_error_heldout);
-  next_.policy_lag_updates = window_.PolicyLag();
+void Monitor::UpdateReport() {
   next_.env_steps = inbox_.env_steps();
   if (const HeldModel* model = models_.newest()) {
     next_.model_version = model->version.version;
     next_.model_age_env_steps =
         static_cast<double>(std::max<int64_t>(0, next_.env_steps - model->env_steps));
   }
-  if (policy != nullptr) next_.policy_version = policy->version.version;
-  next_.training_return = episodes.training_return();
-  next_.evaluation_return = episodes.evaluation_return();
-  {
-    MutexLock lock(mu_);
-    report_ = next_;
-    if (changed) {
-      computed_ = true;
-      computed_at_ = clock_->Monotonic();
-    }
-  }
-  if (changed) metrics_.last_update.Set(absl::ToDoubleSeconds(clock_->Now() - absl::UnixEpoch()));
-  metrics_.Show(GetReport());
+  if (policies_.newest() != nullptr) next_.policy_version = policies_.newest()->version.version;
+  const WorldFigures world = inbox_.World();
+  next_.training_return = world.training_return;
+  next_.evaluation_return = world.evaluation_return;
+  MutexLock lock(mu_);
+  report_ = next_;
 }
 
 Report Monitor::GetReport() {
-  Report report;
-  {
-    MutexLock lock(mu_);
-    report = report_;
-    if (computed_) {
-      report.figures.age_seconds = absl::ToDoubleSeconds(clock_->Monotonic() - computed_at_);
-    }
-  }
-  report.judgement = coadaptation::Judge(report.figures, options_.thresholds);
-  return report;
+  MutexLock lock(mu_);
+  return report_;
 }
 
 }  // namespace tandem::monitor

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <thread>
@@ -12,34 +13,35 @@
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/clients/replay_client.h"
-#include "common/coadaptation/verdict.h"
 #include "common/metrics/registry.h"
 #include "common/snapshot/snapshot.h"
 #include "services/monitor/core/inbox.h"
 #include "services/monitor/core/ingest.h"
+#include "services/monitor/core/judge.h"
+#include "services/monitor/core/material.h"
 #include "services/monitor/core/monitor_metrics.h"
+#include "services/monitor/core/open_checkpoint.h"
 #include "services/monitor/core/report.h"
-#include "services/monitor/core/return_comparer.h"
-#include "services/monitor/core/score_window.h"
 #include "services/monitor/core/snapshot_history.h"
-#include "services/monitor/core/transition_scorer.h"
+#include "services/monitor/core/surveyor.h"
 
 namespace tandem::monitor {
 
 struct MonitorOptions {
-  coadaptation::Thresholds thresholds;
-  ComparerOptions comparison;
-  absl::Duration interval = absl::Seconds(1);  ///< Between two computations.
-  int64_t window = 1000;                       ///< Fresh steps behind the index [steps].
-  int64_t rows_per_tick = 500;      ///< Most fresh steps scored in one computation [steps].
-  int64_t fresh_capacity = 20'000;  ///< Fresh steps that may wait; more drop the oldest [steps].
-  int64_t heldout_rows = 500;       ///< Newest held-out steps behind the held-out error [steps].
-  int models_kept = 4;              ///< Models held, newest first: older steps need older models.
-  int policies_kept = 8;            ///< Policies held, so that an evaluation finds its own.
-  int action_samples = 2;           ///< Actions behind each V(s).
-  int model_samples = 5;            ///< Model outcomes of each step; at least the elites.
-  double comparison_share = 0.1;    ///< Most of the time that comparing returns may take.
-  std::string replay_address;       ///< For the log.
+  SurveyOptions survey;
+  absl::Duration interval = absl::Seconds(1);  ///< Between two looks at what is new.
+  int64_t least_steps = 50;                    ///< Fresh steps that make a checkpoint [steps].
+  int64_t window = 1000;        ///< Fresh steps that end a checkpoint without a new model [steps].
+  int64_t capacity = 20'000;    ///< Fresh steps that may wait; more drop the oldest [steps].
+  int64_t seen_rows = 500;      ///< Newest held-out, and training, steps that models saw [steps].
+  double max_policy_lag = 1e9;  ///< Steps of older policies are left out [updates].
+  int models_kept = 4;          ///< Models held, so that an evaluation finds an older one.
+  int policies_kept = 8;        ///< Policies held, so that an episode finds its own.
+  double policy_spacing = 0;    ///< Between those held, see PolicyHistory [updates].
+  int64_t evaluation_model_steps = 40'000;  ///< Most model steps for one evaluation.
+  /// Lockstep: judge what the pace says, and let it wait for the judgement.
+  bool paced = false;
+  std::string replay_address;  ///< For the log.
   uint64_t seed = 0;
 };
 
@@ -52,16 +54,18 @@ struct MonitorDeps {
   PolicyFactory load_policy;
   Clock* clock = nullptr;
   metrics::Registry* registry = nullptr;
+  Judge* judge = nullptr;
 };
 
-/// Judges how far the policy exploits its model, from what the others publish: it scores each fresh
-/// step with the newest model that had not seen it, and holds the newest real episodes against the
-/// model's from the same start states. Costs the run nothing but its own bounded computation;
-/// wherever it falls behind it drops steps and counts them.
+/// Measures how far the policy exploits its model, from what the others publish. Its unit is the
+/// checkpoint: when the next model comes, it scores the steps that the last one had not seen, lets
+/// the policy loose in it from real states, fills coadaptation::Checkpoint and hands it to the
+/// judge. Costs the run nothing but its own bounded computation; wherever it falls behind it drops
+/// steps and counts them. Evaluations are held against the model apart, for the history alone: the
+/// verdict never sees them.
 ///
-/// Two threads: one follows the replay buffer, one computes every interval. GetReport is
-/// thread-safe; ReadChunk and Tick are what the threads do, for tests that drive them by hand
-/// instead of Start.
+/// Two threads: one follows the replay buffer, one computes. GetReport is thread-safe; ReadChunk
+/// and Tick are what the threads do, for tests that drive them by hand instead of Start.
 class Monitor {
  public:
   /// INVALID_ARGUMENT on options out of range or a missing dependency.
@@ -75,12 +79,12 @@ class Monitor {
   /// Stops the replay client, ends a running computation soon, and joins. Blocks. Idempotent.
   void Stop();
 
-  /// The latest figures, their age and the verdict by them now. Does not wait for a computation.
+  /// The run by now. Does not wait for a computation.
   Report GetReport();
 
   /// Reads what the replay buffer has, waiting at most `timeout`; see Ingest::ReadChunk.
   absl::Status ReadChunk(absl::Duration timeout) { return ingest_.ReadChunk(timeout); }
-  /// One computation.
+  /// Takes in what is new, and computes a checkpoint where one has ended.
   void Tick();
 
  private:
@@ -88,45 +92,56 @@ class Monitor {
 
   void FollowReplay();
   void Compute();
+  /// Tells the pace the settings that it applies itself; it grants nothing here.
+  void TellPace();
+  /// Judges where the pace says, until the run is over or Stop().
+  void FollowPace();
+  /// Waits for what the pace says is there, bounded, and judges it.
+  void JudgeThrough(const EnvironmentSpec& spec, const Grant& grant);
   /// Sleeps until `duration` has passed or Stop(). Returns false after Stop().
   bool Pause(absl::Duration duration);
 
-  // The parts of Tick(), in order; each returns whether the figures changed.
-  void PollSnapshots(const EnvironmentSpec& spec);
-  bool ScoreFreshSteps();
-  absl::StatusOr<int64_t> ScoreRows(const HeldModel& model, const TransitionBatch& rows);
-  void ScoreHeldoutSteps();
-  bool CompareReturns(const EnvironmentSpec& spec, const EpisodeLog& episodes);
-  void UpdateReport(bool changed, const EpisodeLog& episodes);
+  void PollModels(const EnvironmentSpec& spec);
+  void PollPolicies(const EnvironmentSpec& spec);
+  void TakeSteps();
+  /// Ends the checkpoint under way at this index, with so many training steps below it.
+  void CloseCheckpoint(const EnvironmentSpec& spec, int64_t through_index, int64_t env_steps);
+  Material Gather(const EnvironmentSpec& spec, int64_t through_index, int64_t env_steps);
+  /// Leaves out the steps of policies that are too old.
+  TransitionBatch DropOldPolicies(const TransitionBatch& rows, const HeldPolicy& newest);
+  void CompareEvaluations(const EnvironmentSpec& spec);
+  /// Returns whether it is done with the evaluation, compared or not.
+  bool CompareEvaluation(const EnvironmentSpec& spec, const Evaluation& evaluation);
+  void UpdateReport();
+  void CountDropped(metrics::Counter& counter, int64_t steps);
   void Complain(const absl::Status& status, const char* what);
 
   const MonitorOptions options_;
   Clock* const clock_;
   ReplayClient* const replay_;
+  Judge* const judge_;
   MonitorMetrics metrics_;
   Inbox inbox_;
   Ingest ingest_;  // ingest thread only
 
-  // Scoring thread only.
+  // Computing thread only.
   ModelHistory models_;
   PolicyHistory policies_;
-  TransitionScorer scorer_;
-  ReturnComparer comparer_;
-  ScoreWindow window_;
-  bool warm_ = false;
-  bool heldout_due_ = false;
-  uint64_t last_compared_ = 0;  // number of the group of episodes
-  absl::Duration next_comparison_ = absl::ZeroDuration();
+  OpenCheckpoint open_;
+  Surveyor surveyor_;
+  std::deque<Evaluation> evaluations_;  // not yet compared
+  double episode_length_ = coadaptation::Checkpoint::kNaN;
+  double evaluation_gap_ = coadaptation::Checkpoint::kNaN;
+  int64_t judged_through_index_ = 0;
   int64_t overflow_counted_ = 0;
-  Report next_;  // figures as they come in
+  int64_t nonfinite_counted_ = 0;
+  Report next_;  // as it comes in
   std::string last_complaint_;
 
   std::atomic<bool> stopping_{false};
   Mutex mu_;
   CondVar wake_;
   Report report_ ABSL_GUARDED_BY(mu_);
-  absl::Duration computed_at_ ABSL_GUARDED_BY(mu_) = absl::ZeroDuration();
-  bool computed_ ABSL_GUARDED_BY(mu_) = false;
   std::thread ingest_thread_;
   std::thread compute_thread_;
 };

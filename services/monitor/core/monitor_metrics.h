@@ -1,52 +1,43 @@
 #pragma once
 
-#include <map>
-#include <string>
+#include <utility>
+#include <vector>
 
-#include "common/coadaptation/verdict.h"
+#include "common/coadaptation/checkpoint.h"
 #include "common/metrics/registry.h"
-#include "services/monitor/core/report.h"
-#include "services/monitor/core/return_comparer.h"
+#include "services/monitor/core/gap_survey.h"
 
 namespace tandem::monitor {
 
-/// The monitor's metrics, made once; docs/metrics.md describes each. Thread-safe.
+/// The monitor's metrics but those of the verdict, made once; docs/metrics.md describes each.
+/// Thread-safe.
 class MonitorMetrics {
  public:
   explicit MonitorMetrics(metrics::Registry& registry);
 
-  /// Sets every gauge that shows a figure of the report.
-  void Show(const Report& report);
-  void CountComparison(ReturnComparer::Outcome outcome);
+  /// Sets every gauge that shows a number of a checkpoint; NaN where it is not known.
+  void Show(const coadaptation::Checkpoint& checkpoint);
+  void CountComparison(PairOutcome outcome);
 
   metrics::Counter& scored;
+  metrics::Counter& clipped;
   metrics::Counter& dropped_overflow;
   metrics::Counter& dropped_no_model;
   metrics::Counter& dropped_nonfinite;
+  metrics::Counter& dropped_old_policy;
   metrics::Counter& model_failures;
   metrics::Counter& policy_failures;
+  metrics::Counter& checkpoints;
   metrics::Gauge& last_update;
   metrics::Gauge& waiting;
   metrics::Histogram& policy_lag;
-  metrics::Histogram& tick_duration;
+  metrics::Histogram& survey_duration;
 
  private:
-  metrics::Gauge& index_;
-  metrics::Gauge& bias_reward_;
-  metrics::Gauge& bias_dynamics_;
-  metrics::Gauge& bias_termination_;
-  metrics::Gauge& residual_;
-  metrics::Gauge& model_return_;
-  metrics::Gauge& real_return_;
-  metrics::Gauge& gap_;
-  metrics::Gauge& scale_;
-  metrics::Gauge& error_ratio_;
-  metrics::Gauge& error_fresh_;
-  metrics::Gauge& error_heldout_;
-  metrics::Gauge& model_age_;
-  metrics::Gauge& window_;
-  std::map<coadaptation::Verdict, metrics::Gauge*> verdicts_;
-  std::map<ReturnComparer::Outcome, metrics::Counter*> comparisons_;
+  metrics::Counter& compared_;
+  metrics::Counter& policy_gone_;
+  metrics::Counter& too_long_;
+  std::vector<std::pair<double coadaptation::Checkpoint::*, metrics::Gauge*>> figures_;
 };
 
 }  // namespace tandem::monitor

@@ -36,11 +36,28 @@ absl::StatusOr<bool> ModelHistory::Poll(const EnvironmentSpec& spec) {
   return true;
 }
 
-const HeldModel* ModelHistory::FreshFor(int64_t index) const {
+const HeldModel* ModelHistory::NewestBefore(int64_t env_steps) const {
   for (auto held = held_.rbegin(); held != held_.rend(); ++held) {
-    if (held->through_index <= index) return &*held;
+    if (held->env_steps < env_steps) return &*held;
   }
   return nullptr;
+}
+
+absl::StatusOr<HeldPolicy> PolicyHistory::Load(const snapshot::Snapshot& snapshot,
+                                               const EnvironmentSpec& spec) {
+  TANDEM_ASSIGN_OR_RETURN(const nn::TensorFile file, snapshot.Parse());
+  HeldPolicy held = {.version = snapshot.version};
+  TANDEM_ASSIGN_OR_RETURN(held.policy, factory_(file, spec));
+  held.model_version = nn::FindInt(file, snapshot::kModelVersionKey).value_or(-1);
+  held.env_steps = nn::FindInt(file, snapshot::kEnvStepsKey).value_or(-1);
+  const auto figure = [&file](const char* key) {
+    return nn::FindDouble(file, key).value_or(std::numeric_limits<double>::quiet_NaN());
+  };
+  held.horizon = figure(snapshot::kHorizonKey);
+  held.real_share = figure(snapshot::kRealShareKey);
+  held.pessimism = figure(snapshot::kPessimismKey);
+  held.truncated_share = figure(snapshot::kTruncatedShareKey);
+  return held;
 }
 
 absl::StatusOr<bool> PolicyHistory::Poll(const EnvironmentSpec& spec) {
@@ -48,15 +65,25 @@ absl::StatusOr<bool> PolicyHistory::Poll(const EnvironmentSpec& spec) {
   if (latest == nullptr || !snapshot::IsNewer(latest->version, seen_)) return false;
   if (latest->version.epoch != seen_.epoch) updates_.clear();
   seen_ = latest->version;
-  TANDEM_ASSIGN_OR_RETURN(const nn::TensorFile file, latest->Parse());
-  HeldPolicy held = {.version = latest->version};
-  TANDEM_ASSIGN_OR_RETURN(held.policy, factory_(file, spec));
+  TANDEM_ASSIGN_OR_RETURN(HeldPolicy held, Load(*latest, spec));
   updates_[static_cast<int64_t>(latest->version.version)] =
       static_cast<double>(held.policy.policy_updates);
   if (updates_.size() > kVersionsRemembered) updates_.erase(updates_.begin());
+  const auto updates = [this](size_t back) {
+    return static_cast<double>(held_[held_.size() - back].policy.policy_updates);
+  };
+  if (held_.size() >= 2 && std::abs(updates(1) - updates(2)) < spacing_) held_.pop_back();
   held_.push_back(std::move(held));
   if (held_.size() > capacity_) held_.pop_front();
   return true;
+}
+
+const HeldPolicy* PolicyHistory::TrainedIn(uint64_t model_version) const {
+  for (auto held = held_.rbegin(); held != held_.rend(); ++held) {
+    if (held->model_version < 0) break;
+    if (static_cast<uint64_t>(held->model_version) <= model_version) return &*held;
+  }
+  return newest();
 }
 
 const HeldPolicy* PolicyHistory::Nearest(double policy_updates) const {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 
@@ -30,9 +31,16 @@ struct HeldModel {
 struct HeldPolicy {
   snapshot::Version version;
   policy::LoadedPolicy policy;
+  int64_t model_version = -1;  ///< Of the model it imagined with; < 0: not known.
+  int64_t env_steps = -1;      ///< Training steps when it was made; < 0: not known.
+  // What was in force; NaN: not known. See the keys in common/snapshot/snapshot.h.
+  double horizon = std::numeric_limits<double>::quiet_NaN();
+  double real_share = std::numeric_limits<double>::quiet_NaN();
+  double pessimism = std::numeric_limits<double>::quiet_NaN();
+  double truncated_share = std::numeric_limits<double>::quiet_NaN();
 };
 
-/// The newest few models of a source, so that each step can be scored with the newest one that was
+/// The newest few models of a source, so that an evaluation can be held against the one that was
 /// made before it. Not thread-safe.
 class ModelHistory {
  public:
@@ -45,8 +53,9 @@ class ModelHistory {
   absl::StatusOr<bool> Poll(const EnvironmentSpec& spec);
   /// The newest model; nullptr before the first.
   const HeldModel* newest() const { return held_.empty() ? nullptr : &held_.back(); }
-  /// The newest model that has not used step `index`; nullptr where none is held.
-  const HeldModel* FreshFor(int64_t index) const;
+  /// The newest model that was fitted before `env_steps` training steps; nullptr where none is
+  /// held.
+  const HeldModel* NewestBefore(int64_t env_steps) const;
   /// Models published so far, as far as they are known here.
   int64_t refits() const { return refits_; }
 
@@ -61,18 +70,23 @@ class ModelHistory {
   int64_t refits_ = 0;
 };
 
-/// The newest few policies of a source, so that an evaluation can be compared with the policy that
-/// played it, and the number of updates behind each version. Not thread-safe.
+/// A few policies of a source, so that an episode can be compared with the policy that played it,
+/// and the number of updates behind each version. Not thread-safe.
 class PolicyHistory {
  public:
-  /// capacity >= 1 policies.
-  PolicyHistory(snapshot::SnapshotSource* source, PolicyFactory factory, size_t capacity)
-      : source_(source), factory_(std::move(factory)), capacity_(capacity) {}
+  /// capacity >= 1 policies. spacing [updates]: of those before the newest, as far as they lie
+  /// closer together the older one is kept; so that few policies span a long time.
+  PolicyHistory(snapshot::SnapshotSource* source, PolicyFactory factory, size_t capacity,
+                double spacing)
+      : source_(source), factory_(std::move(factory)), capacity_(capacity), spacing_(spacing) {}
 
   /// As ModelHistory::Poll.
   absl::StatusOr<bool> Poll(const EnvironmentSpec& spec);
   /// The newest policy; nullptr before the first.
   const HeldPolicy* newest() const { return held_.empty() ? nullptr : &held_.back(); }
+  /// The newest policy that trained in this model or an earlier one, so that its critic fits the
+  /// model; the newest of all where none did or it is not known. nullptr before the first.
+  const HeldPolicy* TrainedIn(uint64_t model_version) const;
   /// The held policy whose number of updates is nearest; nullptr before the first.
   const HeldPolicy* Nearest(double policy_updates) const;
   /// Updates in the policy of this version, interpolated between the versions seen; NaN before the
@@ -81,8 +95,11 @@ class PolicyHistory {
 
  private:
   snapshot::SnapshotSource* const source_;
+  absl::StatusOr<HeldPolicy> Load(const snapshot::Snapshot& snapshot, const EnvironmentSpec& spec);
+
   const PolicyFactory factory_;
   const size_t capacity_;
+  const double spacing_;
   snapshot::Version seen_;
   std::deque<HeldPolicy> held_;        // oldest first
   std::map<int64_t, double> updates_;  // of the versions seen in this epoch

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "common/base/rng.h"
 #include "common/coadaptation/backup_bias.h"
 #include "common/data/batch.h"
@@ -18,7 +17,6 @@ namespace tandem::monitor {
 struct ScoredStep {
   coadaptation::BackupBias bias;
   double residual = 0;
-  double squared_error = 0;  ///< See coadaptation::SquaredError; NaN where no output varies.
 };
 
 /// Scores real transitions against a model, with the values of a policy:
@@ -32,29 +30,19 @@ class TransitionScorer {
   TransitionScorer(int action_samples, int model_samples, uint64_t seed)
       : action_samples_(action_samples), model_samples_(model_samples), rng_(seed) {}
 
-  /// Appends one score for each row. sds: see coadaptation::OutputScale.
+  /// Appends one score for each row. model_rewards: mean over the elites, [B].
   absl::Status Score(dynamics::DynamicsModel& model, const policy::LoadedPolicy& policy,
-                     const TransitionBatch& rows, std::span<const double> sds,
+                     const TransitionBatch& rows, std::span<const double> model_rewards,
                      std::vector<ScoredStep>* scores);
 
-  /// Root mean squared one-step error of the elites' mean over `rows`; NaN without rows.
-  absl::StatusOr<double> OneStepError(dynamics::DynamicsModel& model, const TransitionBatch& rows,
-                                      std::span<const double> sds);
-
- private:
-  /// values: [B] for observations, [B, obs_dim].
+  /// V of `rows` observations, [rows, obs_dim]; values: resized to [rows].
   absl::Status Values(const policy::LoadedPolicy& policy, std::span<const float> observations,
                       int64_t rows, int64_t action_dim, std::vector<double>* values);
-  /// Mean over the elites: next_means_ [B, obs_dim] and reward_means_ [B].
-  absl::Status PredictMean(dynamics::DynamicsModel& model, const TransitionBatch& rows);
-  /// squared_error of row i, after PredictMean.
-  double RowError(const TransitionBatch& rows, int64_t row, std::span<const double> sds) const;
 
+ private:
   const int action_samples_;
   const int model_samples_;
   Rng rng_;
-  std::vector<float> next_means_;
-  std::vector<double> reward_means_;
 };
 
 }  // namespace tandem::monitor

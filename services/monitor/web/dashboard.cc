@@ -5,7 +5,9 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "services/monitor/web/dashboard_json.h"
 
@@ -27,8 +29,6 @@ extern const std::string_view kPageUplotScript;
 extern const std::string_view kPageUplotStyle;
 
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr char kHtml[] = "text/html; charset=utf-8";
 constexpr char kCss[] = "text/css; charset=utf-8";
@@ -128,6 +128,21 @@ absl::StatusOr<Wish> ParseWish(const std::string& body) {
 
 }  // namespace
 
+DashboardSource SourceOf(Judge* judge) {
+  DashboardSource source;
+  source.judgement = [judge] { return judge->Report(); };
+  source.history = [judge](int64_t from_checkpoint, int64_t from_event, size_t most) {
+    return judge->ReadHistory(from_checkpoint, from_event, most);
+  };
+  if (judge->allows_overrides()) {
+    source.set_override = [judge](coadaptation::Knob knob, std::optional<double> value,
+                                  const std::string& token, const std::string& reason) {
+      return judge->SetOverride(knob, value, token, reason).status();
+    };
+  }
+  return source;
+}
+
 Dashboard::Dashboard(RunFacts facts, DashboardSource source, Clock* clock)
     : facts_(std::move(facts)),
       source_(std::move(source)),
@@ -186,18 +201,34 @@ void Dashboard::CountWrongToken() {
   if (wrong_tokens_++ == 0) window_start_ = clock_->Monotonic();
 }
 
-absl::StatusOr<ServedDashboard> ServeDashboard(const std::string& address, RunFacts facts,
+absl::StatusOr<ServedDashboard> ServeDashboard(const DashboardOptions& options,
                                                DashboardSource source, Clock* clock) {
   ServedDashboard served;
-  if (address.empty()) return served;
-  served.dashboard = std::make_unique<Dashboard>(std::move(facts), std::move(source), clock);
-  HttpOptions options;
-  options.address = address;
-  TANDEM_ASSIGN_OR_RETURN(
-      served.server,
-      HttpServer::Start(options, [dashboard = served.dashboard.get()](const HttpRequest& request) {
-        return dashboard->Handle(request);
-      }));
+  if (options.address.empty()) return served;
+  served.dashboard = std::make_unique<Dashboard>(options.facts, std::move(source), clock);
+  const HttpHandler handler = [dashboard = served.dashboard.get()](const HttpRequest& request) {
+    return dashboard->Handle(request);
+  };
+  HttpOptions http;
+  const bool free_port = absl::EndsWith(options.address, ":0");
+  const std::string memory =
+      free_port && !options.state_dir.empty() ? options.state_dir + "/dashboard_address" : "";
+  const absl::StatusOr<std::string> last =
+      memory.empty() ? absl::NotFoundError("") : ReadFile(memory, /*max_bytes=*/256);
+  const std::string host = options.address.substr(0, options.address.rfind(':') + 1);
+  if (last.ok() && absl::StartsWith(*last, host)) {
+    http.address = *last;
+    auto again = HttpServer::Start(http, handler);
+    if (again.ok()) served.server = *std::move(again);
+  }
+  if (served.server == nullptr) {
+    http.address = options.address;
+    TANDEM_ASSIGN_OR_RETURN(served.server, HttpServer::Start(http, handler));
+  }
+  if (!memory.empty()) {
+    TANDEM_RETURN_IF_ERROR(MakeDirs(options.state_dir));
+    TANDEM_RETURN_IF_ERROR(WriteFileAtomically(memory, served.address()));
+  }
   return served;
 }
 

@@ -54,6 +54,9 @@ struct DashboardSource {
       set_override;
 };
 
+/// Everything but `live`, of this judge, which outlives the source.
+DashboardSource SourceOf(Judge* judge);
+
 /// Answers the requests of the dashboard's page:
 ///   GET  /                    the page, and its scripts and styles, all built in
 ///   GET  /api/report          the newest figures and the verdict
@@ -91,8 +94,15 @@ struct ServedDashboard {
   std::string address() const { return server == nullptr ? "" : server->address(); }
 };
 
-/// Serves at `address`; an empty one serves nothing. Errors: see HttpServer::Start.
-absl::StatusOr<ServedDashboard> ServeDashboard(const std::string& address, RunFacts facts,
+struct DashboardOptions {
+  std::string address;    ///< "host:port"; port 0 for a free one; empty: no dashboard.
+  std::string state_dir;  ///< With port 0: remembers the port, so that a page that is open goes on
+                          ///< when the monitor is started again. Empty: does not.
+  RunFacts facts;
+};
+
+/// Serves a dashboard; none where the address is empty. Errors: see HttpServer::Start.
+absl::StatusOr<ServedDashboard> ServeDashboard(const DashboardOptions& options,
                                                DashboardSource source, Clock* clock);
 
 }  // namespace tandem::monitor

@@ -8,8 +8,6 @@
 namespace tandem::monitor {
 namespace {
 
-using Json = nlohmann::json;
-
 /// null for what is not known or not finite.
 Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 

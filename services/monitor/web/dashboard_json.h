@@ -6,12 +6,14 @@
 
 namespace tandem::monitor {
 
+using Json = nlohmann::ordered_json;  // figures stay in the order of CheckpointFields()
+
 /// The body of /api/report. Pure; `history` says how much of it there is.
-nlohmann::json ReportJson(const RunFacts& facts, const LiveFigures& live,
-                          const JudgeReport& judgement, const HistoryPage& history, bool overrides);
+Json ReportJson(const RunFacts& facts, const LiveFigures& live, const JudgeReport& judgement,
+                const HistoryPage& history, bool overrides);
 
 /// The body of /api/history. Pure.
-nlohmann::json HistoryJson(const HistoryPage& page);
+Json HistoryJson(const HistoryPage& page);
 
 /// Every checkpoint as a line of comma-separated values below the names; empty where unknown. Pure.
 std::string HistoryCsv(const std::vector<HistoryCheckpoint>& checkpoints);

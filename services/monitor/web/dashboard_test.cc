@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_split.h"
+#include "common/base/files.h"
 
 namespace tandem::monitor {
 namespace {
@@ -208,6 +210,27 @@ TEST_F(DashboardTest, WaitsAfterManyWrongTokens) {
   EXPECT_EQ(Post(right).status, 429);
   clock_.Advance(absl::Seconds(61));
   EXPECT_EQ(Post(right).status, 200);
+}
+
+TEST_F(DashboardTest, IsAtTheSameAddressAfterARestart) {
+  const std::string folder = testing::TempDir() + "/dashboard_test_state";
+  std::filesystem::remove_all(folder);
+  const DashboardOptions options = {"127.0.0.1:0", folder, facts_};
+  std::string address;
+  {
+    const auto served = ServeDashboard(options, source_, &clock_);
+    ASSERT_TRUE(served.ok()) << served.status();
+    address = served->address();
+    const auto other = ServeDashboard(options, source_, &clock_);
+    ASSERT_TRUE(other.ok()) << other.status();
+    EXPECT_NE(other->address(), address) << "that one is taken";
+    ASSERT_TRUE(WriteFileAtomically(folder + "/dashboard_address", address).ok());
+  }
+  const auto again = ServeDashboard(options, source_, &clock_);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->address(), address);
+  EXPECT_EQ(ServeDashboard({}, source_, &clock_)->address(), "") << "no address, no dashboard";
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 namespace tandem::monitor {
 
 DashboardSource SourceOf(Monitor* monitor, Judge* judge) {
-  DashboardSource source;
+  DashboardSource source = SourceOf(judge);
   source.live = [monitor] {
     const Report report = monitor->GetReport();
     LiveFigures live;
@@ -18,16 +18,6 @@ DashboardSource SourceOf(Monitor* monitor, Judge* judge) {
     live.evaluation_return = report.evaluation_return;
     return live;
   };
-  source.judgement = [judge] { return judge->Report(); };
-  source.history = [judge](int64_t from_checkpoint, int64_t from_event, size_t most) {
-    return judge->ReadHistory(from_checkpoint, from_event, most);
-  };
-  if (judge->allows_overrides()) {
-    source.set_override = [judge](coadaptation::Knob knob, std::optional<double> value,
-                                  const std::string& token, const std::string& reason) {
-      return judge->SetOverride(knob, value, token, reason).status();
-    };
-  }
   return source;
 }
 

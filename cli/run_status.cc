@@ -1,0 +1,78 @@
+#include "cli/run_status.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "cli/progress.h"
+#include "common/coadaptation/knob.h"
+
+namespace tandem::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+/// "31 of 200": evidence and where it confirms an alarm, as plain numbers.
+std::string EvidenceText(const Json& judgement) {
+  const Json& evidence = judgement["evidence_log10"];
+  const Json& threshold = judgement["evidence_threshold_log10"];
+  if (!evidence.is_number() || !threshold.is_number()) return "no data yet";
+  return absl::StrFormat("%.3g of %.3g", std::pow(10, evidence.get<double>()),
+                         std::pow(10, threshold.get<double>()));
+}
+
+}  // namespace
+
+std::string KnobText(monitor::v1::Knob knob) {
+  for (const coadaptation::KnobInfo& info : coadaptation::Knobs()) {
+    if (static_cast<int>(info.knob) == static_cast<int>(knob)) return info.name;
+  }
+  return "unknown";
+}
+
+Json JudgementJson(const monitor::v1::GetReportResponse& report) {
+  Json knobs = Json::array();
+  for (const monitor::v1::Setting& setting : report.directive().settings()) {
+    knobs.push_back({{"knob", KnobText(setting.knob())},
+                     {"value", Number(setting.value())},
+                     {"safe_value", Number(setting.safe_value())},
+                     {"reason", setting.reason()}});
+  }
+  return {{"verdict", VerdictName(report.verdict())},
+          {"sentence", report.sentence()},
+          {"signal", report.signal()},
+          {"evidence_log10", Number(report.evidence_log10())},
+          {"evidence_threshold_log10", Number(report.evidence_threshold_log10())},
+          {"controller_state", report.controller_state()},
+          {"advice", report.advice()},
+          {"checkpoints", report.checkpoints()},
+          {"age_seconds", report.age_seconds() < 0 ? Json() : Number(report.age_seconds())},
+          {"directive_version", report.directive().version()},
+          {"knobs", knobs}};
+}
+
+std::string JudgementText(const Json& judgement) {
+  std::string text = absl::StrCat(
+      "verdict: ", absl::StrReplaceAll(judgement["verdict"].get<std::string>(), {{"_", " "}}), ". ",
+      judgement["sentence"].get<std::string>(), "\n");
+  absl::StrAppend(&text, "evidence for an alarm: ", EvidenceText(judgement));
+  const std::string signal = judgement["signal"];
+  if (!signal.empty()) absl::StrAppend(&text, ", carried by ", signal);
+  absl::StrAppend(&text, "; ", judgement["checkpoints"].get<int64_t>(), " checkpoints judged\n");
+  const std::string state = judgement["controller_state"], advice = judgement["advice"];
+  if (!state.empty()) {
+    absl::StrAppend(&text, "controller: ", state, advice.empty() ? "" : "; ", advice, "\n");
+  }
+  for (const Json& knob : judgement["knobs"]) {
+    absl::StrAppendFormat(&text, "knob off its recipe's value: %s = %g, because: %s\n",
+                          knob["knob"].get<std::string>(), knob.value("value", std::nan("")),
+                          knob["reason"].get<std::string>());
+  }
+  if (judgement["knobs"].empty()) text += "every knob has its recipe's value\n";
+  return text;
+}
+
+}  // namespace tandem::cli

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/coadaptation/checkpoint.h"
+#include "common/coadaptation/knob.h"
+
+namespace tandem::coadaptation {
+
+/// Every constant of attribution and mitigation. Shares are in units of the return scale S.
+struct MitigationOptions {
+  // What the figures say about the cause.
+  double growth = 0.01;         ///< Growth of the logarithm of the open-loop error a step, above
+                                ///< which the horizon is to blame [1/step].
+  double safe_error = 0.5;      ///< Open-loop error up to which a horizon is safe.
+  double residual_limit = 0.5;  ///< |residual| above which the critic is to blame, not the horizon.
+  double visible = 0.3;         ///< Visibility above which pessimism sees the errors.
+  double blind = 0.1;           ///< Visibility below which the ensemble does not.
+  double coverage_low = 0.8;    ///< Of the 90 % interval: the model is confidently wrong.
+  double sample_share_low = 0.1;    ///< Imagined data is off the real data's support.
+  double updates_high = 20;         ///< Update-to-data ratio.
+  double reward_part = 0.5;         ///< Of the index: the reward dominates.
+  double reward_range_high = 1.5;   ///< Imagined rewards beyond real ones: clamp ...
+  double reward_range_low = 1.2;    ///< ... until it is below this.
+  double policy_shift_large = 0.5;  ///< Since the last fit [nats].
+  double agreement_low = 0.7;       ///< Members that see the policy improve: pause ...
+  double agreement_high = 0.8;      ///< ... until it is above this.
+  double occupancy_high = 0.75;     ///< c2st_auc at which more varied data is worth having.
+
+  // How far a knob goes in one step, and at most.
+  double real_share_step = 0.1;  ///< At least, where doubling is less; also the way back.
+  double real_share_most = 0.5;  ///< But for the last resort, which is 1.
+  double pessimism_first = 0.5;  ///< From 0; doubled then.
+  double pessimism_most = 8;
+  double updates_least = 0.125;  ///< Of the recipe's updates per step; also the way back.
+  double collection_step = 0.02;
+  double collection_most = 0.1;
+  int refits_most = 2;                 ///< Before members are reset, in one alarm.
+  int resets_most = 3;                 ///< In one alarm, one member each.
+  int pause_most = 3;                  ///< Checkpoints: only updates can change the policy.
+  int warnings_before_collection = 3;  ///< In a row.
+};
+
+/// A knob worth turning, and why.
+struct Candidate {
+  Knob knob = Knob::kRolloutHorizon;
+  bool attributed = false;  ///< A figure speaks for it; else it is next on the ladder.
+  std::string reason;
+};
+
+/// Knobs against exploitation in the order in which to try them: first those that a figure speaks
+/// for, then the rest of the ladder, both in this order:
+///   rollout_horizon   the open-loop error grows with the horizon; never while the critic's
+///                     residual is large, since shorter rollouts lean on the critic more
+///   real_share        imagined data is off the real data's support, or many updates a step
+///   pessimism         only where disagreement sees the errors
+///   refit             disagreement is blind to them, or the model is confidently wrong
+///   member_reset      the same
+///   updates_per_step  many updates a step
+///   reward_clamp      only where the reward part dominates and imagined rewards exceed real ones
+///   policy_pause      only where the policy shifted far, and the members do not agree that it
+///                     improved
+/// Limits, and what was tried already, are the Controller's business. Pure.
+std::vector<Candidate> Attribute(const Checkpoint& checkpoint, const MitigationOptions& options);
+
+/// Why a warning calls for more varied data: the policy goes where the data is not, without harm so
+/// far. Empty where it does not. Pure.
+std::string WhyCollect(const Checkpoint& checkpoint, const MitigationOptions& options);
+
+/// What the recipe says, from where knobs start and where they go back to.
+using RecipeValues = std::map<Knob, double>;
+
+/// One step against exploitation from `value`: multiplicative; nullopt where the knob is at its
+/// limit. Pure.
+std::optional<double> Tighten(Knob knob, double value, double recipe, const Checkpoint& checkpoint,
+                              const MitigationOptions& options);
+/// One step back from `value`: additive (pessimism is halved); nullopt: back at the recipe's. Pure.
+std::optional<double> Relax(Knob knob, double value, double recipe,
+                            const MitigationOptions& options);
+
+/// Where a receiver goes when it hears nothing more: the value in force, but for a pause and for
+/// random actions, which nobody would end. Pure.
+double SafeValue(Knob knob, double value);
+
+/// Knobs whose value counts requests, and so only grows: nothing to take back.
+bool IsCount(Knob knob);
+
+}  // namespace tandem::coadaptation

@@ -1,0 +1,295 @@
+#include "common/coadaptation/controller.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace tandem::coadaptation {
+namespace {
+
+constexpr double kHour = 3600;  // [s]
+
+void Erase(std::vector<Knob>& knobs, Knob knob) {
+  knobs.erase(std::remove(knobs.begin(), knobs.end(), knob), knobs.end());
+}
+
+std::string Describe(const Action& action) {
+  return absl::StrFormat("%s %g to %g: %s", KnobName(action.knob), action.before, action.after,
+                         action.reason);
+}
+
+}  // namespace
+
+const char* ControllerStateName(ControllerState state) {
+  switch (state) {
+    case ControllerState::kHealthy:
+      return "healthy";
+    case ControllerState::kWarn:
+      return "warn";
+    case ControllerState::kAct:
+      return "act";
+    case ControllerState::kCooldown:
+      return "cooldown";
+    case ControllerState::kRecover:
+      return "recover";
+  }
+  return "unknown";
+}
+
+std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judgement& judgement,
+                                       double unix_seconds) {
+  note_.clear();
+  std::vector<Action> resumed = EndPause(checkpoint);
+  const bool cooling = memory_.cooldown > 0;
+  if (cooling) --memory_.cooldown;
+  if (!resumed.empty()) return resumed;
+  if (judgement.verdict == Verdict::kWarmingUp || judgement.verdict == Verdict::kStale) return {};
+  CountClean(checkpoint, judgement);
+  memory_.warnings = judgement.verdict == Verdict::kWarning ? memory_.warnings + 1 : 0;
+  if (judgement.verdict == Verdict::kExploiting) {
+    memory_.state = cooling ? ControllerState::kCooldown : ControllerState::kAct;
+    if (cooling) {
+      note_ = "Waiting for the newest action to have its effect.";
+      return {};
+    }
+    return Against(checkpoint, unix_seconds);
+  }
+  if (judgement.verdict == Verdict::kPessimistic) {
+    if (cooling || NothingTurned()) return {};
+    memory_.cooldown = options_.dwell_refits;
+    return Back(checkpoint, "the model undersells the policy: never tighten, relax");
+  }
+  if (memory_.clean > 0 && memory_.clean % options_.recover_refits == 0) {
+    if (NothingTurned()) {
+      BecomeHealthy();
+      return {};
+    }
+    return Back(checkpoint, "clean again");
+  }
+  if (NothingTurned() && memory_.tries.empty()) {
+    memory_.state =
+        judgement.verdict == Verdict::kWarning ? ControllerState::kWarn : ControllerState::kHealthy;
+    if (memory_.state == ControllerState::kWarn && !cooling) return Collect(checkpoint);
+  }
+  return {};
+}
+
+void Controller::CountClean(const Checkpoint& checkpoint, const Judgement& judgement) {
+  if (judgement.verdict == Verdict::kExploiting || !judgement.clean) {
+    memory_.clean = 0;
+    return;
+  }
+  ++memory_.clean;
+  memory_.healthy_updates = checkpoint.policy_updates;
+  if (!NothingTurned() || !memory_.tries.empty()) memory_.state = ControllerState::kRecover;
+  if (memory_.clean < options_.recover_refits) return;
+  memory_.failed = 0;
+  memory_.pending = false;
+}
+
+void Controller::BecomeHealthy() {
+  memory_.state = ControllerState::kHealthy;
+  memory_.tries.clear();
+  memory_.refused.clear();
+  memory_.advised.clear();
+  memory_.failed = 0;
+  memory_.pending = false;
+}
+
+std::vector<Action> Controller::Against(const Checkpoint& checkpoint, double unix_seconds) {
+  if (memory_.pending) ++memory_.failed;
+  memory_.pending = false;
+  if (OverLimit(unix_seconds)) {
+    note_ = absl::StrFormat("Waiting: %d actions in the last hour are the limit.",
+                            options_.max_actions_per_hour);
+    return {};
+  }
+  std::optional<Action> action =
+      memory_.failed >= options_.rollback_after ? LastResort(checkpoint) : Choose(checkpoint);
+  if (!action) action = LastResort(checkpoint);
+  if (!action) {
+    note_ = "Every knob that may be turned is at its limit: a human has to look at this run.";
+    return {};
+  }
+  action->against = true;
+  if (!options_.act) return Advise(*std::move(action));
+  Set(action->knob, action->after, action->reason);
+  ++memory_.tries[action->knob];
+  if (action->knob == Knob::kPolicyPause) memory_.paused = 0;
+  memory_.action_times.push_back(unix_seconds);
+  memory_.cooldown = options_.dwell_refits;
+  memory_.pending = true;
+  note_ = absl::StrCat("Turned ", Describe(*action), ".");
+  return {*std::move(action)};
+}
+
+std::vector<Action> Controller::Advise(Action action) {
+  const std::string advice = absl::StrCat(KnobName(action.knob), " ", action.after);
+  note_ = absl::StrCat("Would turn ", Describe(action), ".");
+  if (memory_.advised == advice) return {};
+  memory_.advised = advice;
+  return {std::move(action)};
+}
+
+std::optional<Action> Controller::Choose(const Checkpoint& checkpoint) {
+  std::vector<Candidate> candidates = Attribute(checkpoint, options_.mitigation);
+  const auto tries = [&](Knob knob) {
+    const auto it = memory_.tries.find(knob);
+    return it == memory_.tries.end() ? 0 : it->second;
+  };
+  std::stable_sort(
+      candidates.begin(), candidates.end(),
+      [&](const Candidate& a, const Candidate& b) { return tries(a.knob) < tries(b.knob); });
+  const int refits = tries(Knob::kRefit);
+  for (const Candidate& candidate : candidates) {
+    const Knob knob = candidate.knob;
+    if (!Usable(knob)) continue;
+    if (knob == Knob::kRefit && refits >= options_.mitigation.refits_most) continue;
+    if (knob == Knob::kMemberReset &&
+        ((Usable(Knob::kRefit) && refits < options_.mitigation.refits_most) ||
+         tries(knob) >= options_.mitigation.resets_most)) {
+      continue;
+    }
+    const double before = ValueOf(knob);
+    const std::optional<double> after =
+        Tighten(knob, before, RecipeOf(knob), checkpoint, options_.mitigation);
+    if (after) return Action{knob, before, *after, true, candidate.reason};
+  }
+  return std::nullopt;
+}
+
+std::optional<Action> Controller::LastResort(const Checkpoint&) {
+  const double share = ValueOf(Knob::kRealShare);
+  if (Usable(Knob::kRealShare) && share < 1) {
+    return Action{
+        Knob::kRealShare, share, 1, true,
+        absl::StrCat(memory_.failed, " actions had no effect: learn from real steps alone")};
+  }
+  if (!Usable(Knob::kRollback) || !std::isfinite(memory_.healthy_updates) ||
+      memory_.tries.count(Knob::kRollback) > 0) {
+    return std::nullopt;
+  }
+  return Action{Knob::kRollback, ValueOf(Knob::kRollback), memory_.healthy_updates, true,
+                absl::StrFormat("nothing else had an effect: back to the last clean policy, of "
+                                "%.0f updates; a human should look at this run",
+                                memory_.healthy_updates)};
+}
+
+std::vector<Action> Controller::Back(const Checkpoint& checkpoint, const char* why) {
+  for (size_t i = memory_.turned.size(); i-- > 0;) {
+    const Knob knob = memory_.turned[i];
+    if (memory_.held.count(knob) > 0) continue;
+    if (knob == Knob::kRewardClamp &&
+        checkpoint.reward_range >= options_.mitigation.reward_range_low) {
+      continue;  // clamped rewards would come back at once
+    }
+    const double before = ValueOf(knob);
+    const std::optional<double> next = Relax(knob, before, RecipeOf(knob), options_.mitigation);
+    Action action = {knob, before, next.value_or(RecipeOf(knob)), false,
+                     absl::StrCat(why, ": one step back")};
+    note_ = absl::StrCat("Turned ", Describe(action), ".");
+    if (next) {
+      Set(knob, *next, action.reason);
+    } else {
+      Clear(knob);
+    }
+    return {std::move(action)};
+  }
+  return {};
+}
+
+std::vector<Action> Controller::Collect(const Checkpoint& checkpoint) {
+  const std::string why = WhyCollect(checkpoint, options_.mitigation);
+  if (why.empty() || memory_.warnings < options_.mitigation.warnings_before_collection ||
+      !Usable(Knob::kDataCollection)) {
+    return {};
+  }
+  const double before = ValueOf(Knob::kDataCollection);
+  const std::optional<double> after =
+      Tighten(Knob::kDataCollection, before, 0, checkpoint, options_.mitigation);
+  if (!after) return {};
+  Action action = {Knob::kDataCollection, before, *after, true, why};
+  if (!options_.act) return Advise(std::move(action));
+  Set(action.knob, action.after, action.reason);
+  note_ = absl::StrCat("Turned ", Describe(action), ".");
+  return {std::move(action)};
+}
+
+std::vector<Action> Controller::EndPause(const Checkpoint& checkpoint) {
+  const auto it = memory_.settings.find(Knob::kPolicyPause);
+  if (it == memory_.settings.end() || memory_.held.count(Knob::kPolicyPause) > 0) return {};
+  ++memory_.paused;
+  const bool agreed = checkpoint.improvement_agreement > options_.mitigation.agreement_high;
+  if (!agreed && memory_.paused < options_.mitigation.pause_most) return {};
+  Action action = {Knob::kPolicyPause, it->second.value, 0, false,
+                   agreed ? "the members of the model agree again that the policy improves"
+                          : "only updates can change the policy"};
+  Clear(Knob::kPolicyPause);
+  note_ = absl::StrCat("Turned ", Describe(action), ".");
+  return {std::move(action)};
+}
+
+bool Controller::Usable(Knob knob) const {
+  const bool allowed = options_.allowed.empty() || options_.allowed.count(knob) > 0;
+  return allowed && memory_.held.count(knob) == 0 && memory_.refused.count(knob) == 0;
+}
+
+bool Controller::OverLimit(double unix_seconds) {
+  std::deque<double>& times = memory_.action_times;
+  while (!times.empty() && times.front() <= unix_seconds - kHour) times.pop_front();
+  return static_cast<int>(times.size()) >= options_.max_actions_per_hour;
+}
+
+double Controller::RecipeOf(Knob knob) const {
+  switch (knob) {
+    case Knob::kRolloutHorizon:
+      return options_.horizon;
+    case Knob::kRealShare:
+      return options_.real_share;
+    case Knob::kPessimism:
+      return options_.pessimism;
+    case Knob::kUpdatesPerStep:
+      return options_.updates_per_step;
+    default:
+      return 0;
+  }
+}
+
+double Controller::ValueOf(Knob knob) const {
+  const auto it = memory_.settings.find(knob);
+  return it == memory_.settings.end() ? RecipeOf(knob) : it->second.value;
+}
+
+void Controller::Set(Knob knob, double value, const std::string& reason) {
+  memory_.settings[knob] = {knob, value, SafeValue(knob, value), reason, 0};
+  Erase(memory_.turned, knob);
+  if (!IsCount(knob)) memory_.turned.push_back(knob);
+}
+
+void Controller::Clear(Knob knob) {
+  memory_.settings.erase(knob);
+  Erase(memory_.turned, knob);
+}
+
+void Controller::Override(Knob knob, std::optional<double> value, const std::string& reason) {
+  if (!value) {
+    memory_.held.erase(knob);
+    if (!IsCount(knob)) Clear(knob);
+    return;
+  }
+  Set(knob, *value, reason);
+  Erase(memory_.turned, knob);
+  memory_.held.insert(knob);
+}
+
+void Controller::Refused(Knob knob) {
+  memory_.refused.insert(knob);
+  if (memory_.held.count(knob) > 0) return;
+  if (!IsCount(knob)) Clear(knob);
+  if (memory_.pending) ++memory_.failed;
+  memory_.pending = false;
+}
+
+}  // namespace tandem::coadaptation

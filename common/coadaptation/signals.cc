@@ -1,0 +1,139 @@
+#include "common/coadaptation/signals.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+
+namespace tandem::coadaptation {
+namespace {
+
+double Mean(const std::vector<double>& values) {
+  double sum = 0;
+  int known = 0;
+  for (const double value : values) {
+    if (!std::isfinite(value)) continue;
+    sum += value;
+    ++known;
+  }
+  return known > 0 ? sum / known : Checkpoint::kNaN;
+}
+
+std::string WhyBiasDoesNotCount(const Checkpoint& checkpoint, const Thresholds& thresholds) {
+  if (!std::isfinite(checkpoint.index)) return "the index is not known";
+  if (!(checkpoint.fresh_steps >= static_cast<double>(thresholds.min_window_steps))) {
+    return absl::StrFormat(
+        "the index rests on %.0f steps that the model has not seen, %d are needed",
+        std::isnan(checkpoint.fresh_steps) ? 0 : checkpoint.fresh_steps,
+        thresholds.min_window_steps);
+  }
+  if (checkpoint.clipped_share > thresholds.clipped_limit) {
+    return absl::StrFormat(
+        "the index (%+.2f) does not count, for %.1f %% of its steps were clipped (limit %.1f %%)",
+        checkpoint.index, 100 * checkpoint.clipped_share, 100 * thresholds.clipped_limit);
+  }
+  if (!std::isfinite(checkpoint.residual)) return "the critic's residual is not known";
+  if (std::abs(checkpoint.residual) > thresholds.residual_limit) {
+    return absl::StrFormat(
+        "the index (%+.2f) does not count while the critic is %.2f of the return range away from "
+        "its own model (limit %.2f)",
+        checkpoint.index, std::abs(checkpoint.residual), thresholds.residual_limit);
+  }
+  return "";
+}
+
+Reading ReadGap(Signal signal, double value, double error) {
+  if (std::isfinite(value)) return {signal, value, error, ""};
+  return {signal, Checkpoint::kNaN, Checkpoint::kNaN,
+          absl::StrFormat("%s is not known", SignalName(signal))};
+}
+
+double OpenLoopGrowth(const Checkpoint& c) {
+  const double errors[] = {c.open_loop_1, c.open_loop_5, c.open_loop_10, c.open_loop_20};
+  for (size_t i = kOpenLoopHorizons.size() - 1; i > 0; --i) {
+    if (!(errors[i] > 0) || !(errors[0] > 0)) continue;
+    return std::log(errors[i] / errors[0]) / (kOpenLoopHorizons[i] - kOpenLoopHorizons[0]);
+  }
+  return Checkpoint::kNaN;
+}
+
+}  // namespace
+
+const char* SignalName(Signal signal) {
+  switch (signal) {
+    case Signal::kBias:
+      return "bias";
+    case Signal::kGap25:
+      return "gap_25";
+    case Signal::kGap100:
+      return "gap_100";
+    case Signal::kGapEpisode:
+      return "gap_episode";
+  }
+  return "unknown";
+}
+
+Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds) {
+  const double episodes = Mean(checkpoint.episode_gaps);
+  Readings readings = {
+      Reading{Signal::kBias, Checkpoint::kNaN, Checkpoint::kNaN,
+              WhyBiasDoesNotCount(checkpoint, thresholds)},
+      ReadGap(Signal::kGap25, checkpoint.gap_25, Checkpoint::kNaN),
+      ReadGap(Signal::kGap100, checkpoint.gap_100, Checkpoint::kNaN),
+      ReadGap(Signal::kGapEpisode, std::isnan(episodes) ? checkpoint.gap_episode : episodes,
+              checkpoint.gap_episode_error)};
+  if (readings[0].why_not.empty()) {
+    readings[0].value = checkpoint.index;
+    readings[0].error = checkpoint.index_error;
+  }
+  return readings;
+}
+
+double LargestValue(const Readings& readings) {
+  double largest = Checkpoint::kNaN;
+  for (const Reading& reading : readings) largest = std::fmax(largest, reading.value);
+  return largest;
+}
+
+bool IsClean(const Readings& readings, const Thresholds& thresholds) {
+  double upper = Checkpoint::kNaN;
+  for (const Reading& reading : readings) {
+    const double error = std::isfinite(reading.error) ? reading.error : 0;
+    upper = std::fmax(upper, reading.value + thresholds.clean_z * error);
+  }
+  return upper < thresholds.clean_share * thresholds.tolerance;
+}
+
+const std::array<Unusual, kUnusualFigures>& UnusualFigures() {
+  static constexpr std::array<Unusual, kUnusualFigures> kFigures = {{
+      {"error_ratio", [](const Checkpoint& c) { return c.error_ratio; }},
+      {"c2st_auc", [](const Checkpoint& c) { return c.c2st_auc; }},
+      {"open_loop_growth", OpenLoopGrowth},
+      {"missed_coverage", [](const Checkpoint& c) { return 1 - c.coverage_onpolicy; }},
+      {"policy_shift", [](const Checkpoint& c) { return c.policy_shift; }},
+  }};
+  return kFigures;
+}
+
+UnusualValues ReadUnusual(const Checkpoint& checkpoint) {
+  UnusualValues values;
+  for (size_t i = 0; i < kUnusualFigures; ++i) values[i] = UnusualFigures()[i].read(checkpoint);
+  return values;
+}
+
+double QuantileOf(const std::deque<UnusualValues>& healthy, size_t figure, double q, size_t least) {
+  std::vector<double> known;
+  for (const UnusualValues& values : healthy) {
+    if (std::isfinite(values[figure])) known.push_back(values[figure]);
+  }
+  if (known.empty() || known.size() < least) return Checkpoint::kNaN;
+  std::sort(known.begin(), known.end());
+  const double at = q * static_cast<double>(known.size() - 1);
+  const auto below = static_cast<size_t>(at);
+  const size_t above = std::min(below + 1, known.size() - 1);
+  return known[below] + (at - static_cast<double>(below)) * (known[above] - known[below]);
+}
+
+}  // namespace tandem::coadaptation

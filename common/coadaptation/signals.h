@@ -1,0 +1,57 @@
+#pragma once
+
+#include <array>
+#include <deque>
+#include <string>
+
+#include "common/coadaptation/checkpoint.h"
+#include "common/coadaptation/thresholds.h"
+
+namespace tandem::coadaptation {
+
+/// What an alarm may rest on: how much more the model promises than came, by horizon. Beginning
+/// with the earliest, ending with the truest size.
+enum class Signal { kBias, kGap25, kGap100, kGapEpisode };
+inline constexpr std::array<Signal, 4> kSignals = {Signal::kBias, Signal::kGap25, Signal::kGap100,
+                                                   Signal::kGapEpisode};
+/// "bias", "gap_25", "gap_100", "gap_episode".
+const char* SignalName(Signal signal);
+
+/// One signal of one checkpoint.
+struct Reading {
+  Signal signal = Signal::kBias;
+  double value = Checkpoint::kNaN;  ///< In units of S; NaN: it does not count here.
+  double error = Checkpoint::kNaN;  ///< Standard error, where it is known.
+  std::string why_not;              ///< A clause that says why it does not count; else empty.
+};
+using Readings = std::array<Reading, kSignals.size()>;
+
+/// Reads the signals of a checkpoint. The bias counts only where enough fresh steps are behind it,
+/// where the critic fits the model (a critic that lags behind hides the model's errors) and where
+/// few steps were clipped. The episode gap is the mean of the checkpoint's episodes. Pure.
+Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds);
+
+/// The largest value that counts; NaN where none does. Pure.
+double LargestValue(const Readings& readings);
+
+/// Whether some signal counts, and every one that does is below clean_share of the tolerance, with
+/// clean_z standard errors added. Pure.
+bool IsClean(const Readings& readings, const Thresholds& thresholds);
+
+/// Figures that rise before harm is done, and often without: warnings only.
+struct Unusual {
+  const char* name;                        ///< For texts and files.
+  double (*read)(const Checkpoint& from);  ///< Larger is worse; NaN where it is not known.
+};
+inline constexpr size_t kUnusualFigures = 5;
+/// error_ratio, c2st_auc, open_loop_growth (of the logarithm of the open-loop error, per step),
+/// missed_coverage (1 - coverage of the 90 % interval) and policy_shift.
+const std::array<Unusual, kUnusualFigures>& UnusualFigures();
+using UnusualValues = std::array<double, kUnusualFigures>;
+UnusualValues ReadUnusual(const Checkpoint& checkpoint);
+
+/// The quantile q of the finite values of one figure, by linear interpolation; NaN where there are
+/// fewer than `least`. Pure.
+double QuantileOf(const std::deque<UnusualValues>& healthy, size_t figure, double q, size_t least);
+
+}  // namespace tandem::coadaptation

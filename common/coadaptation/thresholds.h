@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tandem::coadaptation {
+
+/// What the figures are held against: every constant of a verdict. Shares are in units of the
+/// return scale S.
+struct Thresholds {
+  // Confirmed: see VerdictProcess.
+  double tolerance = 0.2;             ///< Share by which imagined return may exceed real return.
+  double false_alarm_interval = 200;  ///< Evidence at which an alarm is confirmed [checkpoints].
+  double bound = 0.75;  ///< Values below tolerance - bound are clipped: see EvidenceOptions.
+
+  // What counts.
+  double residual_limit = 0.5;     ///< |residual| above which the index does not count.
+  double clipped_limit = 0.01;     ///< Share of clipped steps above which the index does not count.
+  int64_t warmup_refits = 3;       ///< First checkpoints, which are not judged.
+  int64_t min_window_steps = 100;  ///< Fresh steps behind an index that counts [steps].
+  double stale_seconds = 120;      ///< Age above which a judgement is stale [s] ...
+  double stale_intervals = 3;      ///< ... and this many times the time between checkpoints.
+
+  // Warning.
+  double warning = 0.1;            ///< Share above which one signal is enough to warn.
+  double healthy_quantile = 0.99;  ///< Of the run's own healthy checkpoints, to compare with.
+  size_t healthy_least = 8;        ///< Healthy checkpoints before that is done.
+  size_t healthy_most = 200;       ///< The newest that are held.
+  int unusual_needed = 2;          ///< Figures above it that warn together.
+
+  // Clean again.
+  double clean_share = 0.5;  ///< Of the tolerance: clean below it ...
+  double clean_z = 1.2816;   ///< ... with this many standard errors added: a 90 % upper bound.
+  int clear_after =
+      3;  ///< Checkpoints in a row without a signal above tolerance that end an alarm.
+
+  int gap_confirmations = 3;  ///< Comparisons in a row before the gap alone says "exploiting".
+};
+
+}  // namespace tandem::coadaptation

@@ -1,0 +1,143 @@
+#include "common/coadaptation/verdict_process.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/coadaptation/sentence.h"
+
+namespace tandem::coadaptation {
+namespace {
+
+constexpr size_t kBiasAt = 0;  // in kSignals
+
+EvidenceMemory MemoryOf(const Evidence& evidence) {
+  return {evidence.state(), evidence.updates(), evidence.clipped()};
+}
+
+}  // namespace
+
+VerdictProcess::VerdictProcess(const Thresholds& thresholds)
+    : thresholds_(thresholds),
+      evidence_{Evidence({thresholds.tolerance, thresholds.bound}),
+                Evidence({thresholds.tolerance, thresholds.bound}),
+                Evidence({thresholds.tolerance, thresholds.bound}),
+                Evidence({thresholds.tolerance, thresholds.bound})},
+      negative_({thresholds.tolerance, thresholds.bound}) {}
+
+Judgement VerdictProcess::Judge(const Checkpoint& checkpoint) {
+  Judgement judgement;
+  const Readings readings = ReadSignals(checkpoint, thresholds_);
+  const bool warm = checkpoint.number > static_cast<double>(thresholds_.warmup_refits);
+  const bool counts = !std::isnan(LargestValue(readings));
+  if (warm && counts) Feed(readings);
+  judgement.evidence = MeanEvidence();
+  judgement.evidence_negative = negative_.value();
+  if (!warm || !counts) {
+    judgement.sentence =
+        warm ? DescribeNothingCounts(readings) : DescribeWarmUp(checkpoint.number, thresholds_);
+    return judgement;
+  }
+  judgement.largest = LargestValue(readings);
+  judgement.warnings = FindUnusual(checkpoint);
+  judgement.warning_score = WarningScore(readings, judgement.warnings.size());
+  judgement.clean = IsClean(readings, thresholds_);
+  judgement.verdict = Decide(readings, judgement);
+  judgement.signal = Carrier(readings, judgement.verdict);
+  judgement.sentence = DescribeJudgement(checkpoint, readings, judgement, thresholds_);
+  return judgement;
+}
+
+void VerdictProcess::Reset() {
+  for (Evidence& evidence : evidence_) evidence.Reset();
+  negative_.Reset();
+}
+
+double VerdictProcess::MeanEvidence() const {
+  double sum = 0;
+  int fed = 0;
+  for (const Evidence& evidence : evidence_) {
+    sum += evidence.value();
+    fed += evidence.updates() > 0 ? 1 : 0;
+  }
+  return fed > 0 ? sum / fed : 0;
+}
+
+void VerdictProcess::Feed(const Readings& readings) {
+  for (size_t i = 0; i < readings.size(); ++i) evidence_[i].Update(readings[i].value);
+  negative_.Update(-readings[kBiasAt].value);
+}
+
+std::vector<std::string> VerdictProcess::FindUnusual(const Checkpoint& checkpoint) {
+  const UnusualValues values = ReadUnusual(checkpoint);
+  std::vector<std::string> names;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double usual =
+        QuantileOf(healthy_, i, thresholds_.healthy_quantile, thresholds_.healthy_least);
+    if (values[i] > usual) names.push_back(UnusualFigures()[i].name);
+  }
+  LearnHealthy(checkpoint);
+  return names;
+}
+
+void VerdictProcess::LearnHealthy(const Checkpoint& checkpoint) {
+  const bool warm = checkpoint.number > static_cast<double>(thresholds_.warmup_refits);
+  if (!warm || !(LargestValue(ReadSignals(checkpoint, thresholds_)) <= thresholds_.warning)) return;
+  healthy_.push_back(ReadUnusual(checkpoint));
+  if (healthy_.size() > thresholds_.healthy_most) healthy_.pop_front();
+}
+
+Verdict VerdictProcess::Decide(const Readings& readings, const Judgement& judgement) const {
+  const double largest = LargestValue(readings);
+  const bool confirmed = judgement.evidence >= thresholds_.false_alarm_interval;
+  if (confirmed && largest > thresholds_.tolerance) return Verdict::kExploiting;
+  if (judgement.evidence_negative >= thresholds_.false_alarm_interval &&
+      readings[kBiasAt].value < -thresholds_.tolerance) {
+    return Verdict::kPessimistic;
+  }
+  const bool unusual = static_cast<int>(judgement.warnings.size()) >= thresholds_.unusual_needed;
+  return confirmed || unusual || largest > thresholds_.warning ? Verdict::kWarning
+                                                               : Verdict::kHealthy;
+}
+
+std::string VerdictProcess::Carrier(const Readings& readings, Verdict verdict) const {
+  if (verdict == Verdict::kPessimistic) return SignalName(Signal::kBias);
+  if (verdict != Verdict::kExploiting && verdict != Verdict::kWarning) return "";
+  const double limit =
+      verdict == Verdict::kExploiting ? thresholds_.tolerance : thresholds_.warning;
+  std::string carrier;
+  double most = -1;
+  for (size_t i = 0; i < readings.size(); ++i) {
+    if (!(readings[i].value > limit) || evidence_[i].value() <= most) continue;
+    most = evidence_[i].value();
+    carrier = SignalName(readings[i].signal);
+  }
+  return carrier;
+}
+
+double VerdictProcess::WarningScore(const Readings& readings, size_t unusual) const {
+  const double harm = std::clamp(LargestValue(readings) / thresholds_.tolerance, 0.0, 1.0);
+  return std::max(harm, static_cast<double>(unusual) / kUnusualFigures);
+}
+
+VerdictMemory VerdictProcess::memory() const {
+  VerdictMemory memory;
+  for (size_t i = 0; i < evidence_.size(); ++i) memory.signals[i] = MemoryOf(evidence_[i]);
+  memory.negative = MemoryOf(negative_);
+  return memory;
+}
+
+void VerdictProcess::Restore(const VerdictMemory& memory) {
+  const auto restore = [](const EvidenceMemory& from, Evidence* to) {
+    to->Restore(from.state, from.updates, from.clipped);
+  };
+  for (size_t i = 0; i < evidence_.size(); ++i) restore(memory.signals[i], &evidence_[i]);
+  restore(memory.negative, &negative_);
+}
+
+bool IsStale(double age_seconds, double interval_seconds, const Thresholds& thresholds) {
+  const double slow =
+      std::isnan(interval_seconds) ? 0 : thresholds.stale_intervals * interval_seconds;
+  return age_seconds > std::max(thresholds.stale_seconds, slow);
+}
+
+}  // namespace tandem::coadaptation

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <array>
+#include <deque>
+
+#include "common/coadaptation/checkpoint.h"
+#include "common/coadaptation/evidence.h"
+#include "common/coadaptation/signals.h"
+#include "common/coadaptation/thresholds.h"
+#include "common/coadaptation/verdict.h"
+
+namespace tandem::coadaptation {
+
+/// What one Evidence needs to go on.
+struct EvidenceMemory {
+  std::array<double, Evidence::kBets.size()> state{};
+  int64_t updates = 0;
+  int64_t clipped = 0;
+};
+
+/// What a VerdictProcess needs to go on after a restart, beside LearnHealthy() for the checkpoints
+/// that it judged before.
+struct VerdictMemory {
+  std::array<EvidenceMemory, kSignals.size()> signals;
+  EvidenceMemory negative;
+};
+
+/// Judges one checkpoint after another, in two tiers.
+///
+/// Confirmed. Each signal has an evidence process of its own, fed once a checkpoint; what counts is
+/// the mean over the signals fed so far, which has the same bound on false alarms as each of them,
+/// however they depend on each other. EXPLOITING: that mean is at least false_alarm_interval, and
+/// some signal is above the tolerance now; the one with the most evidence carries the verdict.
+/// PESSIMISTIC: the mirrored evidence of the bias alone is, and the bias is below minus the
+/// tolerance (gaps do not count here: imagined returns over long horizons are often low in healthy
+/// training). The verdict is never both: exploiting goes first.
+///
+/// Warning. One signal is above the warning threshold, or unusual_needed figures of
+/// UnusualFigures() are above what the run itself showed while the signals were low, or evidence
+/// that was confirmed has not fallen yet. No rate is promised for warnings.
+///
+/// The first warmup_refits checkpoints are not judged, nor are those where no signal counts: the
+/// sentence says why. docs/adr/0006 says how far the bound holds. Not thread-safe.
+class VerdictProcess {
+ public:
+  explicit VerdictProcess(const Thresholds& thresholds);
+
+  /// checkpoint.number: 1 for the first of the run.
+  Judgement Judge(const Checkpoint& checkpoint);
+  /// After an action, or the end of an alarm, the past no longer tells: the evidence begins anew.
+  void Reset();
+  /// Takes a checkpoint whose signals are low for what is usual in this run; Judge() does it too.
+  /// Healthy means harmless here: a drift that does no harm is learned, or it would warn for ever.
+  void LearnHealthy(const Checkpoint& checkpoint);
+
+  VerdictMemory memory() const;
+  void Restore(const VerdictMemory& memory);
+
+ private:
+  double MeanEvidence() const;
+  void Feed(const Readings& readings);
+  /// Names of the unusual figures; then learns from the checkpoint.
+  std::vector<std::string> FindUnusual(const Checkpoint& checkpoint);
+  Verdict Decide(const Readings& readings, const Judgement& judgement) const;
+  std::string Carrier(const Readings& readings, Verdict verdict) const;
+  double WarningScore(const Readings& readings, size_t unusual) const;
+
+  const Thresholds thresholds_;
+  std::array<Evidence, kSignals.size()> evidence_;
+  Evidence negative_;
+  std::deque<UnusualValues> healthy_;
+};
+
+/// Stale: no checkpoint for stale_seconds and for stale_intervals times the time between the last
+/// two [s] (NaN: not known). Pure.
+bool IsStale(double age_seconds, double interval_seconds, const Thresholds& thresholds);
+
+}  // namespace tandem::coadaptation

@@ -1,0 +1,220 @@
+#include "services/monitor/core/gap_survey.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "common/base/status_macros.h"
+#include "common/coadaptation/mean_error.h"
+#include "common/coadaptation/return_scale.h"
+#include "common/dynamics/imagination.h"
+#include "services/monitor/core/rows.h"
+
+namespace tandem::monitor {
+namespace {
+
+using coadaptation::Checkpoint;
+
+constexpr int64_t kWindows = 50;
+constexpr int kWindowRollouts = 4;
+constexpr int64_t kMostEpisodes = 20;
+
+double Mean(std::span<const double> values) { return coadaptation::MeanAndError(values).mean; }
+
+/// noise: null for deterministic actions.
+dynamics::ActFunction ActBy(policy::Policy& policy, Rng* noise) {
+  return [&policy, noise](std::span<const float> observations, std::span<float> actions) {
+    return policy.Act(observations, noise, actions, {});
+  };
+}
+
+/// How many episodes and rollouts the bound allows.
+struct Plan {
+  int64_t horizon = 0;
+  int64_t episodes = 0;
+  int rollouts = 0;
+};
+
+Plan PlanRollouts(std::span<const Episode> episodes, int64_t max_episode_steps,
+                  const SurveyOptions& options) {
+  Plan plan = {.horizon = max_episode_steps};
+  if (plan.horizon == 0) {
+    for (const Episode& episode : episodes) plan.horizon = std::max(plan.horizon, episode.length);
+  }
+  const int64_t affordable = options.model_steps / std::max<int64_t>(1, plan.horizon);
+  plan.episodes = std::min({static_cast<int64_t>(episodes.size()), affordable, kMostEpisodes});
+  if (plan.episodes == 0) return plan;
+  plan.rollouts =
+      static_cast<int>(std::clamp<int64_t>(affordable / plan.episodes, 1, options.rollouts));
+  return plan;
+}
+
+/// A window of real steps, to be held against the model's.
+struct Windows {
+  std::vector<int64_t> begins;
+  std::vector<double> real;  ///< Sums of rewards.
+};
+
+/// Up to kWindows windows of `steps` steps, spread over the rows.
+Windows FindWindows(const TransitionBatch& rows, int64_t steps) {
+  std::vector<int64_t> begins;
+  std::vector<int64_t> ends;
+  for (const Stretch& stretch : FindStretches(rows)) {
+    for (int64_t i = stretch.begin; i < stretch.end; ++i) {
+      if (i + steps > stretch.end && !stretch.terminated) break;
+      begins.push_back(i);
+      ends.push_back(std::min(i + steps, stretch.end));
+    }
+  }
+  Windows windows;
+  for (const int64_t k : Spread(static_cast<int64_t>(begins.size()), kWindows)) {
+    windows.begins.push_back(begins[k]);
+    double sum = 0;
+    for (int64_t i = begins[k]; i < ends[k]; ++i) sum += rows.rewards[i];
+    windows.real.push_back(sum);
+  }
+  return windows;
+}
+
+/// Return of `policy` in the mean of one member, summed over all start states.
+absl::StatusOr<double> MemberReturn(dynamics::DynamicsModel& model, int member,
+                                    policy::Policy& policy, std::vector<float> states,
+                                    int64_t steps, const std::function<bool()>& cancelled) {
+  const int64_t dim = model.obs_dim();
+  double sum = 0;
+  dynamics::MemberPrediction prediction;
+  std::vector<float> actions;
+  for (int64_t t = 0; t < steps && !states.empty(); ++t) {
+    if (cancelled()) return absl::CancelledError("agreement: cancelled");
+    const int64_t rows = static_cast<int64_t>(states.size()) / dim;
+    actions.resize(rows * model.action_dim());
+    TANDEM_RETURN_IF_ERROR(policy.Act(states, nullptr, actions, {}));
+    TANDEM_RETURN_IF_ERROR(model.Predict(member, states, actions, &prediction));
+    states.clear();
+    for (int64_t i = 0; i < rows; ++i) {
+      sum += prediction.reward_means[i];
+      if (prediction.termination_probs[i] > 0.5f) continue;
+      const auto next = prediction.next_means.begin() + i * dim;
+      states.insert(states.end(), next, next + dim);
+    }
+  }
+  return sum;
+}
+
+}  // namespace
+
+absl::StatusOr<PairedReturns> PairReturns(const HeldModel& model, const PolicyHistory& policies,
+                                          std::span<const Episode> episodes,
+                                          int64_t max_episode_steps, const SurveyOptions& options,
+                                          Rng& rng, const std::function<bool()>& cancelled,
+                                          PairOutcome* outcome) {
+  PairedReturns paired;
+  *outcome = PairOutcome::kTooLong;
+  const Plan plan = PlanRollouts(episodes, max_episode_steps, options);
+  if (plan.episodes == 0) return paired;
+  *outcome = PairOutcome::kPolicyNotYet;
+  std::map<const HeldPolicy*, std::vector<const Episode*>> groups;
+  for (const Episode& episode : episodes.last(plan.episodes)) {
+    const double updates = static_cast<double>(episode.policy_updates);
+    const HeldPolicy* held = policies.Nearest(updates);
+    if (held == nullptr) return paired;
+    const double distance = static_cast<double>(held->policy.policy_updates) - updates;
+    if (std::abs(distance) <= options.updates_tolerance) {
+      groups[held].push_back(&episode);
+    } else {
+      *outcome = distance > 0 ? PairOutcome::kPolicyGone : PairOutcome::kPolicyNotYet;
+    }
+  }
+  // By updates, not by address: the random numbers must not depend on where things lie.
+  std::map<uint64_t, const HeldPolicy*> order;
+  for (const auto& [held, group] : groups) order[held->policy.policy_updates] = held;
+  for (const auto& [updates, held] : order) {
+    std::vector<float> starts;
+    const bool evaluation = groups[held].front()->purpose == Purpose::kEvaluation;
+    for (const Episode* episode : groups[held]) {
+      starts.insert(starts.end(), episode->initial_observation.begin(),
+                    episode->initial_observation.end());
+      paired.real.push_back(episode->episode_return);
+    }
+    std::vector<double> returns(groups[held].size());
+    TANDEM_RETURN_IF_ERROR(dynamics::ImaginedReturns(
+        *model.model, ActBy(*held->policy.policy, evaluation ? nullptr : &rng), starts,
+        plan.rollouts, plan.horizon, rng, cancelled, returns));
+    paired.model.insert(paired.model.end(), returns.begin(), returns.end());
+    *outcome = PairOutcome::kCompared;
+  }
+  return paired;
+}
+
+absl::Status FillPairedGap(const Material& material, const SurveyOptions& options, Rng& rng,
+                           Checkpoint* checkpoint) {
+  if (material.episodes.empty()) return absl::OkStatus();
+  PairOutcome outcome = PairOutcome::kCompared;
+  TANDEM_ASSIGN_OR_RETURN(
+      const PairedReturns paired,
+      PairReturns(material.model, *material.policies, material.episodes, material.max_episode_steps,
+                  options, rng, material.cancelled, &outcome));
+  checkpoint->model_return = Mean(paired.model);
+  checkpoint->real_return = Mean(paired.real);
+  for (size_t i = 0; i < paired.model.size(); ++i) {
+    const double gap =
+        coadaptation::ReturnGap(paired.model[i], paired.real[i], material.world.return_scale);
+    if (std::isfinite(gap)) checkpoint->episode_gaps.push_back(gap);
+  }
+  const coadaptation::MeanError figures = coadaptation::MeanAndError(checkpoint->episode_gaps);
+  checkpoint->gap_episode = figures.mean;
+  checkpoint->gap_episode_error = figures.error;
+  return absl::OkStatus();
+}
+
+absl::Status FillBranchedGaps(const Material& material, const SurveyOptions& options, Rng& rng,
+                              Checkpoint* checkpoint) {
+  const TransitionBatch& rows = material.fresh;
+  int64_t steps_of_one = 0;  // model steps of one rollout from every window
+  for (const int k : coadaptation::kGapHorizons) steps_of_one += kWindows * k;
+  const int rollouts = static_cast<int>(
+      std::clamp<int64_t>(options.model_steps / 4 / steps_of_one, 1, kWindowRollouts));
+  double Checkpoint::*const gaps[] = {&Checkpoint::gap_5, &Checkpoint::gap_25,
+                                      &Checkpoint::gap_100};
+  for (size_t h = 0; h < coadaptation::kGapHorizons.size(); ++h) {
+    const int horizon = coadaptation::kGapHorizons[h];
+    const Windows windows = FindWindows(rows, horizon);
+    if (windows.begins.empty()) continue;
+    std::vector<double> returns(windows.begins.size());
+    TANDEM_RETURN_IF_ERROR(dynamics::ImaginedReturns(
+        *material.model.model, ActBy(*material.policy.policy.policy, &rng),
+        Gather(rows.observations, rows.obs_dim, windows.begins), rollouts, horizon, rng,
+        material.cancelled, returns));
+    checkpoint->*gaps[h] =
+        coadaptation::BranchedGap(Mean(returns) - Mean(windows.real), horizon,
+                                  material.episode_length, material.world.return_scale);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FillAgreement(const Material& material, Checkpoint* checkpoint) {
+  constexpr int64_t kStarts = 8;
+  constexpr int64_t kSteps = 100;
+  const policy::LoadedPolicy& now = material.policy.policy;
+  const policy::LoadedPolicy& then = material.at_fit.policy;
+  if (then.policy == nullptr || then.policy == now.policy || material.fresh.size() == 0) {
+    return absl::OkStatus();
+  }
+  const std::vector<float> starts = Gather(material.fresh.observations, material.fresh.obs_dim,
+                                           Spread(material.fresh.size(), kStarts));
+  const int64_t steps =
+      material.max_episode_steps > 0 ? std::min(kSteps, material.max_episode_steps) : kSteps;
+  dynamics::DynamicsModel& model = *material.model.model;
+  double agreeing = 0;
+  for (const int member : model.elites()) {
+    TANDEM_ASSIGN_OR_RETURN(const double newer, MemberReturn(model, member, *now.policy, starts,
+                                                             steps, material.cancelled));
+    TANDEM_ASSIGN_OR_RETURN(const double older, MemberReturn(model, member, *then.policy, starts,
+                                                             steps, material.cancelled));
+    agreeing += newer > older ? 1 : newer == older ? 0.5 : 0;
+  }
+  checkpoint->improvement_agreement = agreeing / static_cast<double>(model.elites().size());
+  return absl::OkStatus();
+}
+
+}  // namespace tandem::monitor

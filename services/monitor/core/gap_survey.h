@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/rng.h"
+#include "common/coadaptation/checkpoint.h"
+#include "common/data/batch.h"
+#include "services/monitor/core/material.h"
+
+namespace tandem::monitor {
+
+/// Model and real returns of some episodes from the same start states over the same horizon; one
+/// entry for each episode that was compared.
+struct PairedReturns {
+  std::vector<double> model;
+  std::vector<double> real;
+};
+
+/// Why episodes were not compared.
+enum class PairOutcome { kCompared, kPolicyGone, kPolicyNotYet, kTooLong };
+
+/// Plays the policy of each episode (the held one with the nearest number of updates) in the model,
+/// from its start state, with the same kind of actions; mean of several rollouts. Bounded by
+/// options.model_steps: where episodes * rollouts * horizon is more, first the rollouts are cut,
+/// then the oldest episodes. The horizon (max_episode_steps; 0: the longest episode's length) is
+/// never cut, for the real return over another one is not known; where it alone is beyond the bound
+/// nothing is compared: kTooLong. Episodes whose policy is not within options.updates_tolerance are
+/// left out; where none is left the outcome says whether the newest one's is gone or still to come.
+absl::StatusOr<PairedReturns> PairReturns(const HeldModel& model, const PolicyHistory& policies,
+                                          std::span<const Episode> episodes,
+                                          int64_t max_episode_steps, const SurveyOptions& options,
+                                          Rng& rng, const std::function<bool()>& cancelled,
+                                          PairOutcome* outcome);
+
+/// Fills gap_episode, its error, model_return, real_return and episode_gaps from the training
+/// episodes of the material.
+absl::Status FillPairedGap(const Material& material, const SurveyOptions& options, Rng& rng,
+                           coadaptation::Checkpoint* checkpoint);
+
+/// Fills gap_5, gap_25 and gap_100: up to 50 windows of k steps inside one episode, spread over the
+/// fresh steps; the policy acts in the model from the window's first state, against the window's
+/// real rewards. A window that ends in a terminal state is a whole one, however short.
+absl::Status FillBranchedGaps(const Material& material, const SurveyOptions& options, Rng& rng,
+                              coadaptation::Checkpoint* checkpoint);
+
+/// Fills open_loop_*: from up to 50 fresh states the elites' mean prediction is fed back, under the
+/// actions that were taken; the median distance to where the world went.
+absl::Status FillOpenLoop(const Material& material, coadaptation::Checkpoint* checkpoint);
+
+/// Fills improvement_agreement: the share of the elites in which the policy returns more than the
+/// one at the last fit did, from 8 fresh states over at most 100 steps, both deterministic and in
+/// the elite's mean (after Kurutach et al. 2018); a tie counts half. NaN where they are one policy.
+absl::Status FillAgreement(const Material& material, coadaptation::Checkpoint* checkpoint);
+
+}  // namespace tandem::monitor

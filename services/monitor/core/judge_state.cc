@@ -1,0 +1,166 @@
+#include "services/monitor/core/judge_state.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace tandem::monitor {
+namespace {
+
+using coadaptation::Knob;
+using Json = nlohmann::ordered_json;
+
+constexpr int kFormat = 1;
+
+// nlohmann throws on a value of another kind; JudgeStateFrom turns that into a status.
+double Number(const Json& json) {
+  return json.is_null() ? coadaptation::kUnknown : json.get<double>();
+}
+
+Knob KnobOf(const Json& json) {
+  const std::string name = json.get<std::string>();
+  const std::optional<Knob> knob = coadaptation::KnobFromName(name);
+  if (!knob) throw std::invalid_argument(absl::StrCat("no knob is called ", name));
+  return *knob;
+}
+
+Json From(const coadaptation::EvidenceMemory& memory) {
+  return {{"state", memory.state}, {"updates", memory.updates}, {"clipped", memory.clipped}};
+}
+
+coadaptation::EvidenceMemory EvidenceOf(const Json& json) {
+  coadaptation::EvidenceMemory memory;
+  for (size_t i = 0; i < memory.state.size(); ++i) memory.state[i] = json.at("state").at(i);
+  memory.updates = json.at("updates");
+  memory.clipped = json.at("clipped");
+  return memory;
+}
+
+Json From(const coadaptation::Setting& setting) {
+  return {{"knob", KnobName(setting.knob)},
+          {"value", setting.value},
+          {"safe_value", setting.safe_value},
+          {"reason", setting.reason},
+          {"version", setting.version}};
+}
+
+coadaptation::Setting SettingOf(const Json& json) {
+  return {KnobOf(json.at("knob")), json.at("value"), json.at("safe_value"), json.at("reason"),
+          json.at("version")};
+}
+
+template <typename Knobs>
+Json NamesOf(const Knobs& knobs) {
+  Json names = Json::array();
+  for (const Knob knob : knobs) names.push_back(KnobName(knob));
+  return names;
+}
+
+Json From(const coadaptation::ControllerMemory& memory) {
+  Json settings = Json::array();
+  for (const auto& [knob, setting] : memory.settings) settings.push_back(From(setting));
+  Json tries = Json::object();
+  for (const auto& [knob, count] : memory.tries) tries[KnobName(knob)] = count;
+  return {{"state", static_cast<int>(memory.state)},
+          {"settings", settings},
+          {"turned", NamesOf(memory.turned)},
+          {"held", NamesOf(memory.held)},
+          {"refused", NamesOf(memory.refused)},
+          {"tries", tries},
+          {"action_times", memory.action_times},
+          {"cooldown", memory.cooldown},
+          {"clean", memory.clean},
+          {"failed", memory.failed},
+          {"pending", memory.pending},
+          {"warnings", memory.warnings},
+          {"paused", memory.paused},
+          {"healthy_updates", memory.healthy_updates},
+          {"advised", memory.advised}};
+}
+
+coadaptation::ControllerState StateOf(const Json& json) {
+  const int state = json;
+  if (state < 1 || state > 5) throw std::invalid_argument(absl::StrCat("no state is ", state));
+  return static_cast<coadaptation::ControllerState>(state);
+}
+
+coadaptation::ControllerMemory ControllerOf(const Json& json) {
+  coadaptation::ControllerMemory memory;
+  memory.state = StateOf(json.at("state"));
+  for (const Json& entry : json.at("settings")) {
+    const coadaptation::Setting setting = SettingOf(entry);
+    memory.settings[setting.knob] = setting;
+  }
+  for (const Json& name : json.at("turned")) memory.turned.push_back(KnobOf(name));
+  for (const Json& name : json.at("held")) memory.held.insert(KnobOf(name));
+  for (const Json& name : json.at("refused")) memory.refused.insert(KnobOf(name));
+  for (const auto& [name, count] : json.at("tries").items()) {
+    memory.tries[KnobOf(name)] = count.get<int>();
+  }
+  for (const Json& time : json.at("action_times")) memory.action_times.push_back(time);
+  memory.cooldown = json.at("cooldown");
+  memory.clean = json.at("clean");
+  memory.failed = json.at("failed");
+  memory.pending = json.at("pending");
+  memory.warnings = json.at("warnings");
+  memory.paused = json.at("paused");
+  memory.healthy_updates = Number(json.at("healthy_updates"));
+  memory.advised = json.at("advised");
+  return memory;
+}
+
+JudgeState Parse(const Json& json) {
+  if (json.at("format").get<int>() != kFormat) throw std::invalid_argument("of another format");
+  JudgeState state;
+  state.tolerance = json.at("tolerance");
+  state.bound = json.at("bound");
+  state.checkpoints = json.at("checkpoints");
+  state.alarm = json.at("alarm");
+  state.quiet = json.at("quiet");
+  for (size_t i = 0; i < state.verdict.signals.size(); ++i) {
+    state.verdict.signals[i] = EvidenceOf(json.at("evidence").at(i));
+  }
+  state.verdict.negative = EvidenceOf(json.at("negative"));
+  state.controller = ControllerOf(json.at("controller"));
+  state.directive.version = json.at("directive").at("version");
+  for (const Json& entry : json.at("directive").at("settings")) {
+    state.directive.settings.push_back(SettingOf(entry));
+  }
+  return state;
+}
+
+}  // namespace
+
+std::string ToJson(const JudgeState& state) {
+  Json evidence = Json::array();
+  for (const coadaptation::EvidenceMemory& memory : state.verdict.signals) {
+    evidence.push_back(From(memory));
+  }
+  Json settings = Json::array();
+  for (const coadaptation::Setting& setting : state.directive.settings) {
+    settings.push_back(From(setting));
+  }
+  const Json json = {{"format", kFormat},
+                     {"tolerance", state.tolerance},
+                     {"bound", state.bound},
+                     {"checkpoints", state.checkpoints},
+                     {"alarm", state.alarm},
+                     {"quiet", state.quiet},
+                     {"evidence", evidence},
+                     {"negative", From(state.verdict.negative)},
+                     {"controller", From(state.controller)},
+                     {"directive", {{"version", state.directive.version}, {"settings", settings}}}};
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
+absl::StatusOr<JudgeState> JudgeStateFrom(const std::string& json) {
+  try {
+    return Parse(Json::parse(json));
+  } catch (const std::exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat("not a judge's state: ", error.what()));
+  }
+}
+
+}  // namespace tandem::monitor

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/coadaptation/controller.h"
+#include "common/coadaptation/knob.h"
+#include "common/coadaptation/verdict_process.h"
+
+namespace tandem::monitor {
+
+/// What a judge needs to go on after a restart. The healthy checkpoints are not part of it: they
+/// are learned again from the history.
+struct JudgeState {
+  double tolerance = 0;  ///< That the evidence was gathered against.
+  double bound = 0;
+  int64_t checkpoints = 0;  ///< Judged so far.
+  bool alarm = false;       ///< Confirmed, and not cleared since.
+  int quiet = 0;            ///< Checkpoints in a row without a signal above the tolerance.
+  coadaptation::VerdictMemory verdict;
+  coadaptation::ControllerMemory controller;
+  coadaptation::Directive directive;
+};
+
+/// As a JSON object in one line. Pure.
+std::string ToJson(const JudgeState& state);
+/// INVALID_ARGUMENT where `json` is not what ToJson wrote. Pure.
+absl::StatusOr<JudgeState> JudgeStateFrom(const std::string& json);
+
+}  // namespace tandem::monitor

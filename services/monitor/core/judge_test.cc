@@ -1,0 +1,347 @@
+#include "services/monitor/core/judge.h"
+
+#include <sys/stat.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+
+namespace tandem::monitor {
+namespace {
+
+using coadaptation::Checkpoint;
+using coadaptation::Knob;
+using coadaptation::Receiver;
+using coadaptation::Verdict;
+using ::testing::HasSubstr;
+
+constexpr char kToken[] = "a token of some length";
+
+class JudgeTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = std::filesystem::path(testing::TempDir()) / (std::string("judge_") + info->name());
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    options_.controller.act = true;
+    options_.controller.horizon = 8;
+    options_.controller.recover_refits = 2;
+    options_.controller.max_actions_per_hour = 1000;
+    options_.history_path = Path("history.jsonl");
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string Path(const char* name) const { return (folder_ / name).string(); }
+  void WriteToken(mode_t mode = 0600) {
+    options_.token_file = Path("token");
+    std::ofstream(options_.token_file) << kToken << "\n";
+    chmod(options_.token_file.c_str(), mode);
+  }
+  std::unique_ptr<Judge> Make() {
+    registry_ = std::make_unique<metrics::Registry>();
+    auto judge = Judge::Create(options_, &clock_, registry_.get());
+    EXPECT_TRUE(judge.ok()) << judge.status();
+    return *std::move(judge);
+  }
+  Checkpoint With(double gap) {
+    Checkpoint c;
+    c.env_steps = steps_ += 250;
+    c.policy_updates = 10 * steps_;
+    c.gap_25 = c.gap_100 = c.gap_episode = gap;
+    c.model_return = 100 + 100 * gap;
+    c.real_return = 100;
+    clock_.Advance(absl::Seconds(10));
+    return c;
+  }
+  /// Feeds gaps until an event of this kind comes; the number of checkpoints, at most 50.
+  int Until(Judge& judge, const std::string& kind, double gap) {
+    const size_t before = Kinds(judge, kind).size();
+    for (int n = 1; n <= 50; ++n) {
+      judge.OnCheckpoint(With(gap));
+      if (Kinds(judge, kind).size() > before) return n;
+    }
+    return 51;
+  }
+  static std::vector<HistoryEvent> Kinds(Judge& judge, const std::string& kind) {
+    std::vector<HistoryEvent> events;
+    for (HistoryEvent& event : judge.ReadHistory(0, 0).events) {
+      if (event.kind == kind) events.push_back(std::move(event));
+    }
+    return events;
+  }
+  std::string Page() const { return registry_->Page(); }
+
+  std::filesystem::path folder_;
+  JudgeOptions options_;
+  FakeClock clock_;
+  std::unique_ptr<metrics::Registry> registry_;
+  double steps_ = 0;
+};
+
+TEST_F(JudgeTest, BeforeTheFirstCheckpointItWarmsUp) {
+  const auto judge = Make();
+  const JudgeReport report = judge->Report();
+  EXPECT_EQ(report.judgement.verdict, Verdict::kWarmingUp);
+  EXPECT_THAT(report.judgement.sentence, HasSubstr("Warming up: 0 of 3"));
+  EXPECT_LT(report.age_seconds, 0);
+  EXPECT_TRUE(std::isnan(report.evidence_log10));
+  EXPECT_NEAR(report.evidence_threshold_log10, std::log10(200), 1e-12);
+  EXPECT_EQ(report.controller_state, "healthy");
+  EXPECT_TRUE(judge->ReadHistory(0, 0).events.empty());
+}
+
+TEST_F(JudgeTest, AnAlarmActsAndADirectiveIsInForce) {
+  const auto judge = Make();
+  EXPECT_LT(Until(*judge, "action", 1), 20);
+  EXPECT_EQ(Kinds(*judge, "alarm").size(), 1u);
+  const JudgeReport report = judge->Report();
+  EXPECT_EQ(report.judgement.verdict, Verdict::kExploiting);
+  EXPECT_EQ(report.controller_state, "act");
+  EXPECT_EQ(report.directive.ValueOf(Knob::kRolloutHorizon), 4);
+  EXPECT_GT(report.directive.version, 0);
+  EXPECT_EQ(judge->ruling().directive_version, report.directive.version);
+  EXPECT_LT(judge->ruling().updates_per_step, 0);
+  EXPECT_THAT(report.advice, HasSubstr("rollout_horizon 8 to 4"));
+  EXPECT_THAT(Page(), HasSubstr("tandem_mitigation_actions_total{direction=\"tighten\",knob="
+                                "\"rollout_horizon\"} 1"));
+  EXPECT_THAT(Page(), HasSubstr("tandem_coadaptation_verdict{verdict=\"exploiting\"} 1"));
+  EXPECT_THAT(Page(), HasSubstr("tandem_controller_state{state=\"act\"} 1"));
+  EXPECT_THAT(Page(), HasSubstr("tandem_mitigation_knob_value{knob=\"rollout_horizon\"} 4"));
+  // The evidence began anew: the next action takes its time.
+  judge->OnCheckpoint(With(1));
+  EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kWarning);
+}
+
+TEST_F(JudgeTest, AllClearThenBackToTheRecipe) {
+  const auto judge = Make();
+  Until(*judge, "action", 1);
+  EXPECT_EQ(Until(*judge, "all_clear", 0), 3);
+  for (int i = 0; i < 20; ++i) judge->OnCheckpoint(With(0));
+  const JudgeReport report = judge->Report();
+  EXPECT_EQ(report.judgement.verdict, Verdict::kHealthy);
+  EXPECT_EQ(report.controller_state, "healthy");
+  EXPECT_TRUE(report.directive.settings.empty());
+  EXPECT_THAT(Page(), HasSubstr("tandem_mitigation_knob_value{knob=\"rollout_horizon\"} 8"));
+}
+
+TEST_F(JudgeTest, AdviceTouchesNothing) {
+  options_.controller.act = false;
+  const auto judge = Make();
+  EXPECT_LT(Until(*judge, "advice", 1), 20);
+  for (int i = 0; i < 20; ++i) judge->OnCheckpoint(With(1));
+  EXPECT_EQ(Kinds(*judge, "advice").size(), 1u);
+  EXPECT_EQ(Kinds(*judge, "alarm").size(), 1u);
+  EXPECT_EQ(judge->Report().directive.version, 0);
+  EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kExploiting);
+}
+
+TEST_F(JudgeTest, OffJudgesWithoutAController) {
+  options_.control = false;
+  const auto judge = Make();
+  EXPECT_LT(Until(*judge, "alarm", 1), 20);
+  EXPECT_TRUE(Kinds(*judge, "advice").empty());
+  EXPECT_EQ(judge->Report().controller_state, "off");
+  EXPECT_THAT(Page(), HasSubstr("tandem_controller_state{state=\"off\"} 1"));
+}
+
+TEST_F(JudgeTest, SilenceIsStaleAndSaysWhatWasBefore) {
+  const auto judge = Make();
+  for (int i = 0; i < 6; ++i) judge->OnCheckpoint(With(0));
+  clock_.Advance(absl::Seconds(121));
+  judge->Beat();
+  EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kStale);
+  EXPECT_THAT(judge->Report().judgement.sentence, HasSubstr("121 s ago"));
+  EXPECT_THAT(judge->Report().judgement.sentence, HasSubstr("Then: No sign"));
+  EXPECT_THAT(Page(), HasSubstr("tandem_coadaptation_verdict{verdict=\"stale\"} 1"));
+  judge->OnCheckpoint(With(0));
+  EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kHealthy);
+}
+
+TEST_F(JudgeTest, ARestartGoesOnAsIfNothingHadHappened) {
+  const auto make_course = [&](bool restart) {
+    options_.history_path = Path(restart ? "restarted.jsonl" : "whole.jsonl");
+    steps_ = 0;
+    std::unique_ptr<Judge> judge = Make();
+    std::vector<std::string> course;
+    for (int i = 0; i < 120; ++i) {
+      if (restart && i % 7 == 3) judge = Make();
+      const double gap = i % 40 < 20 ? 1 : 0;
+      Checkpoint c = With(gap);
+      c.error_ratio = 1 + 0.1 * (i % 5);
+      c.policy_shift = 0.1 * (i % 3);
+      judge->OnCheckpoint(c);
+      const JudgeReport report = judge->Report();
+      course.push_back(report.controller_state + " " + report.judgement.sentence);
+      for (const auto& setting : report.directive.settings) {
+        course.back() += absl::StrCat(" ", KnobName(setting.knob), "=", setting.value);
+      }
+    }
+    return course;
+  };
+  const std::vector<std::string> whole = make_course(false);
+  EXPECT_EQ(make_course(true), whole);
+}
+
+TEST_F(JudgeTest, ARestartSaysWhatCameBackAndVersionsGrow) {
+  int64_t version = 0;
+  {
+    const auto judge = Make();
+    Until(*judge, "action", 1);
+    version = judge->Report().directive.version;
+  }
+  {
+    const auto judge = Make();
+    const auto restarts = Kinds(*judge, "restart");
+    ASSERT_EQ(restarts.size(), 1u);
+    EXPECT_THAT(restarts[0].text, HasSubstr("the evidence and the controller came back"));
+    EXPECT_EQ(judge->Report().directive.version, version);
+    EXPECT_EQ(judge->Report().directive.ValueOf(Knob::kRolloutHorizon), 4);
+    EXPECT_EQ(judge->Report().checkpoint.env_steps, steps_);
+  }
+  options_.thresholds.tolerance = 0.3;
+  EXPECT_THAT(Kinds(*Make(), "restart").back().text, HasSubstr("the evidence begins anew"));
+  options_.controller.act = false;  // the run no longer acts: the recipe's values are back
+  const auto judge = Make();
+  EXPECT_TRUE(judge->Report().directive.settings.empty());
+  EXPECT_GT(judge->Report().directive.version, version);
+}
+
+TEST_F(JudgeTest, ATornLastLineIsCutOffAndTheRestComesBack) {
+  {
+    const auto judge = Make();
+    for (int i = 0; i < 5; ++i) judge->OnCheckpoint(With(0));
+  }
+  std::ofstream(options_.history_path, std::ios::app) << "{\"kind\":\"checkpoint\",\"numb";
+  {
+    const auto judge = Make();
+    EXPECT_THAT(Kinds(*judge, "restart").back().text, HasSubstr("torn"));
+    EXPECT_EQ(judge->ReadHistory(0, 0).checkpoints.size(), 5u);
+    judge->OnCheckpoint(With(0));
+  }
+  const auto judge = Make();
+  EXPECT_EQ(judge->ReadHistory(0, 0).checkpoints.size(), 6u);
+  EXPECT_EQ(judge->ReadHistory(0, 0).checkpoints[5].checkpoint.number, 6);
+}
+
+TEST_F(JudgeTest, AStateThatMakesNoSenseBeginsAnew) {
+  std::ofstream(options_.history_path)
+      << "{\"kind\":\"state\",\"state\":{\"format\":1,\"checkpoints\":\"many\"}}\nnot json\n";
+  const auto judge = Make();
+  EXPECT_THAT(Kinds(*judge, "restart").back().text, HasSubstr("begin anew (not a judge's state"));
+  EXPECT_LT(Until(*judge, "action", 1), 20);
+}
+
+TEST_F(JudgeTest, AFailingDiskCostsLinesNotVerdicts) {
+  const auto judge = Make();
+  std::filesystem::remove_all(folder_);
+  EXPECT_LT(Until(*judge, "action", 1), 20);
+  EXPECT_THAT(Page(), testing::Not(HasSubstr("tandem_monitor_history_failures_total 0\n")));
+}
+
+TEST_F(JudgeTest, EvaluationsAreRecordedAndJudgeNothing) {
+  const auto judge = Make();
+  HistoryEvaluation evaluation;
+  evaluation.env_steps = 1000;
+  evaluation.gap = 5;
+  for (int i = 0; i < 20; ++i) {
+    judge->OnEvaluation(evaluation);
+    judge->OnCheckpoint(With(0));
+  }
+  EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kHealthy);
+  EXPECT_THAT(*ReadFile(options_.history_path),
+              HasSubstr("{\"kind\":\"evaluation\",\"env_steps\":1000.0,\"gap\":5.0}\n"));
+}
+
+TEST_F(JudgeTest, OverridesNeedTheTokenARangeAndAReason) {
+  {
+    const auto closed = Make();
+    EXPECT_EQ(closed->SetOverride(Knob::kRealShare, 0.5, kToken, "why").status().code(),
+              absl::StatusCode::kPermissionDenied);
+  }
+  WriteToken();
+  const auto judge = Make();
+  const auto code = [&](double value, const char* token, const std::string& reason) {
+    return judge->SetOverride(Knob::kRealShare, value, token, reason).status().code();
+  };
+  EXPECT_EQ(code(0.5, "", "why"), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(code(0.5, "a token of some lengtH", "why"), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(code(1.5, kToken, "why"), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(std::nan(""), kToken, "why"), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(0.5, kToken, ""), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(0.5, kToken, std::string(201, 'x')), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(Kinds(*judge, "override").empty());
+  const auto directive = judge->SetOverride(Knob::kRealShare, 0.5, kToken, "ops: a\ntry");
+  ASSERT_TRUE(directive.ok()) << directive.status();
+  EXPECT_EQ(directive->ValueOf(Knob::kRealShare), 0.5);
+  EXPECT_EQ(directive->settings[0].reason, "by hand: ops: a try");
+  const auto events = Kinds(*judge, "override");
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].before, 0.05);
+  EXPECT_EQ(events[0].after, 0.5);
+  // Held over a restart; given back on request.
+  EXPECT_EQ(Make()->Report().directive.ValueOf(Knob::kRealShare), 0.5);
+  EXPECT_TRUE(judge->SetOverride(Knob::kRealShare, std::nullopt, kToken, "done")->settings.empty());
+}
+
+TEST_F(JudgeTest, PauseAndUpdatesPerStepReachThePace) {
+  WriteToken();
+  const auto judge = Make();
+  ASSERT_TRUE(judge->SetOverride(Knob::kUpdatesPerStep, 2.5, kToken, "slow").ok());
+  EXPECT_EQ(judge->ruling().updates_per_step, 2.5);
+  ASSERT_TRUE(judge->SetOverride(Knob::kPolicyPause, 1, kToken, "stop").ok());
+  EXPECT_EQ(judge->ruling().updates_per_step, 0);
+}
+
+TEST_F(JudgeTest, ATokenThatOthersCanReadIsRefused) {
+  WriteToken(0644);
+  registry_ = std::make_unique<metrics::Registry>();
+  const auto judge = Judge::Create(options_, &clock_, registry_.get());
+  EXPECT_EQ(judge.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(judge.status().message(), HasSubstr("chmod 600"));
+  options_.token_file = Path("nowhere");
+  EXPECT_EQ(Judge::Create(options_, &clock_, registry_.get()).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(JudgeTest, ARefusalTakesTheKnobBack) {
+  const auto judge = Make();
+  Until(*judge, "action", 1);
+  const int64_t version = judge->Report().directive.version;
+  Acknowledgement ack = {Receiver::kModelTrainer, "model_trainer", version,
+                         AckOutcome::kRefused,    "not mine",      0};
+  ASSERT_TRUE(judge->Acknowledge(ack).ok());
+  EXPECT_EQ(judge->Report().directive.ValueOf(Knob::kRolloutHorizon), 4) << "another's knob";
+  ack.receiver = Receiver::kPolicyTrainer;
+  ack.member = "policy_trainer";
+  ack.message = "no rollouts here";
+  ASSERT_TRUE(judge->Acknowledge(ack).ok());
+  EXPECT_TRUE(judge->Report().directive.settings.empty());
+  EXPECT_THAT(Kinds(*judge, "refused").back().text, HasSubstr("no rollouts here"));
+  Until(*judge, "action", 1);
+  EXPECT_EQ(judge->Report().directive.settings[0].knob, Knob::kRealShare);
+}
+
+TEST_F(JudgeTest, TheBeatReportsWhoDoesNotAcknowledge) {
+  const auto judge = Make();
+  judge->Start();  // also runs the thread, for a moment
+  judge->Stop();
+  Until(*judge, "action", 1);
+  judge->Beat();
+  EXPECT_TRUE(Kinds(*judge, "unacknowledged").empty());
+  clock_.Advance(absl::Seconds(31));
+  judge->Beat();
+  judge->Beat();
+  const auto events = Kinds(*judge, "unacknowledged");
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_THAT(events[0].text, HasSubstr("not acknowledged by any policy_trainer: none watches"));
+}
+
+}  // namespace
+}  // namespace tandem::monitor
