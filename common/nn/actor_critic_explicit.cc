@@ -259,8 +259,6 @@ class ExplicitActorCritic : public FlatActorCritic {
 
     temperature_.Update(-figures->entropy, options_, updates_);
     figures->temperature = temperature();
-    kernels_.approach(target_.data(), critic_.p.data(), static_cast<int64_t>(target_.size()),
-                      static_cast<float>(options_.tau));
     return absl::OkStatus();
   }
 
@@ -314,7 +312,8 @@ class ExplicitActorCritic : public FlatActorCritic {
     return absl::InternalError("sac: the critic's loss is not finite");
   }
 
-  /// Gradient and Adam step of critic `c` from factors_[c], the loss's slope by its values.
+  /// Gradient and Adam step of critic `c`, and its target's step towards it, from factors_[c], the
+  /// loss's slope by its values.
   void CriticBackward(int c, int64_t rows) {
     const int64_t offset = c * critic_layout_.size(), ld = LastWidth();
     const LayoutEntry& head = CriticHead();
@@ -338,6 +337,8 @@ class ExplicitActorCritic : public FlatActorCritic {
                    &d_hidden_, gradient, &transposed_);
     AdamNetwork(critic_layout_, Adam(), updates_, p, gradient, critic_.m.data() + offset,
                 critic_.v.data() + offset);
+    kernels_.approach(target_.data() + offset, p, critic_layout_.size(),
+                      static_cast<float>(options_.tau));
   }
 
   absl::Status ActorLoss(int64_t rows, double alpha, SacFigures* figures) {

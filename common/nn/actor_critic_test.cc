@@ -9,54 +9,24 @@
 #include "common/base/rng.h"
 #include "common/nn/device.h"
 #include "common/nn/flat_actor_critic.h"
+#include "common/nn/testing/networks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace tandem::nn {
 namespace {
 
+using testing::RandomData;
+using testing::RelativeDifference;
+using Data = testing::SacData;
+constexpr std::unique_ptr<ActorCritic> (*Autograd)(const ActorCriticSpec&, const SacOptions&,
+                                                   std::optional<uint64_t>) = testing::Autograd;
+
 /// Small products on several threads cost more than they save.
 const bool kOneThread = ConfigureThreads(1).ok();
 
 using Maker = std::unique_ptr<ActorCritic> (*)(const ActorCriticSpec&, const SacOptions&,
                                                std::optional<uint64_t>);
-
-std::unique_ptr<ActorCritic> Autograd(const ActorCriticSpec& spec, const SacOptions& options,
-                                      std::optional<uint64_t> seed) {
-  return MakeAutogradActorCritic(spec, options, "cpu", seed);
-}
-
-struct Data {
-  int64_t rows;
-  std::vector<float> observations, actions, rewards, next, terminated;
-  SacBatch Batch() const { return {rows, observations, actions, rewards, next, terminated}; }
-};
-
-Data RandomData(const ActorCriticSpec& spec, int64_t rows, uint64_t seed) {
-  Rng rng(seed);
-  Data data{rows,
-            std::vector<float>(rows * spec.obs_dim),
-            std::vector<float>(rows * spec.action_dim),
-            std::vector<float>(rows),
-            std::vector<float>(rows * spec.obs_dim),
-            std::vector<float>(rows)};
-  rng.FillNormal(data.observations);
-  rng.FillNormal(data.next);
-  rng.FillNormal(data.rewards);
-  for (float& x : data.actions) x = static_cast<float>(rng.Uniform(-1, 1));
-  for (float& x : data.terminated) x = rng.Uniform() < 0.3 ? 1.0f : 0.0f;
-  return data;
-}
-
-double RelativeDifference(const std::vector<float>& a, const std::vector<float>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double difference = 0, magnitude = 1e-30;
-  for (size_t i = 0; i < a.size(); ++i) {
-    difference = std::max<double>(difference, std::abs(a[i] - b[i]));
-    magnitude = std::max<double>(magnitude, std::abs(b[i]));
-  }
-  return difference / magnitude;
-}
 
 // -- A plain, slow SAC in doubles: one network of one hidden layer, gradients by differences
 // ---------

@@ -64,10 +64,14 @@ void DenseWeightGradient(const LayoutEntry& entry, const float* x, int64_t ldx, 
 void DenseInputGradient(const LayoutEntry& entry, const float* w, const float* d_y, int64_t rows,
                         float* d_x, int64_t ldx, AlignedFloats* transposed) {
   if (UseKernel(rows, entry.rows, entry.cols)) {
-    TransposeRows(entry, w, 0, entry.rows, transposed);
-    const int64_t ld = PadLanes(entry.rows);
-    return Kernels::Get().product(d_y, entry.stride, 1, transposed->data(), ld, nullptr, rows, ld,
-                                  entry.cols, Activation::kNone, d_x, ldx, nullptr);
+    const Kernels& kernels = Kernels::Get();
+    const int64_t width = PadLanes(entry.rows);
+    // Rows a multiple of 512 bytes apart would share a few sets of the cache.
+    const int64_t ld = width % 128 == 0 ? width + kLanes : width;
+    Reserve(transposed, entry.cols * ld);
+    kernels.transpose(w, entry.stride, entry.rows, entry.cols, transposed->data(), ld);
+    return kernels.product(d_y, entry.stride, 1, transposed->data(), ld, nullptr, rows, width,
+                           entry.cols, Activation::kNone, d_x, ldx, nullptr);
   }
   MatMul({d_y, rows, entry.cols, entry.stride}, {w, entry.rows, entry.cols, entry.stride, true},
          d_x, ldx);

@@ -7,36 +7,21 @@
 #include "common/nn/device.h"
 #include "common/nn/flat_ensemble.h"
 #include "common/nn/gaussian_ensemble.h"
+#include "common/nn/testing/networks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace tandem::nn {
 namespace {
 
+using testing::RandomData;
+using testing::RelativeDifference;
+using Data = testing::EnsembleData;
+constexpr std::unique_ptr<GaussianEnsemble> (*Autograd)(
+    const GaussianEnsembleSpec&, std::optional<uint64_t>) = testing::Autograd;
+
 using Maker = std::unique_ptr<GaussianEnsemble> (*)(const GaussianEnsembleSpec&,
                                                     std::optional<uint64_t>);
-
-std::unique_ptr<GaussianEnsemble> Autograd(const GaussianEnsembleSpec& spec,
-                                           std::optional<uint64_t> seed) {
-  return MakeAutogradEnsemble(spec, "cpu", seed);
-}
-
-struct Data {
-  int64_t rows;
-  std::vector<float> inputs, targets, binary;
-  EnsembleRows Rows() const { return {rows, inputs, targets, binary}; }
-};
-
-Data RandomData(const GaussianEnsembleSpec& spec, int64_t rows, uint64_t seed) {
-  Rng rng(seed);
-  Data data{rows, std::vector<float>(spec.members * rows * spec.input_dim),
-            std::vector<float>(spec.members * rows * spec.output_dim),
-            std::vector<float>(spec.members * rows * spec.binary_dim)};
-  rng.FillNormal(data.inputs);
-  rng.FillNormal(data.targets);
-  for (float& x : data.binary) x = rng.Uniform() < 0.3 ? 1.0f : 0.0f;
-  return data;
-}
 
 std::vector<float> MemberParameters(const GaussianEnsemble& ensemble, int member) {
   std::vector<float> parameters;
@@ -51,17 +36,6 @@ TensorFile Gradients(GaussianEnsemble& ensemble, const Data& data) {
   TensorFile file;
   ensemble.ExportOptimizer("", &file);
   return file;
-}
-
-/// Largest difference over the largest magnitude.
-double RelativeDifference(const std::vector<float>& a, const std::vector<float>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double difference = 0, magnitude = 1e-30;
-  for (size_t i = 0; i < a.size(); ++i) {
-    difference = std::max<double>(difference, std::abs(a[i] - b[i]));
-    magnitude = std::max<double>(magnitude, std::abs(b[i]));
-  }
-  return difference / magnitude;
 }
 
 const GaussianEnsembleSpec kSmall{

@@ -66,8 +66,7 @@ struct Kernels {
                   const float* bias, int64_t rows, int64_t cols, int64_t depth,
                   Activation activation, float* c, int64_t ldc, float* slope);
 
-  /// out[j, i] = w[i, j], and 0 for rows <= i < PadLanes(rows). ldo: at least that many. Whole
-  /// vectors of w's rows are read, so cols up to a multiple of kLanes.
+  /// out[j, i] = w[i, j], and 0 for rows <= i < PadLanes(rows). ldo: at least that many.
   void (*transpose)(const float* w, int64_t ldw, int64_t rows, int64_t cols, float* out,
                     int64_t ldo);
 

@@ -155,20 +155,26 @@ TANDEM_INLINE void SwapLanes(V (&block)[kWidth]) {
   if constexpr (2 * kStep < kWidth) SwapLanes<2 * kStep>(block);
 }
 
+/// One block of kWidth rows and columns.
+TANDEM_INLINE void TransposeBlock(const float* w, int64_t ldw, float* out, int64_t ldo) {
+  V block[kWidth];
+#pragma GCC unroll 16
+  for (int i = 0; i < kWidth; ++i, w += ldw) block[i] = Load(w);
+  SwapLanes<1>(block);
+#pragma GCC unroll 16
+  for (int j = 0; j < kWidth; ++j, out += ldo) Store(out, block[j]);
+}
+
 void Transpose(const float* w, int64_t ldw, int64_t rows, int64_t cols, float* out, int64_t ldo) {
-  for (int64_t row = 0; row < PadLanes(rows); row += kWidth) {
-    for (int64_t col = 0; col < cols; col += kWidth) {
-      V block[kWidth];
-#pragma GCC unroll 16
-      for (int i = 0; i < kWidth; ++i) {
-        block[i] = row + i < rows ? Load(w + (row + i) * ldw + col) : Set(0);
-      }
-      SwapLanes<1>(block);
-      const int64_t count = cols - col < kWidth ? cols - col : kWidth;
-#pragma GCC unroll 16
-      for (int j = 0; j < kWidth; ++j) {
-        if (j < count) Store(out + (col + j) * ldo + row, block[j]);
-      }
+  const int64_t whole_rows = rows / kWidth * kWidth, whole_cols = cols / kWidth * kWidth;
+  for (int64_t row = 0; row < whole_rows; row += kWidth) {
+    for (int64_t col = 0; col < whole_cols; col += kWidth) {
+      TransposeBlock(w + row * ldw + col, ldw, out + col * ldo + row, ldo);
+    }
+  }
+  for (int64_t j = 0; j < cols; ++j) {
+    for (int64_t i = j < whole_cols ? whole_rows : 0; i < PadLanes(rows); ++i) {
+      out[j * ldo + i] = i < rows ? w[i * ldw + j] : 0;
     }
   }
 }

@@ -20,10 +20,10 @@ TEST(OptionsTest, TakesThresholdsAndPeersFromTheConfig) {
   ASSERT_TRUE(config.ok()) << config.status();
   const auto options = OptionsFrom(*config);
   ASSERT_TRUE(options.ok()) << options.status();
-  EXPECT_EQ(options->monitor.thresholds.tolerance, 0.3);
-  EXPECT_EQ(options->monitor.thresholds.warning, 0.2);
-  EXPECT_EQ(options->monitor.thresholds.min_window_steps, 50);
-  EXPECT_EQ(options->monitor.thresholds.stale_seconds, 600);
+  EXPECT_EQ(options->judge.thresholds.tolerance, 0.3);
+  EXPECT_EQ(options->judge.thresholds.warning, 0.2);
+  EXPECT_EQ(options->judge.thresholds.min_window_steps, 50);
+  EXPECT_EQ(options->judge.thresholds.stale_seconds, 600);
   EXPECT_EQ(options->replay_buffer, "unix:/r");
   EXPECT_EQ(options->policy_trainer, "unix:/p");
 }

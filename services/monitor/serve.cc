@@ -17,6 +17,7 @@ absl::Status Serve(ServiceOptions options) {
                                             options.member, registry);
   const auto policies = snapshot::WatchRemote(options.policy_trainer, snapshot::kPolicySeries,
                                               options.member, registry);
+  TANDEM_ASSIGN_OR_RETURN(const auto judge, Judge::Create(options.judge, Clock::Real(), &registry));
   const std::string device = options.device;
   const MonitorDeps deps = {
       replay.get(),
@@ -25,11 +26,11 @@ absl::Status Serve(ServiceOptions options) {
       [device](const auto& f, const auto& s) { return dynamics::LoadDynamicsModel(f, s, device); },
       [device](const auto& f, const auto& s) { return policy::LoadPolicy(f, s, device); },
       Clock::Real(),
-      &registry};
+      &registry,
+      judge.get()};
   TANDEM_ASSIGN_OR_RETURN(const auto core, Monitor::Create(options.monitor, deps));
   Executor executor(/*threads=*/1, /*max_queue=*/64);
-  MonitorServiceImpl service(core.get(), &executor);
-  TANDEM_ASSIGN_OR_RETURN(const auto judge, Judge::Create(options.judge, Clock::Real(), &registry));
+  MonitorServiceImpl service(core.get(), judge.get(), &executor);
   TANDEM_ASSIGN_OR_RETURN(
       const auto dashboard,
       ServeDashboard(options.dashboard, SourceOf(core.get(), judge.get()), Clock::Real()));
@@ -37,10 +38,12 @@ absl::Status Serve(ServiceOptions options) {
   options.server.services = {&service};
   options.server.registry = &registry;
   TANDEM_ASSIGN_OR_RETURN(const auto runner, rpc::ServerRunner::Start(options.server));
+  judge->Start();
   core->Start();
   runner->SetServing(true);
   runner->WaitForSignal();
   core->Stop();
+  judge->Stop();
   runner->Drain(options.drain);
   return absl::OkStatus();
 }

@@ -14,19 +14,22 @@ namespace {
 
 TEST(EncodeTest, EveryFigureHasItsField) {
   Report report;
-  report.judgement = {coadaptation::Verdict::kExploiting, "a sentence"};
-  report.figures.index = 1;
-  report.figures.index_reward = 2;
-  report.figures.index_dynamics = 3;
-  report.figures.index_termination = 4;
-  report.figures.residual = 5;
-  report.figures.model_return = 6;
-  report.figures.real_return = 7;
-  report.figures.return_gap = 8;
-  report.figures.return_scale = 9;
-  report.model_error_ratio = 10;
-  report.model_error_fresh = 11;
-  report.model_error_heldout = 12;
+  JudgeReport judged;
+  coadaptation::Checkpoint& checkpoint = judged.checkpoint;
+  judged.judgement.verdict = coadaptation::Verdict::kExploiting;
+  judged.judgement.sentence = "a sentence";
+  checkpoint.index = 1;
+  checkpoint.index_reward = 2;
+  checkpoint.index_dynamics = 3;
+  checkpoint.index_termination = 4;
+  checkpoint.residual = 5;
+  checkpoint.model_return = 6;
+  checkpoint.real_return = 7;
+  checkpoint.gap_episode = 8;
+  checkpoint.return_scale = 9;
+  checkpoint.error_ratio = 10;
+  checkpoint.error_onpolicy = 11;
+  checkpoint.error_heldout = 12;
   report.fresh_steps_scored = 13;
   report.fresh_steps_dropped = 14;
   report.model_version = 15;
@@ -34,11 +37,11 @@ TEST(EncodeTest, EveryFigureHasItsField) {
   report.model_age_env_steps = 17;
   report.policy_lag_updates = 18;
   report.env_steps = 19;
-  report.figures.age_seconds = 20;
+  judged.age_seconds = 20;
   report.training_return = 21;
   report.evaluation_return = 22;
   v1::GetReportResponse response;
-  Encode(report, &response);
+  Encode(report, judged, &response);
   EXPECT_EQ(response.verdict(), v1::VERDICT_EXPLOITING);
   EXPECT_EQ(response.sentence(), "a sentence");
   // The figures 1 to 22 fill the fields 3 to 24 in order.
@@ -74,13 +77,16 @@ TEST(MonitorServiceTest, AnswersBeforeAnythingIsKnown) {
   snapshot::SnapshotStore models(snapshot::kModelSeries, 1);
   snapshot::SnapshotStore policies(snapshot::kPolicySeries, 1);
   metrics::Registry registry;
-  MonitorDeps deps = {&replay, &models, &policies, nullptr, nullptr, Clock::Real(), &registry};
+  const auto judge = Judge::Create({}, Clock::Real(), &registry);
+  ASSERT_TRUE(judge.ok()) << judge.status();
+  MonitorDeps deps = {&replay, &models,       &policies, nullptr,
+                      nullptr, Clock::Real(), &registry, judge->get()};
   deps.load_model = [](const auto&, const auto&) { return absl::InternalError("unused"); };
   deps.load_policy = [](const auto&, const auto&) { return absl::InternalError("unused"); };
   const auto core = Monitor::Create({}, deps);
   ASSERT_TRUE(core.ok()) << core.status();
   Executor executor(1, 8);
-  MonitorServiceImpl service(core->get(), &executor);
+  MonitorServiceImpl service(core->get(), judge->get(), &executor);
   grpc::ServerBuilder builder;
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
@@ -92,6 +98,8 @@ TEST(MonitorServiceTest, AnswersBeforeAnythingIsKnown) {
   EXPECT_EQ(response.verdict(), v1::VERDICT_WARMING_UP);
   EXPECT_TRUE(std::isnan(response.index()));
   EXPECT_LT(response.age_seconds(), 0);
+  EXPECT_EQ(response.figures().size(), coadaptation::CheckpointFields().size());
+  EXPECT_TRUE(std::isnan(response.figures().at("c2st_auc")));
   server->Shutdown();
 }
 

@@ -106,8 +106,10 @@ void Monitor::FollowReplay() {
 }
 
 void Monitor::Compute() {
+  if (options_.paced) FollowPace();
   do {
     Tick();
+    TellPace();
   } while (Pause(options_.interval));
 }
 
@@ -225,11 +227,13 @@ void Monitor::CloseCheckpoint(const EnvironmentSpec& spec, int64_t through_index
   metrics_.scored.Increment(static_cast<double>(counts.scored));
   metrics_.clipped.Increment(static_cast<double>(counts.clipped));
   CountDropped(metrics_.dropped_nonfinite, counts.nonfinite);
+  next_.policy_lag_updates = checkpoint.policy_lag;
   metrics_.Show(checkpoint);
   metrics_.checkpoints.Increment();
   metrics_.last_update.Set(checkpoint.wall_seconds);
   metrics_.survey_duration.Observe(absl::ToDoubleSeconds(clock_->Monotonic() - begin));
   judge_->OnCheckpoint(checkpoint);
+  judged_through_index_ = through_index;
 }
 
 void Monitor::CompareEvaluations(const EnvironmentSpec& spec) {

@@ -39,7 +39,9 @@ struct MonitorOptions {
   int policies_kept = 8;        ///< Policies held, so that an episode finds its own.
   double policy_spacing = 0;    ///< Between those held, see PolicyHistory [updates].
   int64_t evaluation_model_steps = 40'000;  ///< Most model steps for one evaluation.
-  std::string replay_address;               ///< For the log.
+  /// Lockstep: judge what the pace says, and let it wait for the judgement.
+  bool paced = false;
+  std::string replay_address;  ///< For the log.
   uint64_t seed = 0;
 };
 
@@ -90,6 +92,12 @@ class Monitor {
 
   void FollowReplay();
   void Compute();
+  /// Tells the pace the settings that it applies itself; it grants nothing here.
+  void TellPace();
+  /// Judges where the pace says, until the run is over or Stop().
+  void FollowPace();
+  /// Waits for what the pace says is there, bounded, and judges it.
+  void JudgeThrough(const EnvironmentSpec& spec, const Grant& grant);
   /// Sleeps until `duration` has passed or Stop(). Returns false after Stop().
   bool Pause(absl::Duration duration);
 
@@ -124,6 +132,7 @@ class Monitor {
   std::deque<Evaluation> evaluations_;  // not yet compared
   double episode_length_ = coadaptation::Checkpoint::kNaN;
   double evaluation_gap_ = coadaptation::Checkpoint::kNaN;
+  int64_t judged_through_index_ = 0;
   int64_t overflow_counted_ = 0;
   int64_t nonfinite_counted_ = 0;
   Report next_;  // as it comes in
