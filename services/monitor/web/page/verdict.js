@@ -29,8 +29,7 @@ function connectionText(feed, state) {
   if (state === "connecting") return "Connecting to the monitor";
   const age = feed.age();
   if (state === "stale") {
-    const since = age === null ? null : age - feed.answer.run.stale_seconds;
-    return since === null ? "Stale" : `Stale since ${duration(since)}: the figures were computed ${duration(age)} ago.`;
+    return age === null ? "Stale" : `Stale since ${duration(age)}: nothing was judged in all that time.`;
   }
   if (age === null) return "Live: the monitor answers, and has computed no figures yet.";
   return `Live: figures ${duration(age)} old.`;
@@ -88,18 +87,18 @@ function fresh(name, text, bad = false) {
 }
 
 export function showFreshness(feed, state) {
-  const { report, figures, run, time } = feed.answer;
+  const { report, figures, time } = feed.answer;
   const age = feed.age();
   const version = (number) => (number > 0 ? `version ${number}` : null);
   const steps = (value) => (value === null ? null : `${count(value)} env steps old`);
   const dropped = report.fresh_steps_dropped;
   byId("freshness").replaceChildren(
     fresh("Monitor", state === "down" ? `not answering since ${duration(feed.silence())}` : "answering", state === "down"),
-    fresh("Figures", age === null ? null : `${duration(age)} old`, age !== null && age > run.stale_seconds),
+    fresh("Figures", age === null ? null : `${duration(age)} old`, state === "stale"),
     fresh("Model", report.model_version > 0
       ? [version(report.model_version), steps(report.model_age_env_steps)].filter(Boolean).join(", ") : null),
     fresh("Policy", version(report.policy_version)),
-    fresh("Policy lag", report.policy_lag_updates === null ? null : `${figure(report.policy_lag_updates)} updates`),
+    fresh("Policy lag", figures.policy_lag === null ? null : `${figure(figures.policy_lag)} updates`),
     fresh("Fresh steps judged", count(report.fresh_steps_scored)),
     fresh("Dropped", count(dropped), dropped > 0),
     fresh("Checkpoint", figures.number === null || figures.number === undefined ? null
