@@ -109,6 +109,7 @@ void Monitor::Compute() {
   if (options_.paced) FollowPace();
   do {
     Tick();
+    TellPace();
   } while (Pause(options_.interval));
 }
 
@@ -232,6 +233,7 @@ void Monitor::CloseCheckpoint(const EnvironmentSpec& spec, int64_t through_index
   metrics_.last_update.Set(checkpoint.wall_seconds);
   metrics_.survey_duration.Observe(absl::ToDoubleSeconds(clock_->Monotonic() - begin));
   judge_->OnCheckpoint(checkpoint);
+  judged_through_index_ = through_index;
 }
 
 void Monitor::CompareEvaluations(const EnvironmentSpec& spec) {

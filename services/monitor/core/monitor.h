@@ -92,6 +92,8 @@ class Monitor {
 
   void FollowReplay();
   void Compute();
+  /// Tells the pace the settings that it applies itself; it grants nothing here.
+  void TellPace();
   /// Judges where the pace says, until the run is over or Stop().
   void FollowPace();
   /// Waits for what the pace says is there, bounded, and judges it.
@@ -130,6 +132,7 @@ class Monitor {
   std::deque<Evaluation> evaluations_;  // not yet compared
   double episode_length_ = coadaptation::Checkpoint::kNaN;
   double evaluation_gap_ = coadaptation::Checkpoint::kNaN;
+  int64_t judged_through_index_ = 0;
   int64_t overflow_counted_ = 0;
   int64_t nonfinite_counted_ = 0;
   Report next_;  // as it comes in

@@ -11,18 +11,29 @@ constexpr absl::Duration kGrantWait = absl::Seconds(1);
 constexpr absl::Duration kArrivalWait = absl::Seconds(5);  // of what is published already
 constexpr absl::Duration kArrivalPoll = absl::Milliseconds(5);
 
-}  // namespace
-
-void Monitor::FollowPace() {
+/// What the monitor tells the pace.
+Progress ProgressOf(const Ruling& ruling, int64_t judged_through_index) {
   Progress progress;
   progress.role = Role::kMonitor;
   progress.member = "monitor";
   progress.wanted = 1;
+  progress.judged_through_index = judged_through_index;
+  progress.directive_version = ruling.directive_version;
+  progress.updates_per_step = ruling.updates_per_step;
+  return progress;
+}
+
+}  // namespace
+
+void Monitor::TellPace() {
+  const Progress progress = ProgressOf(judge_->ruling(), judged_through_index_);
+  Complain(replay_->Advance(progress, absl::ZeroDuration()).status(), "the pace did not answer");
+}
+
+void Monitor::FollowPace() {
   while (!stopping_) {
-    const Ruling ruling = judge_->ruling();
-    progress.directive_version = ruling.directive_version;
-    progress.updates_per_step = ruling.updates_per_step;
-    const absl::StatusOr<Grant> grant = replay_->Advance(progress, kGrantWait);
+    const absl::StatusOr<Grant> grant =
+        replay_->Advance(ProgressOf(judge_->ruling(), judged_through_index_), kGrantWait);
     const std::optional<EnvironmentSpec> spec = inbox_.spec();
     if (!grant.ok() || !spec.has_value()) {
       Complain(grant.status(), "the pace did not answer");
@@ -32,7 +43,7 @@ void Monitor::FollowPace() {
     if (grant->stop) return;  // what is left is judged as it comes
     if (grant->granted > 0) {
       JudgeThrough(*spec, *grant);
-      progress.judged_through_index = grant->through_index;
+      judged_through_index_ = grant->through_index;
     }
     CompareEvaluations(*spec);
     UpdateReport();
