@@ -181,25 +181,23 @@ def strip(folder):
 
 
 def label_of(checkpoint, evaluations):
-    """The gap of the evaluation that belongs to a checkpoint: the last of a policy that trained in its model."""
+    """Gap and real return of the evaluation that belongs to a checkpoint: the first after its model was fitted,
+    halfway to the next fit, by the policy that trained in it and plays the checkpoint's fresh steps."""
     own = [e for e in evaluations if e.get("model_env_steps") == checkpoint.get("model_env_steps")]
-    newest = max(own, key=lambda e: e["env_steps"], default={})
-    return newest.get("gap", checkpoint.get("gap_evaluation")), newest.get("real_return")
+    first = min(own, key=lambda e: e["env_steps"], default={})
+    return first.get("gap"), first.get("real_return")
 
 
 def rows_of(folder, env, arm, seed):
     """One row for each checkpoint of a run."""
     history = json_lines(os.path.join(folder, "state", "monitor", "history.jsonl"))
     evaluations = [r for r in history if r.get("kind") == "evaluation"]
-    real = {r["env_steps"]: r["mean_return"] for r in json_lines(os.path.join(folder, "metrics.jsonl"))
-            if r.get("kind") == "evaluation"}
     rows = []
     for checkpoint in history:
         if checkpoint.get("kind") != "checkpoint":
             continue
         gap, real_return = label_of(checkpoint, evaluations)
-        row = {"env": env, "arm": arm, "seed": seed, "label_gap": gap,
-               "label_real_return": real_return if real_return is not None else real.get(checkpoint["env_steps"])}
+        row = {"env": env, "arm": arm, "seed": seed, "label_gap": gap, "label_real_return": real_return}
         row.update({k: v for k, v in checkpoint.items() if isinstance(v, (int, float, str)) and k != "sentence"})
         rows.append(row)
     return rows
