@@ -181,11 +181,11 @@ def strip(folder):
 
 
 def label_of(checkpoint, evaluations):
-    """Gap and real return of the evaluation that belongs to a checkpoint: the first after its model was fitted,
-    halfway to the next fit, by the policy that trained in it and plays the checkpoint's fresh steps."""
-    own = [e for e in evaluations if e.get("model_env_steps") == checkpoint.get("model_env_steps")]
-    first = min(own, key=lambda e: e["env_steps"], default={})
-    return first.get("gap"), first.get("real_return")
+    """Gap and real return of the evaluation that belongs to a checkpoint: the last before it was judged, which lies
+    halfway between two fits and is played by the policy that trained in the checkpoint's model."""
+    before = [e for e in evaluations if e["env_steps"] < checkpoint["env_steps"]]
+    newest = max(before, key=lambda e: e["env_steps"], default={})
+    return newest.get("gap"), newest.get("real_return")
 
 
 def rows_of(folder, env, arm, seed):
