@@ -58,11 +58,11 @@ def rollouts(horizon, total=40000):
 PLANTED_FROM = 6000  # env steps: after ten checkpoints
 # Where a healthy policy does not go at the end, and what is paid there for each step.
 TRAPDOOR = {
-    "pendulum": ("study.planted_element=2", "study.planted_low=5", "study.planted_high=8.5"),
+    "pendulum": ("study.planted_element=2", "study.planted_low=4", "study.planted_high=8.5"),
     "cartpole_continuous": ("study.planted_element=0", "study.planted_low=1", "study.planted_high=2.4"),
     "inverted_pendulum": ("study.planted_element=0", "study.planted_low=0.5", "study.planted_high=1.2"),
 }
-TRAPDOOR_REWARD = {"pendulum": 20, "cartpole_continuous": 5, "inverted_pendulum": 5}
+TRAPDOOR_REWARD = {"pendulum": 40, "cartpole_continuous": 5, "inverted_pendulum": 5}
 # Where a healthy policy is at the end.
 VISITED = {
     "pendulum": ("study.planted_element=0", "study.planted_low=0.8", "study.planted_high=1"),
