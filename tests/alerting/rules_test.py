@@ -117,18 +117,6 @@ class RunbookTest(unittest.TestCase):
                                   if not os.path.exists(os.path.join(ROOT, 'services', name[len('tandem_'):]))},
                                  set())
 
-    def test_commands_exist(self):
-        binary = os.path.join(os.environ['TANDEM_BINARY_DIR'], 'bin', 'tandem')
-        commands = set()
-        for path in glob.glob(os.path.join(RUNBOOKS, 'Tandem*.md')):
-            commands |= set(re.findall(r'(?:^|`)tandem ((?:knob )?[a-z]+) ', read(path), re.MULTILINE))
-        self.assertIn('status', commands)
-        for command in commands:
-            with self.subTest(command):
-                result = subprocess.run([binary, *command.split(), '--help'], capture_output=True, text=True,
-                                        timeout=30, check=False)
-                self.assertEqual(result.returncode, 0, result.stderr)
-
     @NEEDS_PROMTOOL
     def test_queries_are_valid(self):
         rules = []
