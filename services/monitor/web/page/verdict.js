@@ -1,5 +1,5 @@
 // The top of the page: whether the monitor answers, the verdict in words, freshness, and the cards.
-import { count, duration, element, figure, power, shape, share, words } from "./format.js";
+import { count, duration, element, figure, power, share, words } from "./format.js";
 import { icon } from "./icons.js";
 
 const TITLES = {
@@ -107,14 +107,15 @@ export function showFreshness(feed, state) {
 
 /** Where a value stands between limits, as a small picture. */
 function scale(value, low, high, marks) {
-  const at = (x) => 4 + 192 * Math.min(1, Math.max(0, (x - low) / (high - low)));
-  const parts = [shape("line", { x1: 4, x2: 196, y1: 7, y2: 7, class: "track" })];
-  if (low < 0 && high > 0) parts.push(shape("line", { x1: at(0), x2: at(0), y1: 2, y2: 12, class: "zero" }));
-  for (const [mark, kind] of marks) {
-    if (mark !== null) parts.push(shape("line", { x1: at(mark), x2: at(mark), y1: 1, y2: 13, class: kind }));
-  }
-  if (value !== null) parts.push(shape("circle", { cx: at(value), cy: 7, r: 5, class: "here" }));
-  return shape("svg", { viewBox: "0 0 200 14", class: "scale", preserveAspectRatio: "none", "aria-hidden": "true" }, ...parts);
+  const at = (x, kind) => {
+    const mark = element("span", { class: kind });
+    mark.style.left = `${100 * Math.min(1, Math.max(0, (x - low) / (high - low)))}%`;
+    return mark;
+  };
+  return element("div", { class: "scale", "aria-hidden": true },
+    low < 0 && high > 0 ? at(0, "zero") : null,
+    ...marks.filter(([mark]) => mark !== null).map(([mark, kind]) => at(mark, kind)),
+    value === null ? null : at(value, "here"));
 }
 
 function card({ title, value, unit, level, say, against, sample, picture }) {
@@ -127,7 +128,7 @@ function card({ title, value, unit, level, say, against, sample, picture }) {
     known && picture ? picture : null,
     known && texts[level] ? element("div", { class: "level" }, say || texts[level]) : null,
     against ? element("div", { class: "against" }, against) : null,
-    known && sample ? element("div", { class: "against" }, sample) : null);
+    sample ? element("div", { class: "against" }, sample) : null);
 }
 
 /** The level of a share of the return scale. */
