@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/snapshot/snapshot_store.h"
 #include "services/monitor/core/occupancy_survey.h"
 #include "services/monitor/core/prediction_survey.h"
 #include "services/monitor/core/surveyor.h"
