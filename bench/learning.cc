@@ -1,7 +1,7 @@
 // What the learning core costs on this machine, as multiples of what its matrix products alone
 // would take.
 //
-//   bench_learning [--runs N] [--case NAME] [--growth] [--json]
+//   bench_learning [--runs N] [--case NAME [--exact]] [--growth] [--no-peers] [--json]
 //
 // All figures are CPU time of one thread. The limit of a case is its floating-point operations
 // divided by the median rate of a 1024^3 float32 matrix product (LibTorch's), measured before and
@@ -76,12 +76,14 @@ void PrintPeers(const std::filesystem::path& root, const std::map<std::string, R
 
 int Main(int argc, char** argv) {
   int runs = 15;
-  bool json = false, growth = false;
+  bool json = false, growth = false, exact = false, no_peers = false;
   std::string only;
   CLI::App app("Cost of the learning core against the machine's matrix-product rate");
   app.add_option("--runs", runs, "samples of each case; the median is printed")
       ->check(CLI::Range(1, 1000));
   app.add_option("--case", only, "run the cases whose name begins so");
+  app.add_flag("--exact", exact, "run the one case of just this name");
+  app.add_flag("--no-peers", no_peers, "leave the peers out, where they are installed");
   app.add_flag("--growth", growth, "the updates at other sizes instead of the main job's");
   app.add_flag("--json", json, "print one JSON object a line");
   CLI11_PARSE(app, argc, argv);
@@ -89,11 +91,11 @@ int Main(int argc, char** argv) {
   if (!json) PrintHeader();
   std::map<std::string, Result> results;
   for (const NamedCase& c : growth ? GrowthCases() : StandardCases()) {
-    if (c.name.rfind(only, 0) != 0) continue;
+    if (exact ? c.name != only : c.name.rfind(only, 0) != 0) continue;
     results[c.name] = Run(c.make(), runs);
     Print(results[c.name], json);
   }
-  if (!growth) PrintPeers(std::filesystem::current_path(), results, json);
+  if (!growth && !no_peers) PrintPeers(std::filesystem::current_path(), results, json);
   return 0;
 }
 

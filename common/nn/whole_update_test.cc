@@ -1,7 +1,6 @@
 // Whole updates of the explicit implementation against the reference, in ordinary and in awkward
 // conditions.
 
-#include <cfloat>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -147,31 +146,6 @@ TEST(WholeUpdates, AnActorWhoseUnitsAreAllDeadAgrees) {
   fast->ExportParameters(&after);
   EXPECT_EQ(after.tensors.at("actor.w0").data, file.tensors.at("actor.w0").data);
   EXPECT_EQ(after.tensors.at("actor.b0").data, file.tensors.at("actor.b0").data);
-}
-
-TEST(WholeUpdates, DenormalMomentsAreFlushedInsideAndOnlyThere) {
-  const GaussianEnsembleSpec spec{.members = 1, .input_dim = 2, .output_dim = 1, .hidden = {16}};
-  auto ensemble = MakeExplicitEnsemble(spec, 3);
-  const testing::EnsembleData data = RandomData(spec, 16, 1);
-  std::vector<float> losses(1);
-  ASSERT_TRUE(ensemble->TrainStep(data.Rows(), {}, losses).ok());
-  TensorFile file;
-  ensemble->ExportOptimizer("", &file);
-  for (const char* name : {"adam_m", "adam_v"}) {
-    for (float& x : file.tensors.at(name).data) x = 1e-40f;  // below the smallest normal float
-  }
-  ASSERT_TRUE(ensemble->ImportOptimizer("", file).ok());
-  // Weights of inputs that are always 0 get no gradient: their moments only decay.
-  const std::vector<float> zeros(data.inputs.size());
-  ASSERT_TRUE(ensemble->TrainStep({16, zeros, data.targets, {}}, {}, losses).ok());
-  ensemble->ExportOptimizer("", &file);
-  for (const char* name : {"adam_m", "adam_v"}) {
-    const std::vector<float>& moments = file.tensors.at(name).data;
-    for (const float x : moments) EXPECT_TRUE(x == 0 || std::abs(x) >= FLT_MIN) << x;
-    for (int i = 0; i < 32; ++i) EXPECT_EQ(moments[i], 0);  // of the first layer's weights
-  }
-  volatile float tiny = FLT_MIN;
-  EXPECT_GT(tiny * 0.5f, 0);  // the caller's arithmetic is as it was
 }
 
 }  // namespace

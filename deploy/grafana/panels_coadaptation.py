@@ -120,8 +120,8 @@ OCCUPANCY = [
 
 KNOBS = [
     panel('Knobs', 'What the controller has set.', 'none', (m('tandem_mitigation_knob_value'), '{{knob}}')),
-    panel('Knobs in force', 'What the services say that they do. Where this differs from the knobs asked for, something '
-          'did not arrive.', 'none', *((m(f'tandem_{service}_knob_value'), '{{knob}}')
+    panel('Knobs in force', 'What the services say that they do. Where this differs from the knobs asked for, '
+          'something did not arrive.', 'none', *((m(f'tandem_{service}_knob_value'), '{{knob}}')
                                       for service in ('policy_trainer', 'model_trainer', 'actor', 'replay')),
           alerts=('TandemMitigationNotAcked',)),
     panel('Actions', 'Turns of knobs within ten minutes.', 'none',
