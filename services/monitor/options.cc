@@ -30,6 +30,7 @@ MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
   // A policy half an evaluation older or newer is taken for the one that was evaluated.
   options.survey.updates_tolerance = std::max(
       100.0, 0.5 * updates_per_step * static_cast<double>(config.actor().evaluation_interval()));
+  options.policy_poll_steps = config.pace().refit_interval() / (options.policies_kept - 2);
   options.policy_spacing = refit_updates / (options.policies_kept - 2);
   // Twice what a checkpoint, or the pace, may take.
   options.max_policy_lag =
