@@ -167,7 +167,7 @@ class DashboardTest(unittest.TestCase):
         harness.stop()
         self.state(page, "down")
         self.until(page, "/not answering since ([3-9]|\\d\\d) s/.test(document.getElementById('connection').textContent)")
-        self.assertIn("+0.02", self.card(page, "Index of co-adaptation").inner_text(), "the last figures stay")
+        self.assertIn("+0.020", self.card(page, "Index of co-adaptation").inner_text(), "the last figures stay")
         self.picture(page, "down")
         again = self.start()
         self.assertEqual(again.address, address, "a restarted monitor keeps its address")

@@ -16,7 +16,7 @@ export function figure(value, digits = 3) {
 export function share(value) {
   if (value === null || value === undefined) return null;
   if (value === 0) return "0";
-  return (value > 0 ? "+" : "\u2212") + Math.abs(value).toFixed(Math.abs(value) < 10 ? 2 : 0);
+  return (value > 0 ? "+" : "\u2212") + Math.abs(value).toFixed(Math.abs(value) < 0.0995 ? 3 : Math.abs(value) < 10 ? 2 : 0);
 }
 
 /** The label of an axis: no digits that say nothing. */
