@@ -87,7 +87,7 @@ function fresh(name, text, bad = false) {
 }
 
 export function showFreshness(feed, state) {
-  const { report, figures, time } = feed.answer;
+  const { report, figures } = feed.answer;
   const age = feed.age();
   const version = (number) => (number > 0 ? `version ${number}` : null);
   const steps = (value) => (value === null ? null : `${count(value)} env steps old`);
@@ -101,8 +101,7 @@ export function showFreshness(feed, state) {
     fresh("Policy lag", figures.policy_lag === null ? null : `${figure(figures.policy_lag)} updates`),
     fresh("Fresh steps judged", count(report.fresh_steps_scored)),
     fresh("Dropped", count(dropped), dropped > 0),
-    fresh("Checkpoint", figures.number === null || figures.number === undefined ? null
-      : `${count(figures.number)}${figures.wall_seconds ? `, ${duration(time - figures.wall_seconds)} ago` : ""}`));
+    fresh("Checkpoint", count(figures.number)));
 }
 
 /** Where a value stands between limits, as a small picture. */
