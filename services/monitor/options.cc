@@ -1,8 +1,10 @@
 #include "services/monitor/options.h"
 
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
@@ -53,6 +55,19 @@ coadaptation::Thresholds ThresholdsFrom(const config::v1::Monitor& monitor) {
   return thresholds;
 }
 
+absl::StatusOr<std::set<coadaptation::Knob>> KnobsFrom(const std::string& names) {
+  std::set<coadaptation::Knob> knobs;
+  for (const absl::string_view name : absl::StrSplit(names, ',', absl::SkipWhitespace())) {
+    const auto knob = coadaptation::KnobFromName(std::string(absl::StripAsciiWhitespace(name)));
+    if (!knob) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("control.knobs: no knob is called '", name, "'"));
+    }
+    knobs.insert(*knob);
+  }
+  return knobs;
+}
+
 coadaptation::ControllerOptions ControllerFrom(const config::v1::RunConfig& config) {
   const config::v1::Control& control = config.control();
   coadaptation::ControllerOptions options;
@@ -61,11 +76,6 @@ coadaptation::ControllerOptions ControllerFrom(const config::v1::RunConfig& conf
   options.dwell_refits = control.dwell_refits();
   options.recover_refits = control.recover_refits();
   options.rollback_after = control.rollback_after();
-  for (const absl::string_view name :
-       absl::StrSplit(control.knobs(), ',', absl::SkipWhitespace())) {
-    const auto knob = coadaptation::KnobFromName(std::string(absl::StripAsciiWhitespace(name)));
-    if (knob.has_value()) options.allowed.insert(*knob);  // the config's rules refuse other names
-  }
   options.horizon =
       std::max(config.imagination().horizon_start(), config.imagination().horizon_end());
   options.real_share = config.imagination().real_share();
@@ -74,10 +84,11 @@ coadaptation::ControllerOptions ControllerFrom(const config::v1::RunConfig& conf
   return options;
 }
 
-JudgeOptions JudgeFrom(const config::v1::RunConfig& config) {
+absl::StatusOr<JudgeOptions> JudgeFrom(const config::v1::RunConfig& config) {
   JudgeOptions options;
   options.thresholds = ThresholdsFrom(config.monitor());
   options.controller = ControllerFrom(config);
+  TANDEM_ASSIGN_OR_RETURN(options.controller.allowed, KnobsFrom(config.control().knobs()));
   options.control = config.control().mode() != config::v1::CONTROL_MODE_OFF;
   options.token_file = config.control().token_file();
   options.desk.ttl = absl::Seconds(config.control().ttl_seconds());
@@ -91,7 +102,8 @@ std::string ControlName(config::v1::ControlMode mode) {
   return mode == config::v1::CONTROL_MODE_ACT ? "act" : "advise";
 }
 
-RunFacts FactsFrom(const config::v1::RunConfig& config) {
+RunFacts FactsFrom(const config::v1::RunConfig& config,
+                   const coadaptation::ControllerOptions& recipe) {
   RunFacts facts;
   facts.name = config.run().name();
   facts.environment = config.env().name();
@@ -101,7 +113,6 @@ RunFacts FactsFrom(const config::v1::RunConfig& config) {
   facts.warning = config.monitor().warning();
   facts.false_alarm_interval = config.monitor().false_alarm_interval();
   facts.control = ControlName(config.control().mode());
-  const coadaptation::ControllerOptions recipe = ControllerFrom(config);
   facts.recipe = {{coadaptation::Knob::kRolloutHorizon, recipe.horizon},
                   {coadaptation::Knob::kRealShare, recipe.real_share},
                   {coadaptation::Knob::kPessimism, recipe.pessimism},
@@ -130,8 +141,9 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.model_trainer = endpoints.model_trainer();
   options.policy_trainer = endpoints.policy_trainer();
   TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));
-  options.judge = JudgeFrom(config);
-  options.dashboard = {config.monitor().dashboard(), endpoints.state_dir(), FactsFrom(config)};
+  TANDEM_ASSIGN_OR_RETURN(options.judge, JudgeFrom(config));
+  options.dashboard = {config.monitor().dashboard(), endpoints.state_dir(),
+                       FactsFrom(config, options.judge.controller)};
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;
 }

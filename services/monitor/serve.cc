@@ -29,13 +29,16 @@ absl::Status Serve(ServiceOptions options) {
       &registry,
       judge.get()};
   TANDEM_ASSIGN_OR_RETURN(const auto core, Monitor::Create(options.monitor, deps));
-  Executor executor(/*threads=*/1, /*max_queue=*/64);
-  MonitorServiceImpl service(core.get(), judge.get(), &executor);
   TANDEM_ASSIGN_OR_RETURN(
       const auto dashboard,
       ServeDashboard(options.dashboard, SourceOf(core.get(), judge.get()), Clock::Real()));
   options.server.more_endpoints = {{"dashboard", dashboard.address()}};
+  // Each watcher of directives may have a task in the queue.
+  Executor executor(/*threads=*/1, /*max_queue=*/1024);
+  MonitorServiceImpl service(core.get(), judge.get(), &executor,
+                             dashboard.server == nullptr ? "" : "http://" + dashboard.address());
   options.server.services = {&service};
+  options.server.live_calls = {service.live_calls()};
   options.server.registry = &registry;
   TANDEM_ASSIGN_OR_RETURN(const auto runner, rpc::ServerRunner::Start(options.server));
   judge->Start();
