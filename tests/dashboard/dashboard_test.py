@@ -5,7 +5,7 @@ With TANDEM_SCREENSHOTS set to a folder it also leaves pictures there, to be loo
 
 import json
 import os
-import re
+import signal
 import sys
 import tempfile
 import time
@@ -365,9 +365,8 @@ class LiveRunTest(DashboardPage):
         self.assertIn(told["judgement"]["verdict"], ("warming_up", "healthy", "warning", "exploiting", "pessimistic"))
 
         os.kill(endpoints["pid"], signal.SIGKILL)  # the launcher starts it again at the same address
-        self.state(page, "down")
-        page.wait_for_selector("body[data-state=live]", timeout=30000)
         page.locator("#log-table tr[data-kind=restart]").first.wait_for()
+        self.state(page, "live")
         self.picture(page, "live-run")
 
         run.interrupt()
