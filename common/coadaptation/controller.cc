@@ -62,11 +62,8 @@ std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judge
     return Back(checkpoint, "the model undersells the policy: never tighten, relax");
   }
   if (memory_.clean > 0 && memory_.clean % options_.recover_refits == 0) {
-    if (NothingTurned()) {
-      BecomeHealthy();
-      return {};
-    }
-    return Back(checkpoint, "clean again");
+    if (!NothingTurned()) return Back(checkpoint, "clean again");
+    BecomeHealthy();
   }
   if (NothingTurned() && memory_.tries.empty()) {
     memory_.state =

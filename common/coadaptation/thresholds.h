@@ -33,8 +33,6 @@ struct Thresholds {
   double clean_z = 1.2816;   ///< ... with this many standard errors added: a 90 % upper bound.
   int clear_after =
       3;  ///< Checkpoints in a row without a signal above tolerance that end an alarm.
-
-  int gap_confirmations = 3;  ///< Comparisons in a row before the gap alone says "exploiting".
 };
 
 }  // namespace tandem::coadaptation

@@ -297,6 +297,11 @@ TEST(VerdictProcessTest, FalseAlarmsOfTheWholeVerdictKeepTheInterval) {
   EXPECT_GT(checkpoints / kRuns, 50 * (1 - 3 / std::sqrt(kRuns)));
 }
 
+TEST(VerdictTest, EveryVerdictHasAName) {
+  EXPECT_STREQ(VerdictName(Verdict::kWarmingUp), "warming_up");
+  EXPECT_STREQ(VerdictName(Verdict::kStale), "stale");
+}
+
 TEST(StaleTest, SlowRunsMayTakeTheirTime) {
   EXPECT_FALSE(IsStale(100, std::nan(""), {}));
   EXPECT_TRUE(IsStale(130, std::nan(""), {}));

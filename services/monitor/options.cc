@@ -1,7 +1,11 @@
 #include "services/monitor/options.h"
 
 #include <algorithm>
+#include <set>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
 #include "common/nn/device.h"
@@ -11,24 +15,94 @@ namespace {
 
 MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
   const config::v1::Monitor& monitor = config.monitor();
+  const double updates_per_step = config.pace().updates_per_step();
+  const double refit_updates =
+      updates_per_step * static_cast<double>(config.pace().refit_interval());
   MonitorOptions options;
-  options.thresholds.tolerance = monitor.tolerance();
-  options.thresholds.warning = monitor.warning();
-  options.thresholds.warmup_refits = monitor.warmup_refits();
-  options.thresholds.min_window_steps =
-      std::min(options.thresholds.min_window_steps, monitor.window());
-  options.thresholds.stale_seconds =
-      std::max(options.thresholds.stale_seconds, 10 * monitor.interval_seconds());
   options.interval = absl::Seconds(monitor.interval_seconds());
   options.window = monitor.window();
-  options.fresh_capacity = std::max(options.fresh_capacity, 2 * monitor.window());
-  options.comparison.rollouts = monitor.rollouts();
+  options.least_steps = std::min(options.least_steps, options.window);
+  options.capacity = std::max(options.capacity, 2 * options.window);
+  options.survey.rollouts = monitor.rollouts();
+  options.survey.model_steps = monitor.model_steps_per_checkpoint();
+  options.evaluation_model_steps =
+      std::min(options.evaluation_model_steps, options.survey.model_steps);
   // A policy half an evaluation older or newer is taken for the one that was evaluated.
-  options.comparison.updates_tolerance =
-      std::max(100.0, 0.5 * config.pace().updates_per_step() *
-                          static_cast<double>(config.actor().evaluation_interval()));
+  options.survey.updates_tolerance = std::max(
+      100.0, 0.5 * updates_per_step * static_cast<double>(config.actor().evaluation_interval()));
+  options.policy_poll_steps = config.pace().refit_interval() / (options.policies_kept - 2);
+  options.policy_spacing = refit_updates / (options.policies_kept - 2);
+  // Twice what a checkpoint, or the pace, may take.
+  options.max_policy_lag =
+      2 * std::max({refit_updates, updates_per_step * static_cast<double>(options.window),
+                    static_cast<double>(config.pace().max_policy_lag())});
+  const bool lockstep = config.pace().mode() != config::v1::PACE_MODE_ASYNC;
+  options.paced = lockstep && (monitor.has_in_lockstep()
+                                   ? monitor.in_lockstep()
+                                   : config.control().mode() == config::v1::CONTROL_MODE_ACT);
+  if (options.paced) {
+    // It looks at the pace's boundaries only: about a dozen of the policies in between are kept.
+    options.policies_kept = 16;
+    const int64_t rounds =
+        std::max<int64_t>(1, config.pace().refit_interval() / config.pace().steps_per_round());
+    options.policy_stride = static_cast<uint64_t>((rounds + 11) / 12);
+    options.policy_spacing = 0;
+  }
   options.replay_address = config.endpoints().replay_buffer();
   options.seed = config::SeedFor(config, /*has_own=*/false, 0, "monitor");
+  return options;
+}
+
+coadaptation::Thresholds ThresholdsFrom(const config::v1::Monitor& monitor) {
+  coadaptation::Thresholds thresholds;
+  thresholds.tolerance = monitor.tolerance();
+  thresholds.warning = monitor.warning();
+  thresholds.false_alarm_interval = monitor.false_alarm_interval();
+  thresholds.warmup_refits = monitor.warmup_refits();
+  thresholds.min_window_steps = std::min(thresholds.min_window_steps, monitor.window());
+  thresholds.stale_seconds = std::max(thresholds.stale_seconds, 10 * monitor.interval_seconds());
+  return thresholds;
+}
+
+absl::StatusOr<std::set<coadaptation::Knob>> KnobsFrom(const std::string& names) {
+  std::set<coadaptation::Knob> knobs;
+  for (const absl::string_view name : absl::StrSplit(names, ',', absl::SkipWhitespace())) {
+    const auto knob = coadaptation::KnobFromName(std::string(absl::StripAsciiWhitespace(name)));
+    if (!knob) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("control.knobs: no knob is called '", name, "'"));
+    }
+    knobs.insert(*knob);
+  }
+  return knobs;
+}
+
+coadaptation::ControllerOptions ControllerFrom(const config::v1::RunConfig& config) {
+  const config::v1::Control& control = config.control();
+  coadaptation::ControllerOptions options;
+  options.act = control.mode() == config::v1::CONTROL_MODE_ACT;
+  options.max_actions_per_hour = control.max_actions_per_hour();
+  options.dwell_refits = control.dwell_refits();
+  options.recover_refits = control.recover_refits();
+  options.rollback_after = control.rollback_after();
+  options.horizon =
+      std::max(config.imagination().horizon_start(), config.imagination().horizon_end());
+  options.real_share = config.imagination().real_share();
+  options.pessimism = config.imagination().pessimism();
+  options.updates_per_step = config.pace().updates_per_step();
+  return options;
+}
+
+absl::StatusOr<JudgeOptions> JudgeFrom(const config::v1::RunConfig& config) {
+  JudgeOptions options;
+  options.thresholds = ThresholdsFrom(config.monitor());
+  options.controller = ControllerFrom(config);
+  TANDEM_ASSIGN_OR_RETURN(options.controller.allowed, KnobsFrom(config.control().knobs()));
+  options.control = config.control().mode() != config::v1::CONTROL_MODE_OFF;
+  options.token_file = config.control().token_file();
+  options.desk.ttl = absl::Seconds(config.control().ttl_seconds());
+  const std::string& state_dir = config.endpoints().state_dir();
+  if (!state_dir.empty()) options.history_path = state_dir + "/history.jsonl";
   return options;
 }
 
@@ -37,7 +111,7 @@ std::string ControlName(config::v1::ControlMode mode) {
   return mode == config::v1::CONTROL_MODE_ACT ? "act" : "advise";
 }
 
-RunFacts FactsFrom(const config::v1::RunConfig& config, const MonitorOptions& monitor) {
+RunFacts FactsFrom(const config::v1::RunConfig& config) {
   RunFacts facts;
   facts.name = config.run().name();
   facts.environment = config.env().name();
@@ -45,15 +119,13 @@ RunFacts FactsFrom(const config::v1::RunConfig& config, const MonitorOptions& mo
   facts.max_env_steps = config.stop().max_env_steps();
   facts.tolerance = config.monitor().tolerance();
   facts.warning = config.monitor().warning();
-  facts.stale_seconds = monitor.thresholds.stale_seconds;
   facts.false_alarm_interval = config.monitor().false_alarm_interval();
   facts.control = ControlName(config.control().mode());
-  facts.recipe = {
-      {coadaptation::Knob::kRolloutHorizon,
-       std::max(config.imagination().horizon_start(), config.imagination().horizon_end())},
-      {coadaptation::Knob::kRealShare, config.imagination().real_share()},
-      {coadaptation::Knob::kPessimism, config.imagination().pessimism()},
-      {coadaptation::Knob::kUpdatesPerStep, config.pace().updates_per_step()}};
+  const coadaptation::ControllerOptions recipe = ControllerFrom(config);
+  facts.recipe = {{coadaptation::Knob::kRolloutHorizon, recipe.horizon},
+                  {coadaptation::Knob::kRealShare, recipe.real_share},
+                  {coadaptation::Knob::kPessimism, recipe.pessimism},
+                  {coadaptation::Knob::kUpdatesPerStep, recipe.updates_per_step}};
   return facts;
 }
 
@@ -78,12 +150,8 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.model_trainer = endpoints.model_trainer();
   options.policy_trainer = endpoints.policy_trainer();
   TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));
-  if (!endpoints.state_dir().empty()) {
-    options.judge.history_path = endpoints.state_dir() + "/history.jsonl";
-  }
-  options.judge.token_file = config.control().token_file();
-  options.dashboard = {config.monitor().dashboard(), endpoints.state_dir(),
-                       FactsFrom(config, options.monitor)};
+  TANDEM_ASSIGN_OR_RETURN(options.judge, JudgeFrom(config));
+  options.dashboard = {config.monitor().dashboard(), endpoints.state_dir(), FactsFrom(config)};
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;
 }

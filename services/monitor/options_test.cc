@@ -20,12 +20,56 @@ TEST(OptionsTest, TakesThresholdsAndPeersFromTheConfig) {
   ASSERT_TRUE(config.ok()) << config.status();
   const auto options = OptionsFrom(*config);
   ASSERT_TRUE(options.ok()) << options.status();
-  EXPECT_EQ(options->monitor.thresholds.tolerance, 0.3);
-  EXPECT_EQ(options->monitor.thresholds.warning, 0.2);
-  EXPECT_EQ(options->monitor.thresholds.min_window_steps, 50);
-  EXPECT_EQ(options->monitor.thresholds.stale_seconds, 600);
+  EXPECT_EQ(options->judge.thresholds.tolerance, 0.3);
+  EXPECT_EQ(options->judge.thresholds.warning, 0.2);
+  EXPECT_EQ(options->judge.thresholds.min_window_steps, 50);
+  EXPECT_EQ(options->judge.thresholds.stale_seconds, 600);
   EXPECT_EQ(options->replay_buffer, "unix:/r");
   EXPECT_EQ(options->policy_trainer, "unix:/p");
+}
+
+TEST(OptionsTest, TakesTheControllerAndTheRecipesKnobsFromTheConfig) {
+  std::vector<std::string> overrides = kAddresses;
+  overrides.insert(
+      overrides.end(),
+      {"monitor.false_alarm_interval=500", "control.mode=ACT", "control.max_actions_per_hour=3",
+       "control.recover_refits=7", "control.knobs=rollout_horizon, real_share",
+       "control.ttl_seconds=60", "imagination.horizon_end=9", "imagination.real_share=0.1",
+       "pace.updates_per_step=4", "endpoints.state_dir=/s"});
+  const auto config = config::Load("", overrides);
+  ASSERT_TRUE(config.ok()) << config.status();
+  const auto options = OptionsFrom(*config);
+  ASSERT_TRUE(options.ok()) << options.status();
+  const JudgeOptions& judge = options->judge;
+  EXPECT_EQ(judge.thresholds.false_alarm_interval, 500);
+  EXPECT_TRUE(judge.control);
+  EXPECT_TRUE(judge.controller.act);
+  EXPECT_EQ(judge.controller.max_actions_per_hour, 3);
+  EXPECT_EQ(judge.controller.recover_refits, 7);
+  EXPECT_THAT(judge.controller.allowed, ::testing::ElementsAre(coadaptation::Knob::kRolloutHorizon,
+                                                               coadaptation::Knob::kRealShare));
+  EXPECT_EQ(judge.controller.horizon, 9);
+  EXPECT_EQ(judge.controller.real_share, 0.1);
+  EXPECT_EQ(judge.controller.updates_per_step, 4);
+  EXPECT_EQ(judge.desk.ttl, absl::Seconds(60));
+  EXPECT_EQ(judge.history_path, "/s/history.jsonl");
+}
+
+TEST(OptionsTest, AdviceIsTheDefaultAndOffIsOff) {
+  const auto advise = OptionsFrom(*config::Load("", kAddresses));
+  ASSERT_TRUE(advise.ok()) << advise.status();
+  EXPECT_TRUE(advise->judge.control);
+  EXPECT_FALSE(advise->judge.controller.act);
+  std::vector<std::string> overrides = kAddresses;
+  overrides.push_back("control.mode=OFF");
+  EXPECT_FALSE(OptionsFrom(*config::Load("", overrides))->judge.control);
+}
+
+TEST(OptionsTest, AnUnknownKnobIsNamed) {
+  std::vector<std::string> overrides = kAddresses;
+  overrides.push_back("control.knobs=real_share,horizon");
+  EXPECT_THAT(std::string(OptionsFrom(*config::Load("", overrides)).status().message()),
+              ::testing::HasSubstr("'horizon'"));
 }
 
 TEST(OptionsTest, AMissingPeerIsNamed) {

@@ -15,8 +15,10 @@ absl::Status Serve(ServiceOptions options) {
   const auto replay = ConnectReplay(options.replay_buffer);
   const auto models = snapshot::WatchRemote(options.model_trainer, snapshot::kModelSeries,
                                             options.member, registry);
-  const auto policies = snapshot::WatchRemote(options.policy_trainer, snapshot::kPolicySeries,
-                                              options.member, registry);
+  const auto policies =
+      snapshot::WatchRemote(options.policy_trainer, snapshot::kPolicySeries, options.member,
+                            registry, absl::Seconds(5), options.monitor.policy_stride);
+  TANDEM_ASSIGN_OR_RETURN(const auto judge, Judge::Create(options.judge, Clock::Real(), &registry));
   const std::string device = options.device;
   const MonitorDeps deps = {
       replay.get(),
@@ -25,22 +27,27 @@ absl::Status Serve(ServiceOptions options) {
       [device](const auto& f, const auto& s) { return dynamics::LoadDynamicsModel(f, s, device); },
       [device](const auto& f, const auto& s) { return policy::LoadPolicy(f, s, device); },
       Clock::Real(),
-      &registry};
+      &registry,
+      judge.get()};
   TANDEM_ASSIGN_OR_RETURN(const auto core, Monitor::Create(options.monitor, deps));
-  Executor executor(/*threads=*/1, /*max_queue=*/64);
-  MonitorServiceImpl service(core.get(), &executor);
-  TANDEM_ASSIGN_OR_RETURN(const auto judge, Judge::Create(options.judge, Clock::Real(), &registry));
   TANDEM_ASSIGN_OR_RETURN(
       const auto dashboard,
       ServeDashboard(options.dashboard, SourceOf(core.get(), judge.get()), Clock::Real()));
   options.server.more_endpoints = {{"dashboard", dashboard.address()}};
+  // Each watcher of directives may have a task in the queue.
+  Executor executor(/*threads=*/1, /*max_queue=*/1024);
+  MonitorServiceImpl service(core.get(), judge.get(), &executor,
+                             dashboard.server == nullptr ? "" : "http://" + dashboard.address());
   options.server.services = {&service};
+  options.server.live_calls = {service.live_calls()};
   options.server.registry = &registry;
   TANDEM_ASSIGN_OR_RETURN(const auto runner, rpc::ServerRunner::Start(options.server));
+  judge->Start();
   core->Start();
   runner->SetServing(true);
   runner->WaitForSignal();
   core->Stop();
+  judge->Stop();
   runner->Drain(options.drain);
   return absl::OkStatus();
 }

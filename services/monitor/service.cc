@@ -1,42 +1,57 @@
 #include "services/monitor/service.h"
 
+#include <optional>
+
+#include "common/base/status_macros.h"
 #include "common/rpc/unary_call.h"
+#include "services/monitor/watch_directives_call.h"
+#include "services/monitor/wire.h"
 
 namespace tandem::monitor {
-
-void Encode(const Report& report, v1::GetReportResponse* response) {
-  const coadaptation::Figures& figures = report.figures;
-  response->set_verdict(static_cast<v1::Verdict>(report.judgement.verdict));
-  response->set_sentence(report.judgement.sentence);
-  response->set_index(figures.index);
-  response->set_index_reward(figures.index_reward);
-  response->set_index_dynamics(figures.index_dynamics);
-  response->set_index_termination(figures.index_termination);
-  response->set_residual(figures.residual);
-  response->set_model_return(figures.model_return);
-  response->set_real_return(figures.real_return);
-  response->set_return_gap(figures.return_gap);
-  response->set_return_scale(figures.return_scale);
-  response->set_model_error_ratio(report.model_error_ratio);
-  response->set_model_error_fresh(report.model_error_fresh);
-  response->set_model_error_heldout(report.model_error_heldout);
-  response->set_fresh_steps_scored(report.fresh_steps_scored);
-  response->set_fresh_steps_dropped(report.fresh_steps_dropped);
-  response->set_model_version(report.model_version);
-  response->set_policy_version(report.policy_version);
-  response->set_model_age_env_steps(report.model_age_env_steps);
-  response->set_policy_lag_updates(report.policy_lag_updates);
-  response->set_env_steps(report.env_steps);
-  response->set_age_seconds(figures.age_seconds);
-  response->set_training_return(report.training_return);
-  response->set_evaluation_return(report.evaluation_return);
-}
 
 grpc::ServerUnaryReactor* MonitorServiceImpl::GetReport(grpc::CallbackServerContext* context,
                                                         const v1::GetReportRequest*,
                                                         v1::GetReportResponse* response) {
   return rpc::UnaryCall(context, *executor_, [this, response] {
-    Encode(core_->GetReport(), response);
+    Encode(core_->GetReport(), judge_->Report(), response);
+    response->set_dashboard(dashboard_);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* MonitorServiceImpl::GetHistory(grpc::CallbackServerContext* context,
+                                                         const v1::GetHistoryRequest* request,
+                                                         v1::GetHistoryResponse* response) {
+  return rpc::UnaryCall(context, *executor_, [this, request, response] {
+    Encode(judge_->ReadHistory(request->from_checkpoint(), request->from_event()), response);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerWriteReactor<v1::Directive>* MonitorServiceImpl::WatchDirectives(
+    grpc::CallbackServerContext*, const v1::WatchDirectivesRequest* request) {
+  return (new WatchDirectivesCall(judge_->desk(), *executor_, live_, *request))->Begin();
+}
+
+grpc::ServerUnaryReactor* MonitorServiceImpl::Acknowledge(grpc::CallbackServerContext* context,
+                                                          const v1::AcknowledgeRequest* request,
+                                                          v1::AcknowledgeResponse*) {
+  return rpc::UnaryCall(context, *executor_, [this, request]() -> absl::Status {
+    TANDEM_ASSIGN_OR_RETURN(const Acknowledgement acknowledgement, Decode(*request));
+    return judge_->Acknowledge(acknowledgement);
+  });
+}
+
+grpc::ServerUnaryReactor* MonitorServiceImpl::SetOverride(grpc::CallbackServerContext* context,
+                                                          const v1::SetOverrideRequest* request,
+                                                          v1::SetOverrideResponse* response) {
+  return rpc::UnaryCall(context, *executor_, [this, request, response]() -> absl::Status {
+    TANDEM_ASSIGN_OR_RETURN(const coadaptation::Knob knob, Decode(request->knob()));
+    const std::optional<double> value =
+        request->has_value() ? std::optional<double>(request->value()) : std::nullopt;
+    TANDEM_ASSIGN_OR_RETURN(const coadaptation::Directive directive,
+                            judge_->SetOverride(knob, value, request->token(), request->reason()));
+    Encode(directive, absl::ToDoubleSeconds(judge_->desk().ttl()), response->mutable_directive());
     return absl::OkStatus();
   });
 }

@@ -1,8 +1,14 @@
 #include "services/monitor/service.h"
 
+#include <sys/stat.h>
+
+#include <chrono>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 
+#include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
@@ -12,87 +18,200 @@
 namespace tandem::monitor {
 namespace {
 
-TEST(EncodeTest, EveryFigureHasItsField) {
-  Report report;
-  report.judgement = {coadaptation::Verdict::kExploiting, "a sentence"};
-  report.figures.index = 1;
-  report.figures.index_reward = 2;
-  report.figures.index_dynamics = 3;
-  report.figures.index_termination = 4;
-  report.figures.residual = 5;
-  report.figures.model_return = 6;
-  report.figures.real_return = 7;
-  report.figures.return_gap = 8;
-  report.figures.return_scale = 9;
-  report.model_error_ratio = 10;
-  report.model_error_fresh = 11;
-  report.model_error_heldout = 12;
-  report.fresh_steps_scored = 13;
-  report.fresh_steps_dropped = 14;
-  report.model_version = 15;
-  report.policy_version = 16;
-  report.model_age_env_steps = 17;
-  report.policy_lag_updates = 18;
-  report.env_steps = 19;
-  report.figures.age_seconds = 20;
-  report.training_return = 21;
-  report.evaluation_return = 22;
-  v1::GetReportResponse response;
-  Encode(report, &response);
-  EXPECT_EQ(response.verdict(), v1::VERDICT_EXPLOITING);
-  EXPECT_EQ(response.sentence(), "a sentence");
-  // The figures 1 to 22 fill the fields 3 to 24 in order.
-  const auto* descriptor = response.GetDescriptor();
-  const auto* reflection = response.GetReflection();
-  for (int i = 3; i <= 24; ++i) {
-    const auto* field = descriptor->FindFieldByNumber(i);
-    using Field = google::protobuf::FieldDescriptor;
-    const double value = field->cpp_type() == Field::CPPTYPE_DOUBLE
-                             ? reflection->GetDouble(response, field)
-                         : field->cpp_type() == Field::CPPTYPE_INT64
-                             ? static_cast<double>(reflection->GetInt64(response, field))
-                             : static_cast<double>(reflection->GetUInt64(response, field));
-    EXPECT_EQ(value, i - 2) << field->name();
+using coadaptation::Checkpoint;
+using ::testing::HasSubstr;
+
+constexpr char kToken[] = "a token of some length";
+
+class MonitorServiceTest : public testing::Test {
+ protected:
+  void Start(absl::Duration ttl = absl::Seconds(120), size_t max_watchers = 256) {
+    token_file_ = testing::TempDir() + "/monitor_service_test_token";
+    std::ofstream(token_file_) << kToken;
+    chmod(token_file_.c_str(), 0600);
+    JudgeOptions options;
+    options.controller.act = true;
+    options.controller.horizon = 8;
+    options.token_file = token_file_;
+    options.desk.ttl = ttl;
+    options.desk.max_watchers = max_watchers;
+    auto judge = Judge::Create(options, Clock::Real(), &registry_);
+    ASSERT_TRUE(judge.ok()) << judge.status();
+    judge_ = *std::move(judge);
+    MonitorDeps deps = {&replay_, &models_,      &policies_, nullptr,
+                        nullptr,  Clock::Real(), &registry_};
+    deps.load_model = [](const auto&, const auto&) { return absl::InternalError("unused"); };
+    deps.load_policy = [](const auto&, const auto&) { return absl::InternalError("unused"); };
+    deps.judge = judge_.get();
+    auto core = Monitor::Create({}, deps);
+    ASSERT_TRUE(core.ok()) << core.status();
+    core_ = *std::move(core);
+    service_ = std::make_unique<MonitorServiceImpl>(core_.get(), judge_.get(), &executor_,
+                                                    "http://127.0.0.1:1");
+    judge_->Start();
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(service_.get());
+    server_ = builder.BuildAndStart();
+    stub_ = v1::MonitorService::NewStub(grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
+                                                            grpc::InsecureChannelCredentials()));
   }
-}
+  void TearDown() override {
+    service_->live_calls()->CancelAll();
+    server_->Shutdown();
+    judge_->Stop();
+    std::filesystem::remove(token_file_);
+  }
 
-TEST(EncodeTest, VerdictsAreThoseOfTheWire) {
-  EXPECT_EQ(v1::Verdict_Name(static_cast<v1::Verdict>(coadaptation::Verdict::kWarmingUp)),
-            "VERDICT_WARMING_UP");
-  EXPECT_EQ(v1::Verdict_Name(static_cast<v1::Verdict>(coadaptation::Verdict::kHealthy)),
-            "VERDICT_HEALTHY");
-  EXPECT_EQ(v1::Verdict_Name(static_cast<v1::Verdict>(coadaptation::Verdict::kWarning)),
-            "VERDICT_WARNING");
-  EXPECT_EQ(v1::Verdict_Name(static_cast<v1::Verdict>(coadaptation::Verdict::kPessimistic)),
-            "VERDICT_PESSIMISTIC");
-  EXPECT_EQ(v1::Verdict_Name(static_cast<v1::Verdict>(coadaptation::Verdict::kStale)),
-            "VERDICT_STALE");
-}
+  /// Checkpoints with a large gap until the controller acts.
+  void Exploit() {
+    for (int i = 0; i < 30 && judge_->Report().directive.settings.empty(); ++i) {
+      Checkpoint c;
+      c.env_steps = 250 * (i + 1);
+      c.gap_25 = c.gap_100 = c.gap_episode = 1;
+      judge_->OnCheckpoint(c);
+    }
+    ASSERT_FALSE(judge_->Report().directive.settings.empty());
+  }
+  std::unique_ptr<grpc::ClientReader<v1::Directive>> Watch(grpc::ClientContext* context,
+                                                           v1::Receiver receiver,
+                                                           const std::string& member) {
+    context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    v1::WatchDirectivesRequest request;
+    request.set_receiver(receiver);
+    request.set_member(member);
+    return stub_->WatchDirectives(context, request);
+  }
 
-TEST(MonitorServiceTest, AnswersBeforeAnythingIsKnown) {
-  FakeReplayClient replay;
-  snapshot::SnapshotStore models(snapshot::kModelSeries, 1);
-  snapshot::SnapshotStore policies(snapshot::kPolicySeries, 1);
-  metrics::Registry registry;
-  MonitorDeps deps = {&replay, &models, &policies, nullptr, nullptr, Clock::Real(), &registry};
-  deps.load_model = [](const auto&, const auto&) { return absl::InternalError("unused"); };
-  deps.load_policy = [](const auto&, const auto&) { return absl::InternalError("unused"); };
-  const auto core = Monitor::Create({}, deps);
-  ASSERT_TRUE(core.ok()) << core.status();
-  Executor executor(1, 8);
-  MonitorServiceImpl service(core->get(), &executor);
-  grpc::ServerBuilder builder;
-  builder.RegisterService(&service);
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  const auto stub = v1::MonitorService::NewStub(server->InProcessChannel({}));
+  metrics::Registry registry_;
+  FakeReplayClient replay_;
+  snapshot::SnapshotStore models_{snapshot::kModelSeries, 1};
+  snapshot::SnapshotStore policies_{snapshot::kPolicySeries, 1};
+  std::string token_file_;
+  std::unique_ptr<Judge> judge_;
+  std::unique_ptr<Monitor> core_;
+  Executor executor_{1, 64};
+  std::unique_ptr<MonitorServiceImpl> service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<v1::MonitorService::Stub> stub_;
+};
+
+TEST_F(MonitorServiceTest, AnswersBeforeAnythingIsKnown) {
+  Start();
   grpc::ClientContext context;
   v1::GetReportResponse response;
-  const grpc::Status status = stub->GetReport(&context, {}, &response);
+  const grpc::Status status = stub_->GetReport(&context, {}, &response);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(response.verdict(), v1::VERDICT_WARMING_UP);
   EXPECT_TRUE(std::isnan(response.index()));
   EXPECT_LT(response.age_seconds(), 0);
-  server->Shutdown();
+  EXPECT_EQ(response.controller_state(), "healthy");
+  EXPECT_EQ(response.dashboard(), "http://127.0.0.1:1");
+}
+
+TEST_F(MonitorServiceTest, AWatcherSeesAChangeAndAcknowledgesIt) {
+  Start();
+  grpc::ClientContext watching;
+  const auto reader = Watch(&watching, v1::RECEIVER_POLICY_TRAINER, "policy_trainer");
+  v1::Directive directive;
+  ASSERT_TRUE(reader->Read(&directive));
+  EXPECT_EQ(directive.version(), 0);
+  EXPECT_EQ(directive.ttl_seconds(), 120);
+  Exploit();
+  ASSERT_TRUE(reader->Read(&directive));
+  ASSERT_EQ(directive.settings_size(), 1);
+  EXPECT_EQ(directive.settings(0).knob(), v1::KNOB_ROLLOUT_HORIZON);
+  EXPECT_EQ(directive.settings(0).value(), 4);
+
+  v1::AcknowledgeRequest request;
+  request.set_receiver(v1::RECEIVER_POLICY_TRAINER);
+  request.set_member("policy_trainer");
+  request.set_version(directive.version());
+  request.set_outcome(v1::OUTCOME_APPLIED);
+  request.set_apply_seconds(0.25);
+  v1::AcknowledgeResponse response;
+  {
+    grpc::ClientContext context;
+    ASSERT_TRUE(stub_->Acknowledge(&context, request, &response).ok());
+  }
+  request.set_version(directive.version() + 1);
+  {
+    grpc::ClientContext context;
+    EXPECT_EQ(stub_->Acknowledge(&context, request, &response).error_code(),
+              grpc::StatusCode::INVALID_ARGUMENT);
+  }
+  grpc::ClientContext context;
+  v1::GetHistoryResponse history;
+  ASSERT_TRUE(stub_->GetHistory(&context, {}, &history).ok());
+  EXPECT_GT(history.checkpoints_size(), 3);
+  EXPECT_EQ(history.next_checkpoint(), history.checkpoints_size());
+  std::vector<std::string> kinds;
+  for (const v1::HistoryEvent& event : history.events()) kinds.push_back(event.kind());
+  EXPECT_THAT(kinds, testing::ElementsAre("alarm", "action", "acknowledged"));
+  EXPECT_THAT(history.events(2).text(), HasSubstr("by policy_trainer policy_trainer after 0.2 s"));
+}
+
+TEST_F(MonitorServiceTest, ADirectiveIsRenewedEachThirdOfItsTimeToLive) {
+  Start(absl::Milliseconds(900));
+  grpc::ClientContext watching;
+  const auto reader = Watch(&watching, v1::RECEIVER_ACTOR, "actor-0");
+  v1::Directive directive;
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(reader->Read(&directive)) << i;
+  EXPECT_EQ(directive.version(), 0);
+}
+
+TEST_F(MonitorServiceTest, StreamsEndWithTheServer) {
+  Start();
+  grpc::ClientContext watching;
+  const auto reader = Watch(&watching, v1::RECEIVER_MODEL_TRAINER, "model_trainer");
+  v1::Directive directive;
+  ASSERT_TRUE(reader->Read(&directive));
+  service_->live_calls()->CancelAll();
+  EXPECT_FALSE(reader->Read(&directive));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  Exploit();  // wakes nobody
+}
+
+TEST_F(MonitorServiceTest, AWatcherTooManyIsSentAway) {
+  Start(absl::Seconds(120), /*max_watchers=*/1);
+  grpc::ClientContext first;
+  const auto reader = Watch(&first, v1::RECEIVER_ACTOR, "actor-0");
+  v1::Directive directive;
+  ASSERT_TRUE(reader->Read(&directive));
+  grpc::ClientContext second;
+  const auto refused = Watch(&second, v1::RECEIVER_ACTOR, "actor-1");
+  EXPECT_FALSE(refused->Read(&directive));
+  EXPECT_EQ(refused->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  grpc::ClientContext nobody;
+  const auto unknown = Watch(&nobody, v1::RECEIVER_UNSPECIFIED, "x");
+  EXPECT_FALSE(unknown->Read(&directive));
+  EXPECT_EQ(unknown->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(MonitorServiceTest, OverridesByRpc) {
+  Start();
+  v1::SetOverrideRequest request;
+  request.set_knob(v1::KNOB_REAL_SHARE);
+  request.set_value(0.5);
+  request.set_reason("ops: a try");
+  v1::SetOverrideResponse response;
+  const auto call = [&] {
+    grpc::ClientContext context;
+    return stub_->SetOverride(&context, request, &response);
+  };
+  EXPECT_EQ(call().error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  request.set_token(kToken);
+  ASSERT_TRUE(call().ok());
+  ASSERT_EQ(response.directive().settings_size(), 1);
+  EXPECT_EQ(response.directive().settings(0).value(), 0.5);
+  request.set_value(7);
+  const grpc::Status refused = call();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(refused.error_message(), HasSubstr("expected 0 to 1"));
+  request.clear_value();
+  ASSERT_TRUE(call().ok());
+  EXPECT_EQ(response.directive().settings_size(), 0);
 }
 
 }  // namespace

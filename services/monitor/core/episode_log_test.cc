@@ -1,6 +1,7 @@
 #include "services/monitor/core/episode_log.h"
 
 #include <cmath>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -13,11 +14,12 @@ using testing::EvaluationEpisode;
 using testing::TrainingEpisode;
 
 TEST(EpisodeLogTest, KnowsNothingAtFirst) {
-  const EpisodeLog log;
+  EpisodeLog log;
+  EXPECT_TRUE(log.TakeEvaluations().empty());
+  EXPECT_TRUE(log.TakeTraining(1000).empty());
   EXPECT_TRUE(std::isnan(log.training_return()));
   EXPECT_TRUE(std::isnan(log.evaluation_return()));
   EXPECT_TRUE(std::isnan(log.return_scale()));
-  EXPECT_EQ(log.newest().number, 0u);
 }
 
 TEST(EpisodeLogTest, OneLuckyEpisodeDoesNotSetTheScale) {
@@ -37,33 +39,49 @@ TEST(EpisodeLogTest, AnEvaluationCountsOnceItIsWhole) {
   log.Add(EvaluationEpisode(7, 3, 60, 50));
   EXPECT_NEAR(log.evaluation_return(), 30, 1e-9);
   EXPECT_NEAR(log.return_scale(), 30, 1e-9);
-  EXPECT_EQ(log.newest().number, 1u);
-  EXPECT_TRUE(log.newest().evaluation);
-  EXPECT_EQ(log.newest().returns.size(), 3u);
-  EXPECT_EQ(log.newest().start_states.size(), 3u);
-  EXPECT_EQ(log.newest().policy_updates, 50);
+  const std::vector<Evaluation> evaluations = log.TakeEvaluations();
+  ASSERT_EQ(evaluations.size(), 1u);
+  EXPECT_EQ(evaluations[0].size(), 3u);
+  EXPECT_TRUE(log.TakeEvaluations().empty());
 }
 
-TEST(EpisodeLogTest, TrainingEpisodesAreComparedUntilThereIsAnEvaluation) {
+TEST(EpisodeLogTest, TrainingEpisodesOfPoliciesWaitForTheirCheckpoint) {
   EpisodeLog log;
-  for (int i = 0; i < 10; ++i) log.Add(TrainingEpisode(1));  // random actions
-  EXPECT_EQ(log.newest().number, 0u);
-  Episode episode = TrainingEpisode(1);
+  Episode episode = TrainingEpisode(1);  // random actions
+  log.Add(episode);
   episode.policy_version = 3;
-  for (int i = 0; i < EpisodeLog::kTrainingGroup; ++i) log.Add(episode);
-  EXPECT_EQ(log.newest().number, 1u);
-  EXPECT_FALSE(log.newest().evaluation);
-  log.Add(EvaluationEpisode(1, 1, 5, 50));
-  for (int i = 0; i < EpisodeLog::kTrainingGroup; ++i) log.Add(episode);
-  EXPECT_EQ(log.newest().number, 2u);
-  EXPECT_TRUE(log.newest().evaluation);
+  for (int64_t steps : {100, 200, 300}) {
+    episode.env_steps = steps;
+    log.Add(episode);
+  }
+  EXPECT_EQ(log.TakeTraining(250).size(), 2u);
+  EXPECT_EQ(log.TakeTraining(250).size(), 0u);
+  EXPECT_EQ(log.TakeTraining(300).size(), 1u);
+  for (size_t i = 0; i < EpisodeLog::kMostTraining + 5; ++i) log.Add(episode);
+  EXPECT_EQ(log.TakeTraining(300).size(), EpisodeLog::kMostTraining);
+}
+
+TEST(EpisodeLogTest, ReturnsThatAreNotFiniteAreLeftOut) {
+  EpisodeLog log;
+  log.Add(TrainingEpisode(10));
+  log.Add(TrainingEpisode(std::numeric_limits<double>::quiet_NaN()));
+  log.Add(EvaluationEpisode(1, 1, std::numeric_limits<double>::infinity(), 0));
+  EXPECT_EQ(log.training_return(), 10);
+  EXPECT_TRUE(std::isnan(log.evaluation_return()));
+  EXPECT_TRUE(log.TakeEvaluations().empty());
+}
+
+TEST(EpisodeLogTest, AConstantRewardStillHasAScale) {
+  EpisodeLog log;
+  for (int i = 0; i < 20; ++i) log.Add(TrainingEpisode(50));
+  EXPECT_NEAR(log.return_scale(), 5, 1e-9);  // a tenth of the first mean
 }
 
 TEST(EpisodeLogTest, EvaluationsCutShortAreForgotten) {
   EpisodeLog log;
   for (uint64_t id = 1; id <= 100; ++id) log.Add(EvaluationEpisode(id, 2, 1, 0));
   log.Add(EvaluationEpisode(1, 2, 1, 0));
-  EXPECT_EQ(log.newest().number, 0u);
+  EXPECT_TRUE(log.TakeEvaluations().empty());
 }
 
 }  // namespace

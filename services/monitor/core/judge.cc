@@ -157,7 +157,8 @@ void Judge::Control(const Checkpoint& checkpoint, const Judgement& judgement) {
   for (const Action& action : actions) {
     HistoryEvent event;
     event.kind = !act ? "advice" : action.knob == Knob::kRollback ? "rollback" : "action";
-    event.text = action.reason;
+    event.text = absl::StrFormat("%s %s %g to %g: %s", act ? "Turned" : "Would turn",
+                                 KnobName(action.knob), action.before, action.after, action.reason);
     event.knob = action.knob;
     event.before = action.before;
     event.after = action.after;
@@ -330,9 +331,11 @@ void Judge::Record(HistoryEvent event) {
 }
 
 void Judge::Complain(const absl::Status& written) {
-  if (written.ok()) return;
-  metrics_.history_failures.Increment();
-  LogWarning(absl::StrCat("history: ", written.ToString()));
+  const bool failed = !written.ok();
+  if (failed) metrics_.history_failures.Increment();
+  if (failed == history_fails_.exchange(failed)) return;
+  LogWarning(failed ? absl::StrCat("history: ", written.ToString())
+                    : std::string("history: lines can be written again"));
 }
 
 void Judge::ShowVerdict() {

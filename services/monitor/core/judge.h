@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -125,6 +126,7 @@ class Judge {
   JudgeMetrics metrics_;
   DirectiveDesk desk_;
 
+  std::atomic<bool> history_fails_{false};
   Mutex mu_;
   CondVar wake_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

@@ -16,8 +16,8 @@ JudgeMetrics::JudgeMetrics(metrics::Registry& registry)
       alarms(registry.AddCounter("tandem_coadaptation_alarms_total", "Alarms confirmed.")),
       history_failures(registry.AddCounter("tandem_monitor_history_failures_total",
                                            "Lines that could not be written to the history.")),
-      directive_version(
-          registry.AddGauge("tandem_directive_version", "Version of the directive in force.")),
+      directive_version(registry.AddGauge("tandem_directive_published_version",
+                                          "Version of the directive in force.")),
       evidence_(registry.AddGauge("tandem_coadaptation_evidence_log10",
                                   "log10 of the evidence that the policy exploits its model.")),
       evidence_negative_(

@@ -45,8 +45,8 @@ class JudgeTest : public testing::Test {
     chmod(options_.token_file.c_str(), mode);
   }
   std::unique_ptr<Judge> Make() {
-    registry_ = std::make_unique<metrics::Registry>();
-    auto judge = Judge::Create(options_, &clock_, registry_.get());
+    registry_ = registries_.emplace_back(std::make_unique<metrics::Registry>()).get();
+    auto judge = Judge::Create(options_, &clock_, registry_);
     EXPECT_TRUE(judge.ok()) << judge.status();
     return *std::move(judge);
   }
@@ -81,7 +81,8 @@ class JudgeTest : public testing::Test {
   std::filesystem::path folder_;
   JudgeOptions options_;
   FakeClock clock_;
-  std::unique_ptr<metrics::Registry> registry_;
+  std::vector<std::unique_ptr<metrics::Registry>> registries_;  // one for each judge made
+  metrics::Registry* registry_ = nullptr;
   double steps_ = 0;
 };
 
@@ -301,12 +302,12 @@ TEST_F(JudgeTest, PauseAndUpdatesPerStepReachThePace) {
 
 TEST_F(JudgeTest, ATokenThatOthersCanReadIsRefused) {
   WriteToken(0644);
-  registry_ = std::make_unique<metrics::Registry>();
-  const auto judge = Judge::Create(options_, &clock_, registry_.get());
+  registry_ = registries_.emplace_back(std::make_unique<metrics::Registry>()).get();
+  const auto judge = Judge::Create(options_, &clock_, registry_);
   EXPECT_EQ(judge.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(judge.status().message(), HasSubstr("chmod 600"));
   options_.token_file = Path("nowhere");
-  EXPECT_EQ(Judge::Create(options_, &clock_, registry_.get()).status().code(),
+  EXPECT_EQ(Judge::Create(options_, &clock_, registry_).status().code(),
             absl::StatusCode::kNotFound);
 }
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <thread>
 
@@ -15,10 +16,9 @@
 namespace tandem::monitor {
 namespace {
 
-using coadaptation::Verdict;
+using coadaptation::Checkpoint;
 using testing::EvaluationEpisode;
 using testing::Fault;
-using ::testing::HasSubstr;
 using testing::ModelFile;
 using testing::PolicyFile;
 using testing::TrainingEpisode;
@@ -32,19 +32,25 @@ constexpr int64_t kEpisodeSteps = 50;
 class MonitorTest : public ::testing::Test {
  protected:
   MonitorTest() : models_(snapshot::kModelSeries, 1), policies_(snapshot::kPolicySeries, 1) {
-    options_.thresholds.warmup_refits = 1;
-    options_.thresholds.min_window_steps = 50;
-    options_.comparison.updates_tolerance = 10;
+    options_.survey.updates_tolerance = 10;
+    options_.window = 5000;
     replay_.SetSpec(testing::WorldSpec(kEpisodeSteps));
     for (int i = 0; i < 10; ++i) replay_.AddEpisode(TrainingEpisode(0));
     for (int i = 0; i < 5; ++i) replay_.AddEpisode(TrainingEpisode(kScale));
   }
 
+  MonitorDeps Deps() {
+    if (judge_ == nullptr) {
+      auto judge = Judge::Create({}, &clock_, &registry_);
+      EXPECT_TRUE(judge.ok()) << judge.status();
+      judge_ = *std::move(judge);
+    }
+    return {&replay_, &models_,   &policies_,  testing::LoadFakeModel, testing::LoadFakePolicy,
+            &clock_,  &registry_, judge_.get()};
+  }
+
   Monitor& Make() {
-    const MonitorDeps deps = {
-        &replay_, &models_,  &policies_, testing::LoadFakeModel, testing::LoadFakePolicy,
-        &clock_,  &registry_};
-    auto monitor = Monitor::Create(options_, deps);
+    auto monitor = Monitor::Create(options_, Deps());
     EXPECT_TRUE(monitor.ok()) << monitor.status();
     monitor_ = *std::move(monitor);
     return *monitor_;
@@ -55,21 +61,40 @@ class MonitorTest : public ::testing::Test {
     ASSERT_TRUE(published.ok()) << published.status();
   }
 
-  /// Reads what the replay buffer holds, then computes.
+  /// Adds steps of an episode of their own.
+  void AddSteps(TransitionBatch steps) {
+    steps.episodes.assign(steps.size(), ++episode_);
+    replay_.AddSteps(std::move(steps));
+  }
+
+  /// Reads what the replay buffer holds, then takes it in.
   void Run() {
     const absl::Status status = monitor_->ReadChunk(absl::Milliseconds(1));
     ASSERT_TRUE(status.ok()) << status;
     monitor_->Tick();
   }
 
-  /// One model with a fault, one critic, 200 fresh steps: the report of that.
-  Report Judged(const Fault& fault, double offset = 0, double slope = 0) {
+  /// A monitor that follows a model with a fault and a critic.
+  void Begin(const Fault& fault, double offset = 0, double slope = 0, int64_t updates = 0) {
     Make();
     Publish(models_, ModelFile(0, fault));
-    Publish(policies_, PolicyFile(0, offset, slope));
-    replay_.AddSteps(WorldSteps(200));
+    Publish(policies_, PolicyFile(updates, offset, slope));
     Run();
-    return monitor_->GetReport();
+    monitor_->Tick();  // the policy that it saw after the model
+  }
+
+  /// The next model comes, `through` steps on: the checkpoint ends.
+  Checkpoint End(int64_t through) {
+    Publish(models_, ModelFile(through));
+    Run();
+    return judge_->Report().checkpoint;
+  }
+
+  /// One model with a fault, one critic, 200 fresh steps: the checkpoint of that.
+  Checkpoint Surveyed(const Fault& fault, double offset = 0, double slope = 0) {
+    Begin(fault, offset, slope);
+    AddSteps(WorldSteps(200));
+    return End(200);
   }
 
   bool PageHas(const std::string& line) const {
@@ -82,313 +107,386 @@ class MonitorTest : public ::testing::Test {
   FakeClock clock_;
   metrics::Registry registry_;
   MonitorOptions options_;
+  std::unique_ptr<Judge> judge_;
   std::unique_ptr<Monitor> monitor_;
+  int64_t episode_ = 0;
 };
 
 TEST_F(MonitorTest, NothingIsKnownBeforeTheFirstData) {
   Make();
   monitor_->Tick();
   Run();
-  const Report report = monitor_->GetReport();
-  EXPECT_EQ(report.judgement.verdict, Verdict::kWarmingUp);
-  EXPECT_TRUE(std::isnan(report.figures.index));
-  EXPECT_TRUE(std::isnan(report.figures.return_gap));
-  EXPECT_TRUE(std::isnan(report.model_error_ratio));
-  EXPECT_LT(report.figures.age_seconds, 0);
+  EXPECT_EQ(judge_->Report().checkpoints, 0);
+  EXPECT_EQ(monitor_->GetReport().fresh_steps_scored, 0);
   EXPECT_TRUE(PageHas("tandem_coadaptation_index_ratio Nan")) << registry_.Page();
-  EXPECT_TRUE(PageHas("tandem_coadaptation_verdict{verdict=\"warming_up\"} 1"));
+  EXPECT_TRUE(PageHas("tandem_return_gap_ratio{horizon=\"25\"} Nan"));
+  EXPECT_TRUE(PageHas("tandem_coadaptation_last_update_timestamp_seconds Nan"));
 }
 
-TEST_F(MonitorTest, AnExactModelIsHealthy) {
-  const Report report = Judged({}, /*offset=*/3, /*slope=*/0);
-  EXPECT_NEAR(report.figures.index, 0, 1e-6);
-  EXPECT_NEAR(report.figures.return_scale, kScale, 1e-9);
-  EXPECT_EQ(report.figures.window_steps, 200);
-  EXPECT_EQ(report.fresh_steps_scored, 200);
-  EXPECT_EQ(report.fresh_steps_dropped, 0);
-  EXPECT_EQ(report.judgement.verdict, Verdict::kHealthy) << report.judgement.sentence;
-  EXPECT_TRUE(PageHas("tandem_coadaptation_verdict{verdict=\"healthy\"} 1"));
-  EXPECT_TRUE(PageHas("tandem_coadaptation_verdict{verdict=\"warming_up\"} 0"));
+TEST_F(MonitorTest, AnExactModelHasNoGap) {
+  const Checkpoint checkpoint = Surveyed({}, /*offset=*/3, /*slope=*/0);
+  EXPECT_NEAR(checkpoint.index, 0, 1e-6);
+  EXPECT_NEAR(checkpoint.gap_5, 0, 1e-9);
+  EXPECT_NEAR(checkpoint.gap_100, 0, 1e-9);
+  EXPECT_NEAR(checkpoint.return_scale, kScale, 1e-9);
+  EXPECT_EQ(checkpoint.number, 1);
+  EXPECT_EQ(checkpoint.env_steps, 200);
+  EXPECT_EQ(checkpoint.model_env_steps, 0);
+  EXPECT_EQ(checkpoint.fresh_steps, 200);
+  EXPECT_EQ(monitor_->GetReport().fresh_steps_scored, 200);
+  EXPECT_EQ(monitor_->GetReport().fresh_steps_dropped, 0);
+  EXPECT_NEAR(checkpoint.open_loop_20, 0, 1e-6);
+  EXPECT_NEAR(checkpoint.disagreement_real, 0, 1e-9);
+  EXPECT_TRUE(PageHas("tandem_coadaptation_index_ratio 0"));
 }
 
-TEST_F(MonitorTest, PlantedRewardOptimismRaisesTheIndexByThatAmount) {
-  const Report report = Judged({.reward = 0.3});
-  EXPECT_NEAR(report.figures.index, 0.3, 1e-5);
-  EXPECT_NEAR(report.figures.index_reward, 0.3, 1e-5);
-  EXPECT_NEAR(report.figures.index_dynamics, 0, 1e-6);
-  EXPECT_NEAR(report.figures.residual, -0.3, 1e-5);  // a critic of 0 has not seen the bonus
-  EXPECT_EQ(report.judgement.verdict, Verdict::kExploiting);
-  EXPECT_THAT(report.judgement.sentence, HasSubstr("0.30 of the return range better"));
-  EXPECT_TRUE(PageHas("tandem_coadaptation_verdict{verdict=\"exploiting\"} 1"));
-}
-
-TEST_F(MonitorTest, PlantedPessimismGivesANegativeIndex) {
-  const Report report = Judged({.reward = -0.3});
-  EXPECT_NEAR(report.figures.index, -0.3, 1e-5);
-  EXPECT_EQ(report.judgement.verdict, Verdict::kPessimistic);
+TEST_F(MonitorTest, PlantedRewardOptimismRaisesIndexAndGapsByThatAmount) {
+  const Checkpoint checkpoint = Surveyed({.reward = 0.3});
+  EXPECT_NEAR(checkpoint.index, 0.3, 1e-5);
+  EXPECT_NEAR(checkpoint.index_reward, 0.3, 1e-5);
+  EXPECT_NEAR(checkpoint.index_dynamics, 0, 1e-6);
+  EXPECT_NEAR(checkpoint.unsigned_index, 0.3, 1e-5);
+  EXPECT_NEAR(checkpoint.residual, -0.3, 1e-5);  // a critic of 0 has not seen the bonus
+  // .3 a step over 200 steps, the longest episode seen, in units of 100.
+  EXPECT_NEAR(checkpoint.gap_5, 0.6, 1e-4);
+  EXPECT_NEAR(checkpoint.gap_25, 0.6, 1e-4);
+  EXPECT_NEAR(checkpoint.gap_100, 0.6, 1e-4);
+  EXPECT_EQ(checkpoint.block_steps, 50);
+  EXPECT_NEAR(checkpoint.index_error, 0, 1e-6);
+  EXPECT_EQ(checkpoint.clipped_share, 0);
 }
 
 TEST_F(MonitorTest, PlantedDynamicsErrorCountsByWhatTheCriticMakesOfIt) {
   // Each imagined step lands 2 too far, where the critic sees .1 more each.
-  const Report report = Judged({.shift = 2}, /*offset=*/0, /*slope=*/0.1);
-  EXPECT_NEAR(report.figures.index_dynamics, 0.99 * 0.2, 1e-4);
-  EXPECT_NEAR(report.figures.index_reward, 0, 1e-6);
+  const Checkpoint checkpoint = Surveyed({.shift = 2}, /*offset=*/0, /*slope=*/0.1);
+  EXPECT_NEAR(checkpoint.index_dynamics, 0.99 * 0.2, 1e-4);
+  EXPECT_NEAR(checkpoint.index_reward, 0, 1e-6);
+  // 2 further at each of 5 steps; observations 0 to 199 have a deviation of 57.7.
+  EXPECT_NEAR(checkpoint.open_loop_5, 10 / 57.74, 1e-3);
+  EXPECT_NEAR(checkpoint.open_loop_20, 40 / 57.74, 1e-3);
 }
 
 TEST_F(MonitorTest, PlantedFalseEndsCountAsTermination) {
-  const Report report = Judged({.terminates = true}, /*offset=*/0.25);
-  EXPECT_NEAR(report.figures.index_termination, -0.99 * 0.25, 1e-5);
-  EXPECT_EQ(report.judgement.verdict, Verdict::kPessimistic);
+  const Checkpoint checkpoint = Surveyed({.terminates = true}, /*offset=*/0.25);
+  EXPECT_NEAR(checkpoint.index_termination, -0.99 * 0.25, 1e-5);
 }
 
-TEST_F(MonitorTest, ACriticFarFromTheModelSilencesTheIndex) {
-  const Report report = Judged({.reward = 0.9});
-  EXPECT_NEAR(report.figures.index, 0.9, 1e-5);
-  EXPECT_EQ(report.judgement.verdict, Verdict::kWarmingUp);
-  EXPECT_THAT(report.judgement.sentence, HasSubstr("does not count"));
+TEST_F(MonitorTest, AnErrorBeyondAllBoundsIsClippedAndCounted) {
+  const Checkpoint checkpoint = Surveyed({.reward = 1e6});
+  EXPECT_NEAR(checkpoint.index, 10 * kScale, 1e-3);
+  EXPECT_EQ(checkpoint.clipped_share, 1);
+  EXPECT_TRUE(PageHas("tandem_bias_clipped_total 200"));
 }
 
-TEST_F(MonitorTest, FiguresGrowStale) {
-  Judged({});
-  clock_.Advance(absl::Seconds(200));
-  EXPECT_EQ(monitor_->GetReport().judgement.verdict, Verdict::kStale);
-  EXPECT_NEAR(monitor_->GetReport().figures.age_seconds, 200, 1e-6);
-  monitor_->Tick();
-  EXPECT_TRUE(PageHas("tandem_coadaptation_verdict{verdict=\"stale\"} 1"));
-  replay_.AddSteps(WorldSteps(10));
-  Run();
-  EXPECT_EQ(monitor_->GetReport().judgement.verdict, Verdict::kHealthy);
+TEST_F(MonitorTest, AModelThatIsNotFiniteLeavesItsFiguresUnknown) {
+  const Checkpoint checkpoint = Surveyed({.reward = std::numeric_limits<double>::quiet_NaN()});
+  EXPECT_EQ(checkpoint.number, 1);
+  EXPECT_TRUE(std::isnan(checkpoint.index));
+  EXPECT_TRUE(std::isnan(checkpoint.error_onpolicy));
+  EXPECT_TRUE(checkpoint.blocks.empty());
+  EXPECT_EQ(monitor_->GetReport().fresh_steps_scored, 0);
+  EXPECT_TRUE(PageHas("tandem_fresh_transitions_dropped_total{reason=\"nonfinite\"} 200"));
+  EXPECT_TRUE(PageHas("tandem_coadaptation_index_ratio Nan"));
 }
 
-TEST_F(MonitorTest, EachStepIsScoredWithTheNewestModelThatHasNotSeenIt) {
-  options_.window = 30;
-  options_.rows_per_tick = 1000;
+TEST_F(MonitorTest, StepsThatAreNotFiniteAreDropped) {
+  Begin({});
+  TransitionBatch steps = WorldSteps(100);
+  steps.rewards[3] = std::numeric_limits<float>::infinity();
+  AddSteps(steps);
+  EXPECT_EQ(End(100).fresh_steps, 99);
+  EXPECT_TRUE(PageHas("tandem_fresh_transitions_dropped_total{reason=\"nonfinite\"} 1"));
+}
+
+TEST_F(MonitorTest, EachStepIsScoredWithTheModelThatHadNotSeenIt) {
   Make();
   Publish(policies_, PolicyFile(0));
   Publish(models_, ModelFile(50, {.reward = 0.1}));
-  replay_.AddSteps(WorldSteps(50));  // seen by every model
+  AddSteps(WorldSteps(50));  // seen by every model
   Run();
-  EXPECT_EQ(monitor_->GetReport().fresh_steps_scored, 0);
+  monitor_->Tick();
   EXPECT_EQ(monitor_->GetReport().fresh_steps_dropped, 50);
   EXPECT_TRUE(PageHas("tandem_fresh_transitions_dropped_total{reason=\"no_model\"} 50"));
-
-  replay_.AddSteps(WorldSteps(30));  // 50 to 79
+  AddSteps(WorldSteps(100));  // 50 to 149
   ASSERT_TRUE(monitor_->ReadChunk(absl::Milliseconds(1)).ok());
-  Publish(models_, ModelFile(80, {.reward = 0.2}));
+  Publish(models_, ModelFile(130, {.reward = 0.2}));
   monitor_->Tick();
-  EXPECT_NEAR(monitor_->GetReport().figures.index, 0.1, 1e-5);  // the older model
+  Checkpoint checkpoint = judge_->Report().checkpoint;
+  EXPECT_NEAR(checkpoint.index, 0.1, 1e-5);  // the older model
+  EXPECT_EQ(checkpoint.fresh_steps, 80);
+  EXPECT_EQ(checkpoint.env_steps, 130);
+  AddSteps(WorldSteps(40));
+  checkpoint = End(190);
+  EXPECT_NEAR(checkpoint.index, 0.2, 1e-5);  // the newer one
+  EXPECT_EQ(checkpoint.fresh_steps, 60);     // the 20 that were left and 40
+}
 
-  replay_.AddSteps(WorldSteps(30));  // 80 to 109
+TEST_F(MonitorTest, TheFreshStepsOfACheckpointWaitUntilAllAreRead) {
+  Begin({});
+  AddSteps(WorldSteps(60));
   Run();
-  EXPECT_NEAR(monitor_->GetReport().figures.index, 0.2, 1e-5);  // the newer one
-  EXPECT_EQ(monitor_->GetReport().fresh_steps_scored, 60);
+  Publish(models_, ModelFile(100));
+  monitor_->Tick();
+  EXPECT_EQ(judge_->Report().checkpoints, 0);
+  AddSteps(WorldSteps(40));
+  Run();
+  EXPECT_EQ(judge_->Report().checkpoint.fresh_steps, 100);
+}
+
+TEST_F(MonitorTest, AModelThatIsNotFollowedByAnotherIsJudgedEachWindow) {
+  options_.window = 100;
+  Begin({.reward = 0.3});
+  for (int64_t number = 1; number <= 3; ++number) {
+    AddSteps(WorldSteps(100));
+    Run();
+    const Checkpoint checkpoint = judge_->Report().checkpoint;
+    EXPECT_EQ(checkpoint.number, number);
+    EXPECT_EQ(checkpoint.env_steps, 100 * number);
+    EXPECT_EQ(checkpoint.model_age, 100 * number);
+    EXPECT_NEAR(checkpoint.index, 0.3, 1e-5);
+  }
 }
 
 TEST_F(MonitorTest, TooManyFreshStepsDropTheOldestAndAreCounted) {
-  options_.fresh_capacity = 100;
-  Make();
-  replay_.AddSteps(WorldSteps(30));
-  ASSERT_TRUE(monitor_->ReadChunk(absl::Milliseconds(1)).ok());
-  replay_.AddSteps(WorldSteps(600));
-  Publish(models_, ModelFile(0));
-  Publish(policies_, PolicyFile(0));
+  options_.capacity = 100;
+  options_.window = 100;
+  Begin({});
+  AddSteps(WorldSteps(630));
   Run();
   EXPECT_EQ(monitor_->GetReport().fresh_steps_dropped, 530);
   EXPECT_EQ(monitor_->GetReport().fresh_steps_scored, 100);
   EXPECT_TRUE(PageHas("tandem_fresh_transitions_dropped_total{reason=\"overflow\"} 530"));
 }
 
-TEST_F(MonitorTest, OneComputationScoresABoundedNumberOfSteps) {
-  options_.rows_per_tick = 40;
-  Judged({});
+TEST_F(MonitorTest, OneCheckpointScoresABoundedNumberOfSteps) {
+  options_.survey.max_rows = 40;
+  Surveyed({});
   EXPECT_EQ(monitor_->GetReport().fresh_steps_scored, 40);
-  monitor_->Tick();
-  EXPECT_EQ(monitor_->GetReport().fresh_steps_scored, 80);
 }
 
-TEST_F(MonitorTest, RandomStepsAreNotScored) {
-  Make();
-  Publish(models_, ModelFile(0));
-  Publish(policies_, PolicyFile(0));
-  replay_.AddSteps(WorldSteps(20, Split::kTrain, /*policy_version=*/0));
+TEST_F(MonitorTest, StepsOfRandomActionsAndOfOldPoliciesDoNotCount) {
+  options_.max_policy_lag = 100;
+  Begin({});
+  AddSteps(WorldSteps(20, Split::kTrain, /*policy_version=*/0));
+  AddSteps(WorldSteps(60, Split::kTrain, /*policy_version=*/1));  // 0 updates
+  Publish(policies_, PolicyFile(500));
   Run();
-  EXPECT_EQ(monitor_->GetReport().fresh_steps_scored, 0);
-  EXPECT_EQ(monitor_->GetReport().fresh_steps_dropped, 0);
-}
-
-TEST_F(MonitorTest, TheFirstModelsDoNotWeighOnTheFirstVerdict) {
-  options_.thresholds.warmup_refits = 2;
-  const Report early = Judged({.reward = 0.4});
-  EXPECT_EQ(early.judgement.verdict, Verdict::kWarmingUp);
-  EXPECT_NEAR(early.figures.index, 0.4, 1e-5);
-  Publish(models_, ModelFile(200));
-  replay_.AddSteps(WorldSteps(60));
-  Run();
-  const Report report = monitor_->GetReport();
-  EXPECT_EQ(report.figures.window_steps, 60);
-  EXPECT_NEAR(report.figures.index, 0, 1e-6);
-  EXPECT_EQ(report.judgement.verdict, Verdict::kHealthy);
+  AddSteps(WorldSteps(70, Split::kTrain, /*policy_version=*/2));  // 500 updates
+  const Checkpoint checkpoint = End(150);
+  EXPECT_EQ(checkpoint.fresh_steps, 70);
+  EXPECT_EQ(checkpoint.policy_lag, 0);
+  EXPECT_TRUE(PageHas("tandem_fresh_transitions_dropped_total{reason=\"old_policy\"} 60"));
 }
 
 TEST_F(MonitorTest, TheErrorOnFreshStepsIsHeldAgainstThatOnHeldOutOnes) {
   Make();
   Publish(policies_, PolicyFile(0));
-  TransitionBatch heldout = WorldSteps(100, Split::kHoldout);
+  TransitionBatch heldout = WorldSteps(100, Split::kHoldout, /*policy_version=*/0);
   for (int64_t i = 0; i < heldout.size(); ++i) {  // a world that varies has a spread to measure by
     heldout.next_observations[i] += i % 2 == 0 ? 0.5f : -0.5f;
   }
-  replay_.AddSteps(heldout);
-  Publish(models_,
-          ModelFile(100, {.noise = 0.25}));  // off by .25, by .75 on the others' rows: none
+  AddSteps(heldout);
+  Publish(models_, ModelFile(100, {.noise = 0.25}));  // off by .25
+  Run();
+  monitor_->Tick();
   TransitionBatch fresh = heldout;
+  fresh.policy_versions.assign(fresh.size(), 1);
   for (int64_t i = 0; i < fresh.size(); ++i) {
-    fresh.splits[i] = static_cast<uint8_t>(Split::kTrain);
     fresh.next_observations[i] += i % 2 == 0 ? 0.25f : -0.25f;  // now off by .5
   }
-  replay_.AddSteps(fresh);
-  Run();
-  const Report report = monitor_->GetReport();
-  EXPECT_NEAR(report.model_error_ratio, 2, 1e-4);
-  EXPECT_NEAR(report.model_error_fresh / report.model_error_heldout, 2, 1e-4);
-  EXPECT_NEAR(report.model_error_fresh, 0.5 / 0.63, 0.03);  // in standard deviations
+  AddSteps(fresh);
+  const Checkpoint checkpoint = End(200);
+  EXPECT_NEAR(checkpoint.error_ratio, 2, 1e-4);
+  EXPECT_NEAR(checkpoint.error_onpolicy / checkpoint.error_heldout, 2, 1e-4);
+  EXPECT_NEAR(checkpoint.error_onpolicy, 0.5 / 0.63, 0.03);                // in standard deviations
+  EXPECT_TRUE(std::isnan(checkpoint.nll_onpolicy));                        // the fake has no spread
+  EXPECT_NEAR(checkpoint.crps_onpolicy, checkpoint.error_onpolicy, 1e-6);  // then CRPS is |error|
 }
 
-TEST_F(MonitorTest, ReturnsAreComparedFromTheStartStatesOfAnEvaluation) {
-  Make();
-  Publish(policies_, PolicyFile(400));
-  Publish(models_, ModelFile(0, {.reward = 0.6}));
-  replay_.AddSteps(WorldSteps(100));
-  replay_.AddEpisode(EvaluationEpisode(1, 2, /*episode_return=*/4, /*policy_updates=*/405));
-  Run();
-  EXPECT_TRUE(std::isnan(monitor_->GetReport().figures.return_gap));  // one of two episodes
-  replay_.AddEpisode(EvaluationEpisode(1, 2, /*episode_return=*/6, /*policy_updates=*/405));
-  Run();
-  const Report report = monitor_->GetReport();
-  EXPECT_NEAR(report.figures.model_return, 0.6 * kEpisodeSteps, 1e-4);
-  EXPECT_NEAR(report.figures.real_return, 5, 1e-9);
-  EXPECT_NEAR(report.figures.return_gap, 0.25, 1e-4);
-  EXPECT_EQ(report.figures.gaps_above_tolerance, 1);
-  EXPECT_NEAR(report.evaluation_return, 5, 1e-9);
-  EXPECT_TRUE(PageHas("tandem_return_comparisons_total{outcome=\"compared\"} 1"));
-}
-
-TEST_F(MonitorTest, AGapAloneIsConfirmedByRepetition) {
-  Make();
-  Publish(policies_, PolicyFile(0));
-  Publish(models_, ModelFile(0, {.reward = 0.6}));
-  replay_.AddSteps(WorldSteps(100));
-  for (uint64_t evaluation = 1; evaluation <= 3; ++evaluation) {
-    replay_.AddEpisode(EvaluationEpisode(evaluation, 1, 0, 0));
-    Run();
-    const Report report = monitor_->GetReport();
-    EXPECT_EQ(report.judgement.verdict, evaluation < 3 ? Verdict::kWarning : Verdict::kExploiting)
-        << report.judgement.sentence;
+TEST_F(MonitorTest, TrainingEpisodesThatEndInTheCheckpointArePaired) {
+  Begin({.reward = 0.6}, 0, 0, /*updates=*/400);
+  AddSteps(WorldSteps(100));
+  Episode episode = TrainingEpisode(10);
+  episode.policy_version = 1;
+  episode.policy_updates = 405;
+  for (int64_t end : {40, 100, 101}) {  // the last one belongs to the next checkpoint
+    episode.env_steps = end;
+    replay_.AddEpisode(episode);
+    episode.episode_return = 20;
   }
+  episode.policy_updates = 100;  // of a policy that is held no longer
+  episode.env_steps = 100;
+  const Checkpoint checkpoint = End(100);
+  EXPECT_EQ(checkpoint.fresh_episodes, 2);
+  EXPECT_NEAR(checkpoint.model_return, 0.6 * kEpisodeSteps, 1e-4);
+  EXPECT_NEAR(checkpoint.real_return, 15, 1e-9);
+  EXPECT_NEAR(checkpoint.gap_episode, 0.15, 1e-4);
+  EXPECT_NEAR(checkpoint.gap_episode_error, 0.05, 1e-4);
+  EXPECT_TRUE(std::isnan(checkpoint.gap_evaluation));
+  AddSteps(WorldSteps(60));
+  EXPECT_EQ(End(160).fresh_episodes, 1);
 }
 
-TEST_F(MonitorTest, AnEvaluationOfAnotherPolicyIsNotCompared) {
-  Make();
-  Publish(policies_, PolicyFile(400));
-  Publish(models_, ModelFile(0));
-  replay_.AddSteps(WorldSteps(100));
-  replay_.AddEpisode(EvaluationEpisode(1, 1, 4, /*policy_updates=*/100));
+TEST_F(MonitorTest, AnEvaluationIsHeldAgainstTheModelBeforeItAndNothingElse) {
+  options_.window = 150;
+  Begin({.reward = 0.6}, 0, 0, /*updates=*/400);
+  AddSteps(WorldSteps(100));
+  Episode episode = EvaluationEpisode(1, 2, /*episode_return=*/4, /*policy_updates=*/405);
+  episode.env_steps = 100;
+  replay_.AddEpisode(episode);
   Run();
-  EXPECT_TRUE(std::isnan(monitor_->GetReport().figures.return_gap));
+  EXPECT_FALSE(PageHas("tandem_return_comparisons_total{outcome=\"compared\"} 1"));  // one of two
+  Publish(models_, ModelFile(100, {.reward = 7}));  // fitted when the evaluation was played
+  Run();
+  episode.episode_return = 6;
+  replay_.AddEpisode(episode);
+  Run();
+  EXPECT_TRUE(PageHas("tandem_return_comparisons_total{outcome=\"compared\"} 1"));
+  EXPECT_TRUE(std::isnan(judge_->Report().checkpoint.gap_evaluation));
+  EXPECT_TRUE(std::isnan(judge_->Report().checkpoint.gap_episode));
+  AddSteps(WorldSteps(60));
+  const Checkpoint checkpoint = End(160);
+  EXPECT_NEAR(checkpoint.gap_evaluation, (0.6 * kEpisodeSteps - 5) / kScale, 1e-4);
+  EXPECT_TRUE(std::isnan(checkpoint.gap_episode));
+  EXPECT_NEAR(checkpoint.evaluation_return, 5, 1e-9);
+}
+
+TEST_F(MonitorTest, AnEvaluationWaitsForItsPolicyAndOneOfAnOldOneIsLeftOut) {
+  Begin({}, 0, 0, /*updates=*/400);
+  AddSteps(WorldSteps(100));
+  Episode episode = EvaluationEpisode(1, 1, 4, /*policy_updates=*/900);
+  episode.env_steps = 90;
+  replay_.AddEpisode(episode);
+  Run();
+  EXPECT_TRUE(PageHas("tandem_return_comparisons_total{outcome=\"compared\"} 0"));
+  Publish(policies_, PolicyFile(900));
+  monitor_->Tick();
+  EXPECT_TRUE(PageHas("tandem_return_comparisons_total{outcome=\"compared\"} 1"));
+  episode.evaluation_id = 2;
+  episode.policy_updates = 100;
+  replay_.AddEpisode(episode);
+  Run();
   EXPECT_TRUE(PageHas("tandem_return_comparisons_total{outcome=\"policy_gone\"} 1"));
 }
 
-TEST_F(MonitorTest, AnEvaluationWaitsForItsPolicyAndFindsAnOlderOne) {
-  Make();
-  Publish(policies_, PolicyFile(400));
-  Publish(models_, ModelFile(0));
-  replay_.AddSteps(WorldSteps(100));
-  replay_.AddEpisode(EvaluationEpisode(1, 1, 4, /*policy_updates=*/900));
-  Run();
-  EXPECT_TRUE(std::isnan(monitor_->GetReport().figures.return_gap));
-  Publish(policies_, PolicyFile(900));
-  monitor_->Tick();
-  EXPECT_NEAR(monitor_->GetReport().figures.return_gap, -0.04, 1e-6);
-  Publish(policies_, PolicyFile(5000));
-  replay_.AddEpisode(EvaluationEpisode(2, 1, 8, /*policy_updates=*/905));
-  Run();
-  EXPECT_NEAR(monitor_->GetReport().figures.return_gap, -0.08, 1e-6);
-}
-
 TEST_F(MonitorTest, AnEpisodeLongerThanTheBudgetIsNotCompared) {
-  options_.comparison.step_budget = kEpisodeSteps - 1;
-  Make();
-  Publish(policies_, PolicyFile(0));
-  Publish(models_, ModelFile(0));
-  replay_.AddSteps(WorldSteps(100));
-  replay_.AddEpisode(EvaluationEpisode(1, 1, 4, 0));
+  options_.evaluation_model_steps = kEpisodeSteps - 1;
+  Begin({});
+  AddSteps(WorldSteps(100));
+  Episode episode = EvaluationEpisode(1, 1, 4, 0);
+  episode.env_steps = 90;
+  replay_.AddEpisode(episode);
   Run();
-  EXPECT_TRUE(std::isnan(monitor_->GetReport().figures.return_gap));
   EXPECT_TRUE(PageHas("tandem_return_comparisons_total{outcome=\"too_long\"} 1"));
 }
 
+TEST_F(MonitorTest, TheCriticIsThatOfThePolicyThatTrainedInTheModel) {
+  Make();
+  nn::TensorFile policy = PolicyFile(100, /*offset=*/0, /*slope=*/0.1);
+  policy.metadata[snapshot::kModelVersionKey] = "1";
+  policy.metadata[snapshot::kHorizonKey] = "3";
+  Publish(models_, ModelFile(0, {.shift = 2}));
+  Publish(policies_, policy);
+  Run();
+  monitor_->Tick();
+  AddSteps(WorldSteps(100));
+  Run();
+  policy = PolicyFile(900, /*offset=*/0, /*slope=*/7);
+  policy.metadata[snapshot::kModelVersionKey] = "2";  // trained in the next one already
+  Publish(policies_, policy);
+  monitor_->Tick();
+  const Checkpoint checkpoint = End(100);
+  EXPECT_EQ(checkpoint.policy_updates, 100);
+  EXPECT_NEAR(checkpoint.index_dynamics, 0.99 * 0.2, 1e-4);
+  EXPECT_EQ(checkpoint.horizon, 3);
+}
+
 TEST_F(MonitorTest, ASnapshotThatCannotBeLoadedIsSkipped) {
-  Judged({.reward = 0.3});
+  Begin({.reward = 0.3});
   nn::TensorFile broken;
   broken.metadata = {{snapshot::kThroughIndexKey, "what"}};
   Publish(models_, broken);
   Publish(policies_, broken);
-  replay_.AddSteps(WorldSteps(10));
+  AddSteps(WorldSteps(100));
   Run();
-  const Report report = monitor_->GetReport();
-  EXPECT_EQ(report.fresh_steps_scored, 210);
-  EXPECT_EQ(report.model_version, 1u);
+  EXPECT_EQ(monitor_->GetReport().model_version, 1u);
   EXPECT_TRUE(PageHas("tandem_monitor_snapshot_failures_total{series=\"model\"} 1"));
   EXPECT_TRUE(PageHas("tandem_monitor_snapshot_failures_total{series=\"policy\"} 1"));
   monitor_->Tick();
   EXPECT_TRUE(PageHas("tandem_monitor_snapshot_failures_total{series=\"model\"} 1"));
+  EXPECT_NEAR(End(100).index, 0.3, 1e-5);
 }
 
-TEST_F(MonitorTest, AgeAndLagAreInStepsAndUpdates) {
-  Make();
-  Publish(policies_, PolicyFile(0));
-  replay_.AddSteps(WorldSteps(40));
-  Publish(models_, ModelFile(40));
-  Run();
-  Publish(policies_, PolicyFile(300));
-  replay_.AddSteps(WorldSteps(60));
-  Run();
-  const Report report = monitor_->GetReport();
-  EXPECT_EQ(report.env_steps, 100);
-  EXPECT_EQ(report.model_age_env_steps, 60);
-  EXPECT_EQ(report.policy_lag_updates, 300);  // every step was taken by version 1
-  EXPECT_EQ(report.policy_version, 2u);
+TEST_F(MonitorTest, AClockThatStepsBackDoesNoHarm) {
+  Surveyed({});
+  clock_.Advance(absl::Seconds(-3000));
+  AddSteps(WorldSteps(100));
+  const Checkpoint checkpoint = End(300);
+  EXPECT_EQ(checkpoint.number, 2);
+  EXPECT_TRUE(std::isfinite(checkpoint.wall_seconds));
 }
 
 TEST_F(MonitorTest, GoesOnAfterTheReplayBufferWasGone) {
-  Judged({});
+  Begin({});
   replay_.FailNext(absl::UnavailableError("gone"), 1);
-  replay_.AddSteps(WorldSteps(10));
-  Run();
-  EXPECT_EQ(monitor_->GetReport().fresh_steps_scored, 210);
+  AddSteps(WorldSteps(100));
+  EXPECT_EQ(End(100).fresh_steps, 100);
+}
+
+TEST_F(MonitorTest, JudgesWhereThePaceSaysAndTellsItSo) {
+  options_.paced = true;
+  Make();
+  Publish(models_, ModelFile(0, {.reward = 0.3}));
+  Publish(policies_, PolicyFile(0));
+  AddSteps(WorldSteps(150));
+  Grant grant = {.granted = 1, .through_index = 100, .policy_updates = 0};
+  grant.env_steps = 100;
+  replay_.AddGrant(grant);
+  monitor_->Start();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto told = [&] {
+    const std::vector<Progress> progress = replay_.progress();
+    return !progress.empty() && progress.back().judged_through_index == 100;
+  };
+  while (!told() && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_TRUE(told());
+  EXPECT_EQ(replay_.progress().back().role, Role::kMonitor);
+  const Checkpoint checkpoint = judge_->Report().checkpoint;
+  EXPECT_EQ(checkpoint.fresh_steps, 100);
+  EXPECT_EQ(checkpoint.env_steps, 100);
+  EXPECT_NEAR(checkpoint.index, 0.3, 1e-5);
+  monitor_->Stop();
 }
 
 TEST_F(MonitorTest, RunsOnItsOwnThreadsAndStops) {
   options_.interval = absl::Milliseconds(5);
+  options_.window = 200;
   Make();
   Publish(models_, ModelFile(0, {.reward = 0.3}));
   Publish(policies_, PolicyFile(0));
   monitor_->Start();
-  replay_.AddSteps(WorldSteps(200));
-  for (int i = 0; i < 1000 && monitor_->GetReport().fresh_steps_scored < 200; ++i) {
+  AddSteps(WorldSteps(200));
+  for (int i = 0; i < 2000 && judge_->Report().checkpoints < 1; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  EXPECT_EQ(monitor_->GetReport().judgement.verdict, Verdict::kExploiting);
+  EXPECT_NEAR(judge_->Report().checkpoint.index, 0.3, 1e-5);
   monitor_->Stop();
   monitor_->Stop();
 }
 
 TEST_F(MonitorTest, BadOptionsAreRefused) {
-  const MonitorDeps deps = {
-      &replay_, &models_,  &policies_, testing::LoadFakeModel, testing::LoadFakePolicy,
-      &clock_,  &registry_};
+  const MonitorDeps deps = Deps();
   options_.window = 0;
   EXPECT_TRUE(absl::IsInvalidArgument(Monitor::Create(options_, deps).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(Monitor::Create({}, {}).status()));
+  options_.window = 100;
+  options_.survey.rollouts = 0;
+  EXPECT_TRUE(absl::IsInvalidArgument(Monitor::Create(options_, deps).status()));
+  options_.survey.rollouts = 1;
+  MonitorDeps missing = deps;
+  missing.judge = nullptr;
+  EXPECT_TRUE(absl::IsInvalidArgument(Monitor::Create(options_, missing).status()));
 }
 
 }  // namespace

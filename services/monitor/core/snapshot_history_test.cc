@@ -10,7 +10,7 @@
 namespace tandem::monitor {
 namespace {
 
-TEST(ModelHistoryTest, FindsTheNewestModelThatIsOlderThanAStep) {
+TEST(ModelHistoryTest, FindsTheNewestModelThatIsOlderThanAnEvaluation) {
   snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
   ModelHistory history(&store, testing::LoadFakeModel, /*capacity=*/2);
   const EnvironmentSpec spec = testing::WorldSpec(10);
@@ -22,9 +22,9 @@ TEST(ModelHistoryTest, FindsTheNewestModelThatIsOlderThanAStep) {
     EXPECT_FALSE(*history.Poll(spec));
   }
   EXPECT_EQ(history.refits(), 3);
-  EXPECT_EQ(history.FreshFor(300)->through_index, 300);
-  EXPECT_EQ(history.FreshFor(299)->through_index, 200);
-  EXPECT_EQ(history.FreshFor(199), nullptr);  // the first is held no longer
+  EXPECT_EQ(history.NewestBefore(301)->env_steps, 300);
+  EXPECT_EQ(history.NewestBefore(300)->env_steps, 200);
+  EXPECT_EQ(history.NewestBefore(200), nullptr);  // the first is held no longer
 }
 
 TEST(ModelHistoryTest, CountsRefitsThatItDidNotSee) {
@@ -39,7 +39,7 @@ TEST(ModelHistoryTest, CountsRefitsThatItDidNotSee) {
 
 TEST(PolicyHistoryTest, FindsTheNearestPolicyAndInterpolatesUpdates) {
   snapshot::SnapshotStore store(snapshot::kPolicySeries, 1);
-  PolicyHistory history(&store, testing::LoadFakePolicy, 8);
+  PolicyHistory history(&store, testing::LoadFakePolicy, 8, /*spacing=*/0);
   EXPECT_TRUE(std::isnan(history.UpdatesAt(1)));
   EXPECT_EQ(history.Nearest(0), nullptr);
   const EnvironmentSpec spec = testing::WorldSpec(10);
@@ -54,6 +54,41 @@ TEST(PolicyHistoryTest, FindsTheNearestPolicyAndInterpolatesUpdates) {
   EXPECT_NEAR(history.UpdatesAt(9), 90, 1e-9);
   EXPECT_EQ(history.Nearest(30)->policy.policy_updates, 0u);
   EXPECT_EQ(history.Nearest(60)->policy.policy_updates, 90u);
+}
+
+TEST(PolicyHistoryTest, FewPoliciesSpanALongTime) {
+  snapshot::SnapshotStore store(snapshot::kPolicySeries, 1);
+  PolicyHistory history(&store, testing::LoadFakePolicy, 4, /*spacing=*/100);
+  const EnvironmentSpec spec = testing::WorldSpec(10);
+  for (int64_t updates = 0; updates <= 330; updates += 10) {
+    ASSERT_TRUE(store.Publish(testing::PolicyFile(updates)).ok());
+    ASSERT_TRUE(*history.Poll(spec));
+  }
+  EXPECT_EQ(history.newest()->policy.policy_updates, 330u);
+  EXPECT_EQ(history.Nearest(290)->policy.policy_updates, 300u);
+  EXPECT_EQ(history.Nearest(0)->policy.policy_updates, 100u);
+}
+
+TEST(PolicyHistoryTest, FindsTheOneThatTrainedInAModel) {
+  snapshot::SnapshotStore store(snapshot::kPolicySeries, 1);
+  PolicyHistory history(&store, testing::LoadFakePolicy, 4, 0);
+  const EnvironmentSpec spec = testing::WorldSpec(10);
+  EXPECT_EQ(history.TrainedIn(1), nullptr);
+  for (int64_t model : {3, 4}) {
+    nn::TensorFile file = testing::PolicyFile(100 * model);
+    file.metadata[snapshot::kModelVersionKey] = absl::StrCat(model);
+    file.metadata[snapshot::kHorizonKey] = "7";
+    ASSERT_TRUE(store.Publish(file).ok());
+    ASSERT_TRUE(*history.Poll(spec));
+  }
+  EXPECT_EQ(history.TrainedIn(4)->policy.policy_updates, 400u);
+  EXPECT_EQ(history.TrainedIn(3)->policy.policy_updates, 300u);
+  EXPECT_EQ(history.TrainedIn(1)->policy.policy_updates, 400u);  // none: the newest
+  EXPECT_EQ(history.newest()->horizon, 7);
+  EXPECT_TRUE(std::isnan(history.newest()->real_share));
+  ASSERT_TRUE(store.Publish(testing::PolicyFile(900)).ok());  // does not say
+  ASSERT_TRUE(*history.Poll(spec));
+  EXPECT_EQ(history.TrainedIn(3)->policy.policy_updates, 900u);
 }
 
 }  // namespace

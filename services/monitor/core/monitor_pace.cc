@@ -1,0 +1,88 @@
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "services/monitor/core/monitor.h"
+
+/// The monitor as a side that the pace holds together with the others (lockstep): it looks at
+/// snapshots at the pace's boundaries only, so that the same run gives the same figures.
+namespace tandem::monitor {
+namespace {
+
+constexpr absl::Duration kGrantWait = absl::Seconds(1);
+constexpr absl::Duration kArrivalWait = absl::Seconds(5);  // of what is published already
+constexpr absl::Duration kArrivalPoll = absl::Milliseconds(5);
+
+/// What the monitor tells the pace.
+Progress ProgressOf(const Ruling& ruling, int64_t judged_through_index) {
+  Progress progress;
+  progress.role = Role::kMonitor;
+  progress.member = "monitor";
+  progress.wanted = 1;
+  progress.judged_through_index = judged_through_index;
+  progress.directive_version = ruling.directive_version;
+  progress.updates_per_step = ruling.updates_per_step;
+  return progress;
+}
+
+}  // namespace
+
+void Monitor::TellPace() {
+  const Progress progress = ProgressOf(judge_->ruling(), judged_through_index_);
+  Complain(replay_->Advance(progress, absl::ZeroDuration()).status(), "the pace did not answer");
+}
+
+void Monitor::FollowPace() {
+  while (!stopping_) {
+    const absl::StatusOr<Grant> grant =
+        replay_->Advance(ProgressOf(judge_->ruling(), judged_through_index_), kGrantWait);
+    const std::optional<EnvironmentSpec> spec = inbox_.spec();
+    if (!grant.ok() || !spec.has_value()) {
+      Complain(grant.status(), "the pace did not answer");
+      if (!Pause(grant.ok() ? kArrivalPoll : options_.interval)) return;
+      continue;
+    }
+    if (grant->stop) return;  // what is left is judged as it comes
+    if (grant->granted > 0) {
+      JudgeThrough(*spec, *grant);
+      judged_through_index_ = grant->through_index;
+    }
+    TakeEvaluations();
+    CompareEvaluations(*spec);
+    UpdateReport();
+  }
+}
+
+void Monitor::JudgeThrough(const EnvironmentSpec& spec, const Grant& grant) {
+  const absl::Duration until = clock_->Monotonic() + kArrivalWait;
+  const auto waits = [&](bool there) {
+    return !there && clock_->Monotonic() < until && Pause(kArrivalPoll);
+  };
+  const auto has_model = [&] {
+    PollModels(spec);
+    return models_.newest() != nullptr &&
+           models_.newest()->through_index >= grant.model_through_index;
+  };
+  while (waits(has_model() && inbox_.read_index() >= grant.through_index)) {
+  }
+  TakeSteps();
+  // The newest policy is still the one of the last boundary, where the model was fitted.
+  if (models_.newest() != nullptr && policies_.newest() != nullptr) {
+    CountDropped(metrics_.dropped_no_model,
+                 open_.Follow(*models_.newest(), *policies_.newest(), grant.through_index));
+  }
+  const auto has_policy = [&] {
+    PollPolicies(spec);
+    return policies_.newest() != nullptr &&
+           static_cast<int64_t>(policies_.newest()->policy.policy_updates) >= grant.policy_updates;
+  };
+  while (waits(has_policy())) {
+  }
+  if (models_.newest() == nullptr || policies_.newest() == nullptr) return;
+  if (!open_.begun()) {
+    CountDropped(metrics_.dropped_no_model,
+                 open_.Follow(*models_.newest(), *policies_.newest(), grant.through_index));
+  }
+  if (open_.size() < options_.least_steps) return;
+  CloseCheckpoint(spec, grant.through_index, grant.env_steps);
+}
+
+}  // namespace tandem::monitor
