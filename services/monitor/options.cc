@@ -39,6 +39,14 @@ MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
   options.paced = lockstep && (monitor.has_in_lockstep()
                                    ? monitor.in_lockstep()
                                    : config.control().mode() == config::v1::CONTROL_MODE_ACT);
+  if (options.paced) {
+    // It looks at the pace's boundaries only: about a dozen of the policies in between are kept.
+    options.policies_kept = 16;
+    const int64_t rounds =
+        std::max<int64_t>(1, config.pace().refit_interval() / config.pace().steps_per_round());
+    options.policy_stride = static_cast<uint64_t>((rounds + 11) / 12);
+    options.policy_spacing = 0;
+  }
   options.replay_address = config.endpoints().replay_buffer();
   options.seed = config::SeedFor(config, /*has_own=*/false, 0, "monitor");
   return options;
