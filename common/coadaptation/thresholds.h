@@ -11,6 +11,8 @@ struct Thresholds {
   // Confirmed: see VerdictProcess.
   double tolerance = 0.2;             ///< Share by which imagined return may exceed real return.
   double false_alarm_interval = 200;  ///< Evidence at which an alarm is confirmed [checkpoints].
+  double repeat_interval = 20;  ///< The same after an action, until the alarm is cleared: whether
+                                ///< it helped is another question than whether there is harm.
   double bound = 0.75;  ///< Values below tolerance - bound are clipped: see EvidenceOptions.
 
   // What counts.
