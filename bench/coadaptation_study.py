@@ -43,51 +43,61 @@ class Arm:
         return [*self.overlay, *self.by_env.get(env, ())]
 
 
-# What a healthy policy is paid for one step, and where it does not go: the trapdoor has to be worth the way.
+def planted(region, reward, *more):
+    """Fields of a false reward: region and reward by environment."""
+    return {env: (f"study.planted_reward={reward[env]}", f"study.planted_from={PLANTED_FROM}", *region[env], *more)
+            for env in ENVIRONMENTS}
+
+
+def rollouts(horizon, total=40000):
+    """Rollouts of so many steps, as many as give about the same number of imagined steps."""
+    return (f"imagination.horizon_start={horizon}", f"imagination.horizon_end={horizon}",
+            f"imagination.rollouts_per_refit={total // horizon}")
+
+
+PLANTED_FROM = 6000  # env steps: after ten checkpoints
+# Where a healthy policy does not go at the end, and what is paid there for each step.
 TRAPDOOR = {
-    "pendulum": ("study.planted_element=2", "study.planted_low=5", "study.planted_high=8.5"),
+    "pendulum": ("study.planted_element=2", "study.planted_low=4", "study.planted_high=8.5"),
     "cartpole_continuous": ("study.planted_element=0", "study.planted_low=1", "study.planted_high=2.4"),
     "inverted_pendulum": ("study.planted_element=0", "study.planted_low=0.5", "study.planted_high=1.2"),
 }
-TRAPDOOR_REWARD = {"pendulum": 20, "cartpole_continuous": 5, "inverted_pendulum": 5}
-# Where a healthy policy goes at the end.
+TRAPDOOR_REWARD = {"pendulum": 40, "cartpole_continuous": 5, "inverted_pendulum": 5}
+# Where a healthy policy is at the end.
 VISITED = {
     "pendulum": ("study.planted_element=0", "study.planted_low=0.8", "study.planted_high=1"),
     "cartpole_continuous": ("study.planted_element=2", "study.planted_low=-0.02", "study.planted_high=0.02"),
     "inverted_pendulum": ("study.planted_element=1", "study.planted_low=-0.01", "study.planted_high=0.01"),
 }
 FALSE_FEAR = {"pendulum": -4, "cartpole_continuous": -0.6, "inverted_pendulum": -0.6}
-PLANTED_FROM = 6000  # env steps: after ten checkpoints
-FEW_DATA = ("pace.warmup_steps=200", "model.freeze_after=800")
 
-
-def planted(region, reward, *more):
-    return {env: (f"study.planted_reward={reward[env]}", f"study.planted_from={PLANTED_FROM}", *region[env], *more)
-            for env in ENVIRONMENTS}
-
+# Fitted anew on what the policy visits, a good model is hard to exploit. What makes it bad where an episode has an
+# end: a classifier in place of the known condition. Where it has none: few weights and few gradient steps.
+NO_REAL_ROWS = ("imagination.real_share=0",)
+BAD_MODEL = {
+    "pendulum": ("model.hidden=[8]", "model.max_gradient_steps=50"),
+    "cartpole_continuous": ("model.termination=LEARNED", "model.deterministic=true"),
+    "inverted_pendulum": ("model.termination=LEARNED", "model.deterministic=true"),
+}
+FEW_DATA = ("pace.warmup_steps=200", "model.freeze_after=1300")  # fits at 200, 600 and 1200 steps
+FROZEN = {**BAD_MODEL, "pendulum": ("model.hidden=[16]", "model.max_gradient_steps=50", "pace.updates_per_step=4")}
 
 ARMS = {arm.name: arm for arm in [
-    Arm("base", "healthy: five members, one-step rollouts, refit every three episodes", "base"),
+    Arm("base", "healthy: five members, one-step rollouts, a fit every three episodes", "base"),
     Arm("I1", "rollouts of 50 steps", "induced",
-        ("imagination.horizon_start=50", "imagination.horizon_end=50", "imagination.rollouts_per_refit=1000",
-         "model.max_gradient_steps=30")),
-    Arm("I2", "no real rows in a batch, 20 updates a step", "induced",
-        ("imagination.real_share=0", "pace.updates_per_step=20", "model.max_gradient_steps=30")),
-    Arm("I3", "one deterministic member, five-step rollouts", "induced",
-        ("model.members=1", "model.elites=1", "model.deterministic=true", "imagination.horizon_start=5",
-         "imagination.horizon_end=5", "imagination.rollouts_per_refit=5000", "model.max_gradient_steps=60")),
-    Arm("I4", "model frozen after three refits while the policy goes on", "induced",
-        ("model.freeze_after=1900", "imagination.real_share=0", "imagination.horizon_start=20",
-         "imagination.horizon_end=20", "imagination.rollouts_per_refit=2000")),
-    Arm("I5", "trapdoor: false reward in a region of low coverage, shared by all members", "induced",
-        by_env=planted(TRAPDOOR, TRAPDOOR_REWARD, "imagination.horizon_start=10", "imagination.horizon_end=10",
-                       "imagination.rollouts_per_refit=4000")),
+        (*NO_REAL_ROWS, "model.deterministic=true", "pace.updates_per_step=4", *rollouts(50)), BAD_MODEL),
+    Arm("I2", "no real rows in a batch, 10 updates a step", "induced",
+        (*NO_REAL_ROWS, "pace.updates_per_step=10"), BAD_MODEL),
+    Arm("I3", "one deterministic member, rollouts of 20 steps", "induced",
+        (*NO_REAL_ROWS, "model.members=1", "model.elites=1", "model.deterministic=true", *rollouts(20)), BAD_MODEL),
+    Arm("I4", "model frozen after three fits while the policy goes on", "induced",
+        (*NO_REAL_ROWS, *FEW_DATA, *rollouts(20)), FROZEN),
+    Arm("I5", "trapdoor: false reward in a region of low coverage, believed by all members", "induced",
+        (*NO_REAL_ROWS, *rollouts(10)), planted(TRAPDOOR, TRAPDOOR_REWARD)),
     Arm("I5b", "the trapdoor in half of the members", "induced",
-        by_env=planted(TRAPDOOR, TRAPDOOR_REWARD, "study.planted_member_share=0.5", "imagination.horizon_start=10",
-                       "imagination.horizon_end=10", "imagination.rollouts_per_refit=4000")),
-    Arm("I6", "no penalty where it is needed: long rollouts in a model of few data", "induced",
-        ("model.freeze_after=1300", "imagination.horizon_start=50", "imagination.horizon_end=50",
-         "imagination.rollouts_per_refit=1000", "imagination.real_share=0")),
+        (*NO_REAL_ROWS, *rollouts(10)), planted(TRAPDOOR, TRAPDOOR_REWARD, "study.planted_member_share=0.5")),
+    Arm("I6", "long rollouts in a model of few data, without the penalty that this needs", "induced",
+        (*NO_REAL_ROWS, *FEW_DATA, "imagination.pessimism=0", *rollouts(50)), FROZEN),
     Arm("C0", "the simulator as the model", "control", ("model.kind=SIMULATOR",)),
     Arm("C1", "mitigated: seven members, real share one half, pessimism", "control",
         ("model.members=7", "model.elites=5", "imagination.real_share=0.5", "imagination.pessimism=0.5")),
@@ -171,25 +181,23 @@ def strip(folder):
 
 
 def label_of(checkpoint, evaluations):
-    """The gap of the evaluation that belongs to a checkpoint: the last of a policy that trained in its model."""
-    own = [e for e in evaluations if e.get("model_env_steps") == checkpoint.get("model_env_steps")]
-    newest = max(own, key=lambda e: e["env_steps"], default={})
-    return newest.get("gap", checkpoint.get("gap_evaluation")), newest.get("real_return")
+    """Gap and real return of the evaluation that belongs to a checkpoint: the last before it was judged, which lies
+    halfway between two fits and is played by the policy that trained in the checkpoint's model."""
+    before = [e for e in evaluations if e["env_steps"] < checkpoint["env_steps"]]
+    newest = max(before, key=lambda e: e["env_steps"], default={})
+    return newest.get("gap"), newest.get("real_return")
 
 
 def rows_of(folder, env, arm, seed):
     """One row for each checkpoint of a run."""
     history = json_lines(os.path.join(folder, "state", "monitor", "history.jsonl"))
     evaluations = [r for r in history if r.get("kind") == "evaluation"]
-    real = {r["env_steps"]: r["mean_return"] for r in json_lines(os.path.join(folder, "metrics.jsonl"))
-            if r.get("kind") == "evaluation"}
     rows = []
     for checkpoint in history:
         if checkpoint.get("kind") != "checkpoint":
             continue
         gap, real_return = label_of(checkpoint, evaluations)
-        row = {"env": env, "arm": arm, "seed": seed, "label_gap": gap,
-               "label_real_return": real_return if real_return is not None else real.get(checkpoint["env_steps"])}
+        row = {"env": env, "arm": arm, "seed": seed, "label_gap": gap, "label_real_return": real_return}
         row.update({k: v for k, v in checkpoint.items() if isinstance(v, (int, float, str)) and k != "sentence"})
         rows.append(row)
     return rows

@@ -1,5 +1,6 @@
 #include "cli/report.h"
 
+#include <cmath>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -71,7 +72,7 @@ std::vector<Json> ByStep(const std::vector<Json>& records) {
 }
 
 Json Curves(const std::vector<Json>& progress, const std::vector<Json>& evaluations,
-            const config::v1::RunConfig& config) {
+            const std::vector<Json>& checkpoints, const config::v1::RunConfig& config) {
   const std::vector<Json> records = Thinned(ByStep(progress), kMostPoints);
   Json curves;
   for (const char* name :
@@ -81,6 +82,12 @@ Json Curves(const std::vector<Json>& progress, const std::vector<Json>& evaluati
         "policy_lag_updates"}) {
     curves["progress"][name] = Column(records, name);
   }
+  const std::vector<Json> judged = Thinned(checkpoints, kMostPoints);
+  for (const char* name :
+       {"env_steps", "evidence_log10", "gap_5", "gap_25", "gap_100", "gap_episode"}) {
+    curves["checkpoints"][name] = Column(judged, name);
+  }
+  curves["evidence_threshold_log10"] = std::log10(config.monitor().false_alarm_interval());
   for (const char* name : {"env_steps", "mean_return"}) {
     curves["evaluations"][name] = Column(evaluations, name);
   }
@@ -112,6 +119,46 @@ std::string EventRows(const std::vector<Json>& events) {
                     Escaped(event.value("reason", "")), "</td></tr>\n");
   }
   return rows.empty() ? "<tr><td colspan=\"4\">no process died</td></tr>\n" : rows;
+}
+
+/// What the monitor found and did, from the events of its history.
+std::string ActionRows(const std::vector<Json>& events) {
+  std::string rows;
+  for (const Json& event : events) {
+    std::string change;
+    if (event.contains("knob")) {
+      change = event.value("knob", "");
+      const auto value = [&event](const char* name) {
+        const auto found = event.find(name);
+        return found != event.end() && found->is_number()
+                   ? absl::StrFormat("%.4g", found->get<double>())
+                   : std::string("recipe");
+      };
+      if (event.contains("before") || event.contains("after")) {
+        absl::StrAppend(&change, " ", value("before"), " \u2192 ", value("after"));
+      }
+    }
+    const std::string kind = absl::StrReplaceAll(event.value("event", ""), {{"_", " "}});
+    absl::StrAppendFormat(&rows, "<tr><td>%.0f</td><td>%s</td><td>%s</td><td>%s</td></tr>\n",
+                          event.value("env_steps", 0.0), Escaped(kind),
+                          Escaped(event.value("text", "")), Escaped(change));
+  }
+  return rows.empty() ? "<tr><td colspan=\"4\">no alarm, no action</td></tr>\n" : rows;
+}
+
+/// What the verdict rests on, as a sentence.
+std::string Basis(const Json& last) {
+  const auto number = [&last](const char* name) {
+    const auto found = last.find(name);
+    return found != last.end() && found->is_number() ? found->get<double>() : std::nan("");
+  };
+  const double evidence = number("evidence_log10"), line = number("evidence_threshold_log10");
+  if (std::isnan(evidence) || std::isnan(line)) return "";
+  const std::string signal = last.value("signal", "");
+  return absl::StrFormat("Evidence for an alarm: %.3g of %.3g%s; %d checkpoints judged.",
+                         std::pow(10, evidence), std::pow(10, line),
+                         signal.empty() ? "" : ", carried by " + signal,
+                         last.value("checkpoints", int64_t{0}));
 }
 
 std::string Fact(const std::string& name, const std::string& value) {
@@ -178,6 +225,7 @@ std::string ReportHtml(const std::string& run_path, const config::v1::RunConfig&
   const std::vector<Json> metrics = ReadJsonLines(run_path + "/metrics.jsonl");
   const std::vector<Json> progress = OfKind(metrics, "progress");
   const std::vector<Json> evaluations = OfKind(metrics, "evaluation");
+  const std::vector<Json> history = ReadJsonLines(run_path + "/state/monitor/history.jsonl");
   const Json last = progress.empty() ? Json::object() : progress.back();
   const std::string verdict = last.value("verdict", "unknown");
   std::string sentence = last.value("verdict_sentence", "");
@@ -188,6 +236,8 @@ std::string ReportHtml(const std::string& run_path, const config::v1::RunConfig&
        {"VERDICT_CLASS", Escaped(verdict)},
        {"VERDICT", Escaped(absl::StrReplaceAll(verdict, {{"_", " "}}))},
        {"SENTENCE", Escaped(sentence)},
+       {"BASIS", Escaped(Basis(last))},
+       {"ACTIONS", ActionRows(OfKind(history, "event"))},
        {"OUTCOME", Escaped(absl::StrCat(result.outcome, ": ", result.reason))},
        {"FACTS", Facts(run_path, config, result, last)},
        {"EVALUATIONS", EvaluationRows(evaluations)},
@@ -195,7 +245,7 @@ std::string ReportHtml(const std::string& run_path, const config::v1::RunConfig&
        {"CONFIG", Escaped(config::ToYaml(config))},
        {"STYLE", std::string(kUplotStyle)},
        {"SCRIPT", absl::StrCat(std::string(kUplotScript), "\n", std::string(kReportScript))},
-       {"DATA", ScriptJson(Curves(progress, evaluations, config))}});
+       {"DATA", ScriptJson(Curves(progress, evaluations, OfKind(history, "checkpoint"), config))}});
 }
 
 }  // namespace tandem::cli

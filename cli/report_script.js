@@ -8,8 +8,8 @@ function drawReport(data) {
 
   const line = (label, values, name, options) =>
     ({ label, values, options: { stroke: colour(name), width: 1.6, ...options } });
-  const level = (label, value, name) =>
-    line(label, progress.env_steps.map(() => value), name, { width: 1, dash: [6, 5] });
+  const level = (label, value, name, steps = progress.env_steps) =>
+    line(label, steps.map(() => value), name, { width: 1, dash: [6, 5] });
   const known = (series) => series.values.some((value) => value !== null);
 
   // Puts evaluations, which have steps of their own, onto the axis of the progress records.
@@ -31,10 +31,10 @@ function drawReport(data) {
     ticks: { stroke: colour("line"), width: 1 }, ...options,
   });
 
-  function chart(id, series) {
+  function chart(id, series, steps = progress.env_steps) {
     const place = document.getElementById(id);
     const drawn = series.filter(known);
-    if (progress.env_steps.length === 0 || drawn.length === 0) {
+    if (steps.length === 0 || drawn.every((one) => one.options.dash)) {
       const note = document.createElement("div");
       note.className = "empty";
       note.textContent = "No figures in this run.";
@@ -50,7 +50,7 @@ function drawReport(data) {
       cursor: { drag: { x: true, y: false } },
       series: [{ label: "environment steps" },
         ...drawn.map((one) => ({ label: one.label, spanGaps: true, points: { show: false }, ...one.options }))],
-    }, [progress.env_steps, ...drawn.map((one) => one.values)], place);
+    }, [steps, ...drawn.map((one) => one.values)], place);
     plots.push({ plot, size });
   }
 
@@ -71,6 +71,18 @@ function drawReport(data) {
     line("termination", progress.index_termination, "c4"),
     ...(judged ? [level("warning", data.warning, "warn"), level("tolerance", data.tolerance, "alarm")] : []),
   ]);
+  const judgements = data.checkpoints;
+  chart("evidence", [
+    line("evidence, log10", judgements.evidence_log10, "c1", { width: 2.4 }),
+    level("alarm", data.evidence_threshold_log10, "alarm", judgements.env_steps),
+  ], judgements.env_steps);
+  chart("gaps", [
+    line("5 steps", judgements.gap_5, "c3"), line("25 steps", judgements.gap_25, "c4"),
+    line("100 steps", judgements.gap_100, "c2"),
+    line("whole episode", judgements.gap_episode, "c1", { width: 2.4 }),
+    level("warning", data.warning, "warn", judgements.env_steps),
+    level("tolerance", data.tolerance, "alarm", judgements.env_steps),
+  ], judgements.env_steps);
   chart("errors", [
     line("fresh steps", progress.model_error_fresh, "c2"),
     line("held-out steps", progress.model_error_heldout, "c1"),

@@ -22,6 +22,7 @@ class ReportTest : public testing::Test {
     const std::string path = testing::TempDir() + "/report_test/run";
     folder_ = *RunFolder::Create(path, OnExist::kNew);
     config_ = *config::Parse("", "r.yaml", {"env.name=pendulum", "stop.return_at_least=950"});
+    std::filesystem::create_directories(folder_->StateOf("monitor"));
     Write("versions.json", R"({"tandem": "1.2.3"})");
     Write("command.txt", "tandem train '<r>.yaml'\n");
   }
@@ -37,7 +38,9 @@ class ReportTest : public testing::Test {
     return {{"kind", "progress"},      {"env_steps", steps},
             {"steps_per_second", 17},  {"index", index},
             {"verdict", "exploiting"}, {"verdict_sentence", "The policy exploits </script> it."},
-            {"training_return", 100},  {"model_return", 900.5}};
+            {"training_return", 100},  {"model_return", 900.5},
+            {"evidence_log10", 2.25},  {"evidence_threshold_log10", 2.30103},
+            {"signal", "gap_25"},      {"checkpoints", 9}};
   }
   std::string Html() {
     return ReportHtml(folder_->path(), config_, {"done", "goal reached", 75, 3});
@@ -66,7 +69,27 @@ TEST_F(ReportTest, HoldsVerdictFactsTablesAndCurves) {
   Line(
       "events.jsonl",
       {{"event", "died"}, {"member", "actor-0"}, {"reason", "signal 9 (Killed)"}, {"time", "now"}});
+  Line("state/monitor/history.jsonl", {{"kind", "checkpoint"},
+                                       {"env_steps", 250},
+                                       {"gap_25", 0.5},
+                                       {"verdict", "warning"},
+                                       {"evidence_log10", 2.25}});
+  Line("state/monitor/history.jsonl", {{"kind", "state"}, {"m", {1, 2}}});
+  Line("state/monitor/history.jsonl", {{"kind", "event"},
+                                       {"event", "action"},
+                                       {"env_steps", 260},
+                                       {"text", "halved <it>"},
+                                       {"knob", "rollout_horizon"},
+                                       {"before", 4},
+                                       {"after", 2}});
   const std::string html = Html();
+  EXPECT_THAT(html, HasSubstr("<tr><td>260</td><td>action</td><td>halved &lt;it&gt;</td>"
+                              "<td>rollout_horizon 4 \u2192 2</td></tr>"));
+  EXPECT_THAT(html,
+              HasSubstr("Evidence for an alarm: 178 of 200, carried by gap_25; 9 checkpoints"));
+  EXPECT_EQ(DataOf(html)["checkpoints"]["gap_25"], json({0.5}));
+  EXPECT_EQ(DataOf(html)["checkpoints"]["gap_5"], json({nullptr}));
+  EXPECT_NEAR(DataOf(html)["evidence_threshold_log10"].get<double>(), 2.301, 1e-3);
   EXPECT_THAT(html,
               HasSubstr("<strong>exploiting</strong>The policy exploits &lt;/script&gt; it."));
   EXPECT_THAT(html, HasSubstr("done: goal reached"));
@@ -110,6 +133,7 @@ TEST_F(ReportTest, AnEmptyRunHasAReportToo) {
   const std::string html = Html();
   EXPECT_THAT(html, HasSubstr("The monitor gave no verdict."));
   EXPECT_THAT(html, HasSubstr("none was finished"));
+  EXPECT_THAT(html, HasSubstr("no alarm, no action"));
   EXPECT_EQ(DataOf(html)["progress"]["env_steps"], json::array());
 }
 

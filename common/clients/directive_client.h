@@ -49,7 +49,8 @@ class DirectiveClient {
 
 /// Follows the directives of the monitor at `address` for one receiver, `member` by name, and goes
 /// on after breaks: 0.1 to 2 s between tries. A monitor that is connected and says nothing for
-/// `timeout`, or later for the time to live, is asked again. The registry outlives it.
+/// `timeout`, or later for the time to live, is asked again. The registry outlives it. nullptr for
+/// an empty address: there is no monitor.
 std::unique_ptr<DirectiveClient> WatchDirectives(const std::string& address,
                                                  coadaptation::Receiver receiver,
                                                  const std::string& member,

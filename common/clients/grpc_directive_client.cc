@@ -249,6 +249,7 @@ std::unique_ptr<DirectiveClient> WatchDirectives(const std::string& address,
                                                  const std::string& member,
                                                  metrics::Registry& registry,
                                                  absl::Duration timeout) {
+  if (address.empty()) return nullptr;
   return std::make_unique<GrpcDirectiveClient>(address, receiver, member, registry, timeout);
 }
 

@@ -40,17 +40,17 @@ struct KnobInfo {
 ///   real_share         share of real rows in a policy batch
 ///   pessimism          weight of the disagreement penalty on imagined rewards
 ///   updates_per_step   policy updates for each env step from now on
-///   refit              count of refits asked for: each makes the next due fit a long one, also of
-///   a
-///                      model that is frozen
+///   refit              count of refits asked for, each of which makes one more of the
+///                      due fits a long one: twice the gradient steps and no early end;
+///                      also where the model is frozen
 ///   member_reset       count of resets asked for: each gives one more member fresh weights before
 ///                      the next fit
 ///   policy_pause       1: no policy updates
 ///   data_collection    probability that an actor's step is uniformly random
 ///   reward_clamp       1: imagined rewards are clamped to the 0.1 % and 99.9 % quantiles of real
 ///                      ones
-///   rollback           policy updates of the published policy to go back to; taken once for each
-///                      value
+///   rollback           policy updates of the published policy to go back to, or of the newest kept
+///                      with fewer; taken once for each value; 0: none
 const std::array<KnobInfo, 10>& Knobs();
 const KnobInfo& InfoOf(Knob knob);
 /// "rollout_horizon", ...

@@ -14,17 +14,21 @@ namespace {
 using testing::HasSubstr;
 
 TEST(ReplayCodecTest, ProgressAndWaitTravel) {
-  const Progress p{Role::kPolicyTrainer, "policy_trainer", 5, 6, 7, 8};
+  const Progress p{Role::kMonitor, "monitor", 5, 6, 7, 8, 9, 10, 0.5, 11};
   replay::v1::AdvanceRequest message;
   Encode(p, absl::Milliseconds(2500), &message);
   const auto back = Decode(message);
   ASSERT_TRUE(back.ok()) << back.status();
-  EXPECT_EQ(back->role, Role::kPolicyTrainer);
-  EXPECT_EQ(back->member, "policy_trainer");
+  EXPECT_EQ(back->role, Role::kMonitor);
+  EXPECT_EQ(back->member, "monitor");
   EXPECT_EQ(back->wanted, 5);
   EXPECT_EQ(back->policy_updates, 6);
   EXPECT_EQ(back->model_through_index, 7);
   EXPECT_EQ(back->held_policy_updates, 8);
+  EXPECT_EQ(back->judged_through_index, 9);
+  EXPECT_EQ(back->directive_version, 10);
+  EXPECT_EQ(back->updates_per_step, 0.5);
+  EXPECT_EQ(back->fitted_through_index, 11);
   EXPECT_EQ(DecodeWait(message), absl::Milliseconds(2500));
   Encode(p, absl::InfiniteDuration(), &message);
   EXPECT_EQ(DecodeWait(message), absl::Seconds(10));
@@ -45,6 +49,7 @@ TEST(ReplayCodecTest, GrantTravels) {
   g.random_actions = g.evaluate = g.stop = true;
   g.waiting_for = "412 more environment steps";
   g.env_steps = 5;
+  g.directive_version = 6;
   replay::v1::AdvanceResponse message;
   Encode(g, &message);
   const Grant back = Decode(message);
@@ -55,6 +60,7 @@ TEST(ReplayCodecTest, GrantTravels) {
   EXPECT_TRUE(back.random_actions && back.evaluate && back.stop);
   EXPECT_EQ(back.waiting_for, g.waiting_for);
   EXPECT_EQ(back.env_steps, 5);
+  EXPECT_EQ(back.directive_version, 6);
 }
 
 TEST(ReplayCodecTest, StatusTravelsWithAndWithoutSpec) {

@@ -246,6 +246,43 @@ TEST(EnsembleLearner, SavedAndLoadedItGoesOnBitForBit) {
   EXPECT_EQ(smaller->LoadState(one->SaveState()).code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(EnsembleLearner, ALongFitTakesTwiceTheStepsOnce) {
+  EnsembleLearnerOptions options = SmallOptions();
+  options.max_gradient_steps = 40;
+  options.patience_epochs = options.patience_steps = 0;  // a usual fit ends after one epoch
+  auto learner = *EnsembleLearner::Create(LineSpec(), options);
+  learner->MakeNextFitLong();
+  EXPECT_EQ(learner->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 80);
+  EXPECT_LT(learner->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 41);
+}
+
+TEST(EnsembleLearner, AResetChangesOneMemberAndNoOther) {
+  auto learner = *EnsembleLearner::Create(LineSpec(), SmallOptions());
+  ASSERT_TRUE(learner->Fit(Line(300, 1), Line(100, 2), {}).ok());
+  const nn::TensorFile before = learner->SaveState();
+  ASSERT_TRUE(learner->ResetMember(1).ok());
+  const nn::TensorFile after = learner->SaveState();
+  int weights = 0;
+  for (const auto& [name, tensor] : before.tensors) {
+    if (tensor.shape.empty() || tensor.shape[0] != 3) continue;
+    const std::vector<float>& now = after.tensors.at(name).data;
+    const size_t row = tensor.data.size() / 3;
+    for (size_t i = 0; i < tensor.data.size(); ++i) {
+      const bool moments = name.find("adam_") != std::string::npos;
+      if (i / row != 1) {
+        ASSERT_EQ(now[i], tensor.data[i]) << name;
+      } else if (moments) {
+        ASSERT_EQ(now[i], 0) << name;
+      } else {
+        weights += now[i] != tensor.data[i] ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_GT(weights, 1000);
+  EXPECT_EQ(learner->ResetMember(3).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(learner->Fit(Line(300, 1), Line(100, 2), {}).ok());
+}
+
 TEST(EnsembleLearner, BadOptionsDataAndCancellationAreRefused) {
   EnsembleLearnerOptions options = SmallOptions();
   options.elites = 4;

@@ -161,6 +161,28 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     return report;
   }
 
+  void MakeNextFitLong() override { long_fit_ = true; }
+
+  absl::Status ResetMember(int member) override {
+    if (member < 0 || member >= options_.members) {
+      return absl::InvalidArgumentError(absl::StrCat("model reset: expected a member below ",
+                                                     options_.members, ", got ", member));
+    }
+    TANDEM_ASSIGN_OR_RETURN(
+        const auto fresh,
+        nn::GaussianEnsemble::Create(meta_.NetworkSpec(), options_.device, rng_.Next()));
+    nn::TensorFile optimizer;
+    network_->ExportOptimizer(kNetworkPrefix, &optimizer);
+    for (auto& [name, moments] : optimizer.tensors) {
+      const auto row = static_cast<std::ptrdiff_t>(moments.data.size()) / options_.members;
+      std::fill_n(moments.data.begin() + member * row, row, 0.0f);
+    }
+    TANDEM_RETURN_IF_ERROR(network_->ImportOptimizer(kNetworkPrefix, optimizer));
+    std::vector<float> weights;
+    fresh->CopyMemberParameters(member, &weights);
+    return network_->SetMemberParameters(member, weights);
+  }
+
   nn::TensorFile ExportModel() const override {
     nn::TensorFile file;
     meta_.Export(&file);
@@ -235,14 +257,14 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     BootstrapBatches batches(rows, options_.members, options_.batch_size, rng_);
     std::vector<float> losses(options_.members);
     TANDEM_RETURN_IF_ERROR(stop->Score(scored, 0, 0));
-    while (report->gradient_steps < options_.max_gradient_steps &&
-           !stop->Exhausted(report->epochs, report->gradient_steps)) {
+    const bool is_long = std::exchange(long_fit_, false);
+    const int most = (is_long ? 2 : 1) * options_.max_gradient_steps;
+    while (report->gradient_steps < most &&
+           (is_long || !stop->Exhausted(report->epochs, report->gradient_steps))) {
       batches.Shuffle();
       double sum = 0;
       int64_t batch = 0;
-      for (; batch < batches.batches_per_epoch() &&
-             report->gradient_steps < options_.max_gradient_steps;
-           ++batch) {
+      for (; batch < batches.batches_per_epoch() && report->gradient_steps < most; ++batch) {
         if (cancelled && cancelled()) return absl::CancelledError("model fit: cancelled");
         TANDEM_RETURN_IF_ERROR(network_->TrainStep(batches.Batch(batch), options_.adam, losses));
         sum += std::accumulate(losses.begin(), losses.end(), 0.0) / options_.members;
@@ -281,6 +303,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
   const EnsembleLearnerOptions options_;
   EnsembleMetadata meta_;
   Rng rng_;
+  bool long_fit_ = false;
   std::unique_ptr<nn::GaussianEnsemble> network_;
   FitReport report_;
 };

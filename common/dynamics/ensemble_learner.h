@@ -71,6 +71,17 @@ class EnsembleLearner {
                                         const TransitionBatch& holdout,
                                         const std::function<bool()>& cancelled) = 0;
 
+  /// The next Fit is a long one: twice the gradient steps, and no early end for want of a gain. A
+  /// learner that does not fit leaves it.
+  virtual void MakeNextFitLong() {}
+
+  /// Gives one member, 0 to members - 1, fresh weights and zero moments; the count of Adam's steps
+  /// is shared and goes on. INVALID_ARGUMENT for another number; UNIMPLEMENTED where there are no
+  /// weights.
+  virtual absl::Status ResetMember(int /*member*/) {
+    return absl::UnimplementedError("this model has no members to reset");
+  }
+
   /// The model as a snapshot: parameters, normalisation, elites, spec, figures of the last fit.
   virtual nn::TensorFile ExportModel() const = 0;
 

@@ -45,6 +45,9 @@ class KnobBoard {
   /// In force. The knob is one of the recipe.
   double value(coadaptation::Knob knob) const { return knobs_.at(knob).value; }
 
+  /// Whether the directive in force has expired, and safe values hold.
+  bool expired() const { return held_.expired; }
+
   /// The receiver could not do what the knob asked for since the last Refresh: the value before
   /// stays, and the monitor is told why.
   void Refuse(coadaptation::Knob knob, std::string_view why);

@@ -37,10 +37,11 @@ VERDICT = [
           (m('tandem_coadaptation_evidence_threshold_log10'), 'threshold'),
           (m('tandem_coadaptation_evidence_negative_log10'), 'evidence of the opposite'),
           alerts=('TandemCoadaptationConfirmed', 'TandemModelPessimismFault')),
-    panel('Clipped values', 'Share of values clipped below before they became evidence. Above 1 % the bound on false '
-          'alarms does not hold.', 'percentunit', (m('tandem_coadaptation_evidence_clipped_ratio'), 'share'),
-          lines=('green', (0.01, 'red'))),
-    panel('Warning score', 'Share of the signs of drift that are beyond what this run showed while it was healthy.',
+    panel('Clipped values', 'Share of values clipped below before they became evidence. Where it is large, the bound '
+          'on false alarms is about the clipped values.', 'percentunit',
+          (m('tandem_coadaptation_evidence_clipped_ratio'), 'share')),
+    panel('Warning score', 'How unusual the newest checkpoint is: the share of the early figures above the run\'s own '
+          'healthy ones or, if larger, the largest signal over the tolerance.',
           'percentunit', (m('tandem_coadaptation_warning_score_ratio'), 'score'),
           alerts=('TandemCoadaptationWarning',)),
 ]

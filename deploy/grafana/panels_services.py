@@ -31,6 +31,7 @@ RUN = [
     panel('Checkpoints that failed', 'Within ten minutes.', 'none',
           (f'increase({m("tandem_model_trainer_checkpoint_failures_total")}[10m])', 'model trainer'),
           (f'increase({m("tandem_policy_trainer_checkpoint_failures_total")}[10m])', 'policy trainer'),
+          (f'increase({m("tandem_monitor_history_failures_total")}[10m])', 'history of the monitor'),
           lines=BAD, alerts=('TandemCheckpointFailing',)),
 ]
 

@@ -30,17 +30,15 @@ absl::Status Serve(ServiceOptions options) {
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.actor.replay_buffer);
   const auto policies = snapshot::WatchRemote(options.actor.policy_trainer, snapshot::kPolicySeries,
                                               options.actor.member, registry);
+  const auto directives = WatchDirectives(options.actor.monitor, coadaptation::Receiver::kActor,
+                                          options.actor.member, registry);
   PolicyLoader loader = MakePolicyLoader(training_envs->spec(), options.device);
-  ActorCore core(options.actor, {std::move(training_envs), std::move(evaluation_envs), *replay,
-                                 *policies, std::move(loader), *Clock::Real(), registry});
+  ActorCore core(options.actor,
+                 {std::move(training_envs), std::move(evaluation_envs), *replay, *policies,
+                  std::move(loader), *Clock::Real(), registry, directives.get()});
   options.server.registry = &registry;
   return training::ServeUntilSignal(
       options.server, options.drain, [&] { return core.Run(); }, [&] { core.Stop(); });
-}
-
-absl::StatusOr<ServiceOptions> OptionsOfThisStart(const config::v1::RunConfig& config) {
-  TANDEM_ASSIGN_OR_RETURN(const uint64_t start, CountStart(config));
-  return OptionsFrom(config, start);
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ ActorOptions CoreOptions(const config::v1::RunConfig& config, const std::string&
   if (!endpoints.member().empty()) options.member = endpoints.member();
   options.replay_buffer = endpoints.replay_buffer();
   options.policy_trainer = endpoints.policy_trainer();
+  options.monitor = endpoints.monitor();
   options.random_action_seed = StreamSeed(seed, "random_actions/" + own_stream);
   options.policy_action_seed = StreamSeed(seed, "policy_actions/" + own_stream);
   options.evaluation_interval = config.actor().evaluation_interval();
@@ -67,6 +68,11 @@ absl::StatusOr<uint64_t> CountStart(const config::v1::RunConfig& config) {
   if (folder.empty()) return 1;
   TANDEM_RETURN_IF_ERROR(MakeDirs(folder));
   return IncrementCounterFile(folder + "/epoch");
+}
+
+absl::StatusOr<ServiceOptions> OptionsOfThisStart(const config::v1::RunConfig& config) {
+  TANDEM_ASSIGN_OR_RETURN(const uint64_t start, CountStart(config));
+  return OptionsFrom(config, start);
 }
 
 PolicyLoader MakePolicyLoader(const EnvironmentSpec& spec, const std::string& device) {

@@ -36,6 +36,9 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config, 
 /// disk.
 absl::StatusOr<uint64_t> CountStart(const config::v1::RunConfig& config);
 
+/// Counts this start, and picks the options for it.
+absl::StatusOr<ServiceOptions> OptionsOfThisStart(const config::v1::RunConfig& config);
+
 /// Turns snapshots into policies of an environment.
 PolicyLoader MakePolicyLoader(const EnvironmentSpec& spec, const std::string& device);
 

@@ -22,12 +22,16 @@ absl::Status Serve(ServiceOptions options) {
   snapshot::SnapshotStore store(snapshot::kModelSeries, epoch);
   const auto snapshots = snapshot::SnapshotServer::Create({&store}, metrics);
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.replay_buffer);
-  ModelTrainer trainer(options.trainer,
-                       {*replay, store, *Clock::Real(), metrics, [&](const EnvironmentSpec& spec) {
-                          return options.simulator
-                                     ? dynamics::MakeSimulatorLearner(spec)
-                                     : dynamics::EnsembleLearner::Create(spec, options.learner);
-                        }});
+  const auto directives = WatchDirectives(options.monitor, coadaptation::Receiver::kModelTrainer,
+                                          options.trainer.member, metrics);
+  ModelTrainer trainer(options.trainer, {*replay, store, *Clock::Real(), metrics,
+                                         [&](const EnvironmentSpec& spec) {
+                                           return options.simulator
+                                                      ? dynamics::MakeSimulatorLearner(spec)
+                                                      : dynamics::EnsembleLearner::Create(
+                                                            spec, options.learner);
+                                         },
+                                         directives.get()});
   options.server.services = {snapshots->service()};
   options.server.live_calls = {snapshots->live_calls()};
   options.server.registry = &metrics;

@@ -58,7 +58,6 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   ServiceOptions options;
   options.simulator = config.model().kind() == config::v1::MODEL_KIND_SIMULATOR;
   TANDEM_ASSIGN_OR_RETURN(options.learner, LearnerFrom(config));
-  options.trainer.freeze_after = config.model().freeze_after();
   options.trainer.planted = PlantedIn(config.study());
   options.trainer.planted_from = config.study().planted_from();
   if (!endpoints.member().empty()) options.trainer.member = endpoints.member();
@@ -69,7 +68,10 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.server.address = endpoints.listen();
   options.server.metrics_address = endpoints.metrics();
   options.server.state_dir = endpoints.state_dir();
+  options.trainer.members = config.model().members();
+  options.trainer.freeze_after = config.model().freeze_after();
   options.replay_buffer = endpoints.replay_buffer();
+  options.monitor = endpoints.monitor();
   options.threads = config.runtime().threads();
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;

@@ -19,6 +19,7 @@ struct ServiceOptions {
   dynamics::EnsembleLearnerOptions learner;
   rpc::ServerOptions server;  ///< Without services and registry, which main() makes.
   std::string replay_buffer;  ///< Its address.
+  std::string monitor;        ///< Its address; empty: there is none.
   int threads = 1;            ///< For tensor operations.
   absl::Duration drain = absl::Seconds(4);
 };

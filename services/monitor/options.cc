@@ -40,6 +40,14 @@ MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
   options.paced = lockstep && (monitor.has_in_lockstep()
                                    ? monitor.in_lockstep()
                                    : config.control().mode() == config::v1::CONTROL_MODE_ACT);
+  if (options.paced) {
+    // It looks at the pace's boundaries only: about a dozen of the policies in between are kept.
+    options.policies_kept = 16;
+    const int64_t rounds =
+        std::max<int64_t>(1, config.pace().refit_interval() / config.pace().steps_per_round());
+    options.policy_stride = static_cast<uint64_t>((rounds + 11) / 12);
+    options.policy_spacing = 0;
+  }
   options.replay_address = config.endpoints().replay_buffer();
   options.seed = config::SeedFor(config, /*has_own=*/false, 0, "monitor");
   return options;
@@ -103,7 +111,7 @@ std::string ControlName(config::v1::ControlMode mode) {
   return mode == config::v1::CONTROL_MODE_ACT ? "act" : "advise";
 }
 
-RunFacts FactsFrom(const config::v1::RunConfig& config, const JudgeOptions& judge) {
+RunFacts FactsFrom(const config::v1::RunConfig& config) {
   RunFacts facts;
   facts.name = config.run().name();
   facts.environment = config.env().name();
@@ -111,15 +119,13 @@ RunFacts FactsFrom(const config::v1::RunConfig& config, const JudgeOptions& judg
   facts.max_env_steps = config.stop().max_env_steps();
   facts.tolerance = config.monitor().tolerance();
   facts.warning = config.monitor().warning();
-  facts.stale_seconds = judge.thresholds.stale_seconds;
   facts.false_alarm_interval = config.monitor().false_alarm_interval();
   facts.control = ControlName(config.control().mode());
-  facts.recipe = {
-      {coadaptation::Knob::kRolloutHorizon,
-       std::max(config.imagination().horizon_start(), config.imagination().horizon_end())},
-      {coadaptation::Knob::kRealShare, config.imagination().real_share()},
-      {coadaptation::Knob::kPessimism, config.imagination().pessimism()},
-      {coadaptation::Knob::kUpdatesPerStep, config.pace().updates_per_step()}};
+  const coadaptation::ControllerOptions recipe = ControllerFrom(config);
+  facts.recipe = {{coadaptation::Knob::kRolloutHorizon, recipe.horizon},
+                  {coadaptation::Knob::kRealShare, recipe.real_share},
+                  {coadaptation::Knob::kPessimism, recipe.pessimism},
+                  {coadaptation::Knob::kUpdatesPerStep, recipe.updates_per_step}};
   return facts;
 }
 
@@ -145,8 +151,7 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.policy_trainer = endpoints.policy_trainer();
   TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));
   TANDEM_ASSIGN_OR_RETURN(options.judge, JudgeFrom(config));
-  options.dashboard = {config.monitor().dashboard(), endpoints.state_dir(),
-                       FactsFrom(config, options.judge)};
+  options.dashboard = {config.monitor().dashboard(), endpoints.state_dir(), FactsFrom(config)};
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;
 }

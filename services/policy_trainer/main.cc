@@ -23,11 +23,8 @@ absl::Status Serve(ServiceOptions options) {
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.replay_buffer);
   const auto models = snapshot::WatchRemote(options.model_trainer, snapshot::kModelSeries,
                                             options.trainer.member, metrics);
-  std::unique_ptr<DirectiveClient> directives;
-  if (!options.monitor.empty()) {
-    directives = WatchDirectives(options.monitor, coadaptation::Receiver::kPolicyTrainer,
-                                 options.trainer.member, metrics);
-  }
+  const auto directives = WatchDirectives(options.monitor, coadaptation::Receiver::kPolicyTrainer,
+                                          options.trainer.member, metrics);
   const std::string& device = options.learner.device;
   PolicyTrainer trainer(
       options.trainer,

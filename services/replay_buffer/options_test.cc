@@ -52,6 +52,19 @@ TEST(ReplayOptionsTest, LockstepIsTheDefaultAndAGoalIsOptional) {
   EXPECT_EQ(options->buffer.pace.evaluations_in_a_row, 3);
 }
 
+TEST(ReplayOptionsTest, TheMonitorIsInLockstepWhereItActsUnlessToldOtherwise) {
+  const auto in_lockstep = [](std::vector<std::string> overrides) {
+    overrides.push_back("endpoints.listen=unix:/a");
+    return Options(overrides)->buffer.pace.monitor_in_lockstep;
+  };
+  EXPECT_FALSE(in_lockstep({}));
+  EXPECT_TRUE(in_lockstep({"control.mode=ACT"}));
+  EXPECT_FALSE(in_lockstep({"control.mode=ACT", "monitor.in_lockstep=false"}));
+  EXPECT_TRUE(in_lockstep({"monitor.in_lockstep=true"}));
+  EXPECT_EQ(Options({"endpoints.listen=unix:/a", "control.ttl_seconds=7"})->buffer.monitor_ttl,
+            absl::Seconds(7));
+}
+
 TEST(ReplayOptionsTest, CountsItsStarts) {
   char name[] = "/tmp/tandem-options-XXXXXX";
   const std::string dir = mkdtemp(name);

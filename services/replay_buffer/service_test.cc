@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <cmath>
 
 #include <atomic>
 #include <chrono>
@@ -247,6 +248,15 @@ TEST_F(ReplayServiceTest, RefusesWhatBreaksTheContractAndServesOn) {
   EXPECT_EQ((*bad_sample)->Receive(kLong).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(client_->Advance({.role = static_cast<Role>(7), .member = "x"}, {}).status().code(),
             absl::StatusCode::kInvalidArgument);
+  for (const double rate : {std::nan(""), 1e-4, 1e7}) {
+    EXPECT_EQ(
+        client_->Advance({.role = Role::kMonitor, .member = "m", .updates_per_step = rate}, {})
+            .status()
+            .code(),
+        absl::StatusCode::kInvalidArgument);
+  }
+  EXPECT_TRUE(
+      client_->Advance({.role = Role::kMonitor, .member = "m", .updates_per_step = 0}, {}).ok());
 }
 
 TEST_F(ReplayServiceTest, BoundsTheCreditOfAStream) {

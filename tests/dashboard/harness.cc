@@ -1,7 +1,7 @@
 // The dashboard over a real judge, for the tests of the page: reads one command a line from
 // standard input and answers each with a line. Time stands still but for "advance".
 //   checkpoint {"number": 1, "index": 0.3, ...}   judges it; null or absent: not known
-//   live {"env_steps": 500, ...}                  what moves between two checkpoints
+//   report {"env_steps": 500, ...}                  what moves between two checkpoints
 //   advance SECONDS                               time passes
 //   quit
 // Arguments: address of the dashboard, folder for the history, file with the token or "".
@@ -57,14 +57,14 @@ class Harness {
     const std::string rest = line.substr(std::min(line.size(), command.size() + 1));
     if (command == "checkpoint") judge_->OnCheckpoint(CheckpointFrom(Json::parse(rest)));
     if (command == "advance") clock_.Advance(absl::Seconds(std::stod(rest)));
-    if (command == "live") {
+    if (command == "report") {
       const Json json = Json::parse(rest);
       MutexLock lock(mu_);
-      live_.env_steps = json.value("env_steps", int64_t{0});
-      live_.fresh_steps_scored = json.value("fresh_steps_scored", int64_t{0});
-      live_.model_version = json.value("model_version", uint64_t{0});
-      live_.policy_version = json.value("policy_version", uint64_t{0});
-      live_.training_return = Number(json, "training_return");
+      report_.env_steps = json.value("env_steps", int64_t{0});
+      report_.fresh_steps_scored = json.value("fresh_steps_scored", int64_t{0});
+      report_.model_version = json.value("model_version", uint64_t{0});
+      report_.policy_version = json.value("policy_version", uint64_t{0});
+      report_.training_return = Number(json, "training_return");
     }
     judge_->Beat();
     return command != "quit";
@@ -78,7 +78,6 @@ class Harness {
     facts.max_env_steps = 5000;
     facts.tolerance = 0.2;
     facts.warning = 0.1;
-    facts.stale_seconds = 120;
     facts.false_alarm_interval = 200;
     facts.control = "advise";
     facts.recipe = {{coadaptation::Knob::kRealShare, 0.05}};
@@ -87,9 +86,9 @@ class Harness {
 
   DashboardSource Source() {
     DashboardSource source = SourceOf(judge_.get());
-    source.live = [this] {
+    source.report = [this] {
       MutexLock lock(mu_);
-      return live_;
+      return report_;
     };
     return source;
   }
@@ -98,7 +97,7 @@ class Harness {
   metrics::Registry registry_;
   std::unique_ptr<Judge> judge_;
   Mutex mu_;
-  LiveFigures live_ ABSL_GUARDED_BY(mu_);
+  Report report_ ABSL_GUARDED_BY(mu_);
   ServedDashboard served_;
 };
 

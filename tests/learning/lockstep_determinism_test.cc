@@ -34,6 +34,40 @@ TEST(Lockstep, TheSameSeedGivesTheSameRunBitForBit) {
   EXPECT_TRUE(first->policy == again->policy) << "the last policies differ";
 }
 
+using coadaptation::Knob;
+
+/// A run whose monitor turns every knob that there is.
+OneProcessOptions Directed() {
+  OneProcessOptions options = Short(1);
+  options.replay.pace.max_env_steps = 600;
+  options.replay.pace.updates_per_step = 2;
+  options.replay.pace.monitor_in_lockstep = true;
+  options.directed = {
+      {.settings = {{.knob = Knob::kRolloutHorizon, .value = 1},
+                    {.knob = Knob::kRealShare, .value = 0.5},
+                    {.knob = Knob::kDataCollection, .value = 0.3}},
+       .updates_per_step = 1.5},
+      {.settings = {{.knob = Knob::kPessimism, .value = 1},
+                    {.knob = Knob::kRewardClamp, .value = 1},
+                    {.knob = Knob::kRefit, .value = 1},
+                    {.knob = Knob::kMemberReset, .value = 1}}},
+      {.settings = {{.knob = Knob::kRollback, .value = 200}}, .updates_per_step = 0},
+      {.settings = {}}};
+  return options;
+}
+
+TEST(Lockstep, WithAMonitorThatActsTheSameSeedGivesTheSameRunBitForBit) {
+  const auto first = TrainInOneProcess(Directed());
+  const auto again = TrainInOneProcess(Directed());
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(again.ok()) << again.status();
+  // 100 steps at 2 updates, 100 at 1.5, 100 at 2, 100 in a pause, 100 at 2.
+  EXPECT_EQ(first->evaluations.back().policy_updates, 200 + 150 + 200 + 0 + 200);
+  EXPECT_EQ(first->refused, 0);
+  EXPECT_TRUE(first->model == again->model) << "the last models differ";
+  EXPECT_TRUE(first->policy == again->policy) << "the last policies differ";
+}
+
 TEST(Lockstep, AnotherSeedGivesAnotherRun) {
   const auto first = TrainInOneProcess(Short(1));
   const auto other = TrainInOneProcess(Short(2));

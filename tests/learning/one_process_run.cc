@@ -1,5 +1,6 @@
 #include "tests/learning/one_process_run.h"
 
+#include <algorithm>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/rng.h"
 #include "common/base/status_macros.h"
+#include "common/clients/testing/fake_directive_client.h"
 #include "common/dynamics/dynamics_model.h"
 #include "common/env/vector_environment.h"
 #include "common/metrics/registry.h"
@@ -50,6 +52,7 @@ struct Registries {
 
 absl::StatusOr<std::unique_ptr<actor::ActorCore>> MakeActor(const OneProcessOptions& options,
                                                             ReplayClient& replay, Stores& stores,
+                                                            DirectiveClient& directives,
                                                             metrics::Registry& registry) {
   const uint64_t seed = options.seed;
   TANDEM_ASSIGN_OR_RETURN(auto training,
@@ -70,8 +73,49 @@ absl::StatusOr<std::unique_ptr<actor::ActorCore>> MakeActor(const OneProcessOpti
                           .evaluation_seed = StreamSeed(seed, "evaluation"),
                           .evaluation_interval = options.replay.pace.evaluation_interval},
       actor::ActorParts{std::move(training), std::move(evaluation), replay, stores.policies, load,
-                        *Clock::Real(), registry});
+                        *Clock::Real(), registry, &directives});
 }
+
+/// Stands in for a monitor: judges nothing, says what the test wants.
+class ScriptedMonitor {
+ public:
+  ScriptedMonitor(const std::vector<Directed>& script, ReplayClient& replay)
+      : script_(script), replay_(replay) {}
+
+  absl::Status Run() {
+    if (script_.empty()) return absl::OkStatus();
+    Progress progress{.role = Role::kMonitor, .member = "monitor"};
+    for (size_t judged = 0;;) {
+      const absl::StatusOr<Grant> grant = replay_.Advance(progress, absl::Seconds(1));
+      if (!grant.ok() || grant->stop) return absl::OkStatus();
+      if (grant->granted == 0) continue;
+      const Directed& wanted = script_[std::min(judged++, script_.size() - 1)];
+      progress.judged_through_index = grant->through_index;
+      progress.directive_version = static_cast<int64_t>(judged);
+      progress.updates_per_step = wanted.updates_per_step;
+      for (FakeDirectiveClient* client : {&model_trainer, &policy_trainer, &actor}) {
+        client->Set(progress.directive_version, wanted.settings);
+      }
+    }
+  }
+  void Stop() { replay_.Stop(); }
+
+  int64_t refused() const {
+    int64_t count = 0;
+    for (const FakeDirectiveClient* client : {&model_trainer, &policy_trainer, &actor}) {
+      for (const Acknowledgement& told : client->acknowledged()) {
+        count += told.outcome == DirectiveOutcome::kRefused ? 1 : 0;
+      }
+    }
+    return count;
+  }
+
+  FakeDirectiveClient model_trainer, policy_trainer, actor;
+
+ private:
+  const std::vector<Directed> script_;
+  ReplayClient& replay_;
+};
 
 /// Until the run is over. DEADLINE_EXCEEDED after the timeout.
 absl::Status AwaitEnd(ReplayBuffer& buffer, absl::Duration timeout) {
@@ -131,21 +175,27 @@ absl::StatusOr<OneProcessResult> TrainInOneProcess(const OneProcessOptions& opti
   const auto actor_client = MakeLocalReplayClient(*buffer);
   const auto model_client = MakeLocalReplayClient(*buffer);
   const auto policy_client = MakeLocalReplayClient(*buffer);
+  const auto monitor_client = MakeLocalReplayClient(*buffer);
+  ScriptedMonitor monitor(options.directed, *monitor_client);
   Stores stores;
-  TANDEM_ASSIGN_OR_RETURN(const std::unique_ptr<actor::ActorCore> actor,
-                          MakeActor(options, *actor_client, stores, registries.actor));
+  TANDEM_ASSIGN_OR_RETURN(
+      const std::unique_ptr<actor::ActorCore> actor,
+      MakeActor(options, *actor_client, stores, monitor.actor, registries.actor));
   model_trainer::ModelTrainer model_trainer(
-      {.replay_capacity = options.replay.capacity},
+      {.replay_capacity = options.replay.capacity, .members = options.model.members},
       {*model_client, stores.models, *Clock::Real(), registries.model_trainer,
-       [&](const auto& spec) { return dynamics::EnsembleLearner::Create(spec, options.model); }});
+       [&](const auto& spec) { return dynamics::EnsembleLearner::Create(spec, options.model); },
+       &monitor.model_trainer});
   policy_trainer::PolicyTrainer policy_trainer(
       options.trainer,
       {*policy_client, stores.models, stores.policies, *Clock::Real(), registries.policy_trainer,
        [&](const auto& spec) { return policy::SacLearner::Create(spec, options.policy); },
        [](const auto& file, const auto& spec) {
          return dynamics::LoadDynamicsModel(file, spec, "cpu");
-       }});
+       },
+       &monitor.policy_trainer});
 
+  Running running_monitor(monitor);
   Running running_actor(*actor);
   Running running_model_trainer(model_trainer);
   Running running_policy_trainer(policy_trainer);
@@ -154,11 +204,14 @@ absl::StatusOr<OneProcessResult> TrainInOneProcess(const OneProcessOptions& opti
   const absl::Status acted = running_actor.Join();
   const absl::Status fitted = running_model_trainer.Join();
   const absl::Status improved = running_policy_trainer.Join();
-  for (const absl::Status& part : {acted, fitted, improved, ended}) TANDEM_RETURN_IF_ERROR(part);
+  const absl::Status judged = running_monitor.Join();
+  for (const absl::Status& part : {acted, fitted, improved, judged, ended})
+    TANDEM_RETURN_IF_ERROR(part);
   return OneProcessResult{.evaluations = status.evaluations,
                           .policy = BytesOf(stores.policies),
                           .model = BytesOf(stores.models),
-                          .stop_reason = status.stop_reason};
+                          .stop_reason = status.stop_reason,
+                          .refused = monitor.refused()};
 }
 
 }  // namespace tandem

@@ -7,12 +7,19 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clients/replay_client.h"
+#include "common/coadaptation/knob.h"
 #include "common/dynamics/ensemble_learner.h"
 #include "common/policy/sac_learner.h"
 #include "services/policy_trainer/core/policy_trainer.h"
 #include "services/replay_buffer/core/replay_buffer.h"
 
 namespace tandem {
+
+/// The settings after one judgement, and the rate of updates that goes with them.
+struct Directed {
+  std::vector<coadaptation::Setting> settings;
+  double updates_per_step = -1;
+};
 
 /// A whole run: what `tandem train` would be told, for the cores alone.
 struct OneProcessOptions {
@@ -24,6 +31,9 @@ struct OneProcessOptions {
   dynamics::EnsembleLearnerOptions model;
   policy::SacLearnerOptions policy;
   policy_trainer::PolicyTrainerOptions trainer;
+  /// What a monitor in lockstep wants after each of its judgements, the last again and again;
+  /// empty: there is no monitor.
+  std::vector<Directed> directed;
   absl::Duration timeout = absl::Minutes(2);
 };
 
@@ -35,6 +45,7 @@ struct OneProcessResult {
   std::string policy;  ///< Bytes of the last snapshot.
   std::string model;   ///< The same.
   std::string stop_reason;
+  int64_t refused = 0;  ///< Directives that a receiver refused.
 };
 
 /// Trains to the end of the run: the cores of replay buffer, actor and both trainers, each in a

@@ -19,6 +19,10 @@ ActorCore::ActorCore(ActorOptions options, ActorParts parts)
     : options_(std::move(options)),
       parts_(std::move(parts)),
       metrics_(parts_.registry),
+      knobs_({.receiver = coadaptation::Receiver::kActor,
+              .metric_prefix = "tandem_actor",
+              .recipe = {{coadaptation::Knob::kDataCollection, 0}}},
+             parts_.directives, parts_.registry, parts_.clock),
       holder_(parts_.policies, parts_.load_policy, options_.policy_trainer, parts_.clock, stop_,
               metrics_),
       writer_(parts_.replay, options_.member, options_.replay_buffer, parts_.training->spec(),
@@ -30,6 +34,7 @@ ActorCore::ActorCore(ActorOptions options, ActorParts parts)
 
 void ActorCore::Stop() {
   stop_.Stop();
+  if (parts_.directives != nullptr) parts_.directives->Stop();
   parts_.replay.Stop();
   parts_.policies.Stop();
 }
@@ -66,6 +71,7 @@ absl::Status ActorCore::Loop() {
 }
 
 absl::Status ActorCore::Serve(const Grant& grant) {
+  if (knobs_.Refresh(grant.directive_version)) knobs_.Acknowledge();
   if (grant.granted <= 0 && !grant.evaluate) {
     pace_log_.Tick(grant.waiting_for.empty() ? "a grant" : grant.waiting_for);
     return absl::OkStatus();
@@ -111,6 +117,7 @@ absl::Status ActorCore::TakeSteps(const Grant& grant) {
       if (grant.policy_updates < 0) holder_.Refresh();
       recorder_.SetPolicy(holder_.version(), static_cast<uint64_t>(holder_.updates()));
       TANDEM_RETURN_IF_ERROR(ActByPolicy(env, &policy_noise_));
+      MixInRandomActions();
     }
     TANDEM_RETURN_IF_ERROR(StepOnce(env, recorder_, Purpose::kTraining));
   }
@@ -168,19 +175,46 @@ absl::Status ActorCore::StepOnce(VectorEnvironment& env, EpisodeRecorder& record
   return writer_.Append(std::move(recording));
 }
 
-void ActorCore::ActAtRandom() {
-  const VectorEnvironment& env = *parts_.training;
-  const BoxSpace& space = env.spec().action;
-  const size_t num_envs = static_cast<size_t>(env.num_envs());
-  const size_t dim = space.low.size();
+float ActorCore::RandomDensity() const {
+  const BoxSpace& space = parts_.training->spec().action;
   float log_density = 0;
-  for (size_t j = 0; j < dim; ++j) log_density -= std::log(space.high[j] - space.low[j]);
-  actions_.resize(num_envs * dim);
-  for (size_t i = 0; i < actions_.size(); ++i) {
-    const size_t j = i % dim;
-    actions_[i] = static_cast<float>(random_actions_.Uniform(space.low[j], space.high[j]));
+  for (size_t j = 0; j < space.low.size(); ++j) {
+    log_density -= std::log(space.high[j] - space.low[j]);
   }
-  log_probs_.assign(num_envs, log_density);
+  return log_density;
+}
+
+void ActorCore::ActAtRandom(int64_t env) {
+  const BoxSpace& space = parts_.training->spec().action;
+  const size_t dim = space.low.size();
+  for (size_t j = 0; j < dim; ++j) {
+    actions_[static_cast<size_t>(env) * dim + j] =
+        static_cast<float>(random_actions_.Uniform(space.low[j], space.high[j]));
+  }
+}
+
+void ActorCore::ActAtRandom() {
+  const int64_t num_envs = parts_.training->num_envs();
+  actions_.resize(static_cast<size_t>(num_envs) * parts_.training->spec().action.low.size());
+  for (int64_t env = 0; env < num_envs; ++env) ActAtRandom(env);
+  log_probs_.assign(static_cast<size_t>(num_envs), RandomDensity());
+}
+
+void ActorCore::MixInRandomActions() {
+  const double share = knobs_.value(coadaptation::Knob::kDataCollection);
+  if (share <= 0) return;
+  const double uniform = std::exp(static_cast<double>(RandomDensity()));
+  for (int64_t env = 0; env < parts_.training->num_envs(); ++env) {
+    float& log_prob = log_probs_[static_cast<size_t>(env)];
+    if (random_actions_.Uniform(0, 1) < share) {
+      ActAtRandom(env);
+      log_prob = 0;  // the policy's density of this action is not known
+      metrics_.random_actions.Increment();
+    } else {
+      log_prob = static_cast<float>(
+          std::log(share * uniform + (1 - share) * std::exp(static_cast<double>(log_prob))));
+    }
+  }
 }
 
 absl::Status ActorCore::ActByPolicy(const VectorEnvironment& env, Rng* rng) {

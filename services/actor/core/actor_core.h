@@ -9,9 +9,11 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/rng.h"
+#include "common/clients/directive_client.h"
 #include "common/clients/replay_client.h"
 #include "common/env/vector_environment.h"
 #include "common/snapshot/snapshot.h"
+#include "common/training/knob_board.h"
 #include "common/training/stop_signal.h"
 #include "services/actor/core/actor_metrics.h"
 #include "services/actor/core/episode_recorder.h"
@@ -25,7 +27,8 @@ struct ActorOptions {
   std::string member = "actor";       ///< Name among the actors; also the writer's.
   std::string replay_buffer;          ///< Address, for the log.
   std::string policy_trainer;         ///< Address, for the log.
-  uint64_t random_action_seed = 0;    ///< Stream of the uniformly random actions.
+  std::string monitor;                ///< Address; empty: there is none.
+  uint64_t random_action_seed = 0;    ///< Stream of the uniformly random actions, and of which.
   uint64_t policy_action_seed = 0;    ///< Stream of the policy's noise.
   uint64_t evaluation_seed = 0;       ///< With the evaluation's id, seeds its episodes.
   int64_t evaluation_interval = 250;  ///< [steps] >= 0.
@@ -45,6 +48,7 @@ struct ActorParts {
   PolicyLoader load_policy;
   Clock& clock;
   metrics::Registry& registry;
+  DirectiveClient* directives = nullptr;  ///< Of the monitor; nullptr: there is none.
 };
 
 /// Plays the environments at the pace that the replay buffer sets: asks for a grant, evaluates if
@@ -73,6 +77,11 @@ class ActorCore {
   absl::Status TakeSteps(const Grant& grant);
   absl::Status StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder, Purpose purpose);
   void ActAtRandom();
+  /// Log density of a uniformly random action.
+  float RandomDensity() const;
+  void ActAtRandom(int64_t env);
+  /// Where the monitor asks for it, some of the policy's actions give way to random ones.
+  void MixInRandomActions();
   absl::Status ActByPolicy(const VectorEnvironment& env, Rng* rng);
   /// Begins new training episodes, for the old ones are lost to the buffer.
   absl::Status StartOver();
@@ -82,6 +91,7 @@ class ActorCore {
   ActorParts parts_;
   training::StopSignal stop_;
   ActorMetrics metrics_;
+  training::KnobBoard knobs_;
   PolicyHolder holder_;
   Writer writer_;
   WaitLog pace_log_;

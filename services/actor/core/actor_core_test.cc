@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -9,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include "common/clients/testing/fake_directive_client.h"
 #include "common/clients/testing/fake_replay_client.h"
 #include "services/actor/core/testing/fakes.h"
 
@@ -45,7 +47,7 @@ struct Actor {
   Actor(std::unique_ptr<VectorEnvironment> training, std::unique_ptr<VectorEnvironment> evaluation,
         ActorOptions options = Options())
       : core(options, ActorParts{std::move(training), std::move(evaluation), replay, policies,
-                                 LoadFake, *Clock::Real(), registry}) {}
+                                 LoadFake, *Clock::Real(), registry, &directives}) {}
   static ActorOptions Options() {
     ActorOptions options;
     options.random_action_seed = 1;
@@ -87,6 +89,7 @@ struct Actor {
   metrics::Registry registry;
   FakeReplayClient replay;
   FakeSnapshotSource policies;
+  FakeDirectiveClient directives;
   ActorCore core;
 };
 
@@ -351,6 +354,48 @@ TEST(ActorCore, StopEndsEveryWait) {
     actor.replay.FailNext(absl::UnavailableError("gone"), 1000000);
   });
   ExpectQuickStop([](Actor& actor) { actor.replay.AddGrant(RandomSteps(1 << 30)); });  // stepping
+}
+
+/// The actions of 2000 steps where the monitor wants so large a share of them to be random.
+std::vector<float> Collected(double share, std::vector<float>* log_probs) {
+  Actor actor;
+  actor.policies.Publish(100);  // answers 0.1
+  actor.directives.Set(4, {{.knob = coadaptation::Knob::kDataCollection, .value = share}});
+  Grant grant = Steps(2000, 100);
+  grant.directive_version = 4;
+  actor.replay.AddGrant(grant);
+  actor.Run();
+  EXPECT_EQ(actor.directives.acknowledged().size(), 1u);
+  std::vector<float> actions;
+  for (const Segment& segment : actor.Segments()) {
+    actions.insert(actions.end(), segment.actions.begin(), segment.actions.end());
+    log_probs->insert(log_probs->end(), segment.log_probs.begin(), segment.log_probs.end());
+  }
+  return actions;
+}
+
+TEST(ActorCore, TakesTheShareOfRandomActionsThatTheMonitorAsksFor) {
+  std::vector<float> log_probs;
+  const std::vector<float> actions = Collected(0.3, &log_probs);
+  ASSERT_EQ(actions.size(), 2000u);
+  int random = 0;
+  for (size_t i = 0; i < actions.size(); ++i) {
+    const bool by_policy = actions[i] >= 0.1f && actions[i] <= 0.1011f;
+    random += by_policy ? 0 : 1;
+    // The mixture's density where the policy chose; not known where it did not.
+    if (!by_policy) {
+      EXPECT_EQ(log_probs[i], 0);
+    } else if (log_probs[i] != 0) {
+      EXPECT_NEAR(log_probs[i], std::log(0.3 / 4 + 0.7 * std::exp(-1)), 1e-5);
+    }
+  }
+  EXPECT_NEAR(random, 600, 80);
+  std::vector<float> again;
+  EXPECT_EQ(Collected(0.3, &again), actions) << "the same for the same seed";
+  log_probs.clear();
+  const std::vector<float> without = Collected(0, &log_probs);
+  EXPECT_EQ(std::count_if(without.begin(), without.end(), [](float a) { return a < 0.1f; }), 0);
+  EXPECT_EQ(log_probs[0], -1);
 }
 
 }  // namespace

@@ -37,7 +37,9 @@ ActorMetrics::ActorMetrics(metrics::Registry& registry)
                                   "Calls to the replay buffer that had to be repeated.")),
       dropped_steps(registry.AddCounter(
           "tandem_actor_dropped_steps_total",
-          "Steps taken but dropped because the replay buffer no longer knew the writer's epoch.")) {
-}
+          "Steps taken but dropped because the replay buffer no longer knew the writer's epoch.")),
+      random_actions(registry.AddCounter(
+          "tandem_actor_random_actions_total",
+          "Actions of the policy replaced by random ones because the monitor asked for it.")) {}
 
 }  // namespace tandem::actor

@@ -30,6 +30,7 @@ class ActorMetrics {
   metrics::Counter& policies_refused;
   metrics::Counter& retries;
   metrics::Counter& dropped_steps;
+  metrics::Counter& random_actions;
 };
 
 }  // namespace tandem::actor

@@ -15,6 +15,8 @@ namespace {
 constexpr absl::Duration kAdvanceWait = absl::Seconds(5);
 constexpr absl::Duration kPauseAfterFailure = absl::Seconds(1);
 constexpr int kFailuresBeforeNewWeights = 3;
+constexpr char kWeightsThroughKey[] = "weights.through_index";
+constexpr char kWeightsEnvStepsKey[] = "weights.env_steps";
 
 }  // namespace
 
@@ -25,10 +27,12 @@ ModelTrainer::ModelTrainer(ModelTrainerOptions options, Deps deps)
       checkpointer_({.state_dir = options_.state_dir,
                      .interval = options_.checkpoint_interval,
                      .metric_prefix = "tandem_model_trainer"},
-                    deps_.clock, deps_.metrics) {}
+                    deps_.clock, deps_.metrics),
+      knobs_(options_.members, deps_.directives, deps_.metrics, deps_.clock) {}
 
 void ModelTrainer::Stop() {
   stop_.Stop();
+  if (deps_.directives != nullptr) deps_.directives->Stop();
   deps_.replay.Stop();
 }
 
@@ -57,8 +61,10 @@ absl::Status ModelTrainer::RestoreCheckpoint() {
   if (!state.has_value()) return absl::OkStatus();
   const absl::Status status = learner_->LoadState(*state);
   if (status.ok()) {
+    knobs_.Load(*state);
+    weights_through_ = nn::FindInt(*state, kWeightsThroughKey).value_or(0);
+    weights_env_steps_ = nn::FindInt(*state, kWeightsEnvStepsKey).value_or(0);
     LogInfo(absl::StrCat("restored the model's weights from ", checkpointer_.path()));
-    fitted_ = true;
     return absl::OkStatus();
   }
   checkpointer_.Refused(status);
@@ -77,6 +83,7 @@ void ModelTrainer::ServeGrants() {
       }
       return;
     }
+    knobs_.Apply(*grant);
     if (grant->granted > 0) {
       const absl::Status status = FitAndPublish(*grant);
       if (stop_.stopped()) return;
@@ -97,7 +104,8 @@ absl::StatusOr<Grant> ModelTrainer::Ask() {
     absl::StatusOr<Grant> grant = deps_.replay.Advance({.role = Role::kModelTrainer,
                                                         .member = options_.member,
                                                         .wanted = 1,
-                                                        .model_through_index = published_through_},
+                                                        .model_through_index = published_through_,
+                                                        .fitted_through_index = fitted_through_},
                                                        kAdvanceWait);
     if (grant.ok()) {
       wait.Succeeded();
@@ -118,13 +126,16 @@ void ModelTrainer::CheckBufferStillHolds() {
 void ModelTrainer::FetchAllAgain(int64_t end_index) {
   LogWarning(absl::StrCat("the replay buffer came back with ", end_index,
                           " steps, the model has used more: fetching all steps again"));
-  published_through_ = 0;
+  published_through_ = fitted_through_ = weights_through_ = 0;
   train_->Clear();
   holdout_->Clear();
 }
 
 bool ModelTrainer::Frozen(const Grant& grant) const {
-  return fitted_ && options_.freeze_after > 0 && grant.env_steps > options_.freeze_after;
+  if (options_.freeze_after <= 0 || grant.env_steps <= options_.freeze_after) return false;
+  // Weights of more steps than the buffer has are those of another life of it.
+  const bool has_weights = weights_through_ > 0 && weights_through_ <= grant.through_index;
+  return has_weights && !knobs_.refit_wanted();
 }
 
 absl::Status ModelTrainer::FitAndPublish(const Grant& grant) {
@@ -139,11 +150,14 @@ absl::Status ModelTrainer::FitAndPublish(const Grant& grant) {
   const absl::Duration fetched = deps_.clock.Monotonic();
   metrics_.fetch_seconds.Observe(absl::ToDoubleSeconds(fetched - start));
 
+  unsaved_ = true;
+  TANDEM_RETURN_IF_ERROR(knobs_.Prepare(*learner_));
   TANDEM_ASSIGN_OR_RETURN(
       const dynamics::FitReport report,
       learner_->Fit(train_->rows(), holdout_->rows(), [this] { return stop_.stopped(); }));
-  unsaved_ = true;
-  fitted_ = true;
+  knobs_.FitDone();
+  weights_through_ = grant.through_index;
+  weights_env_steps_ = grant.env_steps;
   metrics_.fit_seconds.Observe(absl::ToDoubleSeconds(deps_.clock.Monotonic() - fetched));
   metrics_.gradient_steps.Increment(report.gradient_steps);
   TANDEM_RETURN_IF_ERROR(Publish(grant));
@@ -154,17 +168,19 @@ absl::Status ModelTrainer::FitAndPublish(const Grant& grant) {
 
 absl::Status ModelTrainer::Publish(const Grant& grant) {
   nn::TensorFile file = learner_->ExportModel();
-  file.metadata[snapshot::kThroughIndexKey] = absl::StrCat(grant.through_index);
-  file.metadata[snapshot::kEnvStepsKey] = absl::StrCat(grant.env_steps);
+  file.metadata[snapshot::kThroughIndexKey] = absl::StrCat(weights_through_);
+  file.metadata[snapshot::kEnvStepsKey] = absl::StrCat(weights_env_steps_);
   if (grant.env_steps >= options_.planted_from) options_.planted.Export(&file);
   TANDEM_ASSIGN_OR_RETURN(const std::shared_ptr<const snapshot::Snapshot> published,
                           deps_.publisher.Publish(file));
-  published_through_ = grant.through_index;
+  published_through_ = weights_through_;
+  fitted_through_ = grant.through_index;
   failures_in_a_row_ = 0;
   metrics_.model_version.Set(static_cast<double>(published->version.version));
   metrics_.model_through_index.Set(static_cast<double>(published_through_));
   LogInfo(absl::StrFormat("model %d through index %d%s", published->version.version,
-                          published_through_, Frozen(grant) ? ", frozen" : ""));
+                          published_through_,
+                          published_through_ < fitted_through_ ? ", frozen" : ""));
   return absl::OkStatus();
 }
 
@@ -192,7 +208,7 @@ void ModelTrainer::HandleFailure(const absl::Status& status) {
     if (fresh.ok()) {
       LogWarning("starting again from new weights");
       learner_ = *std::move(fresh);
-      fitted_ = false;
+      weights_through_ = 0;
       unsaved_ = false;
     }
   }
@@ -201,7 +217,11 @@ void ModelTrainer::HandleFailure(const absl::Status& status) {
 
 void ModelTrainer::Checkpoint(bool now) {
   if (!unsaved_ || !(now || checkpointer_.Due())) return;
-  unsaved_ = !checkpointer_.Save(learner_->SaveState()).ok();
+  nn::TensorFile state = learner_->SaveState();
+  knobs_.Save(&state);
+  state.metadata[kWeightsThroughKey] = absl::StrCat(weights_through_);
+  state.metadata[kWeightsEnvStepsKey] = absl::StrCat(weights_env_steps_);
+  unsaved_ = !checkpointer_.Save(state).ok();
 }
 
 }  // namespace tandem::model_trainer

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/clients/directive_client.h"
 #include "common/clients/replay_client.h"
 #include "common/data/spec.h"
 #include "common/dynamics/ensemble_learner.h"
@@ -18,6 +19,7 @@
 #include "common/snapshot/snapshot.h"
 #include "common/training/checkpointer.h"
 #include "common/training/stop_signal.h"
+#include "services/model_trainer/core/knobs.h"
 #include "services/model_trainer/core/model_trainer_metrics.h"
 #include "services/model_trainer/core/transition_mirror.h"
 
@@ -27,8 +29,11 @@ struct ModelTrainerOptions {
   std::string member = "model_trainer";  ///< Name among the peers.
   int64_t replay_capacity = 1'000'000;   ///< [steps] of the replay buffer
   std::string state_dir;                 ///< For the checkpoint; empty: none.
+  int members = 7;                       ///< Of the model, for resets one after the other.
+  /// [environment steps] after which the model stays as it is, unless a directive asks for a fit;
+  /// 0: never.
+  int64_t freeze_after = 0;
   absl::Duration checkpoint_interval = absl::Seconds(20);
-  int64_t freeze_after = 0;        ///< [training steps] after which nothing is fitted; 0: never.
   dynamics::PlantedError planted;  ///< For studies: every published model carries it ...
   int64_t planted_from = 0;        ///< ... from so many training steps on.
 };
@@ -39,7 +44,8 @@ struct ModelTrainerOptions {
 /// checkpoint, then for ever: report what the published model covers, take a grant, fetch the steps
 /// that are new, fit, publish. After a restart it reports nothing covered, so that a fit from the
 /// restored weights is granted at once and the followers have a model again. A frozen model is
-/// published again as it is at each grant, so that the run's pace does not change.
+/// published again as it is at each grant, so that the run's pace does not change; it keeps its
+/// through_index, since fresh steps are those that its weights have not seen.
 ///
 /// Run() belongs to one thread; Stop() may be called from any.
 class ModelTrainer {
@@ -55,6 +61,7 @@ class ModelTrainer {
     Clock& clock;
     metrics::Registry& metrics;
     MakeLearner make_learner;
+    DirectiveClient* directives = nullptr;  ///< Of the monitor; nullptr: there is none.
   };
 
   ModelTrainer(ModelTrainerOptions options, Deps deps);
@@ -86,13 +93,16 @@ class ModelTrainer {
   ModelTrainerMetrics metrics_;
   training::Checkpointer checkpointer_;
   training::StopSignal stop_;
+  Knobs knobs_;
 
   EnvironmentSpec spec_;
   std::unique_ptr<dynamics::EnsembleLearner> learner_;
   std::optional<TransitionMirror> train_;
   std::optional<TransitionMirror> holdout_;
-  bool fitted_ = false;  // the learner's weights come from a fit
   int64_t published_through_ = 0;
+  int64_t fitted_through_ = 0;     // >= published_through_: a frozen model is not published again
+  int64_t weights_through_ = 0;    // index below which the learner's weights have used all steps
+  int64_t weights_env_steps_ = 0;  // training steps then
   int failures_in_a_row_ = 0;
   bool unsaved_ = false;  // the learner has changed since the last checkpoint
 };

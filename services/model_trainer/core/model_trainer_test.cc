@@ -8,7 +8,11 @@
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
+#include "common/base/mutex.h"
+#include "common/clients/testing/fake_directive_client.h"
 #include "common/clients/testing/fake_replay_client.h"
 #include "common/snapshot/snapshot_store.h"
 
@@ -46,6 +50,17 @@ struct FitLog {
   std::atomic<int> fits{0};
   std::atomic<int> failures_left{0};
   std::atomic<bool> endless{false};  // a fit then lasts until it is cancelled
+
+  void AddReset(int member) {
+    MutexLock lock(mu);
+    resets.push_back(member);
+  }
+  std::vector<int> Resets() {
+    MutexLock lock(mu);
+    return resets;
+  }
+  Mutex mu;
+  std::vector<int> resets ABSL_GUARDED_BY(mu);
 };
 
 /// "Learns" the number of fits that it has had.
@@ -66,10 +81,15 @@ class FakeLearner : public dynamics::EnsembleLearner {
       return absl::InternalError("loss is not finite");
     }
     ++fits_;
-    return dynamics::FitReport{.gradient_steps = 10,
+    return dynamics::FitReport{.gradient_steps = std::exchange(long_fit_, false) ? 20 : 10,
                                .train_rows = train.size(),
                                .holdout_rows = holdout.size(),
                                .holdout_nll = 0.5};
+  }
+  void MakeNextFitLong() override { long_fit_ = true; }
+  absl::Status ResetMember(int member) override {
+    log_.AddReset(member);
+    return absl::OkStatus();
   }
   nn::TensorFile ExportModel() const override { return SaveState(); }
   nn::TensorFile SaveState() const override {
@@ -89,6 +109,7 @@ class FakeLearner : public dynamics::EnsembleLearner {
  private:
   FitLog& log_;
   float fits_ = 0;
+  bool long_fit_ = false;
 };
 
 class ModelTrainerTest : public testing::Test {
@@ -104,9 +125,11 @@ class ModelTrainerTest : public testing::Test {
             const std::function<void(ModelTrainer&)>& during) {
     options_.member = "model-trainer";
     options_.state_dir = dir_;
+    options_.members = 3;
     ModelTrainer trainer(
         options_, {replay, store, *Clock::Real(), metrics,
-                   [this](const EnvironmentSpec&) { return std::make_unique<FakeLearner>(log_); }});
+                   [this](const EnvironmentSpec&) { return std::make_unique<FakeLearner>(log_); },
+                   &directives_});
     std::thread thread([&trainer] { EXPECT_TRUE(trainer.Run().ok()); });
     during(trainer);
     trainer.Stop();
@@ -132,6 +155,7 @@ class ModelTrainerTest : public testing::Test {
   std::string dir_;
   ModelTrainerOptions options_;
   FitLog log_;
+  FakeDirectiveClient directives_;
 };
 
 TEST_F(ModelTrainerTest, FitsEachGrantAndReportsWhatTheModelCovers) {
@@ -176,8 +200,9 @@ TEST_F(ModelTrainerTest, AFrozenModelIsPublishedAgainAsItIs) {
        [&](ModelTrainer&) { WaitFor([&] { return replay.progress().size() >= 5; }); });
   EXPECT_EQ(FitsIn(*store.Latest()), 2);
   EXPECT_EQ(store.Latest()->version.version, 4u);
-  EXPECT_EQ(store.Latest()->Parse()->metadata.at("through_index"), "80");
-  EXPECT_EQ(replay.progress()[4].model_through_index, 80);
+  EXPECT_EQ(store.Latest()->Parse()->metadata.at("through_index"), "40");
+  EXPECT_EQ(replay.progress()[4].model_through_index, 40) << "what its weights have used";
+  EXPECT_EQ(replay.progress()[4].fitted_through_index, 80) << "but no fit is due";
   EXPECT_THAT(metrics.Page(), HasSubstr("tandem_model_trainer_fits_total 2"));
 }
 
@@ -316,6 +341,48 @@ TEST_F(ModelTrainerTest, WaitsQuietlyOnceTheRunIsOver) {
     WaitFor([&] { return std::filesystem::exists(dir_ + "/checkpoint.safetensors"); });
   });
   EXPECT_EQ(replay.calls("Advance"), 2);
+}
+
+TEST_F(ModelTrainerTest, AFrozenModelIsNotFittedUnlessARefitIsAskedFor) {
+  options_.freeze_after = 40;
+  FakeReplayClient replay;
+  SetUpReplay(replay);
+  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
+  metrics::Registry metrics;
+  for (const int64_t steps : {40, 60}) {
+    replay.AddGrant({.granted = 1, .through_index = steps, .env_steps = steps});
+  }
+  Live(replay, store, metrics, [&](ModelTrainer&) {
+    WaitFor([&] { return replay.progress().size() >= 3; });
+    EXPECT_EQ(log_.fits, 1);
+    EXPECT_EQ(replay.progress()[2].model_through_index, 40) << "what its weights have used";
+    EXPECT_EQ(replay.progress()[2].fitted_through_index, 60);
+    directives_.Set(1, {{.knob = coadaptation::Knob::kRefit, .value = 1}});
+    replay.AddGrant({.granted = 1, .through_index = 80, .env_steps = 80, .directive_version = 1});
+    WaitFor([&] { return replay.progress().size() >= 4; });
+    EXPECT_EQ(log_.fits, 2);
+    EXPECT_EQ(replay.progress()[3].model_through_index, 80);
+    EXPECT_THAT(metrics.Page(), HasSubstr("tandem_model_trainer_gradient_steps_total 30"))
+        << "10, and a long one of 20";
+    replay.AddGrant({.granted = 1, .through_index = 90, .env_steps = 90});
+    WaitFor([&] { return replay.progress().size() >= 5; });
+    EXPECT_EQ(log_.fits, 2) << "one fit for each refit asked for";
+    EXPECT_EQ(replay.progress()[4].fitted_through_index, 90);
+  });
+  EXPECT_EQ(directives_.acknowledged().size(), 1u);
+
+  FakeReplayClient again;  // a restart: the frozen weights are published as what they are
+  SetUpReplay(again);
+  snapshot::SnapshotStore next(snapshot::kModelSeries, 2);
+  metrics::Registry fresh;
+  again.AddGrant({.granted = 1, .through_index = 95, .env_steps = 95});
+  Live(again, next, fresh, [&](ModelTrainer&) {
+    WaitFor([&] { return again.progress().size() >= 2; });
+    EXPECT_EQ(again.progress()[1].model_through_index, 80);
+    EXPECT_EQ(again.progress()[1].fitted_through_index, 95);
+  });
+  EXPECT_EQ(log_.fits, 2);
+  EXPECT_EQ(next.Latest()->Parse()->metadata.at(snapshot::kEnvStepsKey), "80");
 }
 
 }  // namespace

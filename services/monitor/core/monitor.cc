@@ -52,7 +52,8 @@ Monitor::Monitor(const MonitorOptions& options, const MonitorDeps& deps)
       inbox_(options.capacity, options.seen_rows),
       ingest_(deps.replay, &inbox_, options.capacity),
       models_(deps.models, deps.load_model, options.models_kept),
-      policies_(deps.policies, deps.load_policy, options.policies_kept, options.policy_spacing),
+      policies_(deps.policies, deps.load_policy, options.policies_kept, options.policy_spacing,
+                options.policy_stride),
       open_(options.least_steps, options.window, options.capacity),
       surveyor_(options.survey, StreamSeed(options.seed, "survey")) {}
 

@@ -38,6 +38,7 @@ struct MonitorOptions {
   int models_kept = 4;          ///< Models held, so that an evaluation finds an older one.
   int policies_kept = 8;        ///< Policies held, so that an episode finds its own.
   double policy_spacing = 0;    ///< Between those held, see PolicyHistory [updates].
+  uint64_t policy_stride = 0;   ///< Of versions that must not be missed, see PolicyHistory.
   int64_t policy_poll_steps = 0;  ///< Fresh steps between two looks at the policy [steps].
   int64_t evaluation_model_steps = 20'000;  ///< Most model steps for one evaluation.
   /// Lockstep: judge what the pace says, and let it wait for the judgement.

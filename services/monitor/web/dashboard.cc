@@ -159,7 +159,7 @@ HttpResponse Dashboard::Handle(const HttpRequest& request) {
   if (request.path == "/api/report") {
     const HistoryPage all = source_.history(std::numeric_limits<int64_t>::max(),
                                             std::numeric_limits<int64_t>::max(), 0);
-    Json report = ReportJson(facts_, source_.live(), source_.judgement(), all,
+    Json report = ReportJson(facts_, source_.report(), source_.judgement(), all,
                              source_.set_override != nullptr);
     report["history"]["id"] = id_;
     report["time"] = absl::ToDoubleSeconds(clock_->Now() - absl::UnixEpoch());

@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/coadaptation/knob.h"
 #include "services/monitor/core/judge.h"
+#include "services/monitor/core/report.h"
 #include "services/monitor/web/http_server.h"
 
 namespace tandem::monitor {
@@ -20,31 +21,17 @@ struct RunFacts {
   std::string environment;
   uint64_t seed = 0;
   int64_t max_env_steps = 0;
-  double tolerance = 0;             ///< Share of the return scale.
-  double warning = 0;               ///< Likewise.
-  double stale_seconds = 0;         ///< Age above which figures are too old to judge by [s].
-  double false_alarm_interval = 0;  ///< [checkpoints]
-  std::string control;              ///< "off", "advise" or "act".
+  double tolerance = 0;                         ///< Share of the return scale.
+  double warning = 0;                           ///< Likewise.
+  double false_alarm_interval = 0;              ///< [checkpoints]
+  std::string control;                          ///< "off", "advise" or "act".
   std::map<coadaptation::Knob, double> recipe;  ///< Where the recipe sets a knob: its value.
-};
-
-/// What moves between two checkpoints. NaN: not known.
-struct LiveFigures {
-  int64_t env_steps = 0;  ///< Training steps seen.
-  int64_t fresh_steps_scored = 0;
-  int64_t fresh_steps_dropped = 0;
-  uint64_t model_version = 0;  ///< 0: none yet.
-  uint64_t policy_version = 0;
-  double model_age_env_steps = coadaptation::kUnknown;
-  double policy_lag_updates = coadaptation::kUnknown;
-  double training_return = coadaptation::kUnknown;  ///< Of the newest training episode.
-  double evaluation_return = coadaptation::kUnknown;
 };
 
 /// Where the dashboard gets what it shows. Each is called from several threads at once and returns
 /// at once.
 struct DashboardSource {
-  std::function<LiveFigures()> live;
+  std::function<Report()> report;
   std::function<JudgeReport()> judgement;
   /// See History::Read.
   std::function<HistoryPage(int64_t from_checkpoint, int64_t from_event, size_t most)> history;
@@ -54,7 +41,7 @@ struct DashboardSource {
       set_override;
 };
 
-/// Everything but `live`, of this judge, which outlives the source.
+/// Everything but `report`, of this judge, which outlives the source.
 DashboardSource SourceOf(Judge* judge);
 
 /// Answers the requests of the dashboard's page:

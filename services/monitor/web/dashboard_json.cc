@@ -57,7 +57,6 @@ Json FactsJson(const RunFacts& facts, bool overrides) {
           {"max_env_steps", facts.max_env_steps},
           {"tolerance", facts.tolerance},
           {"warning", facts.warning},
-          {"stale_seconds", facts.stale_seconds},
           {"false_alarm_interval", facts.false_alarm_interval},
           {"control", facts.control},
           {"overrides", overrides}};
@@ -65,7 +64,7 @@ Json FactsJson(const RunFacts& facts, bool overrides) {
 
 }  // namespace
 
-Json ReportJson(const RunFacts& facts, const LiveFigures& live, const JudgeReport& judgement,
+Json ReportJson(const RunFacts& facts, const Report& report, const JudgeReport& judgement,
                 const HistoryPage& history, bool overrides) {
   const Json figures = {{"verdict", coadaptation::VerdictName(judgement.judgement.verdict)},
                         {"sentence", judgement.judgement.sentence},
@@ -77,15 +76,14 @@ Json ReportJson(const RunFacts& facts, const LiveFigures& live, const JudgeRepor
                         {"advice", judgement.advice},
                         {"age_seconds", Number(judgement.age_seconds)},
                         {"checkpoints", judgement.checkpoints},
-                        {"env_steps", live.env_steps},
-                        {"fresh_steps_scored", live.fresh_steps_scored},
-                        {"fresh_steps_dropped", live.fresh_steps_dropped},
-                        {"model_version", live.model_version},
-                        {"policy_version", live.policy_version},
-                        {"model_age_env_steps", Number(live.model_age_env_steps)},
-                        {"policy_lag_updates", Number(live.policy_lag_updates)},
-                        {"training_return", Number(live.training_return)},
-                        {"evaluation_return", Number(live.evaluation_return)}};
+                        {"env_steps", report.env_steps},
+                        {"fresh_steps_scored", report.fresh_steps_scored},
+                        {"fresh_steps_dropped", report.fresh_steps_dropped},
+                        {"model_version", report.model_version},
+                        {"policy_version", report.policy_version},
+                        {"model_age_env_steps", Number(report.model_age_env_steps)},
+                        {"training_return", Number(report.training_return)},
+                        {"evaluation_return", Number(report.evaluation_return)}};
   return {{"run", FactsJson(facts, overrides)},
           {"report", figures},
           {"figures", FiguresJson(judgement.checkpoint)},

@@ -9,7 +9,7 @@ namespace tandem::monitor {
 using Json = nlohmann::ordered_json;  // figures stay in the order of CheckpointFields()
 
 /// The body of /api/report. Pure; `history` says how much of it there is.
-Json ReportJson(const RunFacts& facts, const LiveFigures& live, const JudgeReport& judgement,
+Json ReportJson(const RunFacts& facts, const Report& report, const JudgeReport& judgement,
                 const HistoryPage& history, bool overrides);
 
 /// The body of /api/history. Pure.

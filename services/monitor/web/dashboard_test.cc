@@ -41,10 +41,10 @@ class DashboardTest : public testing::Test {
     event.before = 4;
     event.after = 2;
     EXPECT_TRUE(history_->Append(event).ok());
-    source_.live = [] {
-      LiveFigures live;
-      live.env_steps = 612;
-      return live;
+    source_.report = [] {
+      Report report;
+      report.env_steps = 612;
+      return report;
     };
     source_.judgement = [] {
       JudgeReport report;

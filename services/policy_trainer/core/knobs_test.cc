@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "common/clients/testing/fake_directive_client.h"
 #include "common/clients/testing/fake_replay_client.h"
@@ -143,8 +144,8 @@ struct Stage {
             .refit_interval = 100,
             .freeze_after = 500};
   }
-  void Model(float reward, int64_t through_index) {
-    ASSERT_TRUE(models.Publish(FakeModelFile(reward, through_index)).ok());
+  void Model(float reward, int64_t through_index, float spread = 0) {
+    ASSERT_TRUE(models.Publish(FakeModelFile(reward, through_index, spread)).ok());
   }
   /// Rows of the pool after a grant.
   int64_t Refresh(int64_t model_through_index, int64_t env_steps) {
@@ -199,8 +200,18 @@ TEST(ImaginationUseTest, ClampKeepsImaginedRewardsInTheRangeOfRealOnes) {
   EXPECT_EQ(s.Reward(), 7);
   s.stage.SetUse({.clamp_rewards = true});
   s.Refresh(250, 251);
-  EXPECT_GT(s.Reward(), 0.99);
-  EXPECT_LE(s.Reward(), 1);
+  EXPECT_NEAR(s.Reward(), 0.249, 0.002) << "of the steps that the model has seen";
+}
+
+TEST(ImaginationUseTest, PessimismLowersRewardsWhereTheMembersDisagree) {
+  for (const float spread : {0.0f, 2.0f}) {
+    Stage s;
+    s.Model(7, 250, spread);
+    s.stage.SetUse({.pessimism = 0.5});
+    s.Refresh(250, 250);
+    // The root mean over both outputs, of which only the reward varies.
+    EXPECT_NEAR(s.Reward(), 7 - 0.5 * spread / std::sqrt(2), 1e-5);
+  }
 }
 
 TEST(ImaginationUseTest, AFrozenModelFillsThePoolAtEachRefitInterval) {

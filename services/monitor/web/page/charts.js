@@ -73,8 +73,8 @@ export class Chart {
   curveData(answer, checkpoints) {
     const newest = checkpoints.at(-1)?.figures, before = checkpoints.at(-2)?.figures;
     const of = (figures) => this.spec.curve.map(([field]) => figures?.[field] ?? null);
-    const series = [{ label: "newest checkpoint", colour: "c1", values: of(newest), points: true },
-      { label: "the one before", colour: "c2", dash: [2, 3], values: of(before), points: true },
+    const series = [{ label: "the one before", colour: "c2", dash: [2, 3], values: of(before) },
+      { label: "newest checkpoint", colour: "c1", width: 2.6, values: of(newest), points: true },
       ...this.spec.lines.map((one) => ({ ...one, values: this.spec.curve.map(() => (answer === null ? null : one.value(answer))) }))];
     return { xs: this.spec.curve.map((_, i) => i), series };
   }

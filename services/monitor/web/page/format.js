@@ -48,7 +48,8 @@ export const words = (name) => name.replaceAll("_", " ");
 /** A power of ten for people: 10 to the 2.3 is "200". */
 export function power(log10) {
   if (log10 === null || log10 === undefined) return null;
-  return log10 < 4 && log10 > -2 ? figure(10 ** log10, 2) : `10^${figure(log10, 2)}`;
+  if (log10 >= 5 || log10 <= -3) return `10^${figure(log10, 2)}`;
+  return log10 >= 3 ? count(10 ** log10) : figure(10 ** log10, 2);
 }
 
 /** An element with attributes and children; text is set as text, never as markup. */

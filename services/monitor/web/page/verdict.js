@@ -1,5 +1,5 @@
 // The top of the page: whether the monitor answers, the verdict in words, freshness, and the cards.
-import { count, duration, element, figure, power, shape, share, words } from "./format.js";
+import { count, duration, element, figure, power, share, words } from "./format.js";
 import { icon } from "./icons.js";
 
 const TITLES = {
@@ -29,8 +29,7 @@ function connectionText(feed, state) {
   if (state === "connecting") return "Connecting to the monitor";
   const age = feed.age();
   if (state === "stale") {
-    const since = age === null ? null : age - feed.answer.run.stale_seconds;
-    return since === null ? "Stale" : `Stale since ${duration(since)}: the figures were computed ${duration(age)} ago.`;
+    return age === null ? "Stale" : `Stale since ${duration(age)}: nothing was judged in all that time.`;
   }
   if (age === null) return "Live: the monitor answers, and has computed no figures yet.";
   return `Live: figures ${duration(age)} old.`;
@@ -88,18 +87,18 @@ function fresh(name, text, bad = false) {
 }
 
 export function showFreshness(feed, state) {
-  const { report, figures, run, time } = feed.answer;
+  const { report, figures, time } = feed.answer;
   const age = feed.age();
   const version = (number) => (number > 0 ? `version ${number}` : null);
   const steps = (value) => (value === null ? null : `${count(value)} env steps old`);
   const dropped = report.fresh_steps_dropped;
   byId("freshness").replaceChildren(
     fresh("Monitor", state === "down" ? `not answering since ${duration(feed.silence())}` : "answering", state === "down"),
-    fresh("Figures", age === null ? null : `${duration(age)} old`, age !== null && age > run.stale_seconds),
+    fresh("Figures", age === null ? null : `${duration(age)} old`, state === "stale"),
     fresh("Model", report.model_version > 0
       ? [version(report.model_version), steps(report.model_age_env_steps)].filter(Boolean).join(", ") : null),
     fresh("Policy", version(report.policy_version)),
-    fresh("Policy lag", report.policy_lag_updates === null ? null : `${figure(report.policy_lag_updates)} updates`),
+    fresh("Policy lag", figures.policy_lag === null ? null : `${figure(figures.policy_lag)} updates`),
     fresh("Fresh steps judged", count(report.fresh_steps_scored)),
     fresh("Dropped", count(dropped), dropped > 0),
     fresh("Checkpoint", figures.number === null || figures.number === undefined ? null
@@ -108,14 +107,15 @@ export function showFreshness(feed, state) {
 
 /** Where a value stands between limits, as a small picture. */
 function scale(value, low, high, marks) {
-  const at = (x) => 4 + 192 * Math.min(1, Math.max(0, (x - low) / (high - low)));
-  const parts = [shape("line", { x1: 4, x2: 196, y1: 7, y2: 7, class: "track" })];
-  if (low < 0 && high > 0) parts.push(shape("line", { x1: at(0), x2: at(0), y1: 2, y2: 12, class: "zero" }));
-  for (const [mark, kind] of marks) {
-    if (mark !== null) parts.push(shape("line", { x1: at(mark), x2: at(mark), y1: 1, y2: 13, class: kind }));
-  }
-  if (value !== null) parts.push(shape("circle", { cx: at(value), cy: 7, r: 5, class: "here" }));
-  return shape("svg", { viewBox: "0 0 200 14", class: "scale", preserveAspectRatio: "none", "aria-hidden": "true" }, ...parts);
+  const at = (x, kind) => {
+    const mark = element("span", { class: kind });
+    mark.style.left = `${100 * Math.min(1, Math.max(0, (x - low) / (high - low)))}%`;
+    return mark;
+  };
+  return element("div", { class: "scale", "aria-hidden": true },
+    low < 0 && high > 0 ? at(0, "zero") : null,
+    ...marks.filter(([mark]) => mark !== null).map(([mark, kind]) => at(mark, kind)),
+    value === null ? null : at(value, "here"));
 }
 
 function card({ title, value, unit, level, say, against, sample, picture }) {
@@ -128,7 +128,7 @@ function card({ title, value, unit, level, say, against, sample, picture }) {
     known && picture ? picture : null,
     known && texts[level] ? element("div", { class: "level" }, say || texts[level]) : null,
     against ? element("div", { class: "against" }, against) : null,
-    known && sample ? element("div", { class: "against" }, sample) : null);
+    sample ? element("div", { class: "against" }, sample) : null);
 }
 
 /** The level of a share of the return scale. */

@@ -12,10 +12,10 @@
 namespace tandem::policy_trainer {
 
 /// A world that pays the model's number for each step, moves each observation by the action, and
-/// never ends.
+/// never ends. Its two elites predict rewards `spread` above and below that.
 class FakeModel : public dynamics::DynamicsModel {
  public:
-  explicit FakeModel(float number) : number_(number) {}
+  explicit FakeModel(float number, float spread = 0) : number_(number), spread_(spread) {}
   int64_t obs_dim() const override { return 1; }
   int64_t action_dim() const override { return 1; }
   const std::vector<int>& elites() const override { return elites_; }
@@ -28,20 +28,28 @@ class FakeModel : public dynamics::DynamicsModel {
     step->terminated.assign(rows, 0);
     return absl::OkStatus();
   }
-  absl::Status Predict(int, std::span<const float>, std::span<const float>,
-                       dynamics::MemberPrediction*) override {
-    return absl::UnimplementedError("FakeModel samples only");
+  const std::vector<float>& target_stds() const override { return stds_; }
+  absl::Status Predict(int member, std::span<const float> observations,
+                       std::span<const float> actions,
+                       dynamics::MemberPrediction* prediction) override {
+    prediction->next_means.assign(observations.begin(), observations.end());
+    for (size_t i = 0; i < actions.size(); ++i) prediction->next_means[i] += actions[i];
+    prediction->reward_means.assign(observations.size(),
+                                    number_ + (member == 0 ? 1 : -1) * spread_);
+    return absl::OkStatus();
   }
 
  private:
   const float number_;
-  const std::vector<int> elites_ = {0};
+  const float spread_;
+  const std::vector<int> elites_ = {0, 1};
+  const std::vector<float> stds_ = {1, 1};
 };
 
 /// The snapshot of such a model.
-inline nn::TensorFile FakeModelFile(float number, int64_t through_index) {
+inline nn::TensorFile FakeModelFile(float number, int64_t through_index, float spread = 0) {
   nn::TensorFile file;
-  file.tensors["number"] = {.shape = {1}, .data = {number}};
+  file.tensors["number"] = {.shape = {2}, .data = {number, spread}};
   file.metadata[snapshot::kThroughIndexKey] = absl::StrCat(through_index);
   file.metadata[snapshot::kEnvStepsKey] = absl::StrCat(through_index);
   return file;
@@ -50,9 +58,9 @@ inline nn::TensorFile FakeModelFile(float number, int64_t through_index) {
 /// Loads it; INVALID_ARGUMENT for any other file.
 inline absl::StatusOr<std::unique_ptr<dynamics::DynamicsModel>> LoadFakeModel(
     const nn::TensorFile& file) {
-  const auto number = nn::FindTensor(file, "number", {1});
+  const auto number = nn::FindTensor(file, "number", {2});
   if (!number.ok()) return absl::InvalidArgumentError("another kind of model");
-  return std::make_unique<FakeModel>((*number)->data[0]);
+  return std::make_unique<FakeModel>((*number)->data[0], (*number)->data[1]);
 }
 
 }  // namespace tandem::policy_trainer
