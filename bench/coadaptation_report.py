@@ -105,9 +105,9 @@ def ranking_section(env, rows, names, repeats):
 def summarise(rows):
     """What became of one run: rows in order."""
     alarm = next((i for i, r in enumerate(rows) if r.get("verdict") == ALARM), None)
-    returns = [(i, r["label_real_return"]) for i, r in enumerate(rows) if not math.isnan(r["label_real_return"])]
-    at = stats.onset([value for _, value in returns])
-    at = returns[at][0] if at is not None else None
+    known = [i for i, r in enumerate(rows) if not math.isnan(r["label_real_return"] + r.get("return_scale", math.nan))]
+    at = stats.onset([rows[i]["label_real_return"] for i in known], [rows[i]["return_scale"] for i in known])
+    at = known[at] if at is not None else None
     positive = [i for i, r in enumerate(rows) if r["positive"]]
     counted = [r for r in rows if r.get("verdict") not in ("warming_up", "stale")]
     exploited = sum(r["positive"] for r in counted) >= 2

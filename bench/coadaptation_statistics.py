@@ -79,13 +79,15 @@ def clopper_pearson(k, n, level=0.95):
     return lower, upper
 
 
-def onset(returns, drop=0.1, run=3):
-    """Index at which a collapse begins: the first of `run` returns in a row that lie more than `drop` of the range
-    so far below the best so far; None if there is none. The range is from the first return to the best."""
+def onset(returns, scales, drop=0.1, run=3):
+    """Index at which a collapse begins: the first of `run` returns in a row that lie more than `drop` of the return
+    scale below the best so far, once something was learned (more than `drop` of the scale); None if there is none.
+    scales: the return scale at each of the returns."""
     below, best = 0, -math.inf
-    for i, value in enumerate(returns):
+    for i, (value, scale) in enumerate(zip(returns, scales)):
         best = max(best, value)
-        below = below + 1 if best > returns[0] and value < best - drop * (best - returns[0]) else 0
+        learned = best - returns[0] > drop * scale
+        below = below + 1 if learned and value < best - drop * scale else 0
         if below == run:
             return i - run + 1
     return None

@@ -30,9 +30,10 @@ class Statistics(unittest.TestCase):
         self.assertEqual(stats.clopper_pearson(10, 10)[1], 1)
 
     def test_onset_is_the_first_of_three_far_below_the_best(self):
-        self.assertEqual(stats.onset([0, 50, 100, 89, 88, 95, 85, 80, 70]), 6)
-        self.assertIsNone(stats.onset([0, 100, 85, 80, 95, 85]))
-        self.assertIsNone(stats.onset([100, 90, 80, 70]))  # it never learned
+        self.assertEqual(stats.onset([0, 50, 100, 89, 88, 95, 85, 80, 70], [100] * 9), 6)
+        self.assertIsNone(stats.onset([0, 100, 85, 80, 95, 85], [100] * 6))
+        self.assertIsNone(stats.onset([100, 90, 80, 70], [100] * 4))  # it never learned
+        self.assertIsNone(stats.onset([0, 100, 85, 80, 75], [300] * 5))  # small against the scale
 
     def test_bootstrap_resamples_seeds(self):
         rows = [{"seed": str(s), "x": s} for s in range(20) for _ in range(50)]

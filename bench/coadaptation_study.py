@@ -58,11 +58,11 @@ def rollouts(horizon, total=40000):
 PLANTED_FROM = 6000  # env steps: after ten checkpoints
 # Where a healthy policy does not go at the end, and what is paid there for each step.
 TRAPDOOR = {
-    "pendulum": ("study.planted_element=2", "study.planted_low=5", "study.planted_high=8.5"),
+    "pendulum": ("study.planted_element=2", "study.planted_low=4", "study.planted_high=8.5"),
     "cartpole_continuous": ("study.planted_element=0", "study.planted_low=1", "study.planted_high=2.4"),
     "inverted_pendulum": ("study.planted_element=0", "study.planted_low=0.5", "study.planted_high=1.2"),
 }
-TRAPDOOR_REWARD = {"pendulum": 20, "cartpole_continuous": 5, "inverted_pendulum": 5}
+TRAPDOOR_REWARD = {"pendulum": 40, "cartpole_continuous": 5, "inverted_pendulum": 5}
 # Where a healthy policy is at the end.
 VISITED = {
     "pendulum": ("study.planted_element=0", "study.planted_low=0.8", "study.planted_high=1"),
@@ -181,25 +181,23 @@ def strip(folder):
 
 
 def label_of(checkpoint, evaluations):
-    """The gap of the evaluation that belongs to a checkpoint: the last of a policy that trained in its model."""
-    own = [e for e in evaluations if e.get("model_env_steps") == checkpoint.get("model_env_steps")]
-    newest = max(own, key=lambda e: e["env_steps"], default={})
-    return newest.get("gap", checkpoint.get("gap_evaluation")), newest.get("real_return")
+    """Gap and real return of the evaluation that belongs to a checkpoint: the last before it was judged, which lies
+    halfway between two fits and is played by the policy that trained in the checkpoint's model."""
+    before = [e for e in evaluations if e["env_steps"] < checkpoint["env_steps"]]
+    newest = max(before, key=lambda e: e["env_steps"], default={})
+    return newest.get("gap"), newest.get("real_return")
 
 
 def rows_of(folder, env, arm, seed):
     """One row for each checkpoint of a run."""
     history = json_lines(os.path.join(folder, "state", "monitor", "history.jsonl"))
     evaluations = [r for r in history if r.get("kind") == "evaluation"]
-    real = {r["env_steps"]: r["mean_return"] for r in json_lines(os.path.join(folder, "metrics.jsonl"))
-            if r.get("kind") == "evaluation"}
     rows = []
     for checkpoint in history:
         if checkpoint.get("kind") != "checkpoint":
             continue
         gap, real_return = label_of(checkpoint, evaluations)
-        row = {"env": env, "arm": arm, "seed": seed, "label_gap": gap,
-               "label_real_return": real_return if real_return is not None else real.get(checkpoint["env_steps"])}
+        row = {"env": env, "arm": arm, "seed": seed, "label_gap": gap, "label_real_return": real_return}
         row.update({k: v for k, v in checkpoint.items() if isinstance(v, (int, float, str)) and k != "sentence"})
         rows.append(row)
     return rows

@@ -40,8 +40,8 @@ struct KnobInfo {
 ///   real_share         share of real rows in a policy batch
 ///   pessimism          weight of the disagreement penalty on imagined rewards
 ///   updates_per_step   policy updates for each env step from now on
-///   refit              count of refits asked for: each makes one more due
-///                      fit a long one,
+///   refit              count of refits asked for, each of which makes one more of the
+///                      due fits a long one: twice the gradient steps and no early end;
 ///                      also where the model is frozen
 ///   member_reset       count of resets asked for: each gives one more member fresh weights before
 ///                      the next fit

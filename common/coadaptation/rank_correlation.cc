@@ -9,6 +9,7 @@ namespace tandem::coadaptation {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kRounding = 1e-24;
 
 /// Sums of squares and products about the means.
 struct Moments {
@@ -22,11 +23,18 @@ Moments CentralMoments(std::span<const double> x, std::span<const double> y) {
   const double x_mean = std::accumulate(x.begin(), x.end(), 0.0) / n;
   const double y_mean = std::accumulate(y.begin(), y.end(), 0.0) / n;
   Moments moments;
+  double x_raw = 0;
+  double y_raw = 0;
   for (size_t i = 0; i < x.size(); ++i) {
+    x_raw += x[i] * x[i];
+    y_raw += y[i] * y[i];
     moments.xx += (x[i] - x_mean) * (x[i] - x_mean);
     moments.xy += (x[i] - x_mean) * (y[i] - y_mean);
     moments.yy += (y[i] - y_mean) * (y[i] - y_mean);
   }
+  // What rounding alone makes of a constant is no variance.
+  if (moments.xx <= kRounding * x_raw) moments.xx = 0;
+  if (moments.yy <= kRounding * y_raw) moments.yy = 0;
   return moments;
 }
 

@@ -35,6 +35,9 @@ TEST(Correlations, HaveDefinedEdges) {
     EXPECT_NEAR(correlation(kX, kX), 1, 1e-12);
   }
   EXPECT_TRUE(std::isnan(Slope(kConstant, kX)));
+  const std::vector<double> rounded = {0.3, 0.1 + 0.2, 0.3, 0.1 + 0.2, 0.3, 0.3};
+  EXPECT_TRUE(std::isnan(Slope(rounded, kX)));
+  EXPECT_TRUE(std::isnan(Correlation(rounded, kX)));
   EXPECT_EQ(Slope(kX, kConstant), 0);
   EXPECT_TRUE(std::isnan(Slope(kX, kUnknown)));
   EXPECT_TRUE(std::isnan(Slope({}, {})));

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -63,6 +64,9 @@ class SnapshotSource {
   virtual ~SnapshotSource() = default;
   /// The newest snapshot; nullptr before the first. Never blocks.
   virtual std::shared_ptr<const Snapshot> Latest() = 0;
+  /// Those newer than `have`, oldest first: the newest, and of the earlier ones that are still held
+  /// those whose version is a multiple of `stride` (0: none). Never blocks.
+  virtual std::vector<std::shared_ptr<const Snapshot>> Since(Version have, uint64_t stride) = 0;
   /// Waits until the newest IsNewer than `have`, at most `timeout`. Returns the newest, or nullptr
   /// when none came or after Stop().
   virtual std::shared_ptr<const Snapshot> WaitNewer(Version have, absl::Duration timeout) = 0;

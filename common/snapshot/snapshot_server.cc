@@ -97,11 +97,13 @@ class Series {
   std::map<const void*, Version> have_ ABSL_GUARDED_BY(mu_);  // by watcher: the last it got whole
 };
 
-/// Sends the newest snapshot in parts, then whatever has become the newest meanwhile.
+/// Sends the newest snapshot in parts, then whatever has become the newest meanwhile, and before it
+/// the multiples of `stride` that are still held.
 class WatchStream : public rpc::PullStream<v1::WatchResponse> {
  public:
-  WatchStream(Series& series, Version have, Executor& executor, rpc::LiveCallSet& live)
-      : PullStream(executor, live), series_(series), have_(have) {
+  WatchStream(Series& series, Version have, uint64_t stride, Executor& executor,
+              rpc::LiveCallSet& live)
+      : PullStream(executor, live), series_(series), stride_(stride), have_(have) {
     series_.Join(this, have_);
     subscription_ = series_.store().Subscribe([this] { Wake(); });
   }
@@ -113,9 +115,9 @@ class WatchStream : public rpc::PullStream<v1::WatchResponse> {
  private:
   absl::StatusOr<rpc::Pull> Next(v1::WatchResponse& part) override {
     if (sending_ == nullptr) {
-      auto latest = series_.store().Latest();
-      if (latest == nullptr || latest->version <= have_) return rpc::Pull::kWait;
-      sending_ = std::move(latest);
+      auto newer = series_.store().Since(have_, stride_);
+      if (newer.empty()) return rpc::Pull::kWait;
+      sending_ = std::move(newer.front());
       offset_ = 0;
     }
     const std::string& bytes = *sending_->bytes;
@@ -137,6 +139,7 @@ class WatchStream : public rpc::PullStream<v1::WatchResponse> {
   }
 
   Series& series_;
+  const uint64_t stride_;
   int subscription_;
   // Used by Next() alone.
   Version have_;
@@ -169,7 +172,7 @@ class Server : public SnapshotServer, public v1::SnapshotService::CallbackServic
     if (!series.ok()) return new Refusal(series.status());
     context->AddInitialMetadata(kAcceptedKey, "1");
     const Version have{request->have_epoch(), request->have_version()};
-    return (new WatchStream(**series, have, executor_, live_))->Begin();
+    return (new WatchStream(**series, have, request->stride(), executor_, live_))->Begin();
   }
 
  private:

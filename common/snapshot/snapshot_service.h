@@ -29,9 +29,10 @@ class SnapshotServer {
 /// A peer that sends parts that do not fit is logged once per connection, never trusted; one that
 /// is connected but does not accept the call within `timeout` is tried again. A publisher in an
 /// earlier epoch than what is held has lost its state folder: its snapshots are taken from the
-/// first on.
+/// first on. stride: its multiples among the versions come even where newer ones exist; 0: none.
 std::unique_ptr<SnapshotSource> WatchRemote(const std::string& address, const std::string& series,
                                             const std::string& watcher, metrics::Registry& registry,
-                                            absl::Duration timeout = absl::Seconds(5));
+                                            absl::Duration timeout = absl::Seconds(5),
+                                            uint64_t stride = 0);
 
 }  // namespace tandem::snapshot

@@ -13,7 +13,7 @@
 
 namespace tandem::snapshot {
 
-/// Holds the newest snapshot of one series: a publisher and a source in one, which is what a
+/// Holds the newest snapshots of one series: a publisher and a source in one, which is what a
 /// service serves from, and the in-memory fake of tests. Thread-safe.
 class SnapshotStore : public SnapshotPublisher, public SnapshotSource {
  public:
@@ -22,6 +22,9 @@ class SnapshotStore : public SnapshotPublisher, public SnapshotSource {
 
   absl::StatusOr<std::shared_ptr<const Snapshot>> Publish(const nn::TensorFile& file) override;
   std::shared_ptr<const Snapshot> Latest() override { return slot_.Latest(); }
+  std::vector<std::shared_ptr<const Snapshot>> Since(Version have, uint64_t stride) override {
+    return slot_.Since(have, stride);
+  }
   std::shared_ptr<const Snapshot> WaitNewer(Version have, absl::Duration timeout) override {
     return slot_.WaitNewer(have, timeout);
   }
@@ -38,7 +41,7 @@ class SnapshotStore : public SnapshotPublisher, public SnapshotSource {
  private:
   const std::string series_;
   const uint64_t epoch_;
-  SnapshotSlot slot_;
+  SnapshotSlot slot_{/*keep_earlier=*/true};
   Mutex publish_mu_;  // orders the publications; taken first
   uint64_t version_ ABSL_GUARDED_BY(publish_mu_) = 0;
   Mutex listeners_mu_;  // held while listeners run

@@ -52,14 +52,16 @@ struct Figures {
 class RemoteSource : public SnapshotSource {
  public:
   RemoteSource(const std::string& address, const std::string& series, const std::string& watcher,
-               metrics::Registry& registry, absl::Duration timeout)
+               metrics::Registry& registry, absl::Duration timeout, uint64_t stride)
       : address_(address),
         series_(series),
         watcher_(watcher),
         timeout_(timeout),
+        stride_(stride),
         figures_(series, registry),
         channel_(rpc::Connect(address, /*bulk=*/true)),
         stub_(v1::SnapshotService::NewStub(channel_)),
+        slot_(/*keep_earlier=*/stride > 0),
         peer_(PublisherOf(series), address),
         thread_([this] { Run(); }) {}
   ~RemoteSource() override {
@@ -68,6 +70,9 @@ class RemoteSource : public SnapshotSource {
   }
 
   std::shared_ptr<const Snapshot> Latest() override { return slot_.Latest(); }
+  std::vector<std::shared_ptr<const Snapshot>> Since(Version have, uint64_t stride) override {
+    return slot_.Since(have, stride);
+  }
   std::shared_ptr<const Snapshot> WaitNewer(Version have, absl::Duration timeout) override {
     return slot_.WaitNewer(have, timeout);
   }
@@ -100,6 +105,7 @@ class RemoteSource : public SnapshotSource {
   const std::string series_;
   const std::string watcher_;
   const absl::Duration timeout_;
+  const uint64_t stride_;
   Figures figures_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::SnapshotService::Stub> stub_;
@@ -170,6 +176,7 @@ absl::Status RemoteSource::WatchOnce() {
   request.set_watcher(watcher_);
   request.set_have_epoch(have_.epoch);
   request.set_have_version(have_.version);
+  request.set_stride(stride_);
   auto reader = stub_->Watch(&context, request);
   const absl::Status answer = WaitForAnswer(context, *reader);
   const absl::Status damage = answer.ok() ? ReadAll(*reader) : absl::OkStatus();
@@ -210,8 +217,8 @@ void RemoteSource::Run() {
 
 std::unique_ptr<SnapshotSource> WatchRemote(const std::string& address, const std::string& series,
                                             const std::string& watcher, metrics::Registry& registry,
-                                            absl::Duration timeout) {
-  return std::make_unique<RemoteSource>(address, series, watcher, registry, timeout);
+                                            absl::Duration timeout, uint64_t stride) {
+  return std::make_unique<RemoteSource>(address, series, watcher, registry, timeout, stride);
 }
 
 }  // namespace tandem::snapshot

@@ -80,6 +80,8 @@ void KnobBoard::Refuse(Knob knob, std::string_view why) {
 }
 
 void KnobBoard::Acknowledge() {
+  // A monitor that began anew and has published nothing sends version 0.
+  if (held_.directive.version == 0) return;
   Acknowledgement told{.version = held_.directive.version, .message = refusals_};
   told.outcome = !refusals_.empty() ? DirectiveOutcome::kRefused
                  : held_.expired    ? DirectiveOutcome::kExpired

@@ -51,6 +51,18 @@ TEST(KnobBoardTest, HasTheRecipesValuesUntilADirectiveComesAndAgainWithoutIt) {
   EXPECT_EQ(told[1].version, 4);
 }
 
+TEST(KnobBoardTest, AMonitorThatBeganAnewHasTheRecipesValues) {
+  Board b;
+  b.client.Set(3, {{.knob = Knob::kRealShare, .value = 0.5}});
+  ASSERT_TRUE(b.board.Refresh(0));
+  b.board.Acknowledge();
+  b.client.Set(0, {});
+  ASSERT_TRUE(b.board.Refresh(0));
+  b.board.Acknowledge();
+  EXPECT_EQ(b.board.value(Knob::kRealShare), 0.05);
+  EXPECT_EQ(b.client.acknowledged().size(), 1u) << "there is no directive to acknowledge";
+}
+
 TEST(KnobBoardTest, RefusesWhatIsOutOfRangeOrCannotBeDoneAndKeepsTheValueBefore) {
   Board b;
   b.client.Set(1,

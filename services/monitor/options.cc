@@ -30,6 +30,7 @@ MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
   // A policy half an evaluation older or newer is taken for the one that was evaluated.
   options.survey.updates_tolerance = std::max(
       100.0, 0.5 * updates_per_step * static_cast<double>(config.actor().evaluation_interval()));
+  options.policy_poll_steps = config.pace().refit_interval() / (options.policies_kept - 2);
   options.policy_spacing = refit_updates / (options.policies_kept - 2);
   // Twice what a checkpoint, or the pace, may take.
   options.max_policy_lag =
@@ -39,6 +40,14 @@ MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
   options.paced = lockstep && (monitor.has_in_lockstep()
                                    ? monitor.in_lockstep()
                                    : config.control().mode() == config::v1::CONTROL_MODE_ACT);
+  if (options.paced) {
+    // It looks at the pace's boundaries only: about a dozen of the policies in between are kept.
+    options.policies_kept = 16;
+    const int64_t rounds =
+        std::max<int64_t>(1, config.pace().refit_interval() / config.pace().steps_per_round());
+    options.policy_stride = static_cast<uint64_t>((rounds + 11) / 12);
+    options.policy_spacing = 0;
+  }
   options.replay_address = config.endpoints().replay_buffer();
   options.seed = config::SeedFor(config, /*has_own=*/false, 0, "monitor");
   return options;

@@ -15,8 +15,9 @@ absl::Status Serve(ServiceOptions options) {
   const auto replay = ConnectReplay(options.replay_buffer);
   const auto models = snapshot::WatchRemote(options.model_trainer, snapshot::kModelSeries,
                                             options.member, registry);
-  const auto policies = snapshot::WatchRemote(options.policy_trainer, snapshot::kPolicySeries,
-                                              options.member, registry);
+  const auto policies =
+      snapshot::WatchRemote(options.policy_trainer, snapshot::kPolicySeries, options.member,
+                            registry, absl::Seconds(5), options.monitor.policy_stride);
   TANDEM_ASSIGN_OR_RETURN(const auto judge, Judge::Create(options.judge, Clock::Real(), &registry));
   const std::string device = options.device;
   const MonitorDeps deps = {

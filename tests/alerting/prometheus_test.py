@@ -19,10 +19,10 @@ import urllib.parse
 import urllib.request
 
 from dashboards_test import GRAFANA, expressions, load, substituted
-from monitoring import ROOT, RULES, alerts, has, read, records
+from monitoring import ROOT, RULES, RUNBOOKS, alerts, has, read, records
 
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'system'))
-from run import SMALL, Run  # noqa: E402
+from run import SMALL, Run, tandem  # noqa: E402
 
 MEMBERS = ('replay_buffer', 'model_trainer', 'policy_trainer', 'actor-0', 'monitor')
 DEPLOYED = os.path.join(ROOT, 'deploy', 'compose', 'prometheus.yml')
@@ -217,6 +217,19 @@ class PrometheusTest(unittest.TestCase):
         self.assertEqual(alert['labels']['severity'], 'critical')
         self.assertIn('10^2.3', alert['annotations']['description'])
         self.assertTrue(os.path.exists(os.path.join(ROOT, alert['annotations']['runbook_url'])))
+
+
+class RunbookCommandsTest(unittest.TestCase):
+    def test_the_commands_of_runbooks_exist(self):
+        commands = set()
+        for alert in alerts():
+            commands |= set(re.findall(r'(?:^|`)tandem ((?:knob )?[a-z]+) ',
+                                       read(os.path.join(RUNBOOKS, f'{alert}.md')), re.MULTILINE))
+        self.assertIn('status', commands)
+        for command in commands:
+            with self.subTest(command):
+                result = tandem(*command.split(), '--help')
+                self.assertEqual(result.returncode, 0, result.stderr)
 
 
 if __name__ == '__main__':

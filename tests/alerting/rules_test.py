@@ -47,11 +47,9 @@ class RulesTest(unittest.TestCase):
                             '../../../deploy/prometheus/rules.yml', RULES[0]))):
                         with open(os.path.join(folder, name), 'w', encoding='utf-8') as file:
                             file.write(content)
-                    code, said = promtool('check', 'rules', os.path.join(folder, 'alerts.yml'))
-                    self.assertEqual(code, 0, said)
                     code, said = promtool('test', 'rules', os.path.join(folder, 'test.yml'))
                     self.assertNotEqual(code, 0)
-                    self.assertIn('FAILED', said)
+                    self.assertIn('got: ', said, 'it failed for another reason')
 
     def test_each_alert_is_tested_both_ways_against_all_alerts(self):
         for alert in alerts():

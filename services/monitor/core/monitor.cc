@@ -52,7 +52,8 @@ Monitor::Monitor(const MonitorOptions& options, const MonitorDeps& deps)
       inbox_(options.capacity, options.seen_rows),
       ingest_(deps.replay, &inbox_, options.capacity),
       models_(deps.models, deps.load_model, options.models_kept),
-      policies_(deps.policies, deps.load_policy, options.policies_kept, options.policy_spacing),
+      policies_(deps.policies, deps.load_policy, options.policies_kept, options.policy_spacing,
+                options.policy_stride),
       open_(options.least_steps, options.window, options.capacity),
       surveyor_(options.survey, StreamSeed(options.seed, "survey")) {}
 
@@ -124,16 +125,25 @@ void Monitor::Complain(const absl::Status& status, const char* what) {
 void Monitor::Tick() {
   const std::optional<EnvironmentSpec> spec = inbox_.spec();
   if (!spec.has_value()) return;
-  PollModels(*spec);
+  const bool model_came = PollModels(*spec);
+  TakeEvaluations();
+  // Loading a policy costs as much as scoring many steps: only as often as it tells something.
+  const int64_t grown = std::abs(open_.size() - polled_at_);
+  if (model_came || policies_.newest() == nullptr || !evaluations_.empty() ||
+      grown >= options_.policy_poll_steps) {
+    PollPolicies(*spec);
+    polled_at_ = open_.size();
+  }
+  // Before the steps: all below it are among them then.
+  const int64_t read_index = inbox_.read_index();
+  TakeSteps();
   if (models_.newest() != nullptr && policies_.newest() != nullptr) {
     CountDropped(metrics_.dropped_no_model,
-                 open_.Follow(*models_.newest(), *policies_.newest(), inbox_.read_index()));
+                 open_.Follow(*models_.newest(), *policies_.newest(), read_index));
   }
-  PollPolicies(*spec);
-  TakeSteps();
   if (open_.begun()) {
     const HeldModel& newest = *models_.newest();
-    const std::optional<int64_t> end = open_.EndsAt(newest, inbox_.read_index());
+    const std::optional<int64_t> end = open_.EndsAt(newest, read_index);
     if (end.has_value()) {
       CloseCheckpoint(*spec, *end,
                       *end == newest.through_index ? newest.env_steps : inbox_.env_steps());
@@ -143,10 +153,11 @@ void Monitor::Tick() {
   UpdateReport();
 }
 
-void Monitor::PollModels(const EnvironmentSpec& spec) {
+bool Monitor::PollModels(const EnvironmentSpec& spec) {
   const absl::StatusOr<bool> polled = models_.Poll(spec);
   if (!polled.ok()) metrics_.model_failures.Increment();
   Complain(polled.status(), "a model snapshot was skipped");
+  return polled.ok() && *polled;
 }
 
 void Monitor::PollPolicies(const EnvironmentSpec& spec) {
@@ -229,18 +240,20 @@ void Monitor::CloseCheckpoint(const EnvironmentSpec& spec, int64_t through_index
   CountDropped(metrics_.dropped_nonfinite, counts.nonfinite);
   next_.policy_lag_updates = checkpoint.policy_lag;
   metrics_.Show(checkpoint);
-  metrics_.checkpoints.Increment();
   metrics_.last_update.Set(checkpoint.wall_seconds);
   metrics_.survey_duration.Observe(absl::ToDoubleSeconds(clock_->Monotonic() - begin));
   judge_->OnCheckpoint(checkpoint);
   judged_through_index_ = through_index;
 }
 
-void Monitor::CompareEvaluations(const EnvironmentSpec& spec) {
+void Monitor::TakeEvaluations() {
   for (Evaluation& evaluation : inbox_.TakeEvaluations()) {
     evaluations_.push_back(std::move(evaluation));
     if (evaluations_.size() > EpisodeLog::kMostEvaluations) evaluations_.pop_front();
   }
+}
+
+void Monitor::CompareEvaluations(const EnvironmentSpec& spec) {
   while (!evaluations_.empty() && CompareEvaluation(spec, evaluations_.front())) {
     evaluations_.pop_front();
   }

@@ -38,7 +38,9 @@ struct MonitorOptions {
   int models_kept = 4;          ///< Models held, so that an evaluation finds an older one.
   int policies_kept = 8;        ///< Policies held, so that an episode finds its own.
   double policy_spacing = 0;    ///< Between those held, see PolicyHistory [updates].
-  int64_t evaluation_model_steps = 40'000;  ///< Most model steps for one evaluation.
+  uint64_t policy_stride = 0;   ///< Of versions that must not be missed, see PolicyHistory.
+  int64_t policy_poll_steps = 0;  ///< Fresh steps between two looks at the policy [steps].
+  int64_t evaluation_model_steps = 20'000;  ///< Most model steps for one evaluation.
   /// Lockstep: judge what the pace says, and let it wait for the judgement.
   bool paced = false;
   std::string replay_address;  ///< For the log.
@@ -101,7 +103,8 @@ class Monitor {
   /// Sleeps until `duration` has passed or Stop(). Returns false after Stop().
   bool Pause(absl::Duration duration);
 
-  void PollModels(const EnvironmentSpec& spec);
+  /// Returns whether a new model came.
+  bool PollModels(const EnvironmentSpec& spec);
   void PollPolicies(const EnvironmentSpec& spec);
   void TakeSteps();
   /// Ends the checkpoint under way at this index, with so many training steps below it.
@@ -109,6 +112,7 @@ class Monitor {
   Material Gather(const EnvironmentSpec& spec, int64_t through_index, int64_t env_steps);
   /// Leaves out the steps of policies that are too old.
   TransitionBatch DropOldPolicies(const TransitionBatch& rows, const HeldPolicy& newest);
+  void TakeEvaluations();
   void CompareEvaluations(const EnvironmentSpec& spec);
   /// Returns whether it is done with the evaluation, compared or not.
   bool CompareEvaluation(const EnvironmentSpec& spec, const Evaluation& evaluation);
@@ -132,6 +136,7 @@ class Monitor {
   std::deque<Evaluation> evaluations_;  // not yet compared
   double episode_length_ = coadaptation::Checkpoint::kNaN;
   double evaluation_gap_ = coadaptation::Checkpoint::kNaN;
+  int64_t polled_at_ = 0;  // fresh steps that waited then
   int64_t judged_through_index_ = 0;
   int64_t overflow_counted_ = 0;
   int64_t nonfinite_counted_ = 0;

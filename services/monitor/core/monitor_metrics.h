@@ -27,7 +27,6 @@ class MonitorMetrics {
   metrics::Counter& dropped_old_policy;
   metrics::Counter& model_failures;
   metrics::Counter& policy_failures;
-  metrics::Counter& checkpoints;
   metrics::Gauge& last_update;
   metrics::Gauge& waiting;
   metrics::Histogram& policy_lag;

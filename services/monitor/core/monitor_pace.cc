@@ -45,6 +45,7 @@ void Monitor::FollowPace() {
       JudgeThrough(*spec, *grant);
       judged_through_index_ = grant->through_index;
     }
+    TakeEvaluations();
     CompareEvaluations(*spec);
     UpdateReport();
   }
@@ -62,6 +63,7 @@ void Monitor::JudgeThrough(const EnvironmentSpec& spec, const Grant& grant) {
   };
   while (waits(has_model() && inbox_.read_index() >= grant.through_index)) {
   }
+  TakeSteps();
   // The newest policy is still the one of the last boundary, where the model was fitted.
   if (models_.newest() != nullptr && policies_.newest() != nullptr) {
     CountDropped(metrics_.dropped_no_model,
@@ -74,7 +76,6 @@ void Monitor::JudgeThrough(const EnvironmentSpec& spec, const Grant& grant) {
   };
   while (waits(has_policy())) {
   }
-  TakeSteps();
   if (models_.newest() == nullptr || policies_.newest() == nullptr) return;
   if (!open_.begun()) {
     CountDropped(metrics_.dropped_no_model,

@@ -61,12 +61,18 @@ absl::StatusOr<HeldPolicy> PolicyHistory::Load(const snapshot::Snapshot& snapsho
 }
 
 absl::StatusOr<bool> PolicyHistory::Poll(const EnvironmentSpec& spec) {
-  const std::shared_ptr<const snapshot::Snapshot> latest = source_->Latest();
-  if (latest == nullptr || !snapshot::IsNewer(latest->version, seen_)) return false;
-  if (latest->version.epoch != seen_.epoch) updates_.clear();
-  seen_ = latest->version;
-  TANDEM_ASSIGN_OR_RETURN(HeldPolicy held, Load(*latest, spec));
-  updates_[static_cast<int64_t>(latest->version.version)] =
+  const auto newer = source_->Since(seen_, stride_);
+  for (const std::shared_ptr<const snapshot::Snapshot>& snapshot : newer) {
+    if (snapshot->version.epoch != seen_.epoch) updates_.clear();
+    seen_ = snapshot->version;
+    TANDEM_ASSIGN_OR_RETURN(HeldPolicy held, Load(*snapshot, spec));
+    Hold(std::move(held));
+  }
+  return !newer.empty();
+}
+
+void PolicyHistory::Hold(HeldPolicy held) {
+  updates_[static_cast<int64_t>(held.version.version)] =
       static_cast<double>(held.policy.policy_updates);
   if (updates_.size() > kVersionsRemembered) updates_.erase(updates_.begin());
   const auto updates = [this](size_t back) {
@@ -75,7 +81,6 @@ absl::StatusOr<bool> PolicyHistory::Poll(const EnvironmentSpec& spec) {
   if (held_.size() >= 2 && std::abs(updates(1) - updates(2)) < spacing_) held_.pop_back();
   held_.push_back(std::move(held));
   if (held_.size() > capacity_) held_.pop_front();
-  return true;
 }
 
 const HeldPolicy* PolicyHistory::TrainedIn(uint64_t model_version) const {

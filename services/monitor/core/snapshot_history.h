@@ -75,10 +75,15 @@ class ModelHistory {
 class PolicyHistory {
  public:
   /// capacity >= 1 policies. spacing [updates]: of those before the newest, as far as they lie
-  /// closer together the older one is kept; so that few policies span a long time.
+  /// closer together the older one is kept; so that few policies span a long time. stride: a Poll
+  /// also loads the multiples of it among the versions that came since the last; 0: none.
   PolicyHistory(snapshot::SnapshotSource* source, PolicyFactory factory, size_t capacity,
-                double spacing)
-      : source_(source), factory_(std::move(factory)), capacity_(capacity), spacing_(spacing) {}
+                double spacing, uint64_t stride = 0)
+      : source_(source),
+        factory_(std::move(factory)),
+        capacity_(capacity),
+        spacing_(spacing),
+        stride_(stride) {}
 
   /// As ModelHistory::Poll.
   absl::StatusOr<bool> Poll(const EnvironmentSpec& spec);
@@ -96,10 +101,12 @@ class PolicyHistory {
  private:
   snapshot::SnapshotSource* const source_;
   absl::StatusOr<HeldPolicy> Load(const snapshot::Snapshot& snapshot, const EnvironmentSpec& spec);
+  void Hold(HeldPolicy policy);
 
   const PolicyFactory factory_;
   const size_t capacity_;
   const double spacing_;
+  const uint64_t stride_;
   snapshot::Version seen_;
   std::deque<HeldPolicy> held_;        // oldest first
   std::map<int64_t, double> updates_;  // of the versions seen in this epoch

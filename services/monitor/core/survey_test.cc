@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/snapshot/snapshot_store.h"
 #include "services/monitor/core/occupancy_survey.h"
 #include "services/monitor/core/prediction_survey.h"
 #include "services/monitor/core/surveyor.h"
@@ -28,7 +29,7 @@ class SpreadModel : public dynamics::DynamicsModel {
                     dynamics::ModelStep* step) override {
     step->next_observations.assign(observations.begin(), observations.end());
     for (float& x : step->next_observations) x += static_cast<float>(1 + sd_ * rng.Normal());
-    step->rewards.assign(observations.size(), 0);
+    step->rewards.assign(observations.size(), static_cast<float>(offsets_[0]));
     step->terminated.assign(observations.size(), 0);
     return absl::OkStatus();
   }
@@ -213,7 +214,10 @@ TEST(SurveyorTest, TheSameMaterialGivesTheSameFigures) {
 TEST(SurveyorTest, FiguresOverTimeNeedEnoughCheckpoints) {
   snapshot::SnapshotStore store(snapshot::kPolicySeries, 1);
   PolicyHistory policies(&store, testing::LoadFakePolicy, 2, 0);
-  Surveyor surveyor({}, 7);
+  SurveyOptions options;
+  options.imagined_rows = 64;
+  options.kernel_rows = 32;
+  Surveyor surveyor(options, 7);
   Checkpoint checkpoint;
   for (int i = 1; i <= 8; ++i) {
     ASSERT_TRUE(store.Publish(testing::PolicyFile(1000 * i)).ok());
@@ -231,6 +235,7 @@ TEST(SurveyorTest, FiguresOverTimeNeedEnoughCheckpoints) {
     EXPECT_EQ(std::isnan(checkpoint.rank_correlation), i < 8);
     EXPECT_EQ(std::isnan(checkpoint.update_to_data), i < 2);
   }
+  EXPECT_NEAR(checkpoint.rank_correlation, 1, 1e-9);
   EXPECT_TRUE(std::isnan(checkpoint.error_per_nat));  // the shift was the same each time
   EXPECT_EQ(checkpoint.update_to_data, 10);
 }

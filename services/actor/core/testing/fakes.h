@@ -86,6 +86,12 @@ class FakeSnapshotSource : public snapshot::SnapshotSource {
     MutexLock lock(mu_);
     return latest_;
   }
+  std::vector<std::shared_ptr<const snapshot::Snapshot>> Since(snapshot::Version have,
+                                                               uint64_t /*stride*/) override {
+    MutexLock lock(mu_);
+    if (latest_ == nullptr || latest_->version <= have) return {};
+    return {latest_};
+  }
   std::shared_ptr<const snapshot::Snapshot> WaitNewer(snapshot::Version have,
                                                       absl::Duration timeout) override {
     const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout);
