@@ -30,6 +30,8 @@ export function showKnobs(answer) {
 }
 
 const SHOWN = {
+  main: ["alarm", "all_clear", "restart", "action", "advice", "override", "rollback", "refused", "expired",
+    "unacknowledged"],
   alarms: ["alarm", "all_clear", "restart"],
   actions: ["action", "advice", "override", "rollback"],
   answers: ["acknowledged", "refused", "expired", "unacknowledged"],

@@ -143,7 +143,8 @@ function levelOf(value, run, below) {
 
 function shareCard(title, value, run, sample, below = false) {
   const limit = Math.max(2 * run.tolerance, 0.1);
-  return card({ title, value: share(value), unit: "of S", level: levelOf(value, run, below),
+  const level = levelOf(value, run, below);
+  return card({ title, value: share(value), unit: "of S", level, say: level === "alarm" ? "\u25a0 above the tolerance" : null,
     against: `warns at ${share(run.warning)}, tolerates ${share(run.tolerance)}`, sample,
     picture: scale(value ?? null, -limit, limit, [[run.warning, "warn"], [run.tolerance, "alarm"]]) });
 }
@@ -165,9 +166,9 @@ function withError(error) {
 export function showCards(answer) {
   const { report, figures, run } = answer;
   const get = (name) => figures[name] ?? null;
-  const counted = (name, what) => (get(name) === null ? null : `${count(get(name))} ${what}`);
-  const freshSteps = counted("fresh_steps", "fresh steps");
-  const episodes = counted("fresh_episodes", "fresh episodes");
+  const counted = (name, what) => (get(name) === null ? null : `${count(get(name))} fresh ${what}${get(name) === 1 ? "" : "s"}`);
+  const freshSteps = counted("fresh_steps", "step");
+  const episodes = counted("fresh_episodes", "episode");
   const model = get("model_return"), real = get("real_return");
   byId("cards").replaceChildren(
     evidenceCard(report, run, figures),
