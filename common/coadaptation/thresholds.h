@@ -13,7 +13,9 @@ struct Thresholds {
   double false_alarm_interval = 200;  ///< Evidence at which an alarm is confirmed [checkpoints].
   double repeat_interval = 20;  ///< The same after an action, until the alarm is cleared: whether
                                 ///< it helped is another question than whether there is harm.
-  double bound = 0.75;  ///< Values below tolerance - bound are clipped: see EvidenceOptions.
+  /// Values below tolerance - bound are clipped, see EvidenceOptions. As large as the tolerance: the
+  /// null is that the mean of what the policy looks too good by, its positive part, is tolerable.
+  double bound = 0.2;
 
   // What counts.
   double residual_limit = 0.5;     ///< |residual| above which the index does not count.
