@@ -9,6 +9,10 @@ a step and a refit each 250. Beside it stands what the machine's measured matrix
 allow for the same work, one thread for each trainer: in lockstep the trainers take turns, in async
 they work side by side. The ratio is the limit over the value, as bench_learning's is time over limit:
 1 is a run in which nothing but matrix products costs any time, and lower is better.
+
+Steps a second are wall time, and fall where other programs use the cores. So a second line for each
+case, <case>_cpu, gives the CPU time of all five processes for an environment step beside the same
+limit, and the table says which process used how much of it.
 """
 
 import argparse
@@ -56,16 +60,16 @@ IMAGINED_STEP_FLOPS = MODEL + ACTOR
 
 
 def matrix_product_rate():
-    """[flop/s] of one thread, float32, the median of some products of 1024 x 1024 matrices."""
+    """[flop/s] of one thread, float32, the median of some products of 1024 x 1024 matrices, by CPU time."""
     import torch
     torch.set_num_threads(1)
     a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
     torch.mm(a, b)
     seconds = []
     for _ in range(31):
-        start = time.perf_counter()
+        start = time.process_time()
         torch.mm(a, b)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return 2 * 1024**3 / statistics.median(seconds)
 
 
@@ -94,9 +98,28 @@ class Job:
         found = re.search(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE)
         return float(found.group(1)) if found else 0.0
 
+    def cpu_seconds(self):
+        """CPU time so far of each service, by its name."""
+        seconds = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+                    name, rest = file.read().split("(", 1)[1].rsplit(")", 1)
+                with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+                    program = os.path.basename(file.read().split("\0")[0])
+            except (OSError, IndexError):
+                continue
+            fields = rest.split()
+            if int(fields[1]) == self.process.pid:
+                ticks = int(fields[11]) + int(fields[12])
+                key = (program or name).removeprefix("tandem_")
+                seconds[key] = seconds.get(key, 0) + ticks / os.sysconf("SC_CLK_TCK")
+        return seconds
+
     def work(self):
         """Everything that the trainers did so far."""
         return {
+            "cpu": self.cpu_seconds(),
             "time": time.monotonic(),
             "updates": self.metric("policy_trainer", "tandem_policy_trainer_updates_total"),
             "imagined": self.metric("policy_trainer", "tandem_policy_trainer_imagined_steps_total"),
@@ -121,7 +144,8 @@ class Job:
 
 
 def measure(binaries, case, first, last, timeout):
-    """(env steps a second, what the matrix products alone would allow) of one run."""
+    """Of one run: env steps a second and what the matrix products alone would allow; CPU seconds a
+    step of each service, and what the products alone would take."""
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
         job = Job(binaries, folder, case)
         try:
@@ -130,24 +154,37 @@ def measure(binaries, case, first, last, timeout):
             end = job.wait_for_updates((last - WARMUP) * UPDATES_PER_STEP, deadline)
         finally:
             job.stop()
-    done = {key: end[key] - begin[key] for key in begin}
+    done = {key: end[key] - begin[key] for key in begin if key != "cpu"}
+    cpu = {name: end["cpu"][name] - used for name, used in begin["cpu"].items()}
     steps = done["updates"] / UPDATES_PER_STEP
     policy = done["updates"] * UPDATE_FLOPS + done["imagined"] * IMAGINED_STEP_FLOPS
     model = done["fit_steps"] * FIT_STEP_FLOPS
     flops = policy + model if case == "lockstep" else max(policy, model)
-    return steps / done["time"], steps * matrix_product_rate() / flops
+    rate = matrix_product_rate()
+    return {"value": steps / done["time"], "limit": steps * rate / flops,
+            "cpu": {name: used / steps for name, used in cpu.items()},
+            "cpu_limit": (policy + model) / rate / steps}
+
+
+def line(case, values, references, unit, higher_is_better):
+    value, reference = statistics.median(values), statistics.median(references)
+    return {
+        "bench": "train", "case": case, "value": round(value, 3), "unit": unit,
+        "reference": "matrix-product limit", "reference_value": round(reference, 3),
+        "ratio": round(reference / value if higher_is_better else value / reference, 3),
+        "runs": len(values), "spread": round((max(values) - min(values)) / value, 3),
+    }
 
 
 def report(case, results):
-    values = [value for value, _ in results]
-    value = statistics.median(values)
-    reference = statistics.median(limit for _, limit in results)
-    return {
-        "bench": "train", "case": case, "value": round(value, 3), "unit": "env steps/s",
-        "reference": "matrix-product limit", "reference_value": round(reference, 3),
-        "ratio": round(reference / value, 3), "runs": len(results),
-        "spread": round((max(values) - min(values)) / value, 3),
-    }
+    """The two lines of a case, and the shares of its services in the second."""
+    speed = line(case, [r["value"] for r in results], [r["limit"] for r in results],
+                 "env steps/s", True)
+    cpu = line(f"{case}_cpu", [1e3 * sum(r["cpu"].values()) for r in results],
+               [1e3 * r["cpu_limit"] for r in results], "ms/env step", False)
+    shares = {name: round(statistics.median(1e3 * r["cpu"].get(name, 0) for r in results), 2)
+              for name in results[0]["cpu"]}
+    return [speed, {**cpu, "services": shares}]
 
 
 def main():
@@ -164,15 +201,18 @@ def main():
         if case not in ("lockstep", "async"):
             parser.error(f'case: expected lockstep or async, got "{case}"')
     if not args.json:
-        print(f"{'case':<10} {'env steps/s':>12} {'limit':>8} {'ratio':>6} {'runs':>5} {'spread':>7}")
+        print(f"{'case':<14} {'value':>8} {'unit':<12} {'limit':>8} {'ratio':>6} {'runs':>5} {'spread':>7}")
     for case in args.cases or ["lockstep", "async"]:
-        line = report(case, [measure(args.binaries, case, *args.steps, args.timeout)
-                             for _ in range(args.runs)])
-        if args.json:
-            print(json.dumps(line), flush=True)
-        else:
-            print(f"{case:<10} {line['value']:>12.2f} {line['reference_value']:>8.2f} "
-                  f"{line['ratio']:>6.2f} {line['runs']:>5} {line['spread']:>7.2f}", flush=True)
+        results = [measure(args.binaries, case, *args.steps, args.timeout) for _ in range(args.runs)]
+        for row in report(case, results):
+            if args.json:
+                print(json.dumps(row), flush=True)
+                continue
+            print(f"{row['case']:<14} {row['value']:>8.2f} {row['unit']:<12} "
+                  f"{row['reference_value']:>8.2f} {row['ratio']:>6.2f} {row['runs']:>5} "
+                  f"{row['spread']:>7.2f}", flush=True)
+            for name, used in row.get("services", {}).items():
+                print(f"  {name:<18} {used:>8.2f} ms/env step", flush=True)
 
 
 if __name__ == "__main__":

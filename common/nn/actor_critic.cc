@@ -40,6 +40,10 @@ absl::Status Mismatch(const char* what, size_t expected, size_t got) {
       absl::StrCat("actor-critic ", what, ": expected ", expected, " numbers, got ", got));
 }
 
+absl::Status NoCritics() {
+  return absl::FailedPreconditionError("actor-critic: only its actor was imported");
+}
+
 }  // namespace
 
 void Temperature::Update(double mean_log_prob, const SacOptions& options, int64_t step) {
@@ -70,6 +74,7 @@ void FlatActorCritic::InitialiseFrom(std::optional<uint64_t> seed) {
   const std::vector<float> critic = Initialise(critic_layout_, 2, XavierUniform, rng);
   WriteCompact(Buffer::kCritic, critic);
   WriteCompact(Buffer::kTarget, critic);
+  has_critics_ = true;
 }
 
 const ParameterLayout& FlatActorCritic::LayoutOf(Buffer buffer) const {
@@ -93,6 +98,7 @@ void FlatActorCritic::WriteCompact(Buffer buffer, std::span<const float> compact
 double FlatActorCritic::temperature() const { return std::exp(temperature_.log_value); }
 
 absl::Status FlatActorCritic::CheckBatch(const SacBatch& batch) const {
+  if (!has_critics_) return NoCritics();
   if (batch.rows < 1) return absl::InvalidArgumentError("actor-critic: expected at least one row");
   const size_t rows = static_cast<size_t>(batch.rows);
   const size_t obs = rows * spec_.obs_dim;
@@ -128,6 +134,7 @@ absl::Status FlatActorCritic::CheckAct(std::span<const float> observations,
 absl::Status FlatActorCritic::CheckValue(std::span<const float> observations,
                                          std::span<const float> actions,
                                          std::span<float> values) const {
+  if (!has_critics_) return NoCritics();
   if (observations.size() != values.size() * spec_.obs_dim) {
     return Mismatch("observations", values.size() * spec_.obs_dim, observations.size());
   }
@@ -138,21 +145,29 @@ absl::Status FlatActorCritic::CheckValue(std::span<const float> observations,
 }
 
 void FlatActorCritic::ExportParameters(TensorFile* file) const {
-  ExportCompact(actor_layout_, 1, /*leading=*/false, ReadCompact(Buffer::kActor), "actor.", file);
-  ExportCompact(critic_layout_, 2, /*leading=*/true, ReadCompact(Buffer::kCritic), "critic.", file);
-  ExportCompact(critic_layout_, 2, /*leading=*/true, ReadCompact(Buffer::kTarget), "target.", file);
+  ExportTensors(actor_layout_, 1, /*leading=*/false, Read(Buffer::kActor), "actor.", file);
+  ExportTensors(critic_layout_, 2, /*leading=*/true, Read(Buffer::kCritic), "critic.", file);
+  ExportTensors(critic_layout_, 2, /*leading=*/true, Read(Buffer::kTarget), "target.", file);
 }
 
 absl::Status FlatActorCritic::ImportParameters(const TensorFile& file) {
   TANDEM_ASSIGN_OR_RETURN(const std::vector<float> actor,
-                          ImportCompact(actor_layout_, 1, /*leading=*/false, "actor.", file));
+                          ImportTensors(actor_layout_, 1, /*leading=*/false, "actor.", file));
   TANDEM_ASSIGN_OR_RETURN(const std::vector<float> critic,
-                          ImportCompact(critic_layout_, 2, /*leading=*/true, "critic.", file));
+                          ImportTensors(critic_layout_, 2, /*leading=*/true, "critic.", file));
   TANDEM_ASSIGN_OR_RETURN(const std::vector<float> target,
-                          ImportCompact(critic_layout_, 2, /*leading=*/true, "target.", file));
-  WriteCompact(Buffer::kActor, actor);
-  WriteCompact(Buffer::kCritic, critic);
-  WriteCompact(Buffer::kTarget, target);
+                          ImportTensors(critic_layout_, 2, /*leading=*/true, "target.", file));
+  Write(Buffer::kActor, actor);
+  Write(Buffer::kCritic, critic);
+  Write(Buffer::kTarget, target);
+  has_critics_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status FlatActorCritic::ImportActor(const TensorFile& file) {
+  TANDEM_ASSIGN_OR_RETURN(const std::vector<float> actor,
+                          ImportTensors(actor_layout_, 1, /*leading=*/false, "actor.", file));
+  Write(Buffer::kActor, actor);
   return absl::OkStatus();
 }
 

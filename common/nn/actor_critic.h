@@ -91,6 +91,9 @@ class ActorCritic {
   /// dimension of 2, ...) and target critics ("target.w0", ...); weights are [in, out].
   virtual void ExportParameters(TensorFile* file) const = 0;
   virtual absl::Status ImportParameters(const TensorFile& file) = 0;
+  /// The actor alone, for who only acts: Update and Value are FAILED_PRECONDITION where there never
+  /// were critics.
+  virtual absl::Status ImportActor(const TensorFile& file) = 0;
   /// Adam's moments, temperature and noise stream: with the parameters, all that an exact
   /// continuation needs.
   virtual void ExportLearnerState(TensorFile* file) const = 0;

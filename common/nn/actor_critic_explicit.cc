@@ -18,7 +18,7 @@ constexpr int64_t kBlockRows = 256;
 /// that is trained has: one that was loaded to act takes a quarter of the memory.
 struct Trained {
   AlignedFloats p, m, v, gradient;
-  explicit Trained(int64_t size) : p(size) {}
+  explicit Trained(int64_t size = 0) : p(size) {}
   void ReserveForTraining() {
     for (AlignedFloats* buffer : {&m, &v, &gradient}) buffer->resize(p.size());
   }
@@ -47,9 +47,7 @@ class ExplicitActorCritic : public FlatActorCritic {
         kernels_(Kernels::Get()),
         layers_(spec.hidden.size()),
         input_dim_(spec.obs_dim + spec.action_dim),
-        actor_(actor_layout_.size()),
-        critic_(2 * critic_layout_.size()),
-        target_(2 * critic_layout_.size()) {
+        actor_(actor_layout_.size()) {
     InitialiseFrom(seed);
   }
 
@@ -127,7 +125,7 @@ class ExplicitActorCritic : public FlatActorCritic {
   std::vector<float> Read(Buffer buffer) const override {
     const AlignedFloats& from = const_cast<ExplicitActorCritic*>(this)->Select(buffer);
     std::vector<float> flat(from.begin(), from.end());
-    flat.resize(buffer <= Buffer::kActorSecond ? actor_.p.size() : critic_.p.size());
+    flat.resize(buffer <= Buffer::kActorSecond ? actor_layout_.size() : 2 * critic_layout_.size());
     return flat;
   }
   void Write(Buffer buffer, std::span<const float> flat) override {
@@ -419,8 +417,9 @@ class ExplicitActorCritic : public FlatActorCritic {
   const Kernels& kernels_;
   const size_t layers_;  ///< Hidden ones.
   const int64_t input_dim_;
-  Trained actor_, critic_;  ///< critic_: both, one after the other
-  AlignedFloats target_;
+  Trained actor_;
+  Trained critic_;        ///< Both, one after the other; empty where only an actor was imported.
+  AlignedFloats target_;  ///< As critic_.
 
   // Scratch of an update.
   ActorPass actor_pass_;  ///< 2 B rows: next observations, observations

@@ -11,8 +11,6 @@ namespace {
 
 /// Up to so many rows the kernel's loop beats the tensor library always.
 constexpr int64_t kFewRows = 16;
-/// Beyond so many rows its operands leave the cache, where it does not block for it.
-constexpr int64_t kMostRows = 2048;
 
 /// A size of a weight gradient up to which the same holds.
 constexpr int64_t kSmall = 32;
@@ -20,8 +18,7 @@ constexpr int64_t kSmall = 32;
 /// Whether the kernel's loop beats the tensor library at a product of [rows, depth] and
 /// [depth, cols].
 bool UseKernel(int64_t rows, int64_t cols, int64_t depth) {
-  return rows <= kFewRows || cols <= kLanes ||
-         (rows <= kMostRows && depth <= Kernels::Get().deepest_product);
+  return rows <= kFewRows || cols <= kLanes || depth <= Kernels::Get().deepest_product;
 }
 
 /// Clears the padding of a product's rows, which the tensor library does not write.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -12,6 +13,8 @@ namespace tandem::nn {
 namespace {
 
 constexpr float kBoundsPenalty = 0.01f;
+/// Rows of a training batch whose activations are kept at once.
+constexpr int64_t kMostRowsAtOnce = 512;
 
 /// The explicit CPU path: forward and backward written out, one member after the other so that a
 /// member's activations stay in cache, with fused passes between the products.
@@ -82,6 +85,11 @@ class ExplicitEnsemble : public FlatEnsemble {
   }
 
  private:
+  /// Rows of a batch that go through the network together.
+  struct Block {
+    int64_t first, rows;
+  };
+
   float* Member(AlignedFloats& buffer, int member) {
     return buffer.data() + member * layout_.size();
   }
@@ -133,14 +141,18 @@ class ExplicitEnsemble : public FlatEnsemble {
     std::fill(weight_.begin() + rows, weight_.end(), 0.0f);
   }
 
-  /// The member's loss; its gradient by the outputs goes to d_output_, by the bounds to `gradient`.
-  double Loss(const float* p, const EnsembleRows& batch, int member, float* gradient) {
-    const int64_t rows = batch.rows, dim = spec_.output_dim, padded = PadLanes(rows);
+  /// The block's share of the member's loss; its gradient by the outputs goes to d_output_, by the
+  /// bounds to `gradient`.
+  double Loss(const float* p, const EnsembleRows& batch, int member, Block block, float* gradient) {
+    const int64_t rows = block.rows, dim = spec_.output_dim, padded = PadLanes(rows);
+    const int64_t first = member * batch.rows + block.first;
     const float* low = p + layout_[min_entry()].offset;
     const float* high = p + layout_[max_entry()].offset;
-    const float* targets = batch.targets.data() + member * rows * dim;
+    const float* targets = batch.targets.data() + first * dim;
+    const float penalty =
+        kBoundsPenalty * static_cast<float>(rows) / static_cast<float>(batch.rows);
     double loss = 0;
-    SetWeights(rows, 0.5f / static_cast<float>(rows * dim));
+    SetWeights(rows, 0.5f / static_cast<float>(batch.rows * dim));
     for (int64_t d = 0; d < dim; ++d) {
       Gather(output_.data(), head_.stride, d, rows, mean_.data());
       Gather(output_.data(), head_.stride, dim + d, rows, raw_.data());
@@ -150,13 +162,13 @@ class ExplicitEnsemble : public FlatEnsemble {
                                  high[d], padded, d_mean_.data(), d_raw_.data());
       Scatter(d_mean_.data(), head_.stride, d, rows, d_output_.data());
       Scatter(d_raw_.data(), head_.stride, dim + d, rows, d_output_.data());
-      gradient[layout_[min_entry()].offset + d] = static_cast<float>(sums.d_low) - kBoundsPenalty;
-      gradient[layout_[max_entry()].offset + d] = static_cast<float>(sums.d_high) + kBoundsPenalty;
-      loss += sums.loss + kBoundsPenalty * (high[d] - low[d]);
+      gradient[layout_[min_entry()].offset + d] = static_cast<float>(sums.d_low) - penalty;
+      gradient[layout_[max_entry()].offset + d] = static_cast<float>(sums.d_high) + penalty;
+      loss += sums.loss + penalty * (high[d] - low[d]);
     }
     if (spec_.binary_dim == 0) return loss;
-    const float* wanted = batch.binary_targets.data() + member * rows * spec_.binary_dim;
-    SetWeights(rows, 1.0f / static_cast<float>(rows * spec_.binary_dim));
+    const float* wanted = batch.binary_targets.data() + first * spec_.binary_dim;
+    SetWeights(rows, 1.0f / static_cast<float>(batch.rows * spec_.binary_dim));
     for (int64_t d = 0; d < spec_.binary_dim; ++d) {
       Gather(output_.data(), head_.stride, 2 * dim + d, rows, raw_.data());
       Gather(wanted, spec_.binary_dim, d, rows, target_.data());
@@ -213,23 +225,40 @@ class ExplicitEnsemble : public FlatEnsemble {
     return absl::OkStatus();
   }
 
+  /// The member's loss; its gradient goes to gradient_. A large batch goes block by block, whose
+  /// activations stay in cache.
+  double Gradient(const float* p, const EnsembleRows& batch, int member) {
+    const int64_t parts = (batch.rows + kMostRowsAtOnce - 1) / kMostRowsAtOnce;
+    double loss = 0;
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t first = batch.rows * part / parts;
+      const Block block{first, batch.rows * (part + 1) / parts - first};
+      const float* inputs =
+          batch.inputs.data() + (member * batch.rows + block.first) * spec_.input_dim;
+      float* gradient = part == 0 ? gradient_.data() : block_gradient_.data();
+      Forward(p, inputs, block.rows, /*slopes=*/true);
+      loss += Loss(p, batch, member, block, gradient);
+      Backward(p, inputs, block.rows, gradient);
+      if (part == 0) continue;
+      std::transform(gradient_.begin(), gradient_.end(), block_gradient_.begin(), gradient_.begin(),
+                     std::plus<float>());
+    }
+    return loss;
+  }
+
   absl::Status Step(const EnsembleRows& batch, const AdamOptions& options,
                     std::span<float> losses) {
     const FlushDenormals flush;
     first_.resize(parameters_.size());
     second_.resize(parameters_.size());
     gradient_.resize(layout_.size());
-    Resize(batch.rows);
+    block_gradient_.resize(layout_.size());
+    Resize(std::min(batch.rows, kMostRowsAtOnce));
     TANDEM_RETURN_IF_ERROR(CheckFinite(batch));
     for (int m = 0; m < spec_.members; ++m) {
-      const float* inputs = batch.inputs.data() + m * batch.rows * spec_.input_dim;
       float* p = Member(parameters_, m);
-      Forward(p, inputs, batch.rows, /*slopes=*/true);
-      losses[m] = static_cast<float>(Loss(p, batch, m, gradient_.data()));
-      if (!std::isfinite(losses[m])) {
-        return NotFinite(m);
-      }
-      Backward(p, inputs, batch.rows, gradient_.data());
+      losses[m] = static_cast<float>(Gradient(p, batch, m));
+      if (!std::isfinite(losses[m])) return NotFinite(m);
       AdamNetwork(layout_, options, adam_steps_ + 1, p, gradient_.data(), Member(first_, m),
                   Member(second_, m));
     }
@@ -264,6 +293,7 @@ class ExplicitEnsemble : public FlatEnsemble {
   const LayoutEntry& head_;
   bool uniform_ = false;
   AlignedFloats parameters_;      ///< [members, layout size]
+  AlignedFloats block_gradient_;  ///< Of a block of rows, as gradient_.
   AlignedFloats gradient_;        ///< Of one member, used while it is in cache.
   AlignedFloats first_, second_;  ///< As parameters_, once there was a step.
   std::vector<AlignedFloats> hidden_, slopes_, gradients_;              ///< [layers][rows, width]

@@ -37,6 +37,7 @@ class FlatActorCritic : public ActorCritic {
   double temperature() const override;
   void ExportParameters(TensorFile* file) const override;
   absl::Status ImportParameters(const TensorFile& file) override;
+  absl::Status ImportActor(const TensorFile& file) override;
   void ExportLearnerState(TensorFile* file) const override;
   absl::Status ImportLearnerState(const TensorFile& file) override;
 
@@ -79,6 +80,8 @@ class FlatActorCritic : public ActorCritic {
   int64_t NetworksOf(Buffer buffer) const;
   std::vector<float> ReadCompact(Buffer buffer) const;
   void WriteCompact(Buffer buffer, std::span<const float> compact);
+
+  bool has_critics_ = false;
 };
 
 /// ATen with autograd: any device; the reference.

@@ -91,15 +91,12 @@ absl::Status FlatEnsemble::CheckPredict(int member, std::span<const float> input
 }
 
 void FlatEnsemble::ExportParameters(const std::string& prefix, TensorFile* file) const {
-  ExportCompact(layout_, spec_.members, /*leading=*/true,
-                Compact(layout_, spec_.members, Read(Buffer::kParameters)), prefix, file);
+  ExportTensors(layout_, spec_.members, /*leading=*/true, Read(Buffer::kParameters), prefix, file);
 }
 
 absl::Status FlatEnsemble::ImportParameters(const std::string& prefix, const TensorFile& file) {
-  TANDEM_ASSIGN_OR_RETURN(const std::vector<float> compact,
-                          ImportCompact(layout_, spec_.members, /*leading=*/true, prefix, file));
-  std::vector<float> flat(spec_.members * layout_.size());
-  Expand(layout_, spec_.members, compact, flat);
+  TANDEM_ASSIGN_OR_RETURN(const std::vector<float> flat,
+                          ImportTensors(layout_, spec_.members, /*leading=*/true, prefix, file));
   Write(Buffer::kParameters, flat);
   return absl::OkStatus();
 }

@@ -121,18 +121,32 @@ int64_t PanelVectors(int64_t left) {
   return left <= 5 ? left : 3;
 }
 
+/// Rows that go through all panels of columns before the next ones: theirs stay in the second
+/// cache.
+constexpr int64_t kMostRowsAtOnce = 512;
+
 void Product(const float* a, int64_t a_row, int64_t a_depth, const float* w, int64_t ldw,
              const float* bias, int64_t rows, int64_t cols, int64_t depth, Activation activation,
              float* c, int64_t ldc, float* slope) {
-  const ProductArgs t{a, a_row, a_depth, w, ldw, bias, depth, activation, c, ldc, slope};
-  int64_t col = 0;
+  ProductArgs t{a, a_row, a_depth, w, ldw, bias, depth, activation, c, ldc, slope};
   if (rows == 1) {  // more columns at once, for enough sums in flight
+    int64_t col = 0;
     for (; col + 8 * kWidth <= cols; col += 8 * kWidth) Tile<1, 8>(t, 0, col);
+    for (; col < cols; col += kWidth) Tile<1, 1>(t, 0, col);
+    return;
   }
-  while (col < cols) {
-    const int64_t vectors = PanelVectors((cols - col) / kWidth);
-    PanelOf(vectors, t, rows, col);
-    col += vectors * kWidth;
+  const int64_t parts = rows / kMostRowsAtOnce + 1;
+  const int64_t block = PadLanes((rows + parts - 1) / parts);
+  for (; rows > 0; rows -= block) {
+    const int64_t count = rows < block ? rows : block;
+    for (int64_t col = 0; col < cols;) {
+      const int64_t vectors = PanelVectors((cols - col) / kWidth);
+      PanelOf(vectors, t, count, col);
+      col += vectors * kWidth;
+    }
+    t.a += block * a_row;
+    t.c += block * ldc;
+    if (t.slope != nullptr) t.slope += block * ldc;
   }
 }
 

@@ -25,7 +25,7 @@ class KernelsTest : public ::testing::TestWithParam<const Kernels*> {
 };
 
 TEST_P(KernelsTest, ProductOfAnySizeIsRight) {
-  for (const int64_t rows : {1, 2, 5, 7, 13, 64}) {
+  for (const int64_t rows : {1, 2, 5, 7, 13, 64, 1100}) {
     for (const int64_t cols : {16, 32, 48, 64, 80, 96, 144, 208}) {
       for (const int64_t depth : {1, 5, 37}) {
         const AlignedFloats a = Random(rows * depth, 1), w = Random(depth * cols, 2);

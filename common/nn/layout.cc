@@ -81,27 +81,26 @@ void Expand(const ParameterLayout& layout, int64_t networks, std::span<const flo
   }
 }
 
-void ExportCompact(const ParameterLayout& layout, int64_t networks, bool leading,
-                   std::span<const float> compact, const std::string& prefix, TensorFile* file) {
-  int64_t offset = 0;
+void ExportTensors(const ParameterLayout& layout, int64_t networks, bool leading,
+                   std::span<const float> flat, const std::string& prefix, TensorFile* file) {
   for (const LayoutEntry& entry : layout.entries()) {
     NamedTensor& tensor = file->tensors[prefix + entry.name];
-    const int64_t size = entry.rows * entry.cols;
     tensor.shape = ShapeOf(entry, networks, leading);
-    tensor.data.resize(networks * size);
+    tensor.data.clear();
+    tensor.data.reserve(networks * entry.rows * entry.cols);
     for (int64_t n = 0; n < networks; ++n) {
-      const float* in = compact.data() + n * layout.count() + offset;
-      std::copy(in, in + size, tensor.data.begin() + n * size);
+      const float* row = flat.data() + n * layout.size() + entry.offset;
+      for (int64_t r = 0; r < entry.rows; ++r, row += entry.stride) {
+        tensor.data.insert(tensor.data.end(), row, row + entry.cols);
+      }
     }
-    offset += size;
   }
 }
 
-absl::StatusOr<std::vector<float>> ImportCompact(const ParameterLayout& layout, int64_t networks,
+absl::StatusOr<std::vector<float>> ImportTensors(const ParameterLayout& layout, int64_t networks,
                                                  bool leading, const std::string& prefix,
                                                  const TensorFile& file) {
-  std::vector<float> compact(networks * layout.count());
-  int64_t offset = 0;
+  std::vector<float> flat(networks * layout.size());
   for (const LayoutEntry& entry : layout.entries()) {
     const std::string name = prefix + entry.name;
     TANDEM_ASSIGN_OR_RETURN(const NamedTensor* tensor,
@@ -111,14 +110,15 @@ absl::StatusOr<std::vector<float>> ImportCompact(const ParameterLayout& layout, 
       return absl::InvalidArgumentError(
           absl::StrCat("tensor \"", name, "\": expected finite numbers"));
     }
-    const int64_t size = entry.rows * entry.cols;
+    const float* in = tensor->data.data();
     for (int64_t n = 0; n < networks; ++n) {
-      const float* in = tensor->data.data() + n * size;
-      std::copy(in, in + size, compact.begin() + n * layout.count() + offset);
+      float* row = flat.data() + n * layout.size() + entry.offset;
+      for (int64_t r = 0; r < entry.rows; ++r, row += entry.stride, in += entry.cols) {
+        std::copy(in, in + entry.cols, row);
+      }
     }
-    offset += size;
   }
-  return compact;
+  return flat;
 }
 
 void TruncatedNormal(const LayoutEntry& entry, Rng& rng, std::span<float> out) {

@@ -60,13 +60,13 @@ std::vector<float> Compact(const ParameterLayout& layout, int64_t networks,
 void Expand(const ParameterLayout& layout, int64_t networks, std::span<const float> compact,
             std::span<float> flat);
 
-/// Named tensors of unpadded parameters. With `leading`, each tensor has a first dimension of
-/// `networks`; without, networks is 1.
-void ExportCompact(const ParameterLayout& layout, int64_t networks, bool leading,
-                   std::span<const float> compact, const std::string& prefix, TensorFile* file);
+/// Named tensors, unpadded, of `networks` networks in a padded flat buffer. With `leading`, each
+/// tensor has a first dimension of `networks`; without, networks is 1.
+void ExportTensors(const ParameterLayout& layout, int64_t networks, bool leading,
+                   std::span<const float> flat, const std::string& prefix, TensorFile* file);
 /// The reverse; NOT_FOUND and INVALID_ARGUMENT name the tensor, and refuse numbers that are not
 /// finite.
-absl::StatusOr<std::vector<float>> ImportCompact(const ParameterLayout& layout, int64_t networks,
+absl::StatusOr<std::vector<float>> ImportTensors(const ParameterLayout& layout, int64_t networks,
                                                  bool leading, const std::string& prefix,
                                                  const TensorFile& file);
 

@@ -77,7 +77,7 @@ TEST(WholeUpdates, AHundredOfTheEnsembleAgreeWithAutograd) {
 }
 
 TEST(WholeUpdates, OddSizesAndOneRowAgreeWithAutograd) {
-  for (const int64_t rows : {1, 3, 17, 257}) {
+  for (const int64_t rows : {1, 3, 17, 257, 1100}) {
     for (const std::vector<int>& hidden : {std::vector<int>{1}, {17, 31}, {65, 7, 129}}) {
       SCOPED_TRACE(std::to_string(rows) + " rows, first layer of " + std::to_string(hidden[0]));
       const ActorCriticSpec sac{.obs_dim = 7, .action_dim = 3, .hidden = hidden};

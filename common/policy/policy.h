@@ -41,15 +41,16 @@ class Critic {
 /// A policy snapshot, loaded.
 struct LoadedPolicy {
   std::shared_ptr<Policy> policy;
-  std::shared_ptr<Critic> critic;
-  uint64_t policy_updates = 0;  ///< Updates it has had.
+  std::shared_ptr<Critic> critic;  ///< Null where it was left out.
+  uint64_t policy_updates = 0;     ///< Updates it has had.
   double discount = 0.99;
   double temperature = 0;
 };
 
 /// Rebuilds a policy from a snapshot: dispatches on its metadata "kind". INVALID_ARGUMENT for an
-/// unknown kind or a snapshot of another spec, saying what was expected and what came.
+/// unknown kind or a snapshot of another spec, saying what was expected and what came. Without
+/// `with_critic` the critic is left out (null), which is a fifth of the work: for who only acts.
 absl::StatusOr<LoadedPolicy> LoadPolicy(const nn::TensorFile& snapshot, const EnvironmentSpec& spec,
-                                        const std::string& device);
+                                        const std::string& device, bool with_critic = true);
 
 }  // namespace tandem::policy

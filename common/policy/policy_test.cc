@@ -135,6 +135,21 @@ TEST(SacPolicy, TheDistributionIsTheOneItActsBy) {
   EXPECT_FALSE(loaded->policy->Distribution(observations, means, {}).ok());
 }
 
+TEST(LoadPolicy, WithoutItsCriticItActsTheSame) {
+  auto learner = *SacLearner::Create(BoxSpec(), SmallOptions(1));
+  const nn::TensorFile snapshot = learner->ExportPolicy();
+  const auto whole = LoadPolicy(snapshot, BoxSpec(), "cpu");
+  const auto actor = LoadPolicy(snapshot, BoxSpec(), "cpu", /*with_critic=*/false);
+  ASSERT_TRUE(whole.ok() && actor.ok());
+  EXPECT_NE(whole->critic, nullptr);
+  EXPECT_EQ(actor->critic, nullptr);
+  const std::vector<float> observations = {0.3f, -0.7f, 1, 2};
+  std::vector<float> expected(4), got(4);
+  ASSERT_TRUE(whole->policy->Act(observations, nullptr, expected, {}).ok());
+  ASSERT_TRUE(actor->policy->Act(observations, nullptr, got, {}).ok());
+  EXPECT_EQ(got, expected);
+}
+
 TEST(LoadPolicy, SnapshotsOfAnotherSpecOrKindAreRefused) {
   auto learner = *SacLearner::Create(BoxSpec(), SmallOptions(1));
   const nn::TensorFile good = learner->ExportPolicy();

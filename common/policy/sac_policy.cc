@@ -63,16 +63,17 @@ class SacCritic : public Critic {
 }  // namespace
 
 absl::StatusOr<LoadedPolicy> LoadPolicy(const nn::TensorFile& snapshot, const EnvironmentSpec& spec,
-                                        const std::string& device) {
+                                        const std::string& device, bool with_critic) {
   TANDEM_ASSIGN_OR_RETURN(const SacMetadata metadata, SacMetadata::Import(snapshot, spec));
   TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<nn::ActorCritic> made,
                           nn::ActorCritic::Create(NetworkSpec(spec, metadata.hidden),
                                                   nn::SacOptions{}, device, std::nullopt));
-  TANDEM_RETURN_IF_ERROR(made->ImportParameters(snapshot));
+  TANDEM_RETURN_IF_ERROR(with_critic ? made->ImportParameters(snapshot)
+                                     : made->ImportActor(snapshot));
   const std::shared_ptr<const nn::ActorCritic> network = std::move(made);
   const ActionScale scale(spec.action);
   return LoadedPolicy{.policy = std::make_shared<SacPolicy>(network, scale),
-                      .critic = std::make_shared<SacCritic>(network, scale),
+                      .critic = with_critic ? std::make_shared<SacCritic>(network, scale) : nullptr,
                       .policy_updates = metadata.updates,
                       .discount = metadata.discount,
                       .temperature = metadata.temperature};

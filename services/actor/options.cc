@@ -79,7 +79,7 @@ PolicyLoader MakePolicyLoader(const EnvironmentSpec& spec, const std::string& de
   return
       [spec, device](const snapshot::Snapshot& snapshot) -> absl::StatusOr<policy::LoadedPolicy> {
         TANDEM_ASSIGN_OR_RETURN(const nn::TensorFile file, snapshot.Parse());
-        return policy::LoadPolicy(file, spec, device);
+        return policy::LoadPolicy(file, spec, device, /*with_critic=*/false);
       };
 }
 
