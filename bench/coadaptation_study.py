@@ -55,7 +55,7 @@ def rollouts(horizon, total=40000):
             f"imagination.rollouts_per_refit={total // horizon}")
 
 
-PLANTED_FROM = 6000  # env steps: after ten checkpoints
+PLANTED_FROM = 6000  # env steps: after fourteen checkpoints
 # Where a healthy policy does not go at the end, and what is paid there for each step.
 TRAPDOOR = {
     "pendulum": ("study.planted_element=2", "study.planted_low=4", "study.planted_high=8.5"),
@@ -79,18 +79,18 @@ BAD_MODEL = {
     "cartpole_continuous": ("model.termination=LEARNED", "model.deterministic=true"),
     "inverted_pendulum": ("model.termination=LEARNED", "model.deterministic=true"),
 }
-FEW_DATA = ("pace.warmup_steps=200", "model.freeze_after=1300")  # fits at 200, 600 and 1200 steps
+FEW_DATA = ("pace.warmup_steps=200", "model.freeze_after=1300")  # fits at 200, 400, 800 and 1200 steps
 FROZEN = {**BAD_MODEL, "pendulum": ("model.hidden=[16]", "model.max_gradient_steps=50", "pace.updates_per_step=4")}
 
 ARMS = {arm.name: arm for arm in [
-    Arm("base", "healthy: five members, one-step rollouts, a fit every three episodes", "base"),
+    Arm("base", "healthy: five members, one-step rollouts, a fit every two episodes", "base"),
     Arm("I1", "rollouts of 50 steps", "induced",
         (*NO_REAL_ROWS, "model.deterministic=true", "pace.updates_per_step=4", *rollouts(50)), BAD_MODEL),
     Arm("I2", "no real rows in a batch, 10 updates a step", "induced",
         (*NO_REAL_ROWS, "pace.updates_per_step=10"), BAD_MODEL),
     Arm("I3", "one deterministic member, rollouts of 20 steps", "induced",
         (*NO_REAL_ROWS, "model.members=1", "model.elites=1", "model.deterministic=true", *rollouts(20)), BAD_MODEL),
-    Arm("I4", "model frozen after three fits while the policy goes on", "induced",
+    Arm("I4", "model frozen after four fits while the policy goes on", "induced",
         (*NO_REAL_ROWS, *FEW_DATA, *rollouts(20)), FROZEN),
     Arm("I5", "trapdoor: false reward in a region of low coverage, believed by all members", "induced",
         (*NO_REAL_ROWS, *rollouts(10)), planted(TRAPDOOR, TRAPDOOR_REWARD)),

@@ -9,9 +9,10 @@ namespace tandem::coadaptation {
 struct EvidenceOptions {
   /// The null hypothesis: the mean of what comes in, given the past, is at most this share of S.
   double tolerance = 0.2;
-  /// What comes in lies above tolerance - bound; what lies below is clipped and counted, since that
-  /// is what can void the guarantee. There is no clip above: it would only cost power.
-  double bound = 0.75;
+  /// Values below tolerance - bound count as tolerance - bound, so the null is about the mean of
+  /// max(value, tolerance - bound): with a bound as large as the tolerance, of the positive part. A
+  /// smaller bound finds a large gap sooner. There is no clip above: it would only cost power.
+  double bound = 0.2;
 };
 
 /// Sequential evidence against "at most the tolerance": a mixture of Shiryaev-Roberts e-detectors

@@ -92,7 +92,7 @@ std::string DescribeEvidence(const Judgement& judgement, const Thresholds& thres
   const bool negative = judgement.verdict == Verdict::kPessimistic;
   return absl::StrFormat(" The evidence is %.3g, an alarm takes %.3g; the tolerance is %.2f.",
                          negative ? judgement.evidence_negative : judgement.evidence,
-                         thresholds.false_alarm_interval, thresholds.tolerance);
+                         judgement.level, thresholds.tolerance);
 }
 
 /// Clauses that say why a signal does not count, where there is something to say: that a gap is not

@@ -11,7 +11,11 @@ struct Thresholds {
   // Confirmed: see VerdictProcess.
   double tolerance = 0.2;             ///< Share by which imagined return may exceed real return.
   double false_alarm_interval = 200;  ///< Evidence at which an alarm is confirmed [checkpoints].
-  double bound = 0.75;  ///< Values below tolerance - bound are clipped: see EvidenceOptions.
+  double repeat_interval = 20;  ///< The same after an action, until the alarm is cleared: whether
+                                ///< it helped is another question than whether there is harm.
+  /// Values below tolerance - bound are clipped, see EvidenceOptions. As large as the tolerance: the
+  /// null is that the mean of what the policy looks too good by, its positive part, is tolerable.
+  double bound = 0.2;
 
   // What counts.
   double residual_limit = 0.5;     ///< |residual| above which the index does not count.

@@ -27,7 +27,8 @@ struct Judgement {
   Verdict verdict = Verdict::kWarmingUp;
   std::string sentence;  ///< The verdict for a human, with the figures behind it.
   std::string signal;    ///< SignalName of the one that carries the verdict; empty where none does.
-  double evidence = 0;   ///< For exploitation; confirmed at the false-alarm interval.
+  double evidence = 0;   ///< For exploitation; confirmed at `level`.
+  double level = kUnknown;          ///< Evidence at which an alarm is confirmed now.
   double evidence_negative = 0;     ///< For a model that undersells the policy.
   double warning_score = kUnknown;  ///< 0 (nothing unusual) to 1.
   double largest = kUnknown;        ///< Value of the largest signal that counts, as a share.

@@ -32,6 +32,7 @@ Judgement VerdictProcess::Judge(const Checkpoint& checkpoint) {
   if (warm && counts) Feed(readings);
   judgement.evidence = MeanEvidence();
   judgement.evidence_negative = negative_.value();
+  judgement.level = level();
   if (!warm || !counts) {
     judgement.sentence =
         warm ? DescribeNothingCounts(readings) : DescribeWarmUp(checkpoint.number, thresholds_);
@@ -47,7 +48,8 @@ Judgement VerdictProcess::Judge(const Checkpoint& checkpoint) {
   return judgement;
 }
 
-void VerdictProcess::Reset() {
+void VerdictProcess::Reset(bool repeated) {
+  repeated_ = repeated;
   for (Evidence& evidence : evidence_) evidence.Reset();
   negative_.Reset();
 }
@@ -88,10 +90,9 @@ void VerdictProcess::LearnHealthy(const Checkpoint& checkpoint) {
 
 Verdict VerdictProcess::Decide(const Readings& readings, const Judgement& judgement) const {
   const double largest = LargestValue(readings);
-  const bool confirmed = judgement.evidence >= thresholds_.false_alarm_interval;
+  const bool confirmed = judgement.evidence >= level();
   if (confirmed && largest > thresholds_.tolerance) return Verdict::kExploiting;
-  if (judgement.evidence_negative >= thresholds_.false_alarm_interval &&
-      readings[kBiasAt].value < -thresholds_.tolerance) {
+  if (judgement.evidence_negative >= level() && readings[kBiasAt].value < -thresholds_.tolerance) {
     return Verdict::kPessimistic;
   }
   const bool unusual = static_cast<int>(judgement.warnings.size()) >= thresholds_.unusual_needed;
@@ -123,6 +124,7 @@ VerdictMemory VerdictProcess::memory() const {
   VerdictMemory memory;
   for (size_t i = 0; i < evidence_.size(); ++i) memory.signals[i] = MemoryOf(evidence_[i]);
   memory.negative = MemoryOf(negative_);
+  memory.repeated = repeated_;
   return memory;
 }
 
@@ -132,6 +134,7 @@ void VerdictProcess::Restore(const VerdictMemory& memory) {
   };
   for (size_t i = 0; i < evidence_.size(); ++i) restore(memory.signals[i], &evidence_[i]);
   restore(memory.negative, &negative_);
+  repeated_ = memory.repeated;
 }
 
 bool IsStale(double age_seconds, double interval_seconds, const Thresholds& thresholds) {

@@ -23,13 +23,14 @@ struct EvidenceMemory {
 struct VerdictMemory {
   std::array<EvidenceMemory, kSignals.size()> signals;
   EvidenceMemory negative;
+  bool repeated = false;
 };
 
 /// Judges one checkpoint after another, in two tiers.
 ///
 /// Confirmed. Each signal has an evidence process of its own, fed once a checkpoint; what counts is
 /// the mean over the signals fed so far, which has the same bound on false alarms as each of them,
-/// however they depend on each other. EXPLOITING: that mean is at least false_alarm_interval, and
+/// however they depend on each other. EXPLOITING: that mean is at least level(), and
 /// some signal is above the tolerance now; the one with the most evidence carries the verdict.
 /// PESSIMISTIC: the mirrored evidence of the bias alone is, and the bias is below minus the
 /// tolerance (gaps do not count here: imagined returns over long horizons are often low in healthy
@@ -48,7 +49,12 @@ class VerdictProcess {
   /// checkpoint.number: 1 for the first of the run.
   Judgement Judge(const Checkpoint& checkpoint);
   /// After an action, or the end of an alarm, the past no longer tells: the evidence begins anew.
-  void Reset();
+  /// repeated: the alarm goes on, so that repeat_interval is enough to confirm it again.
+  void Reset(bool repeated);
+  /// Evidence that confirms an alarm now.
+  double level() const {
+    return repeated_ ? thresholds_.repeat_interval : thresholds_.false_alarm_interval;
+  }
   /// Takes a checkpoint whose signals are low for what is usual in this run; Judge() does it too.
   /// Healthy means harmless here: a drift that does no harm is learned, or it would warn for ever.
   void LearnHealthy(const Checkpoint& checkpoint);
@@ -68,6 +74,7 @@ class VerdictProcess {
   const Thresholds thresholds_;
   std::array<Evidence, kSignals.size()> evidence_;
   Evidence negative_;
+  bool repeated_ = false;
   std::deque<UnusualValues> healthy_;
 };
 

@@ -124,9 +124,24 @@ TEST(VerdictProcessTest, EvidenceWithoutAPresentGapOnlyWarns) {
   for (int i = 0; i < 3; ++i) course.Next(c);
   judgement = course.Next(Course::Quiet());
   EXPECT_EQ(judgement.verdict, Verdict::kWarning);
-  course.process.Reset();
+  course.process.Reset(/*repeated=*/false);
   judgement = course.Next(Course::Quiet());
   EXPECT_EQ(judgement.verdict, Verdict::kHealthy);
+}
+
+TEST(VerdictProcessTest, AnAlarmThatGoesOnIsConfirmedAgainSooner) {
+  const auto confirm = [](bool repeated) {
+    Course course;
+    Checkpoint c = Course::Quiet();
+    c.gap_25 = c.gap_100 = c.gap_episode = 1;
+    Judgement judgement;
+    course.process.Reset(repeated);
+    const int checkpoints = course.Until(Verdict::kExploiting, c, &judgement);
+    EXPECT_EQ(judgement.level, repeated ? 20 : 200);
+    EXPECT_GE(judgement.evidence, judgement.level);
+    return checkpoints;
+  };
+  EXPECT_LT(confirm(true), confirm(false) - 2);
 }
 
 TEST(VerdictProcessTest, ABiasThatDoesNotCountFeedsNothingAndIsExplained) {

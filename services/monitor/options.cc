@@ -111,7 +111,8 @@ std::string ControlName(config::v1::ControlMode mode) {
   return mode == config::v1::CONTROL_MODE_ACT ? "act" : "advise";
 }
 
-RunFacts FactsFrom(const config::v1::RunConfig& config) {
+RunFacts FactsFrom(const config::v1::RunConfig& config,
+                   const coadaptation::ControllerOptions& recipe) {
   RunFacts facts;
   facts.name = config.run().name();
   facts.environment = config.env().name();
@@ -121,7 +122,6 @@ RunFacts FactsFrom(const config::v1::RunConfig& config) {
   facts.warning = config.monitor().warning();
   facts.false_alarm_interval = config.monitor().false_alarm_interval();
   facts.control = ControlName(config.control().mode());
-  const coadaptation::ControllerOptions recipe = ControllerFrom(config);
   facts.recipe = {{coadaptation::Knob::kRolloutHorizon, recipe.horizon},
                   {coadaptation::Knob::kRealShare, recipe.real_share},
                   {coadaptation::Knob::kPessimism, recipe.pessimism},
@@ -151,7 +151,11 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.policy_trainer = endpoints.policy_trainer();
   TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));
   TANDEM_ASSIGN_OR_RETURN(options.judge, JudgeFrom(config));
-  options.dashboard = {config.monitor().dashboard(), endpoints.state_dir(), FactsFrom(config)};
+  if (!config.monitor().dashboard().empty()) {
+    TANDEM_RETURN_IF_ERROR(CheckHttpAddress(config.monitor().dashboard()));
+  }
+  options.dashboard = {config.monitor().dashboard(), endpoints.state_dir(),
+                       FactsFrom(config, options.judge.controller)};
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;
 }

@@ -5,7 +5,7 @@ With TANDEM_SCREENSHOTS set to a folder it also leaves pictures there, to be loo
 
 import json
 import os
-import re
+import signal
 import sys
 import tempfile
 import time
@@ -14,6 +14,8 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "system"))
+from run import SMALL, Run, tandem  # noqa: E402
 from page import CHROMIUM, Harness, checkpoint, exploited, missing  # noqa: E402
 
 SCREENSHOTS = os.environ.get("TANDEM_SCREENSHOTS")
@@ -31,7 +33,9 @@ def tearDownModule():
     player.stop()
 
 
-class DashboardTest(unittest.TestCase):
+class DashboardPage(unittest.TestCase):
+    """A browser, and a dashboard in a folder of its own. A page that breaks its rules fails the test."""
+
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory(prefix="td")
         self.addCleanup(self.folder.cleanup)
@@ -46,12 +50,14 @@ class DashboardTest(unittest.TestCase):
         context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
         self.addCleanup(context.close)
         page = context.new_page()
-        page.set_default_timeout(8000)
+        page.set_default_timeout(20000)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda m: self.complaints.append(m.text) if "Content Security Policy" in m.text else None)
-        page.on("request", lambda r: None if r.url.startswith((harness.url, "data:", "blob:"))
+        url = (harness.url if harness else "") + path
+        own = harness.url if harness else url
+        page.on("request", lambda r: None if r.url.startswith((own, "data:"))
                 else self.complaints.append(f"asks elsewhere: {r.url}"))
-        page.goto(harness.url + path)
+        page.goto(url)
         return page
 
     def tearDown(self):
@@ -62,7 +68,7 @@ class DashboardTest(unittest.TestCase):
             page.wait_for_timeout(300)
             page.screenshot(path=os.path.join(SCREENSHOTS, f"{name}.png"), full_page=True)
 
-    def until(self, page, condition, timeout=10):
+    def until(self, page, condition, timeout=30):
         """Waits for an expression to be true. The page forbids eval, so Playwright's own way is barred."""
         end = time.monotonic() + timeout
         while not page.evaluate(condition):
@@ -81,6 +87,8 @@ class DashboardTest(unittest.TestCase):
         harness.tell("report", {"env_steps": 250 * (healthy + exploiting + 1), "fresh_steps_scored": 250 * (healthy + exploiting),
                               "model_version": healthy + exploiting, "policy_version": 99, "training_return": 480})
 
+
+class DashboardTest(DashboardPage):
     # ---- what the page says -----------------------------------------------------------------------
 
     def test_before_the_first_checkpoint_it_says_that_there_is_no_data_yet(self):
@@ -167,7 +175,7 @@ class DashboardTest(unittest.TestCase):
         harness.stop()
         self.state(page, "down")
         self.until(page, "/not answering since ([3-9]|\\d\\d) s/.test(document.getElementById('connection').textContent)")
-        self.assertIn("+0.02", self.card(page, "Index of co-adaptation").inner_text(), "the last figures stay")
+        self.assertIn("+0.020", self.card(page, "Index of co-adaptation").inner_text(), "the last figures stay")
         self.picture(page, "down")
         again = self.start()
         self.assertEqual(again.address, address, "a restarted monitor keeps its address")
@@ -325,12 +333,52 @@ class DashboardTest(unittest.TestCase):
         page.wait_for_selector("#override-result[data-ok=true]")
         row = page.locator("#knob-table tbody tr")
         row.wait_for()
-        self.assertRegex(row.inner_text(), r"real share\s+0\.5\d*\s+0\.05")
+        self.assertRegex(row.inner_text(), r"real share\s+0\.5\s+0\.05")
         self.assertIn("trying <b>more</b> real rows", row.inner_text(), "text, not markup")
         self.assertGreater(page.locator("#log-table tr[data-kind=override]").count(), 0)
         self.picture(page, "override")
         form.get_by_role("button", name="Give back").click()
         self.until(page, "document.getElementById('knobs-note').textContent.startsWith('Every knob')")
+
+
+class LiveRunTest(DashboardPage):
+    """A short run of all five services, watched from its first step to its report."""
+
+    def test_a_run_is_watched_while_it_trains_and_its_report_agrees(self):
+        run = Run(os.path.join(self.folder.name, "run"), "mbpo/pendulum.yaml", *SMALL, "stop.max_env_steps=100000",
+                  "stop.return_at_least=1000")
+        self.addCleanup(lambda: run.process.poll() is None and (run.process.kill(), run.process.communicate()))
+        endpoints = run.wait_for(lambda: run.endpoints("monitor"), "endpoints of the monitor")
+        self.url = f"http://{endpoints['dashboard']}/"
+        page = self.open(self)
+        self.state(page, "live")
+        self.card(page, "Index of co-adaptation").locator(".scale").wait_for(timeout=60000)
+        page.wait_for_selector("#chart-gaps canvas", timeout=30000)
+        before = page.locator("#run-facts").inner_text()
+        self.until(page, f"document.getElementById('run-facts').textContent !== {json.dumps(before)}")
+        status = tandem("status", run.folder)
+        self.assertIn(f"dashboard: {self.url}", status.stdout)
+        self.assertRegex(status.stdout, r"verdict: [a-z ]+\. ")
+        self.assertRegex(status.stdout, r"evidence for an alarm: ")
+        told = json.loads(tandem("status", "--json", run.folder).stdout)
+        self.assertEqual(told["dashboard"], self.url)
+        self.assertIn(told["judgement"]["verdict"], ("warming_up", "healthy", "warning", "exploiting", "pessimistic"))
+
+        os.kill(endpoints["pid"], signal.SIGKILL)  # the launcher starts it again at the same address
+        page.locator("#log-table tr[data-kind=restart]").first.wait_for()
+        self.state(page, "live")
+        self.picture(page, "live-run")
+
+        run.interrupt()
+        run.finish(timeout=60)
+        last = [record for record in run.records() if record["kind"] == "progress"][-1]
+        report = self.open(None, f"file://{run.folder}/report.html")
+        self.assertIn(last["verdict_sentence"], report.locator(".verdict").inner_text())
+        self.assertIn("Evidence for an alarm", report.locator(".verdict").inner_text())
+        self.assertGreater(report.locator("#evidence canvas").count(), 0)
+        self.assertGreater(report.locator("#gaps canvas").count(), 0)
+        self.assertIn("restart", report.locator("body").inner_text())
+        self.picture(report, "report")
 
 
 # Every visible text against what is behind it: below a ratio of 4.5 (3 for large text) it is weak.

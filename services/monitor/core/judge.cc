@@ -117,7 +117,8 @@ Ruling Judge::OnCheckpoint(const Checkpoint& given) {
   report_.judgement = judgement;
   report_.evidence_log10 =
       judgement.evidence > 0 ? std::log10(judgement.evidence) : coadaptation::kUnknown;
-  metrics_.ShowJudgement(judgement, options_.thresholds.false_alarm_interval, ClippedShare());
+  report_.evidence_threshold_log10 = std::log10(judgement.level);
+  metrics_.ShowJudgement(judgement, ClippedShare());
   FollowAlarm(judgement);
   if (options_.control) Control(checkpoint, judgement);
   Settle();
@@ -141,7 +142,7 @@ void Judge::FollowAlarm(const Judgement& judgement) {
   if (quiet_ < options_.thresholds.clear_after) return;
   alarm_ = false;
   quiet_ = 0;
-  process_.Reset();
+  process_.Reset(/*repeated=*/false);
   HistoryEvent event;
   event.kind = "all_clear";
   event.text = absl::StrFormat(
@@ -167,7 +168,9 @@ void Judge::Control(const Checkpoint& checkpoint, const Judgement& judgement) {
     metrics_.CountAction(action);
     // What comes now comes under other settings: the evidence so far tells nothing about it.
     const bool answered = judgement.verdict == Verdict::kExploiting && action.against;
-    if (answered || judgement.verdict == Verdict::kPessimistic) process_.Reset();
+    if (answered || judgement.verdict == Verdict::kPessimistic) {
+      process_.Reset(/*repeated=*/answered);
+    }
   }
 }
 
@@ -213,6 +216,7 @@ void Judge::ReadBack() {
     report_.checkpoints = page.next_checkpoint;
     if (state.ok()) TakeOver(*state);
     if (state.ok() && same) process_.Restore(state->verdict);
+    report_.evidence_threshold_log10 = std::log10(process_.level());
     if (!page.checkpoints.empty()) report_.checkpoint = page.checkpoints.back().checkpoint;
     Record(std::move(event));
   }

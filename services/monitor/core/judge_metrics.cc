@@ -61,15 +61,14 @@ void JudgeMetrics::ShowVerdict(Verdict verdict) {
   for (const auto& [other, gauge] : verdicts_) gauge->Set(other == verdict ? 1 : 0);
 }
 
-void JudgeMetrics::ShowJudgement(const coadaptation::Judgement& judgement, double threshold,
-                                 double clipped_share) {
+void JudgeMetrics::ShowJudgement(const coadaptation::Judgement& judgement, double clipped_share) {
   // Evidence 0 is "none yet", which has no logarithm.
   const auto log10 = [](double value) {
     return value > 0 ? std::log10(value) : coadaptation::kUnknown;
   };
   evidence_.Set(log10(judgement.evidence));
   evidence_negative_.Set(log10(judgement.evidence_negative));
-  threshold_.Set(std::log10(threshold));
+  threshold_.Set(std::log10(judgement.level));
   clipped_.Set(clipped_share);
   score_.Set(judgement.warning_score);
   for (const auto& [name, gauge] : signals_) gauge->Set(name == judgement.signal ? 1 : 0);

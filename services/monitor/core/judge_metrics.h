@@ -17,8 +17,7 @@ class JudgeMetrics {
 
   void ShowVerdict(coadaptation::Verdict verdict);
   /// Evidence, score and signal. clipped_share: of the values that evidence was made of.
-  void ShowJudgement(const coadaptation::Judgement& judgement, double threshold,
-                     double clipped_share);
+  void ShowJudgement(const coadaptation::Judgement& judgement, double clipped_share);
   /// state: "off", or a ControllerStateName.
   void ShowController(const coadaptation::Controller& controller, const std::string& state);
   void CountAction(const coadaptation::Action& action);

@@ -123,6 +123,7 @@ JudgeState Parse(const Json& json) {
     state.verdict.signals[i] = EvidenceOf(json.at("evidence").at(i));
   }
   state.verdict.negative = EvidenceOf(json.at("negative"));
+  state.verdict.repeated = json.at("repeated");
   state.controller = ControllerOf(json.at("controller"));
   state.directive.version = json.at("directive").at("version");
   for (const Json& entry : json.at("directive").at("settings")) {
@@ -150,6 +151,7 @@ std::string ToJson(const JudgeState& state) {
                      {"quiet", state.quiet},
                      {"evidence", evidence},
                      {"negative", From(state.verdict.negative)},
+                     {"repeated", state.verdict.repeated},
                      {"controller", From(state.controller)},
                      {"directive", {{"version", state.directive.version}, {"settings", settings}}}};
   return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);

@@ -16,7 +16,7 @@ function readChoices() {
   const pick = (name, ...allowed) => (allowed.includes(given.get(name)) ? given.get(name) : allowed[0]);
   const zoom = (given.get("zoom") || "").split("-").map(Number);
   return { x: pick("x", "steps", "time"), curves: pick("curves", "raw", "smooth"),
-    theme: pick("theme", "system", "light", "dark"), log: pick("log", "all", "alarms", "actions", "answers"),
+    theme: pick("theme", "system", "light", "dark"), log: pick("log", "main", "all", "alarms", "actions", "answers"),
     zoom: zoom.length === 2 && zoom[1] > zoom[0] ? zoom : null, at: given.get("at") };
 }
 
@@ -24,7 +24,7 @@ let choices = readChoices();
 
 function choose(change) {
   choices = { ...choices, at: null, ...change };
-  const usual = { x: "steps", curves: "raw", theme: "system", log: "all" };
+  const usual = { x: "steps", curves: "raw", theme: "system", log: "main" };
   const parts = Object.keys(usual).filter((name) => choices[name] !== usual[name]).map((name) => `${name}=${choices[name]}`);
   if (choices.zoom) parts.push(`zoom=${choices.zoom.map((value) => Math.round(value)).join("-")}`);
   history.replaceState(null, "", parts.length > 0 ? `#${parts.join("&")}` : location.pathname);

@@ -58,6 +58,6 @@ export const CHARTS = [
 
 /** Small charts beside the knobs: values in force, as steps. */
 export const KNOB_CHARTS = [["horizon", "Rollout horizon", "steps"], ["real_share", "Share of real rows", "share"],
-  ["pessimism", "Pessimism", "weight"], ["update_to_data", "Policy updates for each env step", "updates/step"],
+  ["pessimism", "Pessimism", "weight"], ["update_to_data", "Policy updates", "for each env step"],
 ].map(([field, title, unit]) => ({ id: `knob-${field}`, title, unit, markers: true, height: 110,
-  series: [line(field, title.toLowerCase(), "c1", { steps: true })] }));
+  series: [line(field, "in force", "c1", { steps: true })] }));

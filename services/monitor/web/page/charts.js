@@ -135,7 +135,7 @@ export class Chart {
     return { label: one.label, stroke: colourOf(one.colour), width: one.level ? 1.3 : one.width || 1.8, alpha,
       dash: one.level ? LEVEL_DASH : one.dash, spanGaps: true,
       paths: one.steps ? window.uPlot.paths.stepped({ align: 1 }) : undefined,
-      points: { show: !one.level && (Boolean(one.points) || lonely), size: 6, fill: colourOf(one.colour) } };
+      points: { show: !one.level && (Boolean(one.points) || lonely), size: 5, fill: colourOf(one.colour) } };
   }
 
   plotOptions(series, view) {

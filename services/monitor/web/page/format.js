@@ -7,16 +7,16 @@ export function figure(value, digits = 3) {
   if (value === null || value === undefined) return null;
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e").replace("-", "\u2212");
-  const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
-  return value.toFixed(Math.min(decimals, 4)).replace("-", "\u2212");
+  const minus = (text) => text.replace("-", "\u2212");
+  if (size >= 1e6 || size < 1e-3) return minus(value.toExponential(digits - 1).replace("e+", "e"));
+  return size >= 1000 ? minus(grouped.format(value)) : minus(String(Number(value.toPrecision(digits))));
 }
 
 /** A signed share of the return scale. */
 export function share(value) {
   if (value === null || value === undefined) return null;
   if (value === 0) return "0";
-  return (value > 0 ? "+" : "\u2212") + Math.abs(value).toFixed(Math.abs(value) < 10 ? 2 : 0);
+  return (value > 0 ? "+" : "\u2212") + Math.abs(value).toFixed(Math.abs(value) < 0.0995 ? 3 : Math.abs(value) < 10 ? 2 : 0);
 }
 
 /** The label of an axis: no digits that say nothing. */
@@ -49,7 +49,7 @@ export const words = (name) => name.replaceAll("_", " ");
 export function power(log10) {
   if (log10 === null || log10 === undefined) return null;
   if (log10 >= 5 || log10 <= -3) return `10^${figure(log10, 2)}`;
-  return log10 >= 3 ? count(10 ** log10) : figure(10 ** log10, 2);
+  return figure(10 ** log10, 2);
 }
 
 /** An element with attributes and children; text is set as text, never as markup. */

@@ -18,7 +18,7 @@ export function showKnobs(answer) {
       element("td", { class: "num" }, figure(setting.value)),
       element("td", { class: "num" }, figure(about?.recipe) ?? "\u2013"),
       element("td", { class: "num" }, figure(setting.safe_value)),
-      element("td", {}, about ? about.receiver : ""), element("td", {}, setting.reason));
+      element("td", {}, about ? about.receiver : ""), element("td", { class: "words" }, setting.reason));
   });
   byId("knobs-note").textContent = rows.length === 0
     ? "Every knob has its recipe's value."
@@ -30,6 +30,8 @@ export function showKnobs(answer) {
 }
 
 const SHOWN = {
+  main: ["alarm", "all_clear", "restart", "action", "advice", "override", "rollback", "refused", "expired",
+    "unacknowledged"],
   alarms: ["alarm", "all_clear", "restart"],
   actions: ["action", "advice", "override", "rollback"],
   answers: ["acknowledged", "refused", "expired", "unacknowledged"],
@@ -44,7 +46,7 @@ export function showLog(events, filter) {
     element("td", { class: "num" }, count(event.env_steps) ?? ""),
     element("td", {}, element("span", { class: "kind", "data-kind": event.kind },
       iconOfKind(event.kind), words(event.kind))),
-    element("td", {}, event.text),
+    element("td", { class: "words" }, event.text),
     element("td", {}, event.knob ? words(event.knob) : ""),
     element("td", { class: "num" }, event.knob && (event.before !== null || event.after !== null)
       ? `${figure(event.before) ?? "recipe"} \u2192 ${figure(event.after) ?? "recipe"}` : "")));

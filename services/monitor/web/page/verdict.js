@@ -87,7 +87,7 @@ function fresh(name, text, bad = false) {
 }
 
 export function showFreshness(feed, state) {
-  const { report, figures, time } = feed.answer;
+  const { report, figures } = feed.answer;
   const age = feed.age();
   const version = (number) => (number > 0 ? `version ${number}` : null);
   const steps = (value) => (value === null ? null : `${count(value)} env steps old`);
@@ -101,8 +101,7 @@ export function showFreshness(feed, state) {
     fresh("Policy lag", figures.policy_lag === null ? null : `${figure(figures.policy_lag)} updates`),
     fresh("Fresh steps judged", count(report.fresh_steps_scored)),
     fresh("Dropped", count(dropped), dropped > 0),
-    fresh("Checkpoint", figures.number === null || figures.number === undefined ? null
-      : `${count(figures.number)}${figures.wall_seconds ? `, ${duration(time - figures.wall_seconds)} ago` : ""}`));
+    fresh("Checkpoint", count(figures.number)));
 }
 
 /** Where a value stands between limits, as a small picture. */
@@ -131,17 +130,21 @@ function card({ title, value, unit, level, say, against, sample, picture }) {
     sample ? element("div", { class: "against" }, sample) : null);
 }
 
-/** The level of a share of the return scale. */
-function levelOf(value, run) {
+/**
+ * The level of a share of the return scale. Long imagined returns are often low in healthy training,
+ * so a gap has no lower line; the index has.
+ */
+function levelOf(value, run, below) {
   if (value === null || value === undefined) return null;
   if (value > run.tolerance) return "alarm";
   if (value > run.warning) return "warn";
-  return value < -run.tolerance ? "cold" : "fine";
+  return below && value < -run.tolerance ? "cold" : "fine";
 }
 
-function shareCard(title, value, run, sample) {
+function shareCard(title, value, run, sample, below = false) {
   const limit = Math.max(2 * run.tolerance, 0.1);
-  return card({ title, value: share(value), unit: "of S", level: levelOf(value, run),
+  const level = levelOf(value, run, below);
+  return card({ title, value: share(value), unit: "of S", level, say: level === "alarm" ? "\u25a0 above the tolerance" : null,
     against: `warns at ${share(run.warning)}, tolerates ${share(run.tolerance)}`, sample,
     picture: scale(value ?? null, -limit, limit, [[run.warning, "warn"], [run.tolerance, "alarm"]]) });
 }
@@ -163,13 +166,13 @@ function withError(error) {
 export function showCards(answer) {
   const { report, figures, run } = answer;
   const get = (name) => figures[name] ?? null;
-  const counted = (name, what) => (get(name) === null ? null : `${count(get(name))} ${what}`);
-  const freshSteps = counted("fresh_steps", "fresh steps");
-  const episodes = counted("fresh_episodes", "fresh episodes");
+  const counted = (name, what) => (get(name) === null ? null : `${count(get(name))} fresh ${what}${get(name) === 1 ? "" : "s"}`);
+  const freshSteps = counted("fresh_steps", "step");
+  const episodes = counted("fresh_episodes", "episode");
   const model = get("model_return"), real = get("real_return");
   byId("cards").replaceChildren(
     evidenceCard(report, run, figures),
-    shareCard("Index of co-adaptation", get("index"), run, freshSteps && freshSteps + withError(get("index_error"))),
+    shareCard("Index of co-adaptation", get("index"), run, freshSteps && freshSteps + withError(get("index_error")), true),
     shareCard("Gap over 25 steps", get("gap_25"), run, freshSteps),
     shareCard("Gap over whole episodes", get("gap_episode"), run, episodes && episodes + withError(get("gap_episode_error"))),
     card({ title: "Return in the model", value: figure(model), against: `in reality ${figure(real) ?? "no data yet"}`,
