@@ -146,6 +146,15 @@ TEST(VerdictProcessTest, AnAlarmThatGoesOnIsConfirmedAgainSooner) {
   EXPECT_LT(confirm(true), confirm(false) - 2);
 }
 
+TEST(VerdictProcessTest, ConfirmingAgainNeverTakesMoreThanTheFirstTime) {
+  Thresholds thresholds;
+  thresholds.false_alarm_interval = 5;
+  VerdictProcess process(thresholds);
+  EXPECT_EQ(process.level(), 5);
+  process.Reset(/*repeated=*/true);
+  EXPECT_EQ(process.level(), 5);
+}
+
 TEST(VerdictProcessTest, ABiasThatDoesNotCountFeedsNothingAndIsExplained) {
   const auto with = [](auto change) {
     Checkpoint c = Course::Quiet();
