@@ -133,7 +133,7 @@ TEST(VerdictProcessTest, AnAlarmThatGoesOnIsConfirmedAgainSooner) {
   const auto confirm = [](bool repeated) {
     Course course;
     Checkpoint c = Course::Quiet();
-    c.gap_25 = c.gap_100 = c.gap_episode = 1;
+    c.gap_25 = c.gap_100 = c.gap_episode = 0.4;
     Judgement judgement;
     course.process.Reset(repeated);
     const int checkpoints = course.Until(Verdict::kExploiting, c, &judgement);
@@ -308,12 +308,13 @@ TEST(VerdictProcessTest, FalseAlarmsOfTheWholeVerdictKeepTheInterval) {
     Course course(thresholds);
     for (bool alarm = false; !alarm; ++checkpoints) {
       Checkpoint c = Course::Quiet();
-      // Strongly dependent signals at the edge of the null, some of them missing now and then.
+      // Strongly dependent signals at the edge of the null, some of them missing now and then: the
+      // mean of each one's positive part is 0.2.
       const double common = rng.Normal() * 0.3;
-      c.index = 0.2 + common;
-      c.gap_25 = 0.2 + common;
-      c.gap_100 = 0.2 + common + 0.1 * rng.Normal();
-      c.gap_episode = rng.Uniform() < 0.3 ? std::nan("") : 0.2 + 0.5 * rng.Normal();
+      c.index = 0.136334 + common;
+      c.gap_25 = 0.136334 + common;
+      c.gap_100 = 0.127463 + common + 0.1 * rng.Normal();
+      c.gap_episode = rng.Uniform() < 0.3 ? std::nan("") : 0.001057 + 0.5 * rng.Normal();
       const Judgement judgement = course.Next(c);
       alarm = judgement.verdict == Verdict::kExploiting || course.number > 5000;
     }
