@@ -13,7 +13,7 @@ struct Thresholds {
   double false_alarm_interval = 200;  ///< Evidence at which an alarm is confirmed [checkpoints].
   /// The same after an action, until the alarm is cleared, where it is less: whether it helped is
   /// another question than whether there is harm.
-  double repeat_interval = 20;
+  double repeat_interval = 5;
   /// Values below tolerance - bound are clipped, see EvidenceOptions. As large as the tolerance:
   /// the null is that the mean of what the policy looks too good by, its positive part, is
   /// tolerable.

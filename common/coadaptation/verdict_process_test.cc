@@ -137,7 +137,9 @@ TEST(VerdictProcessTest, AnAlarmThatGoesOnIsConfirmedAgainSooner) {
     Judgement judgement;
     course.process.Reset(repeated);
     const int checkpoints = course.Until(Verdict::kExploiting, c, &judgement);
-    EXPECT_EQ(judgement.level, repeated ? 20 : 200);
+    const Thresholds thresholds;
+    EXPECT_EQ(judgement.level,
+              repeated ? thresholds.repeat_interval : thresholds.false_alarm_interval);
     EXPECT_GE(judgement.evidence, judgement.level);
     return checkpoints;
   };
@@ -308,13 +310,12 @@ TEST(VerdictProcessTest, FalseAlarmsOfTheWholeVerdictKeepTheInterval) {
     Course course(thresholds);
     for (bool alarm = false; !alarm; ++checkpoints) {
       Checkpoint c = Course::Quiet();
-      // Strongly dependent signals at the edge of the null, some of them missing now and then: the
-      // mean of each one's positive part is 0.2.
-      const double common = rng.Normal() * 0.3;
-      c.index = 0.136334 + common;
-      c.gap_25 = 0.136334 + common;
-      c.gap_100 = 0.127463 + common + 0.1 * rng.Normal();
-      c.gap_episode = rng.Uniform() < 0.3 ? std::nan("") : 0.001057 + 0.5 * rng.Normal();
+      // Strongly dependent signals at the edge of the null, some of them missing now and then.
+      const double common = rng.Normal() * 0.49;  // the mean of its positive part is 0.195
+      c.index = common;
+      c.gap_25 = common;
+      c.gap_100 = common + 0.1 * rng.Normal();
+      c.gap_episode = rng.Uniform() < 0.3 ? std::nan("") : 0.5 * rng.Normal();
       const Judgement judgement = course.Next(c);
       alarm = judgement.verdict == Verdict::kExploiting || course.number > 5000;
     }
