@@ -133,7 +133,7 @@ TEST(VerdictProcessTest, AnAlarmThatGoesOnIsConfirmedAgainSooner) {
   const auto confirm = [](bool repeated) {
     Course course;
     Checkpoint c = Course::Quiet();
-    c.gap_25 = c.gap_100 = c.gap_episode = 1;
+    c.gap_25 = c.gap_100 = c.gap_episode = 0.4;
     Judgement judgement;
     course.process.Reset(repeated);
     const int checkpoints = course.Until(Verdict::kExploiting, c, &judgement);
