@@ -75,16 +75,14 @@ Json Curves(const std::vector<Json>& progress, const std::vector<Json>& evaluati
             const std::vector<Json>& checkpoints, const config::v1::RunConfig& config) {
   const std::vector<Json> records = Thinned(ByStep(progress), kMostPoints);
   Json curves;
-  for (const char* name :
-       {"env_steps", "training_return", "real_return", "model_return", "index", "index_reward",
-        "index_dynamics", "index_termination", "residual", "return_gap", "model_error_fresh",
-        "model_error_heldout", "steps_per_second", "updates_per_second", "model_age_env_steps",
-        "policy_lag_updates"}) {
+  for (const char* name : {"env_steps", "training_return", "real_return", "model_return",
+                           "steps_per_second", "updates_per_second"}) {
     curves["progress"][name] = Column(records, name);
   }
   const std::vector<Json> judged = Thinned(checkpoints, kMostPoints);
-  for (const char* name :
-       {"env_steps", "evidence_log10", "gap_5", "gap_25", "gap_100", "gap_episode"}) {
+  for (const char* name : {"env_steps", "evidence_log10", "index", "index_reward", "index_dynamics",
+                           "index_termination", "gap_5", "gap_25", "gap_100", "gap_episode",
+                           "error_onpolicy", "error_heldout"}) {
     curves["checkpoints"][name] = Column(judged, name);
   }
   curves["evidence_threshold_log10"] = std::log10(config.monitor().false_alarm_interval());

@@ -63,30 +63,30 @@ function drawReport(data) {
     line("imagined by the model", progress.model_return, "c2"),
     ...goal,
   ]);
-  const judged = progress.index.some((value) => value !== null);
+  const judged = data.checkpoints;
+  const limits = [level("warning", data.warning, "warn", judged.env_steps),
+    level("tolerance", data.tolerance, "alarm", judged.env_steps)];
   chart("index", [
-    line("index", progress.index, "c1", { width: 2.4 }),
-    line("reward", progress.index_reward, "c2"),
-    line("dynamics", progress.index_dynamics, "c3"),
-    line("termination", progress.index_termination, "c4"),
-    ...(judged ? [level("warning", data.warning, "warn"), level("tolerance", data.tolerance, "alarm")] : []),
-  ]);
-  const judgements = data.checkpoints;
+    line("index", judged.index, "c1", { width: 2.4 }),
+    line("reward", judged.index_reward, "c2"),
+    line("dynamics", judged.index_dynamics, "c3"),
+    line("termination", judged.index_termination, "c4"),
+    ...limits,
+  ], judged.env_steps);
   chart("evidence", [
-    line("evidence, log10", judgements.evidence_log10, "c1", { width: 2.4 }),
-    level("alarm", data.evidence_threshold_log10, "alarm", judgements.env_steps),
-  ], judgements.env_steps);
+    line("evidence, log10", judged.evidence_log10, "c1", { width: 2.4 }),
+    level("alarm", data.evidence_threshold_log10, "alarm", judged.env_steps),
+  ], judged.env_steps);
   chart("gaps", [
-    line("5 steps", judgements.gap_5, "c3"), line("25 steps", judgements.gap_25, "c4"),
-    line("100 steps", judgements.gap_100, "c2"),
-    line("whole episode", judgements.gap_episode, "c1", { width: 2.4 }),
-    level("warning", data.warning, "warn", judgements.env_steps),
-    level("tolerance", data.tolerance, "alarm", judgements.env_steps),
-  ], judgements.env_steps);
+    line("5 steps", judged.gap_5, "c3"), line("25 steps", judged.gap_25, "c4"),
+    line("100 steps", judged.gap_100, "c2"),
+    line("whole episode", judged.gap_episode, "c1", { width: 2.4 }),
+    ...limits,
+  ], judged.env_steps);
   chart("errors", [
-    line("fresh steps", progress.model_error_fresh, "c2"),
-    line("held-out steps", progress.model_error_heldout, "c1"),
-  ]);
+    line("fresh steps", judged.error_onpolicy, "c2"),
+    line("held-out steps", judged.error_heldout, "c1"),
+  ], judged.env_steps);
   chart("speed", [
     line("environment steps/s", progress.steps_per_second, "c1"),
     line("policy updates/s", progress.updates_per_second, "c3"),

@@ -72,6 +72,7 @@ TEST_F(ReportTest, HoldsVerdictFactsTablesAndCurves) {
   Line("state/monitor/history.jsonl", {{"kind", "checkpoint"},
                                        {"env_steps", 250},
                                        {"gap_25", 0.5},
+                                       {"index", 0.3},
                                        {"verdict", "warning"},
                                        {"evidence_log10", 2.25}});
   Line("state/monitor/history.jsonl", {{"kind", "state"}, {"m", {1, 2}}});
@@ -88,6 +89,7 @@ TEST_F(ReportTest, HoldsVerdictFactsTablesAndCurves) {
   EXPECT_THAT(html,
               HasSubstr("Evidence for an alarm: 178 of 200, carried by gap_25; 9 checkpoints"));
   EXPECT_EQ(DataOf(html)["checkpoints"]["gap_25"], json({0.5}));
+  EXPECT_EQ(DataOf(html)["checkpoints"]["index"], json({0.3}));
   EXPECT_EQ(DataOf(html)["checkpoints"]["gap_5"], json({nullptr}));
   EXPECT_NEAR(DataOf(html)["evidence_threshold_log10"].get<double>(), 2.301, 1e-3);
   EXPECT_THAT(html,
@@ -101,9 +103,9 @@ TEST_F(ReportTest, HoldsVerdictFactsTablesAndCurves) {
   EXPECT_THAT(html, HasSubstr("  return_at_least: 950"));
   const json data = DataOf(html);
   EXPECT_EQ(data["progress"]["env_steps"], json({100, 200}));
-  EXPECT_EQ(data["progress"]["index"], json({0.2, 0.4}));
+  EXPECT_EQ(data["progress"]["training_return"], json({100, 100}));
   EXPECT_EQ(data["progress"]["model_return"], json({900.5, 900.5}));
-  EXPECT_EQ(data["progress"]["residual"], json({nullptr, nullptr}));
+  EXPECT_EQ(data["progress"]["real_return"], json({nullptr, nullptr}));
   EXPECT_EQ(data["evaluations"]["mean_return"], json({955.25}));
   EXPECT_EQ(data["goal"], 950);
   EXPECT_EQ(data["tolerance"], 0.2);

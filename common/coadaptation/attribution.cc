@@ -55,6 +55,14 @@ Why WhyRefit(const Checkpoint& c, const MitigationOptions& options) {
   return std::nullopt;
 }
 
+Why WhyStale(const Checkpoint& c, const MitigationOptions& options) {
+  if (!(c.fresh_steps > 0) || !(c.model_age > options.age_high * c.fresh_steps)) {
+    return std::nullopt;
+  }
+  return absl::StrFormat("the model is %.0f steps old, the policy has learned in it since",
+                         c.model_age);
+}
+
 Why WhyClamp(const Checkpoint& c, const MitigationOptions& options) {
   const bool dominates = c.index > 0 && c.index_reward > options.reward_part * c.index;
   if (!dominates || !(c.reward_range > options.reward_range_high)) return std::nullopt;
@@ -77,14 +85,15 @@ struct Rung {
   bool needs_reason;
 };
 
-constexpr std::array<Rung, 8> kLadder = {{
+constexpr std::array<Rung, 9> kLadder = {{
+    {Knob::kRewardClamp, WhyClamp, true},
+    {Knob::kRefit, WhyStale, true},
     {Knob::kRolloutHorizon, WhyHorizon, false},
     {Knob::kRealShare, WhyRealShare, false},
     {Knob::kPessimism, WhyPessimism, true},
     {Knob::kRefit, WhyRefit, false},
     {Knob::kMemberReset, WhyRefit, false},
     {Knob::kUpdatesPerStep, WhyManyUpdates, false},
-    {Knob::kRewardClamp, WhyClamp, true},
     {Knob::kPolicyPause, WhyPause, true},
 }};
 
@@ -109,7 +118,9 @@ std::vector<Candidate> Attribute(const Checkpoint& checkpoint, const MitigationO
       continue;
     }
     const Why why = rung.why(checkpoint, options);
-    if (!why && rung.needs_reason) continue;
+    const bool there = std::any_of(candidates.begin(), candidates.end(),
+                                   [&](const Candidate& c) { return c.knob == rung.knob; });
+    if (there || (!why && rung.needs_reason)) continue;
     candidates.push_back({rung.knob, why.has_value(), why.value_or("next on the ladder")});
   }
   std::stable_partition(candidates.begin(), candidates.end(),
@@ -172,7 +183,7 @@ std::optional<double> Relax(Knob knob, double value, double recipe,
     case Knob::kUpdatesPerStep:
       return up(value + options.updates_least * recipe);
     case Knob::kRealShare:
-      return down(value - options.real_share_step);
+      return down(value - options.real_share_back);
     case Knob::kPessimism:
       return value / 2 < options.pessimism_first / 2 ? std::nullopt : down(value / 2);
     case Knob::kDataCollection:

@@ -20,6 +20,7 @@ struct MitigationOptions {
   double visible = 0.3;         ///< Visibility above which pessimism sees the errors.
   double blind = 0.1;           ///< Visibility below which the ensemble does not.
   double coverage_low = 0.8;    ///< Of the 90 % interval: the model is confidently wrong.
+  double age_high = 1.5;        ///< Model's age over the checkpoint's fresh steps: a fit is missed.
   double sample_share_low = 0.1;    ///< Imagined data is off the real data's support.
   double updates_high = 20;         ///< Update-to-data ratio.
   double reward_part = 0.5;         ///< Of the index: the reward dominates.
@@ -31,9 +32,10 @@ struct MitigationOptions {
   double occupancy_high = 0.75;     ///< c2st_auc at which more varied data is worth having.
 
   // How far a knob goes in one step, and at most.
-  double real_share_step = 0.1;  ///< At least, where doubling is less; also the way back.
-  double real_share_most = 0.5;  ///< But for the last resort, which is 1.
-  double pessimism_first = 0.5;  ///< From 0; doubled then.
+  double real_share_step = 0.25;  ///< At least, where doubling is less.
+  double real_share_back = 0.1;   ///< The way back.
+  double real_share_most = 0.5;   ///< But for the last resort, which is 1.
+  double pessimism_first = 0.5;   ///< From 0; doubled then.
   double pessimism_most = 8;
   double updates_least = 0.125;  ///< Of the recipe's updates per step; also the way back.
   double collection_step = 0.02;
@@ -53,6 +55,8 @@ struct Candidate {
 
 /// Knobs against exploitation in the order in which to try them: first those that a figure speaks
 /// for, then the rest of the ladder, both in this order:
+///   reward_clamp      only where the reward part dominates and imagined rewards exceed real ones
+///   refit             first where the model was not fitted when it should have been
 ///   rollout_horizon   the open-loop error grows with the horizon; never while the critic's
 ///                     residual is large, since shorter rollouts lean on the critic more
 ///   real_share        imagined data is off the real data's support, or many updates a step
@@ -60,7 +64,6 @@ struct Candidate {
 ///   refit             disagreement is blind to them, or the model is confidently wrong
 ///   member_reset      the same
 ///   updates_per_step  many updates a step
-///   reward_clamp      only where the reward part dominates and imagined rewards exceed real ones
 ///   policy_pause      only where the policy shifted far, and the members do not agree that it
 ///                     improved
 /// Limits, and what was tried already, are the Controller's business. Pure.

@@ -44,6 +44,21 @@ TEST(AttributionTest, AGrowingOpenLoopErrorSpeaksForAShorterHorizon) {
   EXPECT_THAT(KnobsOf(c, true), ElementsAre());
 }
 
+TEST(AttributionTest, AModelThatMissedItsFitIsFittedBeforeAnythingElse) {
+  Checkpoint c;
+  c.open_loop_1 = 0.1;
+  c.open_loop_20 = 0.9;
+  c.coverage_onpolicy = 0.5;  // speaks for a refit, too
+  c.fresh_steps = 400;
+  c.model_age = 800;
+  EXPECT_THAT(KnobsOf(c, true),
+              ElementsAre(Knob::kRefit, Knob::kRolloutHorizon, Knob::kMemberReset));
+  EXPECT_THAT(ReasonFor(c, Knob::kRefit), HasSubstr("800 steps old"));
+  c.model_age = 400;
+  EXPECT_THAT(KnobsOf(c, true),
+              ElementsAre(Knob::kRolloutHorizon, Knob::kRefit, Knob::kMemberReset));
+}
+
 TEST(AttributionTest, ACriticFarFromItsModelForbidsAShorterHorizon) {
   Checkpoint c;
   c.open_loop_1 = 0.1;
@@ -117,8 +132,7 @@ TEST(TightenTest, GoesByFactorsAndStopsAtTheLimit) {
   Checkpoint c;
   EXPECT_EQ(Tighten(Knob::kRolloutHorizon, 15, 15, c, kOptions), 7);
   EXPECT_EQ(Tighten(Knob::kRolloutHorizon, 1, 15, c, kOptions), std::nullopt);
-  EXPECT_NEAR(*Tighten(Knob::kRealShare, 0.05, 0.05, c, kOptions), 0.15, 1e-12);
-  EXPECT_NEAR(*Tighten(Knob::kRealShare, 0.15, 0.05, c, kOptions), 0.3, 1e-12);
+  EXPECT_NEAR(*Tighten(Knob::kRealShare, 0.05, 0.05, c, kOptions), 0.3, 1e-12);
   EXPECT_NEAR(*Tighten(Knob::kRealShare, 0.3, 0.05, c, kOptions), 0.5, 1e-12);
   EXPECT_EQ(Tighten(Knob::kRealShare, 0.5, 0.05, c, kOptions), std::nullopt);
   EXPECT_EQ(Tighten(Knob::kPessimism, 0, 0, c, kOptions), 0.5);

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "common/coadaptation/quantile.h"
 
 namespace tandem::coadaptation {
 namespace {
@@ -128,12 +129,7 @@ double QuantileOf(const std::deque<UnusualValues>& healthy, size_t figure, doubl
   for (const UnusualValues& values : healthy) {
     if (std::isfinite(values[figure])) known.push_back(values[figure]);
   }
-  if (known.empty() || known.size() < least) return Checkpoint::kNaN;
-  std::sort(known.begin(), known.end());
-  const double at = q * static_cast<double>(known.size() - 1);
-  const auto below = static_cast<size_t>(at);
-  const size_t above = std::min(below + 1, known.size() - 1);
-  return known[below] + (at - static_cast<double>(below)) * (known[above] - known[below]);
+  return known.size() < least ? Checkpoint::kNaN : Quantile(std::move(known), q);
 }
 
 }  // namespace tandem::coadaptation

@@ -50,8 +50,8 @@ const std::array<Unusual, kUnusualFigures>& UnusualFigures();
 using UnusualValues = std::array<double, kUnusualFigures>;
 UnusualValues ReadUnusual(const Checkpoint& checkpoint);
 
-/// The quantile q of the finite values of one figure, by linear interpolation; NaN where there are
-/// fewer than `least`. Pure.
+/// The quantile q of the finite values of one figure, see Quantile; NaN where there are fewer than
+/// `least`. Pure.
 double QuantileOf(const std::deque<UnusualValues>& healthy, size_t figure, double q, size_t least);
 
 }  // namespace tandem::coadaptation

@@ -133,15 +133,26 @@ TEST(VerdictProcessTest, AnAlarmThatGoesOnIsConfirmedAgainSooner) {
   const auto confirm = [](bool repeated) {
     Course course;
     Checkpoint c = Course::Quiet();
-    c.gap_25 = c.gap_100 = c.gap_episode = 1;
+    c.gap_25 = c.gap_100 = c.gap_episode = 0.4;
     Judgement judgement;
     course.process.Reset(repeated);
     const int checkpoints = course.Until(Verdict::kExploiting, c, &judgement);
-    EXPECT_EQ(judgement.level, repeated ? 20 : 200);
+    const Thresholds thresholds;
+    EXPECT_EQ(judgement.level,
+              repeated ? thresholds.repeat_interval : thresholds.false_alarm_interval);
     EXPECT_GE(judgement.evidence, judgement.level);
     return checkpoints;
   };
   EXPECT_LT(confirm(true), confirm(false) - 2);
+}
+
+TEST(VerdictProcessTest, ConfirmingAgainNeverTakesMoreThanTheFirstTime) {
+  Thresholds thresholds;
+  thresholds.false_alarm_interval = 5;
+  VerdictProcess process(thresholds);
+  EXPECT_EQ(process.level(), 5);
+  process.Reset(/*repeated=*/true);
+  EXPECT_EQ(process.level(), 5);
 }
 
 TEST(VerdictProcessTest, ABiasThatDoesNotCountFeedsNothingAndIsExplained) {
@@ -300,11 +311,11 @@ TEST(VerdictProcessTest, FalseAlarmsOfTheWholeVerdictKeepTheInterval) {
     for (bool alarm = false; !alarm; ++checkpoints) {
       Checkpoint c = Course::Quiet();
       // Strongly dependent signals at the edge of the null, some of them missing now and then.
-      const double common = rng.Normal() * 0.3;
-      c.index = 0.2 + common;
-      c.gap_25 = 0.2 + common;
-      c.gap_100 = 0.2 + common + 0.1 * rng.Normal();
-      c.gap_episode = rng.Uniform() < 0.3 ? std::nan("") : 0.2 + 0.5 * rng.Normal();
+      const double common = rng.Normal() * 0.49;  // the mean of its positive part is 0.195
+      c.index = common;
+      c.gap_25 = common;
+      c.gap_100 = common + 0.1 * rng.Normal();
+      c.gap_episode = rng.Uniform() < 0.3 ? std::nan("") : 0.5 * rng.Normal();
       const Judgement judgement = course.Next(c);
       alarm = judgement.verdict == Verdict::kExploiting || course.number > 5000;
     }

@@ -265,12 +265,8 @@ void RemoteSource::ForgetLife(const absl::Status& why) {
 
 void RemoteSource::Run() {
   do {
-    // In short steps, for this wait cannot be ended from outside.
-    while (!channel_->WaitForConnected(std::chrono::system_clock::now() +
-                                       std::chrono::milliseconds(50))) {
-      if (!Sleep(absl::ZeroDuration())) return;
-      peer_.Failed(absl::UnavailableError("not connected"));
-    }
+    const auto keep_on = [this] { return Sleep(absl::ZeroDuration()); };
+    if (!rpc::AwaitConnection(*channel_, peer_, keep_on)) return;
     const absl::Status status = WatchOnce();
     if (absl::IsFailedPrecondition(status) && have_ != Version()) ForgetLife(status);
     if (!absl::IsCancelled(status)) peer_.Failed(status);

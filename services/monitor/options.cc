@@ -56,6 +56,7 @@ MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
 coadaptation::Thresholds ThresholdsFrom(const config::v1::Monitor& monitor) {
   coadaptation::Thresholds thresholds;
   thresholds.tolerance = monitor.tolerance();
+  thresholds.bound = thresholds.tolerance;
   thresholds.warning = monitor.warning();
   thresholds.false_alarm_interval = monitor.false_alarm_interval();
   thresholds.warmup_refits = monitor.warmup_refits();
@@ -151,6 +152,9 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.policy_trainer = endpoints.policy_trainer();
   TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));
   TANDEM_ASSIGN_OR_RETURN(options.judge, JudgeFrom(config));
+  if (!config.monitor().dashboard().empty()) {
+    TANDEM_RETURN_IF_ERROR(CheckHttpAddress(config.monitor().dashboard()));
+  }
   options.dashboard = {config.monitor().dashboard(), endpoints.state_dir(),
                        FactsFrom(config, options.judge.controller)};
   options.drain = absl::Seconds(config.runtime().drain_seconds());

@@ -72,6 +72,21 @@ TEST(OptionsTest, AnUnknownKnobIsNamed) {
               ::testing::HasSubstr("'horizon'"));
 }
 
+TEST(OptionsTest, TheDashboardKnowsTheRunAndItsAddressIsChecked) {
+  std::vector<std::string> overrides = kAddresses;
+  overrides.insert(overrides.end(), {"run.name=mine", "monitor.dashboard=127.0.0.1:0",
+                                     "imagination.real_share=0.1", "control.mode=ACT"});
+  const auto options = OptionsFrom(*config::Load("", overrides));
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->dashboard.address, "127.0.0.1:0");
+  EXPECT_EQ(options->dashboard.facts.name, "mine");
+  EXPECT_EQ(options->dashboard.facts.control, "act");
+  EXPECT_EQ(options->dashboard.facts.recipe.at(coadaptation::Knob::kRealShare), 0.1);
+  EXPECT_EQ(OptionsFrom(*config::Load("", kAddresses))->dashboard.address, "") << "none by default";
+  overrides.push_back("monitor.dashboard=8080");
+  EXPECT_TRUE(absl::IsInvalidArgument(OptionsFrom(*config::Load("", overrides)).status()));
+}
+
 TEST(OptionsTest, AMissingPeerIsNamed) {
   const auto config = config::Load("", {"env.name=pendulum", "endpoints.listen=127.0.0.1:0"});
   ASSERT_TRUE(config.ok()) << config.status();

@@ -38,13 +38,18 @@ bool Monitor::GoesOn() {
 
 void Monitor::FollowPace() {
   while (!stopping_) {
+    // Before the question: a grant that comes before the environment is known could not be used.
+    const std::optional<EnvironmentSpec> spec = inbox_.spec();
+    if (!spec.has_value()) {
+      if (!Pause(kArrivalPoll)) return;
+      continue;
+    }
     const absl::StatusOr<Grant> grant =
         replay_->Advance(ProgressOf(judge_->ruling(), judged_through_index_), kGrantWait);
     told_at_ = clock_->Monotonic();
-    const std::optional<EnvironmentSpec> spec = inbox_.spec();
-    if (!grant.ok() || !spec.has_value()) {
-      Complain(grant.status(), "the pace did not answer");
-      if (!Pause(grant.ok() ? kArrivalPoll : options_.interval)) return;
+    Complain(grant.status(), "the pace did not answer");
+    if (!grant.ok()) {
+      if (!Pause(options_.interval)) return;
       continue;
     }
     if (grant->stop) return;  // what is left is judged as it comes

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
 #include "common/metrics/stop_web_server.h"
 
 namespace tandem::monitor {
@@ -234,19 +235,24 @@ int64_t QueryNumber(std::string_view query, std::string_view name, int64_t other
   return otherwise;
 }
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpOptions& options,
-                                                              HttpHandler handler) {
-  const size_t colon = options.address.rfind(':');
+absl::Status CheckHttpAddress(const std::string& address) {
+  const size_t colon = address.rfind(':');
   int port = -1;
   if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(options.address.substr(colon + 1), &port) || port < 0 || port > 65535) {
+      !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 || port > 65535) {
     return absl::InvalidArgumentError(
-        absl::StrCat("dashboard address \"", options.address, "\": expected \"host:port\""));
+        absl::StrCat("dashboard address \"", address, "\": expected \"host:port\""));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpOptions& options,
+                                                              HttpHandler handler) {
+  TANDEM_RETURN_IF_ERROR(CheckHttpAddress(options.address));
+  const size_t colon = options.address.rfind(':');
   auto server = std::make_unique<CivetwebServer>(options, std::move(handler));
-  const absl::Status listening =
-      server->Listen(options.address.substr(0, colon), options.address.substr(colon + 1));
-  if (!listening.ok()) return listening;
+  TANDEM_RETURN_IF_ERROR(
+      server->Listen(options.address.substr(0, colon), options.address.substr(colon + 1)));
   return server;
 }
 

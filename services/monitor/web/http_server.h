@@ -54,6 +54,9 @@ class HttpServer {
   virtual std::string address() const = 0;
 };
 
+/// INVALID_ARGUMENT where this is no "host:port".
+absl::Status CheckHttpAddress(const std::string& address);
+
 /// Whether a server bound to `bound` ("127.0.0.1:80") serves requests for `host` (the Host header).
 bool IsOwnHost(std::string_view host, std::string_view bound);
 
