@@ -73,7 +73,8 @@ void FillShares(const Scored& scored, double discount, double scale, Checkpoint*
 
 absl::Status FillBias(const Material& material, const SurveyOptions& options,
                       const TransitionBatch& fresh, const ElitePredictions& predictions,
-                      TransitionScorer& scorer, Checkpoint* checkpoint, BiasCounts* counts) {
+                      const ElitePredictions& heldout, TransitionScorer& scorer,
+                      Checkpoint* checkpoint, BiasCounts* counts) {
   const policy::LoadedPolicy& policy = material.policy.policy;
   dynamics::DynamicsModel& model = *material.model.model;
   const double scale = material.world.return_scale;
@@ -96,12 +97,9 @@ absl::Status FillBias(const Material& material, const SurveyOptions& options,
   checkpoint->index_error = coadaptation::MeanAndError(checkpoint->blocks).error;
 
   if (material.heldout.size() == 0) return absl::OkStatus();
-  TANDEM_ASSIGN_OR_RETURN(
-      const ElitePredictions predicted,
-      PredictElites(model, material.heldout.observations, material.heldout.actions));
   scores.clear();
   TANDEM_RETURN_IF_ERROR(
-      scorer.Score(model, policy, material.heldout, MeanRewards(predicted), &scores));
+      scorer.Score(model, policy, material.heldout, MeanRewards(heldout), &scores));
   BiasCounts ignored;
   Checkpoint twin;
   FillShares(Clean(scores, material.heldout, options.bias_bound * scale, &ignored), policy.discount,

@@ -19,13 +19,14 @@ struct BiasCounts {
 };
 
 /// Fills the index, its parts, error, held-out twin and blocks, unsigned_index, residual,
-/// block_steps and clipped_share. fresh: the steps to score, by episode, with what the elites
-/// predict for them. Steps whose bias is not finite are left out; one beyond
-/// options.bias_bound * S is scaled to the bound. Where S is not known every share is NaN.
+/// block_steps and clipped_share. fresh: the steps to score, by episode. predictions, heldout: what
+/// the elites predict for them and for the held-out steps. Steps whose bias is not finite are left
+/// out; one beyond options.bias_bound * S is scaled to the bound. Where S is not known every share
+/// is NaN.
 absl::Status FillBias(const Material& material, const SurveyOptions& options,
                       const TransitionBatch& fresh, const ElitePredictions& predictions,
-                      TransitionScorer& scorer, coadaptation::Checkpoint* checkpoint,
-                      BiasCounts* counts);
+                      const ElitePredictions& heldout, TransitionScorer& scorer,
+                      coadaptation::Checkpoint* checkpoint, BiasCounts* counts);
 
 /// Fills value_bias and value_bias_sd: Q(s, a) minus the discounted return to go, over the steps of
 /// `fresh` whose return to go is known but for a fifth of its weight at most; that rest is the

@@ -159,18 +159,16 @@ PredictionQuality JudgePredictions(const ElitePredictions& predictions, const Tr
 
 absl::Status FillPredictions(const Material& material, const TransitionBatch& fresh,
                              const ElitePredictions& predictions,
+                             const ElitePredictions& predicted_heldout,
                              coadaptation::Checkpoint* checkpoint) {
   const std::vector<double>& sds = material.world.output_sds;
   dynamics::DynamicsModel& model = *material.model.model;
-  const auto judge = [&](const TransitionBatch& rows) -> absl::StatusOr<PredictionQuality> {
-    if (rows.size() == 0) return PredictionQuality{};
-    TANDEM_ASSIGN_OR_RETURN(const ElitePredictions predicted,
-                            PredictElites(model, rows.observations, rows.actions));
-    return JudgePredictions(predicted, rows, sds);
-  };
+  TANDEM_ASSIGN_OR_RETURN(
+      const ElitePredictions predicted_train,
+      PredictElites(model, material.train.observations, material.train.actions));
   const PredictionQuality onpolicy = JudgePredictions(predictions, fresh, sds);
-  TANDEM_ASSIGN_OR_RETURN(const PredictionQuality heldout, judge(material.heldout));
-  TANDEM_ASSIGN_OR_RETURN(const PredictionQuality train, judge(material.train));
+  const PredictionQuality heldout = JudgePredictions(predicted_heldout, material.heldout, sds);
+  const PredictionQuality train = JudgePredictions(predicted_train, material.train, sds);
   checkpoint->nll_onpolicy = onpolicy.nll;
   checkpoint->nll_heldout = heldout.nll;
   checkpoint->nll_train = train.nll;

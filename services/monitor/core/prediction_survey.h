@@ -48,9 +48,10 @@ PredictionQuality JudgePredictions(const ElitePredictions& predictions, const Tr
                                    std::span<const double> sds);
 
 /// Fills nll_*, error_*, disagreement_real, visibility, calibration_*, coverage_* and crps_*.
-/// fresh: the steps to score, with what the elites predict for them.
+/// fresh: the steps to score. predictions, heldout: what the elites predict for them and for the
+/// held-out steps.
 absl::Status FillPredictions(const Material& material, const TransitionBatch& fresh,
-                             const ElitePredictions& predictions,
+                             const ElitePredictions& predictions, const ElitePredictions& heldout,
                              coadaptation::Checkpoint* checkpoint);
 
 }  // namespace tandem::monitor

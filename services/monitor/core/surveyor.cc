@@ -41,13 +41,17 @@ Checkpoint Surveyor::Survey(const Material& material, int64_t env_steps,
   if (scored.size() > 0) {
     const absl::StatusOr<ElitePredictions> predictions =
         PredictElites(*material.model.model, scored.observations, scored.actions);
+    const absl::StatusOr<ElitePredictions> heldout = PredictElites(
+        *material.model.model, material.heldout.observations, material.heldout.actions);
     complain(predictions.status(), "fresh steps were not predicted");
-    if (predictions.ok()) {
+    complain(heldout.status(), "held-out steps were not predicted");
+    if (predictions.ok() && heldout.ok()) {
       part("fresh steps were not scored", [&] {
-        return FillBias(material, options_, scored, *predictions, scorer, &checkpoint, counts);
+        return FillBias(material, options_, scored, *predictions, *heldout, scorer, &checkpoint,
+                        counts);
       });
       part("the model's errors were not measured",
-           [&] { return FillPredictions(material, scored, *predictions, &checkpoint); });
+           [&] { return FillPredictions(material, scored, *predictions, *heldout, &checkpoint); });
     }
     part("the critic's bias was not measured",
          [&] { return FillValueBias(material, scored, scorer, &checkpoint); });
