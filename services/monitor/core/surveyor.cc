@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/rng.h"
 #include "common/coadaptation/rank_correlation.h"
+#include "common/coadaptation/signals.h"
 #include "services/monitor/core/gap_survey.h"
 #include "services/monitor/core/occupancy_survey.h"
 #include "services/monitor/core/prediction_survey.h"
@@ -55,6 +56,7 @@ Checkpoint Surveyor::Survey(const Material& material, int64_t env_steps,
     complain(FillAgreement(material, &checkpoint), "the members' agreement was not measured");
   }
   complain(FillPairedGap(material, options_, rng, &checkpoint), "episodes were not compared");
+  checkpoint.score = coadaptation::ExploitationScore(checkpoint);
   Compare(material, &checkpoint);
   return checkpoint;
 }
