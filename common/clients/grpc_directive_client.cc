@@ -140,12 +140,8 @@ bool GrpcDirectiveClient::Sleep(absl::Duration time) {
 
 void GrpcDirectiveClient::Watch() {
   do {
-    // In short steps, for this wait cannot be ended from outside.
-    while (!channel_->WaitForConnected(std::chrono::system_clock::now() +
-                                       std::chrono::milliseconds(50))) {
-      if (!Sleep(absl::ZeroDuration())) return;
-      peer_.Failed(absl::UnavailableError("not connected"));
-    }
+    const auto keep_on = [this] { return Sleep(absl::ZeroDuration()); };
+    if (!rpc::AwaitConnection(*channel_, peer_, keep_on)) return;
     const absl::Status status = WatchOnce();
     figures_.connected.Set(0);
     if (!absl::IsCancelled(status)) peer_.Failed(status);

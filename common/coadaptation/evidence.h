@@ -7,10 +7,10 @@
 namespace tandem::coadaptation {
 
 struct EvidenceOptions {
-  /// The null hypothesis: the mean of what comes in, given the past, is at most this share of S.
+  /// The null hypothesis: the mean of max(value, tolerance - bound), given the past, is at most
+  /// this share of S.
   double tolerance = 0.2;
-  /// Values below tolerance - bound count as tolerance - bound, so the null is about the mean of
-  /// max(value, tolerance - bound): with a bound as large as the tolerance, of the positive part. A
+  /// With a bound as large as the tolerance the null is about the mean of the positive part. A
   /// smaller bound finds a large gap sooner. There is no clip above: it would only cost power.
   double bound = 0.2;
 };

@@ -106,6 +106,10 @@ TEST(EvidenceTest, MeanRunLengthUnderTheNullIsAtLeastTheInterval) {
   // variable around 0 is 0.3989 standard deviations.
   EXPECT_GE(MeanRunLength(options, kLevel, kRuns, [&] { return rng.Normal() * 0.5; }), margin);
   EXPECT_GE(MeanRunLength(options, kLevel, kRuns, [&] { return rng.Uniform(0, 0.4); }), margin);
+  // With a wide bound it is about the mean itself.
+  const EvidenceOptions wide{.tolerance = 0.2, .bound = 1.5};
+  EXPECT_GE(MeanRunLength(wide, kLevel, kRuns, [&] { return rng.Normal() * 0.3 + 0.2; }), margin);
+  EXPECT_GE(MeanRunLength(wide, kLevel, kRuns, [&] { return rng.Uniform(-0.3, 0.7); }), margin);
 }
 
 TEST(EvidenceTest, RareLargeValuesDoNotBreakTheGuarantee) {

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "common/coadaptation/quantile.h"
 
 namespace tandem::coadaptation {
 namespace {
@@ -65,8 +66,6 @@ const char* SignalName(Signal signal) {
   switch (signal) {
     case Signal::kBias:
       return "bias";
-    case Signal::kGap25:
-      return "gap_25";
     case Signal::kGap100:
       return "gap_100";
     case Signal::kGapEpisode:
@@ -80,7 +79,6 @@ Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds)
   Readings readings = {
       Reading{Signal::kBias, Checkpoint::kNaN, Checkpoint::kNaN,
               WhyBiasDoesNotCount(checkpoint, thresholds)},
-      ReadGap(Signal::kGap25, checkpoint.gap_25, Checkpoint::kNaN),
       ReadGap(Signal::kGap100, checkpoint.gap_100, Checkpoint::kNaN),
       ReadGap(Signal::kGapEpisode, std::isnan(episodes) ? checkpoint.gap_episode : episodes,
               checkpoint.gap_episode_error)};
@@ -89,6 +87,10 @@ Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds)
     readings[0].error = checkpoint.index_error;
   }
   return readings;
+}
+
+double ExploitationScore(const Checkpoint& checkpoint) {
+  return Mean({checkpoint.gap_100, checkpoint.gap_episode});
 }
 
 double LargestValue(const Readings& readings) {
@@ -128,12 +130,7 @@ double QuantileOf(const std::deque<UnusualValues>& healthy, size_t figure, doubl
   for (const UnusualValues& values : healthy) {
     if (std::isfinite(values[figure])) known.push_back(values[figure]);
   }
-  if (known.empty() || known.size() < least) return Checkpoint::kNaN;
-  std::sort(known.begin(), known.end());
-  const double at = q * static_cast<double>(known.size() - 1);
-  const auto below = static_cast<size_t>(at);
-  const size_t above = std::min(below + 1, known.size() - 1);
-  return known[below] + (at - static_cast<double>(below)) * (known[above] - known[below]);
+  return known.size() < least ? Checkpoint::kNaN : Quantile(std::move(known), q);
 }
 
 }  // namespace tandem::coadaptation

@@ -11,8 +11,9 @@ struct Thresholds {
   // Confirmed: see VerdictProcess.
   double tolerance = 0.2;             ///< Share by which imagined return may exceed real return.
   double false_alarm_interval = 200;  ///< Evidence at which an alarm is confirmed [checkpoints].
-  double repeat_interval = 5;  ///< The same after an action, until the alarm is cleared: whether
-                               ///< it helped is another question than whether there is harm.
+  /// The same after an action, until the alarm is cleared, where it is less: whether it helped is
+  /// another question than whether there is harm.
+  double repeat_interval = 5;
   /// Values below tolerance - bound are clipped, see EvidenceOptions. As large as the tolerance:
   /// the null is that the mean of what the policy looks too good by, its positive part, is
   /// tolerable.
@@ -36,8 +37,8 @@ struct Thresholds {
   // Clean again.
   double clean_share = 0.5;  ///< Of the tolerance: clean below it ...
   double clean_z = 1.2816;   ///< ... with this many standard errors added: a 90 % upper bound.
-  int clear_after =
-      3;  ///< Checkpoints in a row without a signal above tolerance that end an alarm.
+  /// Checkpoints in a row without a signal above tolerance that end an alarm.
+  int clear_after = 3;
 };
 
 }  // namespace tandem::coadaptation

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <deque>
 
@@ -53,7 +54,8 @@ class VerdictProcess {
   void Reset(bool repeated);
   /// Evidence that confirms an alarm now.
   double level() const {
-    return repeated_ ? thresholds_.repeat_interval : thresholds_.false_alarm_interval;
+    const double first = thresholds_.false_alarm_interval;
+    return repeated_ ? std::min(thresholds_.repeat_interval, first) : first;
   }
   /// Takes a checkpoint whose signals are low for what is usual in this run; Judge() does it too.
   /// Healthy means harmless here: a drift that does no harm is learned, or it would warn for ever.

@@ -70,4 +70,13 @@ void PeerLog::Connected() {
   waiting_ = told_ = false;
 }
 
+bool AwaitConnection(grpc::Channel& channel, PeerLog& log, const std::function<bool()>& keep_on) {
+  const auto step = std::chrono::milliseconds(50);
+  while (!channel.WaitForConnected(std::chrono::system_clock::now() + step)) {
+    if (!keep_on()) return false;
+    log.Failed(absl::UnavailableError("not connected"));
+  }
+  return true;
+}
+
 }  // namespace tandem::rpc

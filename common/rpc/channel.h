@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -52,5 +53,9 @@ class PeerLog {
   absl::Duration since_;
   absl::Duration next_;
 };
+
+/// Waits until the channel is connected and tells `log` meanwhile; asks `keep_on` every 50 ms, for
+/// nothing from outside ends a wait of gRPC's. False once that says no.
+bool AwaitConnection(grpc::Channel& channel, PeerLog& log, const std::function<bool()>& keep_on);
 
 }  // namespace tandem::rpc

@@ -28,16 +28,28 @@ Progress ProgressOf(const Ruling& ruling, int64_t judged_through_index) {
 void Monitor::TellPace() {
   const Progress progress = ProgressOf(judge_->ruling(), judged_through_index_);
   Complain(replay_->Advance(progress, absl::ZeroDuration()).status(), "the pace did not answer");
+  told_at_ = clock_->Monotonic();
+}
+
+bool Monitor::GoesOn() {
+  if (!stopping_ && clock_->Monotonic() - told_at_ >= options_.heartbeat) TellPace();
+  return !stopping_;
 }
 
 void Monitor::FollowPace() {
   while (!stopping_) {
+    // Before the question: a grant that comes before the environment is known could not be used.
+    const std::optional<EnvironmentSpec> spec = inbox_.spec();
+    if (!spec.has_value()) {
+      if (!Pause(kArrivalPoll)) return;
+      continue;
+    }
     const absl::StatusOr<Grant> grant =
         replay_->Advance(ProgressOf(judge_->ruling(), judged_through_index_), kGrantWait);
-    const std::optional<EnvironmentSpec> spec = inbox_.spec();
-    if (!grant.ok() || !spec.has_value()) {
-      Complain(grant.status(), "the pace did not answer");
-      if (!Pause(grant.ok() ? kArrivalPoll : options_.interval)) return;
+    told_at_ = clock_->Monotonic();
+    Complain(grant.status(), "the pace did not answer");
+    if (!grant.ok()) {
+      if (!Pause(options_.interval)) return;
       continue;
     }
     if (grant->stop) return;  // what is left is judged as it comes
@@ -54,7 +66,7 @@ void Monitor::FollowPace() {
 void Monitor::JudgeThrough(const EnvironmentSpec& spec, const Grant& grant) {
   const absl::Duration until = clock_->Monotonic() + kArrivalWait;
   const auto waits = [&](bool there) {
-    return !there && clock_->Monotonic() < until && Pause(kArrivalPoll);
+    return !there && clock_->Monotonic() < until && GoesOn() && Pause(kArrivalPoll);
   };
   const auto has_model = [&] {
     PollModels(spec);
