@@ -22,23 +22,13 @@ from dashboards_test import GRAFANA, expressions, load, substituted
 from monitoring import ROOT, RULES, RUNBOOKS, alerts, has, read, records
 
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'system'))
-from run import SMALL, Run, tandem  # noqa: E402
+from run import SMALL, Run, tandem, wait_for  # noqa: E402
 
 MEMBERS = ('replay_buffer', 'model_trainer', 'policy_trainer', 'actor-0', 'monitor')
 DEPLOYED = os.path.join(ROOT, 'deploy', 'compose', 'prometheus.yml')
 
 # Annotations mark changes, and nothing carries the verdict of a sound run.
 MAY_BE_EMPTY = {'Action', 'Refit', 'Restart', 'Carried by'}
-
-
-def wait_for(condition, what, timeout=20):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f'no {what} within {timeout} s')
 
 
 class Prometheus:

@@ -4,13 +4,15 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
-import time
 import unittest
 import urllib.request
 
 ROOT = os.environ['TANDEM_SOURCE_DIR']
-BINARIES = os.path.join(os.environ['TANDEM_BINARY_DIR'], 'bin')
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'system'))
+from run import BINARIES, wait_for  # noqa: E402
+
 SERVICES = ('replay_buffer', 'model_trainer', 'policy_trainer', 'actor', 'monitor')
 
 ROW = re.compile(r'^\| `([a-z0-9_]+)` \|(.*)\|$', re.MULTILINE)
@@ -59,16 +61,6 @@ def named_in_sources():
                     with open(os.path.join(folder, name), encoding='utf-8') as file:
                         names.update(ADDED.findall(file.read()))
     return names
-
-
-def wait_for(condition, what, timeout=60):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f'no {what} within {timeout} s')
 
 
 def start(folder, service):

@@ -24,6 +24,17 @@ def tandem(*args, timeout=60):
                           timeout=timeout, check=False)
 
 
+def wait_for(condition, what, timeout=60):
+    """The first true value of condition()."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"no {what} within {timeout} s")
+
+
 class Run:
     """One `tandem train` in the background."""
 
@@ -56,16 +67,17 @@ class Run:
             return None
 
     def wait_for(self, condition, what, timeout=60):
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
+        def reached():
             value = condition()
-            if value:
-                return value
-            if self.process.poll() is not None:
+            if not value and self.process.poll() is not None:
                 out, err = self.process.communicate()
                 raise AssertionError(f"ended with {self.process.returncode} before {what}\n{out[-2000:]}\n{err[-4000:]}")
-            time.sleep(0.05)
-        raise AssertionError(f"no {what} within {timeout} s\n{self.logs()}")
+            return value
+
+        try:
+            return wait_for(reached, what, timeout)
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.logs()}") from None
 
     def records(self):
         """What metrics.jsonl holds so far."""

@@ -147,7 +147,10 @@ void Copy(const std::deque<Entry>& held, int64_t dropped, int64_t from, size_t m
 
 absl::StatusOr<std::unique_ptr<History>> History::Open(const std::string& path) {
   std::unique_ptr<History> history(new History(path));
-  if (!path.empty()) TANDEM_RETURN_IF_ERROR(history->ReadBack());
+  if (path.empty()) return history;
+  const std::string folder = std::filesystem::path(path).parent_path();
+  if (!folder.empty()) TANDEM_RETURN_IF_ERROR(MakeDirs(folder));
+  TANDEM_RETURN_IF_ERROR(history->ReadBack());
   return history;
 }
 

@@ -72,8 +72,8 @@ class History {
   /// Newest checkpoints, and as many events, held in memory.
   static constexpr size_t kKept = 5000;
 
-  /// path: empty keeps the history in memory alone. Reads back what the file holds; lines that make
-  /// no sense are skipped and counted.
+  /// path: empty keeps the history in memory alone. Makes the folder where there is none, and reads
+  /// back what the file holds; lines that make no sense are skipped and counted.
   static absl::StatusOr<std::unique_ptr<History>> Open(const std::string& path);
 
   absl::Status Append(const HistoryCheckpoint& checkpoint);

@@ -5,18 +5,12 @@
 #include <span>
 #include <utility>
 
+#include "services/monitor/core/rows.h"
+
 namespace tandem::monitor {
 namespace {
 
 constexpr int64_t kBlockRows = 256;
-
-/// An empty batch with the dimensions of `like`.
-TransitionBatch EmptyLike(const TransitionBatch& like) {
-  TransitionBatch batch;
-  batch.obs_dim = like.obs_dim;
-  batch.action_dim = like.action_dim;
-  return batch;
-}
 
 std::span<const float> Row(const std::vector<float>& values, int64_t row, int64_t dim) {
   return std::span<const float>(values).subspan(row * dim, dim);

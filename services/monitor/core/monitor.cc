@@ -183,9 +183,7 @@ void Monitor::TakeSteps() {
 }
 
 TransitionBatch Monitor::DropOldPolicies(const TransitionBatch& rows, const HeldPolicy& newest) {
-  TransitionBatch kept;
-  kept.obs_dim = rows.obs_dim;
-  kept.action_dim = rows.action_dim;
+  TransitionBatch kept = EmptyLike(rows);
   const double updates = static_cast<double>(newest.policy.policy_updates);
   for (int64_t i = 0; i < rows.size(); ++i) {
     const double lag = std::max(0.0, updates - policies_.UpdatesAt(rows.policy_versions[i]));

@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "services/monitor/core/rows.h"
+
 namespace tandem::monitor {
 namespace {
 
 /// Keeps the rows from `begin` on.
 void DropFront(TransitionBatch* rows, int64_t begin) {
   if (begin == 0) return;
-  TransitionBatch rest;
-  rest.obs_dim = rows->obs_dim;
-  rest.action_dim = rows->action_dim;
+  TransitionBatch rest = EmptyLike(*rows);
   rest.Append(*rows, begin, rows->size());
   *rows = std::move(rest);
 }
@@ -68,9 +68,7 @@ std::optional<int64_t> OpenCheckpoint::EndsAt(const HeldModel& newest, int64_t r
 TransitionBatch OpenCheckpoint::Close(int64_t through_index, const HeldModel& newest,
                                       const HeldPolicy& at_fit) {
   const int64_t count = CountBelow(through_index);
-  TransitionBatch taken;
-  taken.obs_dim = rows_.obs_dim;
-  taken.action_dim = rows_.action_dim;
+  TransitionBatch taken = EmptyLike(rows_);
   taken.Append(rows_, 0, count);
   DropFront(&rows_, count);
   if (newest.version != model_->version) at_fit_ = at_fit;

@@ -9,14 +9,14 @@ namespace {
 
 constexpr int64_t kRuns = 10;
 
+}  // namespace
+
 TransitionBatch EmptyLike(const TransitionBatch& like) {
   TransitionBatch batch;
   batch.obs_dim = like.obs_dim;
   batch.action_dim = like.action_dim;
   return batch;
 }
-
-}  // namespace
 
 TransitionBatch ByEpisode(const TransitionBatch& rows) {
   std::vector<int64_t> order(rows.size());

@@ -15,6 +15,9 @@ struct Stretch {
   bool terminated = false;  ///< The last one ended the episode in a terminal state.
 };
 
+/// An empty batch with the dimensions of `like`. Pure.
+TransitionBatch EmptyLike(const TransitionBatch& like);
+
 /// The rows by episode, then time: what several environments took side by side is apart. Pure.
 TransitionBatch ByEpisode(const TransitionBatch& rows);
 

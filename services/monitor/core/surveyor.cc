@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/rng.h"
 #include "common/coadaptation/rank_correlation.h"
+#include "common/coadaptation/signals.h"
 #include "services/monitor/core/gap_survey.h"
 #include "services/monitor/core/occupancy_survey.h"
 #include "services/monitor/core/prediction_survey.h"
@@ -65,6 +66,7 @@ Checkpoint Surveyor::Survey(const Material& material, int64_t env_steps,
   }
   part("episodes were not compared",
        [&] { return FillPairedGap(material, options_, rng, &checkpoint); });
+  checkpoint.score = coadaptation::ExploitationScore(checkpoint);
   Compare(material, &checkpoint);
   return checkpoint;
 }
