@@ -38,18 +38,18 @@ def without_monitor(binaries, folder):
 
 
 def children(parent):
-    """(pid, program, CPU seconds so far, most memory so far [MiB]) of each child of a process."""
+    """(pid, program, CPU seconds so far, most memory so far [MiB]) of each child of a process; the program of one that
+    has ended but is not yet waited for is empty."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-                name, rest = file.read().split("(", 1)[1].rsplit(")", 1)
-            fields = rest.split()
+                fields = file.read().rsplit(")", 1)[1].split()
             if int(fields[1]) != parent:
                 continue
             with open(f"/proc/{pid}/status", encoding="utf-8") as file:
                 peaks = [line for line in file if line.startswith("VmHWM")]
             with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
-                program = os.path.basename(file.read().split("\0")[0]) or name
+                program = os.path.basename(file.read().split("\0")[0])
         except (OSError, IndexError):
             continue
         ticks = int(fields[11]) + int(fields[12])
@@ -88,7 +88,7 @@ def measure(args, binaries, run):
         try:
             while process.poll() is None and time.monotonic() < deadline:
                 for pid, program, seconds, mebibytes in children(process.pid):
-                    cpu[pid] = (program, seconds)
+                    cpu[pid] = (program or cpu.get(pid, ("",))[0], seconds)
                     if program == "tandem_monitor":
                         peak = max(peak, mebibytes)
                 time.sleep(0.25)
