@@ -277,12 +277,10 @@ class ExplicitActorCritic : public FlatActorCritic {
     ForBothCritics([&](int c) { RunCritic(c, critic_.p, inputs_.data(), rows, &critic_pass_); });
     TANDEM_RETURN_IF_ERROR(CriticLoss(rows, figures));
     ++updates_;
-    std::copy_n(inputs_.begin(), rows * input_dim_, policy_inputs_.begin());
-    PutActions(actor_pass_, rows, rows, input_dim_, policy_inputs_.data() + obs);
-    ForBothCritics([&](int c) {
-      CriticBackward(c, rows);
-      RunCritic(c, critic_.p, policy_inputs_.data(), rows, &critic_pass_);
-    });
+    ForBothCritics([&](int c) { CriticBackward(c, rows); });
+
+    PutActions(actor_pass_, rows, rows, input_dim_, inputs_.data() + obs);
+    ForBothCritics([&](int c) { RunCritic(c, critic_.p, inputs_.data(), rows, &critic_pass_); });
     TANDEM_RETURN_IF_ERROR(ActorLoss(rows, alpha, figures));
     ActionGradient(rows);
     ActorBackward(rows, alpha);
@@ -298,7 +296,6 @@ class ExplicitActorCritic : public FlatActorCritic {
     critic_.ReserveForTraining();
     stacked_.resize(2 * rows * spec_.obs_dim);
     inputs_.resize(rows * input_dim_);
-    policy_inputs_.resize(rows * input_dim_);
     if (!second_thread_.has_value() && Threads() > 1) second_thread_.emplace();
     for (int c = 0; c < 2; ++c) {
       BackwardScratch& scratch = ScratchOf(c);
@@ -471,7 +468,7 @@ class ExplicitActorCritic : public FlatActorCritic {
   ActorPass actor_pass_;  ///< 2 B rows: next observations, observations
   CriticPass critic_pass_;
   std::array<BackwardScratch, 2> scratch_;
-  std::vector<float> stacked_, inputs_, policy_inputs_, noise_buffer_, action_slopes_;
+  std::vector<float> stacked_, inputs_, noise_buffer_, action_slopes_;
   AlignedFloats wanted_, ones_, d_output_;
   std::array<AlignedFloats, 2> factors_;
   std::array<std::vector<int32_t>, 2> rows_of_;  ///< Rows where critic 0 or 1 is the smaller.
