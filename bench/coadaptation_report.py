@@ -1,7 +1,7 @@
 """Analyses a study of co-adaptation: how well each figure of a checkpoint tells that the policy exploits its model,
 and how the monitor's alarms do for whole runs.
 
-  bench/coadaptation_report.py FOLDER [--out report.md] [--calibration pendulum cartpole_continuous]
+  bench/coadaptation_report.py FOLDER [--controlled FOLDER] [--out report.md]
 
 FOLDER is what bench/coadaptation_study.py filled. A checkpoint is positive where the evaluation that belongs to it
 looks more than 0.2 of the return scale better in the model than it was. Writes Markdown tables, and beside them
@@ -29,8 +29,11 @@ NOT_SCORES = {
 # Less of these is the bad sign.
 FALLING = {"rank_correlation", "visibility", "coverage_onpolicy", "coverage_heldout", "effective_sample_share",
            "improvement_agreement", "evidence_negative_log10"}
-COMBINED = ("index", "gap_25", "gap_100", "gap_episode")  # all in units of the return scale
+COMBINED = ("gap_100", "gap_episode")  # the monitor's own score, in units of the return scale
+PLANTED = {"I5", "I5b", "C3"}  # what happened before the error was planted is not theirs
 ALARM = "exploiting"
+WARMUP = 3  # checkpoints that are not judged
+LAST = 5    # checkpoints whose mean real return is a run's result
 
 
 def number(text):
@@ -42,7 +45,7 @@ def number(text):
 
 
 def combined(row):
-    """Mean of the family of gaps, of those that are known: no fit, no weights."""
+    """Mean of the two longest gaps, of those that are known: no fit, no weights (coadaptation::ExploitationScore)."""
     known = [row[name] for name in COMBINED if not math.isnan(row.get(name, math.nan))]
     return statistics.fmean(known) if known else math.nan
 
@@ -103,19 +106,25 @@ def ranking_section(env, rows, names, repeats):
 
 
 def summarise(rows):
-    """What became of one run: rows in order."""
-    alarm = next((i for i, r in enumerate(rows) if r.get("verdict") == ALARM), None)
+    """What became of one run: rows in order. Where something was planted, what came of it from then on."""
+    planted = rows[0].get("arm") in PLANTED
+    begin = WARMUP
+    if planted:
+        begin = next((i for i, r in enumerate(rows) if r["model_env_steps"] >= study.PLANTED_FROM), len(rows))
+    alarm = next((i for i, r in enumerate(rows) if i >= begin and r.get("verdict") == ALARM), None)
     known = [i for i, r in enumerate(rows) if not math.isnan(r["label_real_return"] + r.get("return_scale", math.nan))]
-    at = stats.onset([rows[i]["label_real_return"] for i in known], [rows[i]["return_scale"] for i in known])
+    at = stats.onset([rows[i]["label_real_return"] for i in known], [rows[i]["return_scale"] for i in known],
+                     begin=begin)
     at = known[at] if at is not None else None
-    positive = [i for i, r in enumerate(rows) if r["positive"]]
-    counted = [r for r in rows if r.get("verdict") not in ("warming_up", "stale")]
+    positive = [i for i, r in enumerate(rows) if i >= begin and r["positive"]]
+    counted = [r for r in rows[begin:] if r.get("verdict") not in ("warming_up", "stale")]
     exploited = sum(r["positive"] for r in counted) >= 2
     lead = lead_steps = None
     if alarm is not None and at is not None and exploited:
         lead, lead_steps = at - alarm, rows[at]["env_steps"] - rows[alarm]["env_steps"]
     return {"alarm": alarm, "onset": at, "exploited": exploited, "lead": lead, "lead_steps": lead_steps,
             "first_positive": positive[0] if positive else None, "checkpoints": len(counted),
+            "delay": alarm - positive[0] if alarm is not None and positive else None,
             "pessimistic": any(r.get("verdict") == "pessimistic" for r in rows)}
 
 
@@ -131,7 +140,8 @@ def median(values):
 
 
 def run_section(env, runs):
-    header = ["arm", "runs", "exploited", "of these alarmed", "collapsed", "alarm before onset",
+    header = ["arm", "runs", "exploited", "of these alarmed", "median delay [checkpoints]", "collapsed",
+              "alarm before onset",
               "median lead [checkpoints]", "median lead [env steps]", "not exploited", "false alarms",
               "95 % interval", "pessimism alarms"]
     lines = []
@@ -146,7 +156,8 @@ def run_section(env, runs):
         false = sum(r["alarm"] is not None for r in good)
         low, high = stats.clopper_pearson(false, len(good))
         lines.append([arm, str(len(own)), str(len(bad)), str(sum(r["alarm"] is not None for r in bad)),
-                      str(len(collapsed)), str(sum(r["lead"] >= 0 for r in leads)),
+                      show(median([r["delay"] for r in bad if r["delay"] is not None]), 1), str(len(collapsed)),
+                      str(sum(r["lead"] >= 0 for r in leads)),
                       show(median([r["lead"] for r in leads]), 1), show(median([r["lead_steps"] for r in leads]), 0),
                       str(len(good)), str(false), f"{show(low)} to {show(high)}" if good else "-",
                       str(sum(r["pessimistic"] for r in own))])
@@ -186,6 +197,34 @@ def inducement_section(rows):
     return ["## What the arms induced", "", *table(header, lines), ""]
 
 
+def result_of(run):
+    """Mean real return of the last checkpoints of a run."""
+    known = [r["label_real_return"] for r in run if not math.isnan(r["label_real_return"])]
+    return statistics.fmean(known[-LAST:]) if known else math.nan
+
+
+def control_section(runs, controlled):
+    """Results of the arms without and with the controller, against the mitigated control (C1) of the same seeds. What
+    was kept is the share of the way from C1's first return to its last."""
+    lines = []
+    for env in study.ENVIRONMENTS:
+        for arm in study.ARMS:
+            seeds = sorted(s for e, a, s in controlled if e == env and a == arm)
+            c1 = [runs[env, "C1", s] for s in seeds if (env, "C1", s) in runs]
+            off = [result_of(runs[env, arm, s]) for s in seeds if (env, arm, s) in runs]
+            if not seeds or not c1:
+                continue
+            on = [result_of(controlled[env, arm, s]) for s in seeds]
+            best = median([result_of(run) for run in c1])
+            first = median([run[0]["label_real_return"] for run in c1])
+            kept = [(median(values) - first) / (best - first) for values in (off, on)]
+            lines.append([env, arm, str(len(seeds)), show(best, 0), show(median(off), 0), show(median(on), 0),
+                          *(f"{100 * k:.0f} %" for k in kept), " ".join(show(x, 0) for x in on)])
+    header = ["environment", "arm", "seeds", "C1", "controller off", "controller on", "kept off", "kept on",
+              "each seed, on"]
+    return ["## The controller", "", *table(header, lines), ""]
+
+
 def draw(folder, env, rows, runs, results):
     curves = []
     for name, _, area, _, _ in results[:6]:
@@ -211,6 +250,7 @@ def draw(folder, env, rows, runs, results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
+    parser.add_argument("--controlled", help="folder of the same arms with control.mode=ACT")
     parser.add_argument("--out", help="Markdown file; default: FOLDER/report.md")
     parser.add_argument("--repeats", type=int, default=300, help="of the bootstrap")
     args = parser.parse_args()
@@ -230,6 +270,8 @@ def main():
         section, results = ranking_section(env, own, names, args.repeats)
         lines += section + run_section(env, runs)
         draw(args.folder, env, own, runs, results)
+    if args.controlled:
+        lines += control_section(runs, by_run(read(args.controlled)))
     path = args.out or os.path.join(args.folder, "report.md")
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines))

@@ -32,6 +32,7 @@ class Statistics(unittest.TestCase):
     def test_onset_is_the_first_of_three_far_below_the_best(self):
         self.assertEqual(stats.onset([0, 50, 100, 89, 88, 95, 85, 80, 70], [100] * 9), 6)
         self.assertIsNone(stats.onset([0, 100, 85, 80, 95, 85], [100] * 6))
+        self.assertEqual(stats.onset([0, 100, 50, 50, 50, 50, 50], [100] * 7, begin=3), 3)
         self.assertIsNone(stats.onset([100, 90, 80, 70], [100] * 4))  # it never learned
         self.assertIsNone(stats.onset([0, 100, 85, 80, 75], [300] * 5))  # small against the scale
 

@@ -21,6 +21,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -188,9 +189,19 @@ def label_of(checkpoint, evaluations):
     return newest.get("gap"), newest.get("real_return")
 
 
-def rows_of(folder, env, arm, seed):
-    """One row for each checkpoint of a run."""
-    history = json_lines(os.path.join(folder, "state", "monitor", "history.jsonl"))
+def judged_again(path, binary):
+    """Verdicts on the checkpoints of a history by the rule of `binary` (bench_rejudge), by number."""
+    with tempfile.TemporaryDirectory() as scratch:  # a torn line would be cut off in place
+        copy = shutil.copy(path, scratch)
+        done = subprocess.run([binary, copy], capture_output=True, text=True, timeout=60, check=True)
+    return {line["number"]: line for line in map(json.loads, done.stdout.splitlines())}
+
+
+def rows_of(folder, env, arm, seed, rejudge=None):
+    """One row for each checkpoint of a run. rejudge: a bench_rejudge, for verdicts by the rule of today."""
+    path = os.path.join(folder, "state", "monitor", "history.jsonl")
+    history = json_lines(path)
+    again = judged_again(path, rejudge) if rejudge else {}
     evaluations = [r for r in history if r.get("kind") == "evaluation"]
     rows = []
     for checkpoint in history:
@@ -199,6 +210,7 @@ def rows_of(folder, env, arm, seed):
         gap, real_return = label_of(checkpoint, evaluations)
         row = {"env": env, "arm": arm, "seed": seed, "label_gap": gap, "label_real_return": real_return}
         row.update({k: v for k, v in checkpoint.items() if isinstance(v, (int, float, str)) and k != "sentence"})
+        row.update(again.get(checkpoint.get("number"), {}))
         rows.append(row)
     return rows
 
@@ -211,7 +223,7 @@ def write_csv(path, rows):
         writer.writerows(rows)
 
 
-def collect(out):
+def collect(out, rejudge=None):
     """Writes checkpoints.csv and runs.csv of all complete runs."""
     rows, runs = [], []
     for env in ENVIRONMENTS:
@@ -221,7 +233,7 @@ def collect(out):
                 folder = os.path.join(parent, seed)
                 if not is_complete(folder):
                     continue
-                own = rows_of(folder, env, arm, int(seed))
+                own = rows_of(folder, env, arm, int(seed), rejudge)
                 rows += own
                 with open(os.path.join(folder, "study.json"), encoding="utf-8") as file:
                     runs.append({**json.load(file), "checkpoints": len(own)})
@@ -241,6 +253,7 @@ def parse(argv):
     parser.add_argument("--cores", type=int, default=0, help="cores of each run; 0: as `tandem train` decides")
     parser.add_argument("--timeout", type=float, default=900, help="[s] for a run")
     parser.add_argument("--keep-state", action="store_true", help="keep logs and weights of complete runs")
+    parser.add_argument("--rejudge", metavar="BINARY", help="bench_rejudge: verdicts by its rule, not the runs' own")
     parser.add_argument("--list", action="store_true", help="print the runs that are missing, run nothing")
     parser.add_argument("--binaries", default=os.path.join(ROOT, "build", "release", "bin"))
     args = parser.parse_intermixed_args(argv)
@@ -279,7 +292,7 @@ def main(argv=None):
         return 0
     os.makedirs(args.out, exist_ok=True)
     failed = run_all(args, missing)
-    rows, runs = collect(args.out)
+    rows, runs = collect(args.out, args.rejudge)
     cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"CPU of the runs done now: {cpu.ru_utime + cpu.ru_stime:.1f} s")
     print(f"{len(runs)} runs with {len(rows)} checkpoints in {args.out}, {failed} failed now")

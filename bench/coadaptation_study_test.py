@@ -33,7 +33,8 @@ def write_run(out, env, arm, seed, gaps):
             own = {"kind": "evaluation", "env_steps": 600 * i + 300, "gap": gap, "real_return": 100 - 50 * (gap > 0.2)}
             other = {"kind": "evaluation", "env_steps": 600 * i + 600, "gap": 9, "real_return": 0}
             checkpoint = {"kind": "checkpoint", "number": i, "env_steps": 600 * i + 600, "index": gap / 2,
-                          "gap_25": gap, "verdict": "exploiting" if gap > 0.5 else "healthy"}
+                          "gap_100": gap, "gap_episode": gap / 2, "model_env_steps": 600 * i,
+                          "verdict": "exploiting" if gap > 0.5 else "healthy"}
             for record in (own, other, checkpoint):
                 print(json.dumps(record), file=file)
         file.write('{"kind": "checkpoint", "torn')
@@ -51,13 +52,13 @@ class Study(unittest.TestCase):
 
     def test_rows_carry_the_evaluation_halfway_and_only_complete_runs_count(self):
         with tempfile.TemporaryDirectory() as out:
-            write_run(out, "pendulum", "I5", 3, [0.0, 0.1, 0.3, 0.9, 0.9])
-            os.makedirs(study.run_folder(out, "pendulum", "I5", 4))  # begun, not complete
+            write_run(out, "pendulum", "I3", 3, [0.0, 0.1, 0.3, 0.9, 0.9])
+            os.makedirs(study.run_folder(out, "pendulum", "I3", 4))  # begun, not complete
             rows, runs = study.collect(out)
             self.assertEqual([r["label_gap"] for r in rows], [0.0, 0.1, 0.3, 0.9, 0.9])
             self.assertEqual(runs[0]["checkpoints"], 5)
-            self.assertTrue(study.is_complete(study.run_folder(out, "pendulum", "I5", 3)))
-            self.assertFalse(study.is_complete(study.run_folder(out, "pendulum", "I5", 4)))
+            self.assertTrue(study.is_complete(study.run_folder(out, "pendulum", "I3", 3)))
+            self.assertFalse(study.is_complete(study.run_folder(out, "pendulum", "I3", 4)))
             with open(os.path.join(out, "checkpoints.csv"), encoding="utf-8", newline="") as file:
                 self.assertEqual(len(list(csv.DictReader(file))), 5)
             read = report.read(out)

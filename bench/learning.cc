@@ -8,7 +8,9 @@
 // after the case in the same run. For policy_act_* the limit is a fixed budget instead: one row is
 // bound by reading the weights, not by arithmetic. The ratio is time over limit: 1 is a case that
 // costs its matrix products alone, lower is better. The cases *_autograd are the reference behind
-// the same interfaces, on the CPU too.
+// the same interfaces, on the CPU too. With --growth each row also has the ratio to a roofline:
+// the same limit and, where parameters and Adam's moments do not fit the core's own cache, the time
+// to read and write them once.
 //
 // Where the peers' virtual environment is installed (./dev bench peers), mbrl-lib's times for the
 // same pieces follow, in rows whose reference is "mbrl-lib": there the ratio is our time over
@@ -35,7 +37,16 @@
 namespace tandem::bench {
 namespace {
 
-Result Run(const Case& c, int runs) {
+/// The roofline of a case whose products take `product_limit` seconds: that and the time of its
+/// traffic, at the rate of a pass over as much memory, where its state does not fit the core's own
+/// cache. A sum, for one thread does one after the other: a parameter's step needs its gradient,
+/// which is the last product's.
+double Roofline(const Case& c, double product_limit, int runs) {
+  if (c.state <= PrivateCache()) return product_limit;
+  return product_limit + c.traffic / StreamRate(c.state, runs);
+}
+
+Result Run(const Case& c, int runs, bool roofline) {
   const int samples = c.repeat == 1 ? std::max(1, runs / 3) : runs;
   const double before = ProductRate(2 * runs + 1);
   const Sample sample = Measure(samples, c.repeat, c.work);
@@ -48,7 +59,8 @@ Result Run(const Case& c, int runs) {
                            : "budget",
           .reference_value = c.flops > 0 ? c.flops / rate * c.scale : c.budget,
           .runs = samples,
-          .spread = sample.spread};
+          .spread = sample.spread,
+          .roofline = roofline ? Roofline(c, c.flops / rate, runs) * c.scale : 0};
 }
 
 /// Rows of the peers, measured now by their own script in their own virtual environment; none where
@@ -92,7 +104,7 @@ int Main(int argc, char** argv) {
   std::map<std::string, Result> results;
   for (const NamedCase& c : growth ? GrowthCases() : StandardCases()) {
     if (exact ? c.name != only : c.name.rfind(only, 0) != 0) continue;
-    results[c.name] = Run(c.make(), runs);
+    results[c.name] = Run(c.make(), runs, growth);
     Print(results[c.name], json);
   }
   if (!growth && !no_peers) PrintPeers(std::filesystem::current_path(), results, json);

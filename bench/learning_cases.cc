@@ -48,6 +48,16 @@ TransitionBatch RandomTransitions(int64_t rows) {
   return batch;
 }
 
+/// [bytes] of a parameter with Adam's moments, and of reading and writing them.
+constexpr double kAdamState = 12, kAdamTraffic = 24;
+/// The same of a target, which is set beside its parameter.
+constexpr double kTargetState = 4, kTargetTraffic = 8;
+
+/// Weights of an MLP; biases are few.
+double MlpWeights(double input, const std::vector<int>& hidden, double output) {
+  return MlpFlops(input, hidden, output) / 2;
+}
+
 using MakeActorCritic = std::function<std::shared_ptr<nn::ActorCritic>(const nn::ActorCriticSpec&)>;
 
 /// Four times the policy: forward on both observations, backward by weights and activations. Eleven
@@ -59,14 +69,24 @@ Case SacUpdate(const std::string& name, const MakeActorCritic& make, const std::
   const auto network = make({.obs_dim = kObs, .action_dim = kAct, .hidden = hidden});
   const double flops =
       batch_size * (4 * MlpFlops(kObs, hidden, 2 * kAct) + 11 * MlpFlops(kObs + kAct, hidden, 1));
+  const double critics = 2 * MlpWeights(kObs + kAct, hidden, 1);
+  const double all = critics + MlpWeights(kObs, hidden, 2 * kAct);
   auto batch = std::make_shared<TransitionBatch>(RandomTransitions(batch_size));
   auto terminated = std::make_shared<std::vector<float>>(batch_size, 0.0f);
-  return {name, "ms", 1e3, flops, 0, RepeatFor(flops), [=] {
+  return {name,
+          "ms",
+          1e3,
+          flops,
+          0,
+          RepeatFor(flops),
+          [=] {
             Check(network
                       ->Update({batch_size, batch->observations, batch->actions, batch->rewards,
                                 batch->next_observations, *terminated})
                       .status());
-          }};
+          },
+          kAdamState * all + kTargetState * critics,
+          kAdamTraffic * all + kTargetTraffic * critics};
 }
 
 std::shared_ptr<nn::ActorCritic> Explicit(const nn::ActorCriticSpec& spec) {
@@ -92,10 +112,20 @@ Case EnsembleUpdate(const std::string& name, std::shared_ptr<nn::GaussianEnsembl
   auto targets = std::make_shared<std::vector<float>>(Normals(rows * spec.output_dim, 2));
   auto losses = std::make_shared<std::vector<float>>(spec.members);
   const double flops = EnsembleStepFlops(spec.members, spec.hidden, batch_size);
-  return {name, "ms", 1e3, flops, 0, RepeatFor(flops), [=] {
+  const double weights =
+      spec.members * MlpWeights(spec.input_dim, spec.hidden, 2 * spec.output_dim);
+  return {name,
+          "ms",
+          1e3,
+          flops,
+          0,
+          RepeatFor(flops),
+          [=] {
             Check(network->TrainStep({batch_size, *inputs, *targets, {}},
                                      {.lr = 1e-3, .weight_decay = 5e-5}, *losses));
-          }};
+          },
+          kAdamState * weights,
+          kAdamTraffic * weights};
 }
 
 /// `rows` steps of InvertedPendulum under random actions.

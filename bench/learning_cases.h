@@ -16,6 +16,8 @@ struct Case {
   double budget;  ///< [unit]
   int repeat;     ///< calls in a sample
   std::function<void()> work;
+  double state = 0;    ///< [bytes] of the parameters, moments and targets that a call changes
+  double traffic = 0;  ///< [bytes] read and written where each of them is touched once
 };
 
 /// Makes a case when it is its turn, so that no case shares the caches with another's data.

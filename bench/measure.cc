@@ -1,10 +1,13 @@
 #include "bench/measure.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <ctime>
 
 #include "absl/strings/str_format.h"
 #include "common/base/rng.h"
+#include "common/nn/kernels.h"
 #include "common/nn/matmul.h"
 
 namespace tandem::bench {
@@ -49,6 +52,19 @@ double ProductRate(int runs) {
   return 2.0 * n * n * n / Measure(runs, 1, product).median;
 }
 
+double StreamRate(double footprint, int runs) {
+  const int64_t size = nn::PadLanes(static_cast<int64_t>(footprint / 2 / sizeof(float)));
+  const nn::AlignedFloats from(size, 1.0f);
+  nn::AlignedFloats to(size, 0.0f);
+  const auto pass = [&] { nn::Kernels::Get().approach(to.data(), from.data(), size, 0.5f); };
+  return 3.0 * sizeof(float) * static_cast<double>(size) / Measure(runs, 1, pass).median;
+}
+
+double PrivateCache() {
+  const long bytes = ::sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return bytes > 0 ? static_cast<double>(bytes) : 1 << 20;
+}
+
 double MlpFlops(double input, const std::vector<int>& hidden, double output) {
   double flops = 0;
   for (const int width : hidden) {
@@ -60,7 +76,7 @@ double MlpFlops(double input, const std::vector<int>& hidden, double output) {
 
 void PrintHeader() {
   std::cout << absl::StrFormat("%-40s %14s %14s %10s %10s  %s\n", "case", "median", "reference",
-                               "ratio", "spread", "reference is");
+                               "ratio", "spread", "reference is [ratio to the roofline]");
 }
 
 void Print(const Result& r, bool json) {
@@ -68,12 +84,18 @@ void Print(const Result& r, bool json) {
   if (json) {
     std::cout << absl::StrFormat(
         R"({"bench": "learning", "case": "%s", "value": %.4g, "unit": "%s", "reference": "%s", )"
-        R"("reference_value": %.4g, "ratio": %.3f, "runs": %d, "spread": %.3f})",
+        R"("reference_value": %.4g, "ratio": %.3f, "runs": %d, "spread": %.3f)",
         r.name, r.value, r.unit, r.reference, r.reference_value, ratio, r.runs, r.spread);
+    if (r.roofline > 0) {
+      std::cout << absl::StrFormat(R"(, "roofline_value": %.4g, "roofline_ratio": %.3f)",
+                                   r.roofline, r.value / r.roofline);
+    }
+    std::cout << "}";
   } else {
     std::cout << absl::StrFormat("%-40s %10.3f %-3s %10.3f %-3s %8.2f x %8.1f %%  %s", r.name,
                                  r.value, r.unit, r.reference_value, r.unit, ratio, 100 * r.spread,
                                  r.reference);
+    if (r.roofline > 0) std::cout << absl::StrFormat(" [%.2f x]", r.value / r.roofline);
   }
   std::cout << std::endl;
 }

@@ -40,6 +40,13 @@ Sample Measure(int runs, int repeat, const std::function<void()>& work);
 /// FLOP/s of a 1024^3 float32 matrix product (LibTorch's), median of `runs`.
 double ProductRate(int runs);
 
+/// Bytes a second, read and written, of one pass over arrays of `footprint` bytes in all, median of
+/// `runs`: two are read and one of them is written.
+double StreamRate(double footprint, int runs);
+
+/// [bytes] of the last cache that a core has to itself; 1 MiB where the system does not say.
+double PrivateCache();
+
 /// Operations of a product of each layer of an MLP for one row.
 double MlpFlops(double input, const std::vector<int>& hidden, double output);
 
@@ -52,6 +59,7 @@ struct Result {
   double reference_value = 0;  ///< [unit]
   int runs = 0;
   double spread = 0;
+  double roofline = 0;  ///< [unit] reference_value and the memory's time; 0: not asked
 };
 
 void PrintHeader();

@@ -28,6 +28,7 @@ std::span<const CheckpointField> CheckpointFields() {
       {"gap_100", &Checkpoint::gap_100},
       {"gap_episode", &Checkpoint::gap_episode},
       {"gap_episode_error", &Checkpoint::gap_episode_error},
+      {"score", &Checkpoint::score},
       {"gap_evaluation", &Checkpoint::gap_evaluation},
       {"model_return", &Checkpoint::model_return},
       {"real_return", &Checkpoint::real_return},

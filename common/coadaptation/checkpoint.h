@@ -53,6 +53,7 @@ struct Checkpoint {
   double gap_100 = kNaN;
   double gap_episode = kNaN;        ///< Whole training episodes, paired by start state.
   double gap_episode_error = kNaN;  ///< Standard error over episodes.
+  double score = kNaN;              ///< See ExploitationScore().
   double gap_evaluation = kNaN;     ///< The same for the newest evaluation.
 
   // Returns.

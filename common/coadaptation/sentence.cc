@@ -57,8 +57,6 @@ std::string DescribeReading(const Checkpoint& checkpoint, const Reading& reading
       return absl::StrCat("step by step the policy looks ",
                           absl::StrFormat("%.2f", std::abs(reading.value)), " of the return range ",
                           reading.value < 0 ? "worse" : "better", " in the model than it is");
-    case Signal::kGap25:
-      return DescribeGapOver(25, reading.value);
     case Signal::kGap100:
       return DescribeGapOver(100, reading.value);
     case Signal::kGapEpisode:

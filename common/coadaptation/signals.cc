@@ -66,8 +66,6 @@ const char* SignalName(Signal signal) {
   switch (signal) {
     case Signal::kBias:
       return "bias";
-    case Signal::kGap25:
-      return "gap_25";
     case Signal::kGap100:
       return "gap_100";
     case Signal::kGapEpisode:
@@ -81,7 +79,6 @@ Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds)
   Readings readings = {
       Reading{Signal::kBias, Checkpoint::kNaN, Checkpoint::kNaN,
               WhyBiasDoesNotCount(checkpoint, thresholds)},
-      ReadGap(Signal::kGap25, checkpoint.gap_25, Checkpoint::kNaN),
       ReadGap(Signal::kGap100, checkpoint.gap_100, Checkpoint::kNaN),
       ReadGap(Signal::kGapEpisode, std::isnan(episodes) ? checkpoint.gap_episode : episodes,
               checkpoint.gap_episode_error)};
@@ -90,6 +87,10 @@ Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds)
     readings[0].error = checkpoint.index_error;
   }
   return readings;
+}
+
+double ExploitationScore(const Checkpoint& checkpoint) {
+  return Mean({checkpoint.gap_100, checkpoint.gap_episode});
 }
 
 double LargestValue(const Readings& readings) {

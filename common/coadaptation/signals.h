@@ -11,10 +11,10 @@ namespace tandem::coadaptation {
 
 /// What an alarm may rest on: how much more the model promises than came, by horizon. Beginning
 /// with the earliest, ending with the truest size.
-enum class Signal { kBias, kGap25, kGap100, kGapEpisode };
-inline constexpr std::array<Signal, 4> kSignals = {Signal::kBias, Signal::kGap25, Signal::kGap100,
+enum class Signal { kBias, kGap100, kGapEpisode };
+inline constexpr std::array<Signal, 3> kSignals = {Signal::kBias, Signal::kGap100,
                                                    Signal::kGapEpisode};
-/// "bias", "gap_25", "gap_100", "gap_episode".
+/// "bias", "gap_100", "gap_episode".
 const char* SignalName(Signal signal);
 
 /// One signal of one checkpoint.
@@ -30,6 +30,11 @@ using Readings = std::array<Reading, kSignals.size()>;
 /// where the critic fits the model (a critic that lags behind hides the model's errors) and where
 /// few steps were clipped. The episode gap is the mean of the checkpoint's episodes. Pure.
 Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds);
+
+/// How much better the policy looks in its model than it is, in one number: the mean of the two
+/// longest gaps, of those that are known; NaN where neither is. In docs/coadaptation_study.md it
+/// tells exploitation from health best. Pure.
+double ExploitationScore(const Checkpoint& checkpoint);
 
 /// The largest value that counts; NaN where none does. Pure.
 double LargestValue(const Readings& readings);

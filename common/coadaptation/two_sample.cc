@@ -63,28 +63,34 @@ void Shuffle(std::vector<int64_t>& values, Rng& rng) {
   for (size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[rng.Below(i)]);
 }
 
-/// Unbiased MMD^2 of the first n of `order` against the rest. kernel: [total, total], diagonal 0.
-double SquaredDiscrepancy(const std::vector<double>& kernel, const std::vector<int64_t>& order,
-                          int64_t n) {
-  const int64_t total = static_cast<int64_t>(order.size());
-  const int64_t m = total - n;
-  std::vector<uint8_t> is_first(total, 0);
-  for (int64_t i = 0; i < n; ++i) is_first[order[i]] = 1;
-  double sums[3] = {0, 0, 0};  // within the second, across, within the first
+/// Sum of each row of a [total, total] matrix.
+std::vector<double> RowSums(const std::vector<double>& matrix, int64_t total) {
+  std::vector<double> sums(total);
   for (int64_t i = 0; i < total; ++i) {
-    const double* row = kernel.data() + i * total;
-    double with_first = 0;
-    double all = 0;
-    for (int64_t j = 0; j < total; ++j) {
-      all += row[j];
-      with_first += is_first[j] * row[j];
-    }
-    sums[is_first[i] + 1] += with_first;
-    if (!is_first[i]) sums[0] += all - with_first;
+    sums[i] = std::accumulate(matrix.begin() + i * total, matrix.begin() + (i + 1) * total, 0.0);
   }
+  return sums;
+}
+
+/// Unbiased MMD^2 of the first n of `order` against the rest. kernel: [total, total], symmetric,
+/// diagonal 0; sums: of its rows. Reads the first sample's pairs alone: the others follow from
+/// sums.
+double SquaredDiscrepancy(const std::vector<double>& kernel, const std::vector<double>& sums,
+                          const std::vector<int64_t>& order, int64_t n) {
+  const int64_t total = static_cast<int64_t>(order.size());
+  double within_first = 0;
+  double of_first = 0;  // within it and across
+  for (int64_t i = 0; i < n; ++i) {
+    const double* row = kernel.data() + order[i] * total;
+    of_first += sums[order[i]];
+    for (int64_t j = 0; j < i; ++j) within_first += 2 * row[order[j]];
+  }
+  const double across = of_first - within_first;
+  const double within_second =
+      std::accumulate(sums.begin(), sums.end(), 0.0) - within_first - 2 * across;
   const double a = static_cast<double>(n);
-  const double b = static_cast<double>(m);
-  return sums[2] / (a * (a - 1)) + sums[0] / (b * (b - 1)) - 2 * sums[1] / (a * b);
+  const double b = static_cast<double>(total - n);
+  return within_first / (a * (a - 1)) + within_second / (b * (b - 1)) - 2 * across / (a * b);
 }
 
 /// Gaussian kernel with the median distance as bandwidth, [total, total] with a diagonal of 0;
@@ -198,11 +204,12 @@ double MaximumMeanDiscrepancy(std::span<const float> first, std::span<const floa
   if (kernel.empty()) return kNaN;
   std::vector<int64_t> order(n + m);
   std::iota(order.begin(), order.end(), int64_t{0});
-  const double observed = SquaredDiscrepancy(kernel, order, n);
+  const std::vector<double> sums = RowSums(kernel, n + m);
+  const double observed = SquaredDiscrepancy(kernel, sums, order, n);
   std::vector<double> permuted;
   for (int i = 0; i < kPermutations; ++i) {
     Shuffle(order, rng);
-    permuted.push_back(SquaredDiscrepancy(kernel, order, n));
+    permuted.push_back(SquaredDiscrepancy(kernel, sums, order, n));
   }
   const double quantile = Quantile(std::move(permuted), 0.95);
   return quantile > 0 ? observed / quantile : kNaN;

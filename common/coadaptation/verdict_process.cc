@@ -20,7 +20,6 @@ VerdictProcess::VerdictProcess(const Thresholds& thresholds)
     : thresholds_(thresholds),
       evidence_{Evidence({thresholds.tolerance, thresholds.bound}),
                 Evidence({thresholds.tolerance, thresholds.bound}),
-                Evidence({thresholds.tolerance, thresholds.bound}),
                 Evidence({thresholds.tolerance, thresholds.bound})},
       negative_({thresholds.tolerance, thresholds.bound}) {}
 

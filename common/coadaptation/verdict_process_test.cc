@@ -98,10 +98,7 @@ TEST(VerdictProcessTest, EachSignalCanCarryAnAlarmAlone) {
   for (const Signal signal : kSignals) {
     Course course;
     Checkpoint c = Course::Quiet();
-    (signal == Signal::kBias     ? c.index
-     : signal == Signal::kGap25  ? c.gap_25
-     : signal == Signal::kGap100 ? c.gap_100
-                                 : c.gap_episode) = 1;
+    (signal == Signal::kBias ? c.index : signal == Signal::kGap100 ? c.gap_100 : c.gap_episode) = 1;
     Judgement judgement;
     EXPECT_LT(course.Until(Verdict::kExploiting, c, &judgement), 20) << SignalName(signal);
     EXPECT_EQ(judgement.signal, SignalName(signal));
@@ -112,13 +109,13 @@ TEST(VerdictProcessTest, TheEpisodeGapIsTheMeanOfTheCheckpointsEpisodes) {
   Checkpoint c = Course::Quiet();
   c.gap_episode = 0.9;
   c.episode_gaps = {0.1, 0.3, std::nan("")};
-  EXPECT_NEAR(ReadSignals(c, {})[3].value, 0.2, 1e-12);
+  EXPECT_NEAR(ReadSignals(c, {})[2].value, 0.2, 1e-12);
 }
 
 TEST(VerdictProcessTest, EvidenceWithoutAPresentGapOnlyWarns) {
   Course course;
   Checkpoint c = Course::Quiet();
-  c.gap_25 = 1;
+  c.gap_100 = 1;
   Judgement judgement;
   course.Until(Verdict::kExploiting, c, &judgement);
   for (int i = 0; i < 3; ++i) course.Next(c);

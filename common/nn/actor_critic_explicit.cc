@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "common/base/status_macros.h"
 #include "common/nn/denormals.h"
+#include "common/nn/device.h"
 #include "common/nn/flat_actor_critic.h"
 #include "common/nn/relu_net.h"
+#include "common/nn/second_thread.h"
 #include "common/nn/try_torch.h"
 
 namespace tandem::nn {
@@ -39,6 +42,15 @@ struct CriticPass {
   std::array<AlignedFloats, 2> values;  ///< [rows]
 };
 
+/// What a backward pass through a network writes on its way to the gradient.
+struct BackwardScratch {
+  LayerBuffers d_hidden;
+  AlignedFloats d_action, head_gradient, transposed;
+};
+
+/// The explicit CPU path: forward and backward written out, with fused passes between the products.
+/// With several threads configured an update takes two, one for each critic; as each critic is
+/// computed as before, the numbers are the same bit for bit.
 class ExplicitActorCritic : public FlatActorCritic {
  public:
   ExplicitActorCritic(const ActorCriticSpec& spec, const SacOptions& options,
@@ -114,7 +126,9 @@ class ExplicitActorCritic : public FlatActorCritic {
         const int64_t count = std::min(kBlockRows, rows - begin);
         Concatenate(observations.data() + begin * spec_.obs_dim,
                     actions.data() + begin * spec_.action_dim, count, inputs.data());
-        RunCritics(target ? target_ : critic_.p, inputs.data(), count, &pass);
+        for (int c = 0; c < 2; ++c) {
+          RunCritic(c, target ? target_ : critic_.p, inputs.data(), count, &pass);
+        }
         for (int64_t i = 0; i < count; ++i) values[begin + i] = Smaller(pass, i);
       }
       return absl::OkStatus();
@@ -214,22 +228,38 @@ class ExplicitActorCritic : public FlatActorCritic {
     }
   }
 
-  /// inputs: [rows, obs_dim + action_dim].
-  void RunCritics(const AlignedFloats& parameters, const float* inputs, int64_t rows,
-                  CriticPass* pass) const {
+  /// Critic `c`. inputs: [rows, obs_dim + action_dim].
+  void RunCritic(int c, const AlignedFloats& parameters, const float* inputs, int64_t rows,
+                 CriticPass* pass) const {
     static thread_local AlignedFloats weight;
-    for (int c = 0; c < 2; ++c) {
-      const float* p = parameters.data() + c * critic_layout_.size();
-      ReserveLayers(critic_layout_, rows, &pass->hidden[c]);
-      Reserve(&pass->values[c], PadLanes(rows));
-      HiddenForward(critic_layout_, p, inputs, input_dim_, rows, &pass->hidden[c]);
-      TransposeRows(CriticHead(), p + CriticHead().offset, 0, CriticHead().rows, &weight);
-      kernels_.row_dots(pass->hidden[c].back().data(), weight.data(), rows, LastWidth(),
-                        pass->values[c].data());
-      const float bias = p[critic_layout_[2 * layers_ + 1].offset];
-      for (int64_t i = 0; i < rows; ++i) pass->values[c][i] += bias;
-    }
+    const float* p = parameters.data() + c * critic_layout_.size();
+    ReserveLayers(critic_layout_, rows, &pass->hidden[c]);
+    Reserve(&pass->values[c], PadLanes(rows));
+    HiddenForward(critic_layout_, p, inputs, input_dim_, rows, &pass->hidden[c]);
+    TransposeRows(CriticHead(), p + CriticHead().offset, 0, CriticHead().rows, &weight);
+    kernels_.row_dots(pass->hidden[c].back().data(), weight.data(), rows, LastWidth(),
+                      pass->values[c].data());
+    const float bias = p[critic_layout_[2 * layers_ + 1].offset];
+    for (int64_t i = 0; i < rows; ++i) pass->values[c][i] += bias;
   }
+
+  /// work(c) for each critic, at once where an update has two threads.
+  template <typename Work>
+  void ForBothCritics(const Work& work) {
+    if (!second_thread_.has_value()) {
+      work(0);
+      work(1);
+      return;
+    }
+    second_thread_->RunBoth([&] { work(0); },
+                            [&] {
+                              const FlushDenormals flush;
+                              work(1);
+                            });
+  }
+
+  /// One for both critics, which stays in cache, unless they are computed at once.
+  BackwardScratch& ScratchOf(int c) { return scratch_[second_thread_.has_value() ? c : 0]; }
 
   absl::Status Step(const SacBatch& batch, SacFigures* figures) {
     const FlushDenormals flush;
@@ -244,13 +274,15 @@ class ExplicitActorCritic : public FlatActorCritic {
 
     Targets(batch, alpha, figures);
     Concatenate(batch.observations.data(), batch.actions.data(), rows, inputs_.data());
-    RunCritics(critic_.p, inputs_.data(), rows, &critic_pass_);
+    ForBothCritics([&](int c) { RunCritic(c, critic_.p, inputs_.data(), rows, &critic_pass_); });
     TANDEM_RETURN_IF_ERROR(CriticLoss(rows, figures));
     ++updates_;
-    for (int c = 0; c < 2; ++c) CriticBackward(c, rows);
-
-    PutActions(actor_pass_, rows, rows, input_dim_, inputs_.data() + obs);
-    RunCritics(critic_.p, inputs_.data(), rows, &critic_pass_);
+    std::copy_n(inputs_.begin(), rows * input_dim_, policy_inputs_.begin());
+    PutActions(actor_pass_, rows, rows, input_dim_, policy_inputs_.data() + obs);
+    ForBothCritics([&](int c) {
+      CriticBackward(c, rows);
+      RunCritic(c, critic_.p, policy_inputs_.data(), rows, &critic_pass_);
+    });
     TANDEM_RETURN_IF_ERROR(ActorLoss(rows, alpha, figures));
     ActionGradient(rows);
     ActorBackward(rows, alpha);
@@ -266,10 +298,15 @@ class ExplicitActorCritic : public FlatActorCritic {
     critic_.ReserveForTraining();
     stacked_.resize(2 * rows * spec_.obs_dim);
     inputs_.resize(rows * input_dim_);
-    ReserveLayers(critic_layout_, rows, &d_hidden_);
+    policy_inputs_.resize(rows * input_dim_);
+    if (!second_thread_.has_value() && Threads() > 1) second_thread_.emplace();
+    for (int c = 0; c < 2; ++c) {
+      BackwardScratch& scratch = ScratchOf(c);
+      ReserveLayers(critic_layout_, rows, &scratch.d_hidden);
+      Reserve(&scratch.d_action, rows * PadLanes(spec_.action_dim));
+      Reserve(&scratch.head_gradient, LastWidth());
+    }
     Reserve(&d_output_, rows * ActorHead().stride);
-    Reserve(&d_action_, rows * PadLanes(spec_.action_dim));
-    Reserve(&head_gradient_, LastWidth());
     for (AlignedFloats* column : {&wanted_, &ones_, &factors_[0], &factors_[1]}) {
       Reserve(column, padded);
     }
@@ -281,7 +318,8 @@ class ExplicitActorCritic : public FlatActorCritic {
   void Targets(const SacBatch& batch, double alpha, SacFigures* figures) {
     Concatenate(batch.next_observations.data(), batch.actions.data(), batch.rows, inputs_.data());
     PutActions(actor_pass_, 0, batch.rows, input_dim_, inputs_.data() + spec_.obs_dim);
-    RunCritics(target_, inputs_.data(), batch.rows, &critic_pass_);
+    ForBothCritics(
+        [&](int c) { RunCritic(c, target_, inputs_.data(), batch.rows, &critic_pass_); });
     double sum = 0;
     const float discount = static_cast<float>(options_.discount);
     for (int64_t i = 0; i < batch.rows; ++i) {
@@ -315,24 +353,25 @@ class ExplicitActorCritic : public FlatActorCritic {
   void CriticBackward(int c, int64_t rows) {
     const int64_t offset = c * critic_layout_.size(), ld = LastWidth();
     const LayoutEntry& head = CriticHead();
+    BackwardScratch& scratch = ScratchOf(c);
     float* p = critic_.p.data() + offset;
     float* gradient = critic_.gradient.data() + offset;
     const float* factor = factors_[c].data();
     const float* last = critic_pass_.hidden[c].back().data();
     kernels_.product(factor, 1, 1, last, ld, nullptr, 1, ld, rows, Activation::kNone,
-                     head_gradient_.data(), ld, nullptr);
+                     scratch.head_gradient.data(), ld, nullptr);
     for (int64_t k = 0; k < head.rows; ++k) {
-      gradient[head.offset + k * head.stride] = head_gradient_[k];
+      gradient[head.offset + k * head.stride] = scratch.head_gradient[k];
     }
     float bias = 0;
     for (int64_t i = 0; i < rows; ++i) bias += factor[i];
     gradient[critic_layout_[2 * layers_ + 1].offset] = bias;
-    TransposeRows(head, p + head.offset, 0, head.rows, &transposed_);
-    kernels_.masked_outer(factor, transposed_.data(), last, nullptr, rows, ld,
-                          d_hidden_.back().data(),
+    TransposeRows(head, p + head.offset, 0, head.rows, &scratch.transposed);
+    kernels_.masked_outer(factor, scratch.transposed.data(), last, nullptr, rows, ld,
+                          scratch.d_hidden.back().data(),
                           gradient + critic_layout_[2 * layers_ - 1].offset);
     HiddenBackward(critic_layout_, p, inputs_.data(), input_dim_, 0, rows, critic_pass_.hidden[c],
-                   &d_hidden_, gradient, &transposed_);
+                   &scratch.d_hidden, gradient, &scratch.transposed);
     AdamNetwork(critic_layout_, Adam(), updates_, p, gradient, critic_.m.data() + offset,
                 critic_.v.data() + offset);
     kernels_.approach(target_.data() + offset, p, critic_layout_.size(),
@@ -358,32 +397,39 @@ class ExplicitActorCritic : public FlatActorCritic {
   /// action_slopes_ = gradient of -mean(smaller value) by the actions, through each row's smaller
   /// critic alone.
   void ActionGradient(int64_t rows) {
-    const int64_t dim = spec_.action_dim, ld = LastWidth(), ld_action = PadLanes(dim);
-    const LayoutEntry& first = critic_layout_[0];
     std::fill_n(factors_[0].begin(), rows, -1.0f / static_cast<float>(rows));
-    for (int c = 0; c < 2; ++c) {
-      const int64_t count = static_cast<int64_t>(rows_of_[c].size());
-      if (count == 0) continue;
-      const float* p = critic_.p.data() + c * critic_layout_.size();
-      const int32_t* index = rows_of_[c].data();
-      TransposeRows(CriticHead(), p + CriticHead().offset, 0, CriticHead().rows, &transposed_);
-      kernels_.masked_outer(factors_[0].data(), transposed_.data(),
-                            critic_pass_.hidden[c].back().data(), index, count, ld,
-                            d_hidden_.back().data(), nullptr);
-      PullBack(critic_layout_, p, index, count, critic_pass_.hidden[c], &d_hidden_, &transposed_);
-      TransposeRows(first, p + first.offset, spec_.obs_dim, dim, &transposed_);
-      kernels_.product(d_hidden_[0].data(), first.stride, 1, transposed_.data(), ld_action, nullptr,
-                       count, ld_action, first.cols, Activation::kNone, d_action_.data(), ld_action,
-                       nullptr);
-      for (int64_t k = 0; k < count; ++k) {
-        std::copy_n(d_action_.data() + k * ld_action, dim, action_slopes_.data() + index[k] * dim);
-      }
+    ForBothCritics([&](int c) { ActionGradientOf(c); });
+  }
+
+  /// Rows of critic `c`.
+  void ActionGradientOf(int c) {
+    const int64_t dim = spec_.action_dim, ld = LastWidth(), ld_action = PadLanes(dim);
+    const int64_t count = static_cast<int64_t>(rows_of_[c].size());
+    if (count == 0) return;
+    const LayoutEntry& first = critic_layout_[0];
+    BackwardScratch& scratch = ScratchOf(c);
+    const float* p = critic_.p.data() + c * critic_layout_.size();
+    const int32_t* index = rows_of_[c].data();
+    TransposeRows(CriticHead(), p + CriticHead().offset, 0, CriticHead().rows, &scratch.transposed);
+    kernels_.masked_outer(factors_[0].data(), scratch.transposed.data(),
+                          critic_pass_.hidden[c].back().data(), index, count, ld,
+                          scratch.d_hidden.back().data(), nullptr);
+    PullBack(critic_layout_, p, index, count, critic_pass_.hidden[c], &scratch.d_hidden,
+             &scratch.transposed);
+    TransposeRows(first, p + first.offset, spec_.obs_dim, dim, &scratch.transposed);
+    kernels_.product(scratch.d_hidden[0].data(), first.stride, 1, scratch.transposed.data(),
+                     ld_action, nullptr, count, ld_action, first.cols, Activation::kNone,
+                     scratch.d_action.data(), ld_action, nullptr);
+    for (int64_t k = 0; k < count; ++k) {
+      std::copy_n(scratch.d_action.data() + k * ld_action, dim,
+                  action_slopes_.data() + index[k] * dim);
     }
   }
 
   void ActorBackward(int64_t rows, double alpha) {
     const int64_t dim = spec_.action_dim, ld = LastWidth();
     const LayoutEntry& head = ActorHead();
+    BackwardScratch& scratch = ScratchOf(0);
     const float weight = static_cast<float>(alpha / static_cast<double>(rows));
     for (int64_t a = 0; a < dim; ++a) {
       const float* action = actor_pass_.action[a].data() + rows;
@@ -404,13 +450,13 @@ class ExplicitActorCritic : public FlatActorCritic {
     kernels_.product(ones_.data(), 1, 1, d_output_.data(), head.stride, nullptr, 1, head.stride,
                      rows, Activation::kNone, gradient + actor_layout_[2 * layers_ + 1].offset,
                      head.stride, nullptr);
-    TransposeRows(head, p + head.offset, 0, head.rows, &transposed_);
-    kernels_.product(d_output_.data(), head.stride, 1, transposed_.data(), ld, nullptr, rows, ld,
-                     head.cols, Activation::kNone, d_hidden_.back().data(), ld, nullptr);
-    kernels_.mask_and_sum(d_hidden_.back().data(), last, nullptr, rows, ld,
+    TransposeRows(head, p + head.offset, 0, head.rows, &scratch.transposed);
+    kernels_.product(d_output_.data(), head.stride, 1, scratch.transposed.data(), ld, nullptr, rows,
+                     ld, head.cols, Activation::kNone, scratch.d_hidden.back().data(), ld, nullptr);
+    kernels_.mask_and_sum(scratch.d_hidden.back().data(), last, nullptr, rows, ld,
                           gradient + actor_layout_[2 * layers_ - 1].offset);
     HiddenBackward(actor_layout_, p, stacked_.data() + rows * spec_.obs_dim, spec_.obs_dim, rows,
-                   rows, actor_pass_.hidden, &d_hidden_, gradient, &transposed_);
+                   rows, actor_pass_.hidden, &scratch.d_hidden, gradient, &scratch.transposed);
     AdamNetwork(actor_layout_, Adam(), updates_, p, gradient, actor_.m.data(), actor_.v.data());
   }
 
@@ -424,11 +470,12 @@ class ExplicitActorCritic : public FlatActorCritic {
   // Scratch of an update.
   ActorPass actor_pass_;  ///< 2 B rows: next observations, observations
   CriticPass critic_pass_;
-  LayerBuffers d_hidden_;
-  std::vector<float> stacked_, inputs_, noise_buffer_, action_slopes_;
-  AlignedFloats wanted_, ones_, d_output_, d_action_, head_gradient_, transposed_;
+  std::array<BackwardScratch, 2> scratch_;
+  std::vector<float> stacked_, inputs_, policy_inputs_, noise_buffer_, action_slopes_;
+  AlignedFloats wanted_, ones_, d_output_;
   std::array<AlignedFloats, 2> factors_;
   std::array<std::vector<int32_t>, 2> rows_of_;  ///< Rows where critic 0 or 1 is the smaller.
+  std::optional<SecondThread> second_thread_;    ///< From the first update with several threads on.
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <memory>
 #include <numbers>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/rng.h"
 #include "common/nn/device.h"
 #include "common/nn/flat_actor_critic.h"
@@ -373,6 +374,35 @@ TEST(ActorCritic, BadSizesAndOptionsAreRefused) {
   EXPECT_FALSE(ActorCritic::Create(spec, {.lr = -1}, "cpu", 0).ok());
   EXPECT_FALSE(ActorCritic::Create(spec, {}, "gpu", 0).ok());
   EXPECT_TRUE(ActorCritic::Create(spec, {}, "cpu", 0).ok());
+}
+
+/// All that an explicit network learned in some updates with so many threads.
+TensorFile Learned(int threads, const ActorCriticSpec& spec, int64_t rows) {
+  EXPECT_TRUE(ConfigureThreads(threads).ok());
+  const auto network = MakeExplicitActorCritic(spec, {}, 7);
+  TensorFile file;
+  for (int update = 0; update < 5; ++update) {
+    const auto figures = network->Update(RandomData(spec, rows, update).Batch());
+    EXPECT_TRUE(figures.ok()) << figures.status();
+    file.metadata[absl::StrCat("figures ", update)] =
+        absl::StrCat(figures->critic_loss, " ", figures->actor_loss, " ", figures->entropy);
+  }
+  network->ExportParameters(&file);
+  network->ExportLearnerState(&file);
+  EXPECT_TRUE(ConfigureThreads(1).ok());
+  return file;
+}
+
+TEST(ActorCriticThreads, TwoThreadsLearnTheSameBitForBit) {
+  for (const int width : {32, 128}) {
+    const ActorCriticSpec spec{.obs_dim = 5, .action_dim = 2, .hidden = {width, width}};
+    const TensorFile one = Learned(1, spec, 100), two = Learned(2, spec, 100);
+    EXPECT_EQ(one.metadata, two.metadata);
+    ASSERT_EQ(one.tensors.size(), two.tensors.size());
+    for (const auto& [name, tensor] : one.tensors) {
+      EXPECT_EQ(tensor.data, two.tensors.at(name).data) << name << " of width " << width;
+    }
+  }
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ absl::Status ConfigureThreads(int threads) {
   return absl::OkStatus();
 }
 
+int Threads() { return at::get_num_threads(); }
+
 absl::Status ResolveDevice(const std::string& wanted, std::string* device) {
   const bool has_cuda = at::hasCUDA();
   if (wanted == "cpu") {

@@ -11,6 +11,9 @@ namespace tandem::nn {
 /// FAILED_PRECONDITION when the count can no longer be changed.
 absl::Status ConfigureThreads(int threads);
 
+/// That count; before ConfigureThreads the machine's cores.
+int Threads();
+
 /// Resolves "cpu", "cuda" or "auto" to "cpu" or "cuda". FAILED_PRECONDITION for "cuda" without a
 /// device; INVALID_ARGUMENT for any other name.
 absl::Status ResolveDevice(const std::string& wanted, std::string* device);

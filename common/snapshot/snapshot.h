@@ -65,7 +65,8 @@ class SnapshotSource {
   /// The newest snapshot; nullptr before the first. Never blocks.
   virtual std::shared_ptr<const Snapshot> Latest() = 0;
   /// Those newer than `have`, oldest first: the newest, and of the earlier ones that are still held
-  /// those whose version is a multiple of `stride` (0: none). Never blocks.
+  /// those whose version is a multiple of `stride` (0: none). Never blocks, but
+  /// for a sparse watcher of a remote publisher (WatchRemote).
   virtual std::vector<std::shared_ptr<const Snapshot>> Since(Version have, uint64_t stride) = 0;
   /// Waits until the newest IsNewer than `have`, at most `timeout`. Returns the newest, or nullptr
   /// when none came or after Stop().

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -47,7 +48,8 @@ class Series {
 
   SnapshotStore& store() { return store_; }
 
-  void Join(const void* watcher, Version have) {
+  /// have: nullopt for a watcher that does not want the newest; it is never behind.
+  void Join(const void* watcher, std::optional<Version> have) {
     {
       MutexLock lock(mu_);
       have_[watcher] = have;
@@ -62,10 +64,7 @@ class Series {
     Update();
   }
   void SentPart(size_t bytes) { sent_bytes_.Increment(static_cast<double>(bytes)); }
-  void SentWhole(const void* watcher, Version version) {
-    sent_.Increment();
-    Join(watcher, version);
-  }
+  void SentWhole() { sent_.Increment(); }
 
  private:
   void Update() {
@@ -76,13 +75,15 @@ class Series {
     version_.Set(static_cast<double>(latest->version.version));
     size_.Set(static_cast<double>(latest->bytes->size()));
     uint64_t behind = 0;
+    bool any = false;
     for (const auto& [watcher, have] : have_) {
-      const uint64_t version = have.epoch == latest->version.epoch ? have.version : 0;
+      if (!have.has_value()) continue;
+      any = true;
+      const uint64_t version = have->epoch == latest->version.epoch ? have->version : 0;
       behind =
           std::max(behind, latest->version.version - std::min(version, latest->version.version));
     }
-    lag_.Set(have_.empty() ? std::numeric_limits<double>::quiet_NaN()
-                           : static_cast<double>(behind));
+    lag_.Set(any ? static_cast<double>(behind) : std::numeric_limits<double>::quiet_NaN());
   }
 
   SnapshotStore& store_;
@@ -94,17 +95,23 @@ class Series {
   metrics::Counter& sent_bytes_;
   int subscription_;
   Mutex mu_;
-  std::map<const void*, Version> have_ ABSL_GUARDED_BY(mu_);  // by watcher: the last it got whole
+  // By watcher: the last it got whole.
+  std::map<const void*, std::optional<Version>> have_ ABSL_GUARDED_BY(mu_);
 };
 
 /// Sends the newest snapshot in parts, then whatever has become the newest meanwhile, and before it
-/// the multiples of `stride` that are still held.
+/// the multiples of the stride that are still held.
 class WatchStream : public rpc::PullStream<v1::WatchResponse> {
  public:
-  WatchStream(Series& series, Version have, uint64_t stride, Executor& executor,
+  WatchStream(Series& series, const v1::WatchRequest& request, Executor& executor,
               rpc::LiveCallSet& live)
-      : PullStream(executor, live), series_(series), stride_(stride), have_(have) {
-    series_.Join(this, have_);
+      : PullStream(executor, live),
+        series_(series),
+        stride_(request.stride()),
+        sparse_(request.sparse()),
+        once_(request.once()),
+        have_{request.have_epoch(), request.have_version()} {
+    Joined();
     subscription_ = series_.store().Subscribe([this] { Wake(); });
   }
   ~WatchStream() override {
@@ -116,7 +123,10 @@ class WatchStream : public rpc::PullStream<v1::WatchResponse> {
   absl::StatusOr<rpc::Pull> Next(v1::WatchResponse& part) override {
     if (sending_ == nullptr) {
       auto newer = series_.store().Since(have_, stride_);
-      if (newer.empty()) return rpc::Pull::kWait;
+      if (newer.empty() || !Wanted(*newer.front())) {
+        if (once_) End();
+        return rpc::Pull::kWait;
+      }
       sending_ = std::move(newer.front());
       offset_ = 0;
     }
@@ -133,13 +143,23 @@ class WatchStream : public rpc::PullStream<v1::WatchResponse> {
     if (offset_ == bytes.size()) {
       have_ = sending_->version;
       sending_ = nullptr;
-      series_.SentWhole(this, have_);
+      series_.SentWhole();
+      Joined();
     }
     return rpc::Pull::kSend;
+  }
+  /// Since() begins with the newest only where there is nothing else.
+  bool Wanted(const Snapshot& snapshot) const {
+    return !sparse_ || (stride_ > 0 && snapshot.version.version % stride_ == 0);
+  }
+  void Joined() {
+    series_.Join(this, sparse_ || once_ ? std::nullopt : std::optional<Version>(have_));
   }
 
   Series& series_;
   const uint64_t stride_;
+  const bool sparse_;
+  const bool once_;
   int subscription_;
   // Used by Next() alone.
   Version have_;
@@ -171,8 +191,7 @@ class Server : public SnapshotServer, public v1::SnapshotService::CallbackServic
     absl::StatusOr<Series*> series = Find(*request);
     if (!series.ok()) return new Refusal(series.status());
     context->AddInitialMetadata(kAcceptedKey, "1");
-    const Version have{request->have_epoch(), request->have_version()};
-    return (new WatchStream(**series, have, request->stride(), executor_, live_))->Begin();
+    return (new WatchStream(**series, *request, executor_, live_))->Begin();
   }
 
  private:

@@ -30,9 +30,11 @@ class SnapshotServer {
 /// is connected but does not accept the call within `timeout` is tried again. A publisher in an
 /// earlier epoch than what is held has lost its state folder: its snapshots are taken from the
 /// first on. stride: its multiples among the versions come even where newer ones exist; 0: none.
+/// sparse: nothing else comes by itself; Since() asks for the newest, and blocks for that, at most
+/// `timeout` (twice where the publisher began anew). For who needs few of many snapshots.
 std::unique_ptr<SnapshotSource> WatchRemote(const std::string& address, const std::string& series,
                                             const std::string& watcher, metrics::Registry& registry,
                                             absl::Duration timeout = absl::Seconds(5),
-                                            uint64_t stride = 0);
+                                            uint64_t stride = 0, bool sparse = false);
 
 }  // namespace tandem::snapshot

@@ -265,6 +265,55 @@ TEST_F(SnapshotServiceTest, APublisherThatNeverAnswersIsAskedAgain) {
   source.reset();
 }
 
+TEST_F(SnapshotServiceTest, ASparseWatcherGetsTheMultiplesAndTheNewestWhenItAsks) {
+  Publisher publisher(address_, 1);
+  auto source = WatchRemote(address_, kPolicySeries, "test", registry_, absl::Seconds(5),
+                            /*stride=*/4, /*sparse=*/true);
+  while (registry_.Page().find("tandem_snapshot_connected{series=\"policy\"} 1\n") ==
+         std::string::npos) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  for (uint64_t i = 1; i <= 10; ++i) {
+    ASSERT_TRUE(publisher.policy.Publish(File(1000, static_cast<float>(i))).ok());
+    if (i % 4 == 0) {
+      const auto multiple = source->WaitNewer({1, i - 1}, absl::Seconds(10));
+      ASSERT_NE(multiple, nullptr);
+      EXPECT_EQ(multiple->version.version, i);
+    }
+  }
+  EXPECT_EQ(source->WaitNewer({1, 8}, absl::Milliseconds(50)), nullptr);
+  const auto versions = [&](Version have) {
+    std::vector<uint64_t> found;
+    for (const auto& snapshot : source->Since(have, 4)) found.push_back(snapshot->version.version);
+    return found;
+  };
+  EXPECT_EQ(versions({}), (std::vector<uint64_t>{4, 8, 10}));
+  EXPECT_EQ(versions({1, 10}), std::vector<uint64_t>());
+  EXPECT_THAT(publisher.registry.Page(),
+              HasSubstr("tandem_snapshot_sent_total{series=\"policy\"} 3\n"));
+  EXPECT_THAT(publisher.registry.Page(),
+              HasSubstr("tandem_snapshot_watcher_lag_versions{series=\"policy\"} Nan\n"));
+}
+
+TEST_F(SnapshotServiceTest, ASparseWatcherThatAsksGetsWhatThePublisherStillHolds) {
+  Publisher publisher(address_, 2);
+  for (int i = 1; i <= 7; ++i) {
+    ASSERT_TRUE(publisher.policy.Publish(File(1000, static_cast<float>(i))).ok());
+  }
+  auto source = WatchRemote(address_, kPolicySeries, "test", registry_, absl::Seconds(5),
+                            /*stride=*/0, /*sparse=*/true);
+  std::vector<std::shared_ptr<const Snapshot>> found;
+  for (int i = 0; i < 1000 && found.empty(); ++i) {
+    found = source->Since({}, 0);  // empty until it is connected
+    if (found.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ASSERT_EQ(found.size(), 1);
+  EXPECT_EQ(found[0]->version, (Version{2, 7}));
+  source->Stop();
+  ASSERT_TRUE(publisher.policy.Publish(File(1000, 8)).ok());
+  EXPECT_TRUE(source->Since({2, 7}, 0).empty()) << "stopped";
+}
+
 /// Sends a damaged snapshot on the first call, a good one on the next.
 class Liar : public v1::SnapshotService::CallbackService {
  public:

@@ -1,8 +1,10 @@
 #include <chrono>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/mutex.h"
@@ -52,12 +54,13 @@ struct Figures {
 class RemoteSource : public SnapshotSource {
  public:
   RemoteSource(const std::string& address, const std::string& series, const std::string& watcher,
-               metrics::Registry& registry, absl::Duration timeout, uint64_t stride)
+               metrics::Registry& registry, absl::Duration timeout, uint64_t stride, bool sparse)
       : address_(address),
         series_(series),
         watcher_(watcher),
         timeout_(timeout),
         stride_(stride),
+        sparse_(sparse),
         figures_(series, registry),
         channel_(rpc::Connect(address, /*bulk=*/true)),
         stub_(v1::SnapshotService::NewStub(channel_)),
@@ -71,6 +74,7 @@ class RemoteSource : public SnapshotSource {
 
   std::shared_ptr<const Snapshot> Latest() override { return slot_.Latest(); }
   std::vector<std::shared_ptr<const Snapshot>> Since(Version have, uint64_t stride) override {
+    if (sparse_) Fetch();
     return slot_.Since(have, stride);
   }
   std::shared_ptr<const Snapshot> WaitNewer(Version have, absl::Duration timeout) override {
@@ -80,7 +84,7 @@ class RemoteSource : public SnapshotSource {
     {
       MutexLock lock(mu_);
       stopped_ = true;
-      if (call_ != nullptr) call_->TryCancel();
+      for (grpc::ClientContext* call : calls_) call->TryCancel();
     }
     wake_.NotifyAll();
     slot_.Stop();
@@ -89,15 +93,22 @@ class RemoteSource : public SnapshotSource {
  private:
   void Run();
   absl::Status WatchOnce();
+  /// Gets what is newer than what is held, within timeout_.
+  void Fetch();
+  absl::Status FetchNewer(Version have);
+  v1::WatchRequest RequestFrom(Version have) const;
   /// Waits until the publisher has accepted the call or refused it, at most timeout_.
   absl::Status WaitForAnswer(grpc::ClientContext& context,
                              grpc::ClientReader<v1::WatchResponse>& reader);
-  absl::Status ReadAll(grpc::ClientReader<v1::WatchResponse>& reader);
+  /// Puts whole snapshots into the slot; `have` becomes the newest.
+  absl::Status ReadAll(grpc::ClientReader<v1::WatchResponse>& reader, Version* have);
+  void CountDamaged(const absl::Status& damage);
   /// The publisher knows nothing of what is held: what it sends next replaces that, whatever its
   /// version.
   void ForgetLife(const absl::Status& why);
-  /// Makes `call` the one that Stop() cancels; false after Stop().
-  bool SetCall(grpc::ClientContext* call);
+  /// Stop() cancels `call` until EndCall; false after Stop().
+  bool BeginCall(grpc::ClientContext* call);
+  void EndCall(grpc::ClientContext* call);
   /// Returns false after Stop().
   bool Sleep(absl::Duration time);
 
@@ -106,6 +117,7 @@ class RemoteSource : public SnapshotSource {
   const std::string watcher_;
   const absl::Duration timeout_;
   const uint64_t stride_;
+  const bool sparse_;
   Figures figures_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::SnapshotService::Stub> stub_;
@@ -113,7 +125,9 @@ class RemoteSource : public SnapshotSource {
   Mutex mu_;
   CondVar wake_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
-  grpc::ClientContext* call_ ABSL_GUARDED_BY(mu_) = nullptr;
+  std::set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mu_);
+  Mutex put_mu_;    // what Fetch() got before the thread did is not put twice
+  Mutex fetch_mu_;  // one fetch at a time; taken first
   // Used by the thread alone.
   rpc::PeerLog peer_;
   rpc::Backoff backoff_;
@@ -121,10 +135,15 @@ class RemoteSource : public SnapshotSource {
   std::thread thread_;
 };
 
-bool RemoteSource::SetCall(grpc::ClientContext* call) {
+bool RemoteSource::BeginCall(grpc::ClientContext* call) {
   MutexLock lock(mu_);
-  call_ = call;
+  calls_.insert(call);
   return !stopped_;
+}
+
+void RemoteSource::EndCall(grpc::ClientContext* call) {
+  MutexLock lock(mu_);
+  calls_.erase(call);
 }
 
 bool RemoteSource::Sleep(absl::Duration time) {
@@ -135,21 +154,69 @@ bool RemoteSource::Sleep(absl::Duration time) {
   return !stopped_;
 }
 
-absl::Status RemoteSource::ReadAll(grpc::ClientReader<v1::WatchResponse>& reader) {
-  Assembler assembler(have_);
+absl::Status RemoteSource::ReadAll(grpc::ClientReader<v1::WatchResponse>& reader, Version* have) {
+  Assembler assembler(*have);
   v1::WatchResponse part;
   while (reader.Read(&part)) {
     figures_.received_bytes.Increment(static_cast<double>(part.data().size()));
     absl::StatusOr<std::shared_ptr<const Snapshot>> snapshot = assembler.Add(part);
     if (!snapshot.ok()) return snapshot.status();
     if (*snapshot == nullptr) continue;
-    have_ = (*snapshot)->version;
+    *have = (*snapshot)->version;
     figures_.received.Increment();
-    figures_.version.Set(static_cast<double>(have_.version));
+    MutexLock lock(put_mu_);
+    const auto latest = slot_.Latest();
+    if (sparse_ && latest != nullptr && !IsNewer(*have, latest->version)) continue;
+    figures_.version.Set(static_cast<double>(have->version));
     slot_.Put(*std::move(snapshot));
-    backoff_.Reset();
   }
   return absl::OkStatus();
+}
+
+void RemoteSource::CountDamaged(const absl::Status& damage) {
+  figures_.damaged.Increment();
+  LogWarning(absl::StrCat(PublisherOf(series_), " at ", address_,
+                          " sent a snapshot that is not used: ", damage.ToString()));
+}
+
+v1::WatchRequest RemoteSource::RequestFrom(Version have) const {
+  v1::WatchRequest request;
+  request.set_name(series_);
+  request.set_watcher(watcher_);
+  request.set_have_epoch(have.epoch);
+  request.set_have_version(have.version);
+  request.set_stride(stride_);
+  return request;
+}
+
+void RemoteSource::Fetch() {
+  MutexLock lock(fetch_mu_);
+  const auto latest = slot_.Latest();
+  const Version have = latest == nullptr ? Version() : latest->version;
+  // The thread tells of a publisher that cannot be reached.
+  if (absl::IsFailedPrecondition(FetchNewer(have)) && have != Version()) {
+    FetchNewer(Version()).IgnoreError();
+  }
+}
+
+absl::Status RemoteSource::FetchNewer(Version have) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout_));
+  const bool begun = BeginCall(&context);
+  v1::WatchRequest request = RequestFrom(have);
+  request.set_once(true);
+  absl::Status status = absl::CancelledError("stopped");
+  if (begun) {
+    const auto reader = stub_->Watch(&context, request);
+    const absl::Status damage = ReadAll(*reader, &have);
+    if (!damage.ok()) {
+      context.TryCancel();
+      CountDamaged(damage);
+    }
+    status = rpc::FromGrpc(reader->Finish());
+  }
+  EndCall(&context);
+  return status;
 }
 
 absl::Status RemoteSource::WaitForAnswer(grpc::ClientContext& context,
@@ -170,25 +237,22 @@ absl::Status RemoteSource::WaitForAnswer(grpc::ClientContext& context,
 
 absl::Status RemoteSource::WatchOnce() {
   grpc::ClientContext context;
-  if (!SetCall(&context)) return absl::CancelledError("stopped");
-  v1::WatchRequest request;
-  request.set_name(series_);
-  request.set_watcher(watcher_);
-  request.set_have_epoch(have_.epoch);
-  request.set_have_version(have_.version);
-  request.set_stride(stride_);
+  const bool begun = BeginCall(&context);
+  const absl::Cleanup end = [&] { EndCall(&context); };
+  if (!begun) return absl::CancelledError("stopped");
+  v1::WatchRequest request = RequestFrom(have_);
+  request.set_sparse(sparse_);
   auto reader = stub_->Watch(&context, request);
   const absl::Status answer = WaitForAnswer(context, *reader);
-  const absl::Status damage = answer.ok() ? ReadAll(*reader) : absl::OkStatus();
+  const Version before = have_;
+  const absl::Status damage = answer.ok() ? ReadAll(*reader, &have_) : absl::OkStatus();
+  if (have_ != before) backoff_.Reset();
   figures_.connected.Set(0);
   if (!damage.ok()) context.TryCancel();
   const absl::Status status = rpc::FromGrpc(reader->Finish());
-  SetCall(nullptr);
   if (!answer.ok()) return answer;
   if (damage.ok()) return status;
-  figures_.damaged.Increment();
-  LogWarning(absl::StrCat(PublisherOf(series_), " at ", address_,
-                          " sent a snapshot that is not used: ", damage.ToString()));
+  CountDamaged(damage);
   return damage;
 }
 
@@ -213,8 +277,9 @@ void RemoteSource::Run() {
 
 std::unique_ptr<SnapshotSource> WatchRemote(const std::string& address, const std::string& series,
                                             const std::string& watcher, metrics::Registry& registry,
-                                            absl::Duration timeout, uint64_t stride) {
-  return std::make_unique<RemoteSource>(address, series, watcher, registry, timeout, stride);
+                                            absl::Duration timeout, uint64_t stride, bool sparse) {
+  return std::make_unique<RemoteSource>(address, series, watcher, registry, timeout, stride,
+                                        sparse);
 }
 
 }  // namespace tandem::snapshot

@@ -17,7 +17,8 @@ absl::Status Serve(ServiceOptions options) {
                                             options.member, registry);
   const auto policies =
       snapshot::WatchRemote(options.policy_trainer, snapshot::kPolicySeries, options.member,
-                            registry, absl::Seconds(5), options.monitor.policy_stride);
+                            registry, absl::Seconds(2), options.monitor.policy_stride,
+                            /*sparse=*/true);
   TANDEM_ASSIGN_OR_RETURN(const auto judge, Judge::Create(options.judge, Clock::Real(), &registry));
   const std::string device = options.device;
   const MonitorDeps deps = {

@@ -16,10 +16,10 @@ struct SurveyOptions {
   int action_samples = 2;   ///< Actions behind each V(s), >= 1.
   int model_samples = 5;    ///< Model outcomes of each step, >= 1; at least the elites.
   int rollouts = 20;        ///< Most model rollouts for each start state of an episode, >= 1.
-  int64_t model_steps = 200'000;  ///< Most model steps for the gaps of a checkpoint, >= 1 [steps].
-  int64_t imagined_rows = 512;    ///< Imagined steps that are held against real ones, >= 1.
-  int64_t kernel_rows = 256;      ///< Of those, for the kernel test, >= 2.
-  double bias_bound = 10;         ///< Steps whose |b| exceeds so many return scales are clipped.
+  int64_t model_steps = 60'000;  ///< Most model steps for the gaps of a checkpoint, >= 1 [steps].
+  int64_t imagined_rows = 512;   ///< Imagined steps that are held against real ones, >= 1.
+  int64_t kernel_rows = 256;     ///< Of those, for the kernel test, >= 2.
+  double bias_bound = 10;        ///< Steps whose |b| exceeds so many return scales are clipped.
   double updates_tolerance =
       100;  ///< How far a policy's updates may be off an episode's [updates].
 };
@@ -37,6 +37,8 @@ struct Material {
   WorldFigures world;
   double episode_length = 0;      ///< Mean of training episodes [steps]; NaN: not known.
   int64_t max_episode_steps = 0;  ///< 0: no limit.
+  /// Whether to give up. Asked between the parts of a survey and at each model step, so whoever
+  /// must show that it is alive while it computes does it here.
   std::function<bool()> cancelled = [] { return false; };
 };
 

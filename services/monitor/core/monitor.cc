@@ -37,7 +37,7 @@ absl::StatusOr<std::unique_ptr<Monitor>> Monitor::Create(const MonitorOptions& o
       survey.action_samples < 1 || survey.model_samples < 1 || survey.rollouts < 1 ||
       survey.model_steps < 1 || survey.imagined_rows < 1 || survey.kernel_rows < 2 ||
       !(survey.bias_bound > 0) || options.evaluation_model_steps < 1 ||
-      options.interval <= absl::ZeroDuration()) {
+      options.interval <= absl::ZeroDuration() || options.heartbeat <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError("monitor: an option that must be positive is not");
   }
   return std::unique_ptr<Monitor>(new Monitor(options, deps));
@@ -217,7 +217,7 @@ Material Monitor::Gather(const EnvironmentSpec& spec, int64_t through_index, int
   for (const int64_t t : material.fresh.times) longest = std::fmax(longest, t + 1.0);
   material.episode_length = lengths.empty() ? longest : episode_length_;
   material.max_episode_steps = spec.max_episode_steps;
-  material.cancelled = [this] { return stopping_.load(); };
+  material.cancelled = [this] { return !GoesOn(); };
   return material;
 }
 
@@ -268,7 +268,7 @@ bool Monitor::CompareEvaluation(const EnvironmentSpec& spec, const Evaluation& e
   PairOutcome outcome = PairOutcome::kPolicyNotYet;
   const absl::StatusOr<PairedReturns> paired = PairReturns(
       *model, policies_, evaluation, spec.max_episode_steps, options, rng,
-      [this] { return stopping_.load(); }, &outcome);
+      [this] { return !GoesOn(); }, &outcome);
   Complain(paired.status(), "an evaluation was not compared");
   if (!paired.ok()) return true;
   if (outcome == PairOutcome::kPolicyNotYet) return false;

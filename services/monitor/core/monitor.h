@@ -30,7 +30,9 @@ namespace tandem::monitor {
 struct MonitorOptions {
   SurveyOptions survey;
   absl::Duration interval = absl::Seconds(1);  ///< Between two looks at what is new.
-  int64_t least_steps = 50;                    ///< Fresh steps that make a checkpoint [steps].
+  /// While it judges it tells the pace so often that it is there; the pace waits for 10 s.
+  absl::Duration heartbeat = absl::Seconds(2);
+  int64_t least_steps = 50;     ///< Fresh steps that make a checkpoint [steps].
   int64_t window = 1000;        ///< Fresh steps that end a checkpoint without a new model [steps].
   int64_t capacity = 20'000;    ///< Fresh steps that may wait; more drop the oldest [steps].
   int64_t seen_rows = 500;      ///< Newest held-out, and training, steps that models saw [steps].
@@ -40,7 +42,7 @@ struct MonitorOptions {
   double policy_spacing = 0;    ///< Between those held, see PolicyHistory [updates].
   uint64_t policy_stride = 0;   ///< Of versions that must not be missed, see PolicyHistory.
   int64_t policy_poll_steps = 0;  ///< Fresh steps between two looks at the policy [steps].
-  int64_t evaluation_model_steps = 20'000;  ///< Most model steps for one evaluation.
+  int64_t evaluation_model_steps = 10'000;  ///< Most model steps for one evaluation.
   /// Lockstep: judge what the pace says, and let it wait for the judgement.
   bool paced = false;
   std::string replay_address;  ///< For the log.
@@ -96,6 +98,8 @@ class Monitor {
   void Compute();
   /// Tells the pace the settings that it applies itself; it grants nothing here.
   void TellPace();
+  /// For whatever may take long: tells the pace when the time has come. Returns false after Stop().
+  bool GoesOn();
   /// Judges where the pace says, until the run is over or Stop().
   void FollowPace();
   /// Waits for what the pace says is there, bounded, and judges it.
@@ -138,6 +142,7 @@ class Monitor {
   double evaluation_gap_ = coadaptation::Checkpoint::kNaN;
   int64_t polled_at_ = 0;  // fresh steps that waited then
   int64_t judged_through_index_ = 0;
+  absl::Duration told_at_ = absl::ZeroDuration();  // when the pace last heard of it
   int64_t overflow_counted_ = 0;
   int64_t nonfinite_counted_ = 0;
   Report next_;  // as it comes in

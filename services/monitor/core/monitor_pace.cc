@@ -28,6 +28,12 @@ Progress ProgressOf(const Ruling& ruling, int64_t judged_through_index) {
 void Monitor::TellPace() {
   const Progress progress = ProgressOf(judge_->ruling(), judged_through_index_);
   Complain(replay_->Advance(progress, absl::ZeroDuration()).status(), "the pace did not answer");
+  told_at_ = clock_->Monotonic();
+}
+
+bool Monitor::GoesOn() {
+  if (!stopping_ && clock_->Monotonic() - told_at_ >= options_.heartbeat) TellPace();
+  return !stopping_;
 }
 
 void Monitor::FollowPace() {
@@ -40,6 +46,7 @@ void Monitor::FollowPace() {
     }
     const absl::StatusOr<Grant> grant =
         replay_->Advance(ProgressOf(judge_->ruling(), judged_through_index_), kGrantWait);
+    told_at_ = clock_->Monotonic();
     Complain(grant.status(), "the pace did not answer");
     if (!grant.ok()) {
       if (!Pause(options_.interval)) return;
@@ -59,7 +66,7 @@ void Monitor::FollowPace() {
 void Monitor::JudgeThrough(const EnvironmentSpec& spec, const Grant& grant) {
   const absl::Duration until = clock_->Monotonic() + kArrivalWait;
   const auto waits = [&](bool there) {
-    return !there && clock_->Monotonic() < until && Pause(kArrivalPoll);
+    return !there && clock_->Monotonic() < until && GoesOn() && Pause(kArrivalPoll);
   };
   const auto has_model = [&] {
     PollModels(spec);

@@ -433,33 +433,6 @@ TEST_F(MonitorTest, GoesOnAfterTheReplayBufferWasGone) {
   EXPECT_EQ(End(100).fresh_steps, 100);
 }
 
-TEST_F(MonitorTest, JudgesWhereThePaceSaysAndTellsItSo) {
-  options_.paced = true;
-  Make();
-  Publish(models_, ModelFile(0, {.reward = 0.3}));
-  Publish(policies_, PolicyFile(0));
-  AddSteps(WorldSteps(150));
-  Grant grant = {.granted = 1, .through_index = 100, .policy_updates = 0};
-  grant.env_steps = 100;
-  replay_.AddGrant(grant);
-  monitor_->Start();
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  const auto told = [&] {
-    const std::vector<Progress> progress = replay_.progress();
-    return !progress.empty() && progress.back().judged_through_index == 100;
-  };
-  while (!told() && std::chrono::steady_clock::now() < until) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  EXPECT_TRUE(told());
-  EXPECT_EQ(replay_.progress().back().role, Role::kMonitor);
-  const Checkpoint checkpoint = judge_->Report().checkpoint;
-  EXPECT_EQ(checkpoint.fresh_steps, 100);
-  EXPECT_EQ(checkpoint.env_steps, 100);
-  EXPECT_NEAR(checkpoint.index, 0.3, 1e-5);
-  monitor_->Stop();
-}
-
 TEST_F(MonitorTest, RunsOnItsOwnThreadsAndStops) {
   options_.interval = absl::Milliseconds(5);
   options_.window = 200;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/rng.h"
 #include "common/coadaptation/rank_correlation.h"
+#include "common/coadaptation/signals.h"
 #include "services/monitor/core/gap_survey.h"
 #include "services/monitor/core/occupancy_survey.h"
 #include "services/monitor/core/prediction_survey.h"
@@ -34,27 +35,34 @@ Checkpoint Surveyor::Survey(const Material& material, int64_t env_steps,
   Checkpoint checkpoint;
   checkpoint.env_steps = static_cast<double>(env_steps);
   FillContext(material, &checkpoint);
+  const auto part = [&](const char* failed, const std::function<absl::Status()>& fill) {
+    if (!material.cancelled()) complain(fill(), failed);
+  };
   const TransitionBatch scored = Thin(material.fresh, options_.max_rows);
   if (scored.size() > 0) {
     const absl::StatusOr<ElitePredictions> predictions =
         PredictElites(*material.model.model, scored.observations, scored.actions);
     complain(predictions.status(), "fresh steps were not predicted");
     if (predictions.ok()) {
-      complain(FillBias(material, options_, scored, *predictions, scorer, &checkpoint, counts),
-               "fresh steps were not scored");
-      complain(FillPredictions(material, scored, *predictions, &checkpoint),
-               "the model's errors were not measured");
+      part("fresh steps were not scored", [&] {
+        return FillBias(material, options_, scored, *predictions, scorer, &checkpoint, counts);
+      });
+      part("the model's errors were not measured",
+           [&] { return FillPredictions(material, scored, *predictions, &checkpoint); });
     }
-    complain(FillValueBias(material, scored, scorer, &checkpoint),
-             "the critic's bias was not measured");
-    complain(FillBranchedGaps(material, options_, rng, &checkpoint),
-             "branched gaps were not measured");
-    complain(FillOpenLoop(material, &checkpoint), "open-loop errors were not measured");
-    complain(FillOccupancy(material, options_, rng, &checkpoint),
-             "imagined steps were not held against real ones");
-    complain(FillAgreement(material, &checkpoint), "the members' agreement was not measured");
+    part("the critic's bias was not measured",
+         [&] { return FillValueBias(material, scored, scorer, &checkpoint); });
+    part("branched gaps were not measured",
+         [&] { return FillBranchedGaps(material, options_, rng, &checkpoint); });
+    part("open-loop errors were not measured", [&] { return FillOpenLoop(material, &checkpoint); });
+    part("imagined steps were not held against real ones",
+         [&] { return FillOccupancy(material, options_, rng, &checkpoint); });
+    part("the members' agreement was not measured",
+         [&] { return FillAgreement(material, &checkpoint); });
   }
-  complain(FillPairedGap(material, options_, rng, &checkpoint), "episodes were not compared");
+  part("episodes were not compared",
+       [&] { return FillPairedGap(material, options_, rng, &checkpoint); });
+  checkpoint.score = coadaptation::ExploitationScore(checkpoint);
   Compare(material, &checkpoint);
   return checkpoint;
 }
