@@ -198,9 +198,11 @@ void Judge::ReadBack() {
   MutexLock lock(mu_);
   const HistoryPage page = history_->Read(0, 0, History::kKept);
   for (const HistoryCheckpoint& entry : page.checkpoints) process_.LearnHealthy(entry.checkpoint);
-  const bool fresh = page.next_checkpoint == 0 && page.next_event == 0 && history_->state().empty();
-  if (!fresh) {
-    const absl::StatusOr<JudgeState> state = JudgeStateFrom(history_->state());
+  const absl::StatusOr<JudgeState> state = JudgeStateFrom(history_->state());
+  // A start that came to nothing leaves an empty state behind: there is nothing to come back to.
+  const bool nothing = page.next_checkpoint == 0 && page.next_event == 0 &&
+                       (history_->state().empty() || state.ok());
+  if (!nothing) {
     const bool same = state.ok() && state->tolerance == options_.thresholds.tolerance &&
                       state->bound == options_.thresholds.bound;
     HistoryEvent event;

@@ -231,6 +231,13 @@ TEST_F(JudgeTest, ATornLastLineIsCutOffAndTheRestComesBack) {
   EXPECT_EQ(judge->ReadHistory(0, 0).checkpoints[5].checkpoint.number, 6);
 }
 
+TEST_F(JudgeTest, AStartThatCameToNothingIsNoRestart) {
+  options_.history_path = Path("folder/that/is/made/history.jsonl");
+  Make();
+  EXPECT_THAT(*ReadFile(options_.history_path), HasSubstr("\"kind\":\"state\""));
+  EXPECT_TRUE(Kinds(*Make(), "restart").empty());
+}
+
 TEST_F(JudgeTest, AStateThatMakesNoSenseBeginsAnew) {
   std::ofstream(options_.history_path)
       << "{\"kind\":\"state\",\"state\":{\"format\":1,\"checkpoints\":\"many\"}}\nnot json\n";
