@@ -5,7 +5,7 @@ and how the monitor's alarms do for whole runs.
 
 FOLDER is what bench/coadaptation_study.py filled. A checkpoint is positive where the evaluation that belongs to it
 looks more than 0.2 of the return scale better in the model than it was. Writes Markdown tables, and beside them
-roc_<env>.svg and run_<env>_<arm>.svg. Needs numpy.
+summary.csv with a row for each run, roc_<env>.svg and run_<env>_<arm>.svg. Needs numpy.
 """
 
 import argparse
@@ -225,6 +225,17 @@ def control_section(runs, controlled):
     return ["## The controller", "", *table(header, lines), ""]
 
 
+def write_summary(path, runs):
+    """One row for each run: what became of it, in checkpoints counted from 0."""
+    rows = []
+    for (env, arm, seed), run in sorted(runs.items()):
+        scored_rows = labelled(run)
+        rows.append({"env": env, "arm": arm, "seed": seed, **summarise(run), "result": show(result_of(run), 1),
+                     "median_label": show(median([r["label_gap"] for r in scored_rows]), 3),
+                     "median_score": show(median([r["combined"] for r in scored_rows]), 3)})
+    study.write_csv(path, rows)
+
+
 def draw(folder, env, rows, runs, results):
     curves = []
     for name, _, area, _, _ in results[:6]:
@@ -272,6 +283,8 @@ def main():
         draw(args.folder, env, own, runs, results)
     if args.controlled:
         lines += control_section(runs, by_run(read(args.controlled)))
+        write_summary(os.path.join(args.folder, "controlled.csv"), by_run(read(args.controlled)))
+    write_summary(os.path.join(args.folder, "summary.csv"), runs)
     path = args.out or os.path.join(args.folder, "report.md")
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines))
