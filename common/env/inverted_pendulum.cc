@@ -22,9 +22,9 @@ class InvertedPendulum : public Simulation {
                    MujocoData data)
       : Simulation(std::move(spec), options), model_(std::move(model)), data_(std::move(data)) {}
 
- protected:
   size_t state_dim() const override { return static_cast<size_t>(model_->nq + model_->nv); }
 
+ protected:
   void DrawState(Rng& rng, double scale, std::span<double> state) const override {
     for (double& x : state) x = scale * rng.Uniform(-kResetNoise, kResetNoise);
     for (int i = 0; i < model_->nq; ++i) state[static_cast<size_t>(i)] += model_->qpos0[i];

@@ -17,13 +17,14 @@ struct Entry {
   const char* name;
   absl::StatusOr<std::unique_ptr<Simulation>> (*make)(const EnvironmentOptions&);
   TerminationFunction termination;  // null: not published
+  const char* gymnasium_id;         // of the same task in Gymnasium; null: it has none
 };
 
 // One line for each environment, by name.
 constexpr Entry kEntries[] = {
-    {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination},
-    {"inverted_pendulum", MakeInvertedPendulum, InvertedPendulumTermination},
-    {"pendulum", MakePendulum, PendulumTermination},
+    {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination, nullptr},
+    {"inverted_pendulum", MakeInvertedPendulum, InvertedPendulumTermination, "InvertedPendulum-v5"},
+    {"pendulum", MakePendulum, PendulumTermination, "Pendulum-v1"},
 };
 
 absl::StatusOr<const Entry*> Find(const std::string& name) {
@@ -60,6 +61,13 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeEnvironment(const std::string& 
 absl::Status Environment::WidenStart(double) {
   return absl::FailedPreconditionError(
       absl::StrCat(spec().name, ": has no range of start states to widen"));
+}
+
+std::optional<std::string> BuiltInNameOf(const std::string& gymnasium_id) {
+  for (const Entry& entry : kEntries) {
+    if (entry.gymnasium_id != nullptr && gymnasium_id == entry.gymnasium_id) return entry.name;
+  }
+  return std::nullopt;
 }
 
 absl::StatusOr<TerminationFunction> KnownTermination(const std::string& name) {

@@ -28,6 +28,9 @@ class Simulation : public Environment {
 
   absl::Status WidenStart(double scale) final;
 
+  /// How many numbers a state has.
+  virtual size_t state_dim() const = 0;
+
   /// Starts an episode in exactly this state, [state_dim], for comparisons with other simulators.
   absl::Status SetState(std::span<const double> state, std::span<float> observation);
 
@@ -40,7 +43,6 @@ class Simulation : public Environment {
   /// options.max_episode_steps replaces the spec's where it is positive.
   Simulation(EnvironmentSpec spec, const EnvironmentOptions& options);
 
-  virtual size_t state_dim() const = 0;
   /// Draws the state in which an episode begins, [state_dim], from a range `scale` times as wide as
   /// the task's own.
   virtual void DrawState(Rng& rng, double scale, std::span<double> state) const = 0;
