@@ -7,7 +7,7 @@
 #include "common/base/status_macros.h"
 #include "common/env/cartpole_continuous.h"
 #include "common/env/environment.h"
-#include "common/env/inverted_pendulum.h"
+#include "common/env/mujoco_tasks.h"
 #include "common/env/pendulum.h"
 
 namespace tandem {
@@ -22,9 +22,20 @@ struct Entry {
 
 // One line for each environment, by name.
 constexpr Entry kEntries[] = {
+    {"ant", MakeMujoco<kAnt>, MujocoTermination<kAnt>, "Ant-v5"},
     {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination, nullptr},
-    {"inverted_pendulum", MakeInvertedPendulum, InvertedPendulumTermination, "InvertedPendulum-v5"},
+    {"half_cheetah", MakeMujoco<kHalfCheetah>, MujocoTermination<kHalfCheetah>, "HalfCheetah-v5"},
+    {"hopper", MakeMujoco<kHopper>, MujocoTermination<kHopper>, "Hopper-v5"},
+    {"humanoid", MakeMujoco<kHumanoid>, MujocoTermination<kHumanoid>, "Humanoid-v5"},
+    {"inverted_double_pendulum", MakeMujoco<kInvertedDoublePendulum>,
+     MujocoTermination<kInvertedDoublePendulum>, "InvertedDoublePendulum-v5"},
+    {"inverted_pendulum", MakeMujoco<kInvertedPendulum>, MujocoTermination<kInvertedPendulum>,
+     "InvertedPendulum-v5"},
     {"pendulum", MakePendulum, PendulumTermination, "Pendulum-v1"},
+    {"pusher", MakeMujoco<kPusher>, MujocoTermination<kPusher>, "Pusher-v5"},
+    {"reacher", MakeMujoco<kReacher>, MujocoTermination<kReacher>, "Reacher-v5"},
+    {"swimmer", MakeMujoco<kSwimmer>, MujocoTermination<kSwimmer>, "Swimmer-v5"},
+    {"walker2d", MakeMujoco<kWalker2d>, MujocoTermination<kWalker2d>, "Walker2d-v5"},
 };
 
 absl::StatusOr<const Entry*> Find(const std::string& name) {
