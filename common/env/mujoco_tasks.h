@@ -37,7 +37,7 @@
 ///   them on both sides. The task also ends at a speed beyond 100, which an observation cannot
 ///   show: it clips speeds to +-10.
 /// - InvertedDoublePendulum: none published. The tip's height follows from the angles, here those
-///   after the step; the task takes it at the last evaluation of forces, some 1e-5 m away.
+///   after the step; the task takes it at the last evaluation of forces, less than 1e-4 m away.
 
 namespace tandem {
 
