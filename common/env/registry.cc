@@ -8,6 +8,7 @@
 #include "common/env/cartpole_continuous.h"
 #include "common/env/environment.h"
 #include "common/env/inverted_pendulum.h"
+#include "common/env/maze.h"
 #include "common/env/pendulum.h"
 
 namespace tandem {
@@ -23,7 +24,10 @@ struct Entry {
 constexpr Entry kEntries[] = {
     {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination},
     {"inverted_pendulum", MakeInvertedPendulum, InvertedPendulumTermination},
-    {"pendulum", MakePendulum, PendulumTermination},
+    {"maze", MakeMaze, NeverTerminal},
+    {"maze_sparse", MakeMazeSparse, NeverTerminal},
+    {"maze_zigzag", MakeMazeZigzag, NeverTerminal},
+    {"pendulum", MakePendulum, NeverTerminal},
 };
 
 absl::StatusOr<const Entry*> Find(const std::string& name) {
