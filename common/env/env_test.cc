@@ -33,8 +33,9 @@ size_t ShownSpeed(const std::string& name, size_t obs_dim) {
 }
 
 bool NeverEnds(const std::string& name) {
-  static const std::set<std::string> names = {"half_cheetah", "pendulum", "pusher", "reacher",
-                                              "swimmer"};
+  static const std::set<std::string> names = {"half_cheetah", "maze",     "maze_sparse",
+                                              "maze_zigzag",  "pendulum", "pusher",
+                                              "reacher",      "swimmer"};
   return names.contains(name);
 }
 
@@ -86,6 +87,7 @@ TEST_P(EveryEnvironment, HasAValidSpecOfItsName) {
 
 TEST_P(EveryEnvironment, AStepFromAnObservationIsTheStepFromItsState) {
   auto other = *MakeSimulation(GetParam());
+  if (other->noisy()) GTEST_SKIP() << "a step draws random numbers";
   EXPECT_TRUE(env_->Reset(7, observation_).ok());
   std::vector<float> next(observation_.size());
   int compared = 0;
@@ -115,16 +117,16 @@ TEST_P(EveryEnvironment, AStepFromAnObservationIsTheStepFromItsState) {
 
 TEST_P(EveryEnvironment, AWiderStartScalesTheSpreadAndNotTheCentre) {
   const size_t speed = ShownSpeed(GetParam(), observation_.size());
-  std::vector<float> narrow, wide;
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    ASSERT_TRUE(env_->WidenStart(1).ok());
-    ASSERT_TRUE(env_->Reset(seed, observation_).ok());
-    narrow.push_back(observation_[speed]);
-    ASSERT_TRUE(env_->WidenStart(3).ok());
-    ASSERT_TRUE(env_->Reset(seed, observation_).ok());
-    wide.push_back(observation_[speed]);
+    std::vector<float> at;  // scale 1, 2, 3
+    for (const double scale : {1, 2, 3}) {
+      ASSERT_TRUE(env_->WidenStart(scale).ok());
+      ASSERT_TRUE(env_->Reset(seed, observation_).ok());
+      at.push_back(observation_[speed]);
+    }
+    EXPECT_NE(at[0], at[1]);
+    EXPECT_NEAR(at[2] - at[1], at[1] - at[0], 1e-6);
   }
-  for (size_t i = 0; i < wide.size(); ++i) EXPECT_NEAR(wide[i], 3 * narrow[i], 1e-6);
   EXPECT_EQ(env_->WidenStart(0).code(), absl::StatusCode::kInvalidArgument);
 }
 

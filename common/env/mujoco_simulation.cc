@@ -257,10 +257,6 @@ absl::StatusOr<std::unique_ptr<Simulation>> MakeMujocoSimulation(
 
 void MujocoTerminal(const MujocoTask& task, std::span<const float> next_observations,
                     int64_t obs_dim, std::span<uint8_t> out) {
-  if (task.health.never_ends()) {
-    std::fill(out.begin(), out.end(), uint8_t{0});
-    return;
-  }
   const MujocoHealth& health = task.health;
   const size_t dim = static_cast<size_t>(obs_dim);
   const int skipped = task.observation[0].first;

@@ -7,6 +7,7 @@
 #include "common/base/status_macros.h"
 #include "common/env/cartpole_continuous.h"
 #include "common/env/environment.h"
+#include "common/env/maze.h"
 #include "common/env/mujoco_tasks.h"
 #include "common/env/pendulum.h"
 
@@ -24,17 +25,20 @@ struct Entry {
 constexpr Entry kEntries[] = {
     {"ant", MakeMujoco<kAnt>, MujocoTermination<kAnt>, "Ant-v5"},
     {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination, nullptr},
-    {"half_cheetah", MakeMujoco<kHalfCheetah>, MujocoTermination<kHalfCheetah>, "HalfCheetah-v5"},
+    {"half_cheetah", MakeMujoco<kHalfCheetah>, NeverTerminal, "HalfCheetah-v5"},
     {"hopper", MakeMujoco<kHopper>, MujocoTermination<kHopper>, "Hopper-v5"},
     {"humanoid", MakeMujoco<kHumanoid>, MujocoTermination<kHumanoid>, "Humanoid-v5"},
     {"inverted_double_pendulum", MakeMujoco<kInvertedDoublePendulum>,
      MujocoTermination<kInvertedDoublePendulum>, "InvertedDoublePendulum-v5"},
     {"inverted_pendulum", MakeMujoco<kInvertedPendulum>, MujocoTermination<kInvertedPendulum>,
      "InvertedPendulum-v5"},
-    {"pendulum", MakePendulum, PendulumTermination, "Pendulum-v1"},
-    {"pusher", MakeMujoco<kPusher>, MujocoTermination<kPusher>, "Pusher-v5"},
-    {"reacher", MakeMujoco<kReacher>, MujocoTermination<kReacher>, "Reacher-v5"},
-    {"swimmer", MakeMujoco<kSwimmer>, MujocoTermination<kSwimmer>, "Swimmer-v5"},
+    {"maze", MakeMaze, NeverTerminal, nullptr},
+    {"maze_sparse", MakeMazeSparse, NeverTerminal, nullptr},
+    {"maze_zigzag", MakeMazeZigzag, NeverTerminal, nullptr},
+    {"pendulum", MakePendulum, NeverTerminal, "Pendulum-v1"},
+    {"pusher", MakeMujoco<kPusher>, NeverTerminal, "Pusher-v5"},
+    {"reacher", MakeMujoco<kReacher>, NeverTerminal, "Reacher-v5"},
+    {"swimmer", MakeMujoco<kSwimmer>, NeverTerminal, "Swimmer-v5"},
     {"walker2d", MakeMujoco<kWalker2d>, MujocoTermination<kWalker2d>, "Walker2d-v5"},
 };
 
@@ -67,6 +71,14 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeEnvironment(const std::string& 
                                                              const EnvironmentOptions& options) {
   TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<Environment> environment, MakeSimulation(name, options));
   return environment;
+}
+
+SpaceLayout Environment::observation_layout() const {
+  return SpaceLayout::Of(SpaceLayout::Use::kObservation, spec().observation);
+}
+
+SpaceLayout Environment::action_layout() const {
+  return SpaceLayout::Of(SpaceLayout::Use::kAction, spec().action);
 }
 
 absl::Status Environment::WidenStart(double) {
