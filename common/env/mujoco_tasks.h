@@ -73,7 +73,7 @@ absl::StatusOr<std::unique_ptr<Simulation>> MakeMujoco(const EnvironmentOptions&
   return MakeMujocoSimulation(kTask, options);
 }
 
-/// TerminationFunction of a task.
+/// TerminationFunction of a task that has terminal states; the others take NeverTerminal.
 template <const MujocoTask& kTask>
 void MujocoTermination(std::span<const float> next_observations, int64_t obs_dim,
                        std::span<uint8_t> out) {
