@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/data/spec.h"
+#include "common/env/space_layout.h"
 
 namespace tandem {
 
@@ -25,6 +26,9 @@ class Environment {
  public:
   virtual ~Environment() = default;
   virtual const EnvironmentSpec& spec() const = 0;
+  /// What the flat rows of `spec` mean; by default one array of real numbers each.
+  virtual SpaceLayout observation_layout() const;
+  virtual SpaceLayout action_layout() const;
   /// Starts an episode and writes its first observation, [obs_dim]. A seed restarts the random
   /// stream; without one it goes on (as in Gymnasium).
   virtual absl::Status Reset(std::optional<uint64_t> seed, std::span<float> observation) = 0;

@@ -81,9 +81,4 @@ absl::StatusOr<std::unique_ptr<Simulation>> MakePendulum(const EnvironmentOption
   return std::make_unique<Pendulum>(options);
 }
 
-void PendulumTermination(std::span<const float> next_observations, int64_t obs_dim,
-                         std::span<uint8_t> out) {
-  std::fill(out.begin(), out.end(), uint8_t{0});
-}
-
 }  // namespace tandem

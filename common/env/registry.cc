@@ -8,6 +8,7 @@
 #include "common/env/cartpole_continuous.h"
 #include "common/env/environment.h"
 #include "common/env/inverted_pendulum.h"
+#include "common/env/maze.h"
 #include "common/env/pendulum.h"
 
 namespace tandem {
@@ -23,7 +24,10 @@ struct Entry {
 constexpr Entry kEntries[] = {
     {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination},
     {"inverted_pendulum", MakeInvertedPendulum, InvertedPendulumTermination},
-    {"pendulum", MakePendulum, PendulumTermination},
+    {"maze", MakeMaze, NeverTerminal},
+    {"maze_sparse", MakeMazeSparse, NeverTerminal},
+    {"maze_zigzag", MakeMazeZigzag, NeverTerminal},
+    {"pendulum", MakePendulum, NeverTerminal},
 };
 
 absl::StatusOr<const Entry*> Find(const std::string& name) {
@@ -55,6 +59,14 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeEnvironment(const std::string& 
                                                              const EnvironmentOptions& options) {
   TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<Environment> environment, MakeSimulation(name, options));
   return environment;
+}
+
+SpaceLayout Environment::observation_layout() const {
+  return SpaceLayout::Of(SpaceLayout::Use::kObservation, spec().observation);
+}
+
+SpaceLayout Environment::action_layout() const {
+  return SpaceLayout::Of(SpaceLayout::Use::kAction, spec().action);
 }
 
 absl::Status Environment::WidenStart(double) {

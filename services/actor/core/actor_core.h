@@ -9,12 +9,12 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/rng.h"
+#include "common/base/stop_signal.h"
 #include "common/clients/directive_client.h"
 #include "common/clients/replay_client.h"
 #include "common/env/vector_environment.h"
 #include "common/snapshot/snapshot.h"
 #include "common/training/knob_board.h"
-#include "common/training/stop_signal.h"
 #include "services/actor/core/actor_metrics.h"
 #include "services/actor/core/episode_recorder.h"
 #include "services/actor/core/policy_holder.h"
@@ -89,7 +89,7 @@ class ActorCore {
 
   const ActorOptions options_;
   ActorParts parts_;
-  training::StopSignal stop_;
+  StopSignal stop_;
   ActorMetrics metrics_;
   training::KnobBoard knobs_;
   PolicyHolder holder_;
