@@ -142,19 +142,20 @@ class MazeRun {
 
   /// Random actions in the world; the last tenth of the episodes is held out.
   absl::Status Collect() {
-    const int episodes = std::max(2, options_.transitions / kEpisodeSteps);
+    const int episodes = std::max(2, options_.transitions / options_.walk_steps);
     const int held_out = std::max(1, static_cast<int>(kHoldoutShare * episodes));
     TANDEM_ASSIGN_OR_RETURN(auto world,
-                            VectorEnvironment::Create(options_.maze, episodes, Seed("data"), {}));
+                            VectorEnvironment::Create(options_.maze, episodes, Seed("data"),
+                                                      {.max_episode_steps = options_.walk_steps}));
     const int64_t obs = world->spec().observation.dim(), act = world->spec().action.dim();
     std::vector<float> actions(episodes * act);
     for (TransitionBatch* part : {&train_, &holdout_}) *part = Rows(world->spec(), 0);
-    for (int t = 0; t < kEpisodeSteps; ++t) {
+    for (int t = 0; t < options_.walk_steps; ++t) {
       for (float& a : actions) a = static_cast<float>(rng_.Uniform(-1, 1));
       const std::vector<float> before(world->observations().begin(), world->observations().end());
       TANDEM_RETURN_IF_ERROR(world->Step(actions));
       const std::span<const float> after =
-          t + 1 < kEpisodeSteps ? world->observations() : world->final_observations();
+          t + 1 < options_.walk_steps ? world->observations() : world->final_observations();
       for (int e = 0; e < episodes; ++e) {
         TransitionBatch& to = e < episodes - held_out ? train_ : holdout_;
         to.observations.insert(to.observations.end(), before.begin() + e * obs,
@@ -174,7 +175,7 @@ class MazeRun {
   absl::Status Fit() {
     dynamics::EnsembleLearnerOptions options;
     options.members = options.elites = 1;
-    options.hidden = {16, 16};
+    options.hidden = options_.model_hidden;
     options.adam = {.lr = 1e-3};
     options.termination = dynamics::TerminationKind::kNever;
     options.observation_margin = 0;

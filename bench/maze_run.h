@@ -31,8 +31,10 @@ struct MazeOptions {
   std::string maze = "maze";
   MazeMethod method = MazeMethod::kMnm;
   uint64_t seed = 0;
-  int iterations = 12;         ///< Judged after the last one.
-  int transitions = 8000;      ///< Of random actions in episodes of 50 steps.
+  int iterations = 12;     ///< Judged after the last one.
+  int transitions = 8000;  ///< Of random actions, in walks of so many steps from the start, ...
+  int walk_steps = 500;    ///< ... long enough to get everywhere.
+  std::vector<int> model_hidden = {16, 16};
   int first_fit_steps = 4000;  ///< Gradient steps of the model before the first iteration ...
   int fit_steps = 150;         ///< ... and in each one.
   int rollouts = 1000;         ///< Imagined in an iteration, from real states ...

@@ -109,6 +109,9 @@ int Main(int argc, char** argv) {
   app.add_option("--target", options.reward.target_divergence, "of the dual weight [nats]");
   app.add_option("--weight-lr", options.reward.weight_lr, "of the dual weight");
   app.add_option("--penalty", options.variance_penalty, "of the method variance");
+  app.add_option("--model-steps", options.first_fit_steps, "gradient steps of the first fit");
+  app.add_option("--walk-steps", options.walk_steps, "length of the walks that the data are from");
+  app.add_option("--hidden", options.model_hidden, "layers of the model");
   app.add_flag("--json", json, "objects, one a line");
   CLI11_PARSE(app, argc, argv);
   Check(nn::ConfigureThreads(1));
