@@ -25,7 +25,7 @@ struct Entry {
 constexpr Entry kEntries[] = {
     {"ant", MakeMujoco<kAnt>, MujocoTermination<kAnt>, "Ant-v5"},
     {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination, nullptr},
-    {"half_cheetah", MakeMujoco<kHalfCheetah>, MujocoTermination<kHalfCheetah>, "HalfCheetah-v5"},
+    {"half_cheetah", MakeMujoco<kHalfCheetah>, NeverTerminal, "HalfCheetah-v5"},
     {"hopper", MakeMujoco<kHopper>, MujocoTermination<kHopper>, "Hopper-v5"},
     {"humanoid", MakeMujoco<kHumanoid>, MujocoTermination<kHumanoid>, "Humanoid-v5"},
     {"inverted_double_pendulum", MakeMujoco<kInvertedDoublePendulum>,
@@ -36,9 +36,9 @@ constexpr Entry kEntries[] = {
     {"maze_sparse", MakeMazeSparse, NeverTerminal, nullptr},
     {"maze_zigzag", MakeMazeZigzag, NeverTerminal, nullptr},
     {"pendulum", MakePendulum, NeverTerminal, "Pendulum-v1"},
-    {"pusher", MakeMujoco<kPusher>, MujocoTermination<kPusher>, "Pusher-v5"},
-    {"reacher", MakeMujoco<kReacher>, MujocoTermination<kReacher>, "Reacher-v5"},
-    {"swimmer", MakeMujoco<kSwimmer>, MujocoTermination<kSwimmer>, "Swimmer-v5"},
+    {"pusher", MakeMujoco<kPusher>, NeverTerminal, "Pusher-v5"},
+    {"reacher", MakeMujoco<kReacher>, NeverTerminal, "Reacher-v5"},
+    {"swimmer", MakeMujoco<kSwimmer>, NeverTerminal, "Swimmer-v5"},
     {"walker2d", MakeMujoco<kWalker2d>, MujocoTermination<kWalker2d>, "Walker2d-v5"},
 };
 

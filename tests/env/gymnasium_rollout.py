@@ -87,8 +87,7 @@ def line_of_starts(env, seed):
 
 
 def play(task, steps, seed):
-    env = gymnasium.make(task.env_id)
-    limit = task.limit or env.spec.max_episode_steps
+    limit = task.limit or gymnasium.spec(task.env_id).max_episode_steps
     cut = getattr(task, "cut", None) or limit
     env = gymnasium.make(task.env_id, max_episode_steps=cut)
     rng = np.random.default_rng(seed)
