@@ -6,15 +6,16 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/rng.h"
+#include "common/base/stop_signal.h"
 #include "common/clients/directive_client.h"
 #include "common/clients/replay_client.h"
 #include "common/env/vector_environment.h"
 #include "common/snapshot/snapshot.h"
 #include "common/training/knob_board.h"
-#include "common/training/stop_signal.h"
 #include "services/actor/core/actor_metrics.h"
 #include "services/actor/core/episode_recorder.h"
 #include "services/actor/core/policy_holder.h"
@@ -75,7 +76,10 @@ class ActorCore {
   absl::Status ShiftStart(const Grant& grant);
   absl::Status Evaluate(const Grant& grant);
   absl::Status TakeSteps(const Grant& grant);
-  absl::Status StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder, Purpose purpose);
+  /// The steps recorded: those of the environments that ran.
+  absl::StatusOr<int64_t> StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder,
+                                   Purpose purpose);
+  void NoteFaults(VectorEnvironment& env);
   void ActAtRandom();
   /// Log density of a uniformly random action.
   float RandomDensity() const;
@@ -89,7 +93,7 @@ class ActorCore {
 
   const ActorOptions options_;
   ActorParts parts_;
-  training::StopSignal stop_;
+  StopSignal stop_;
   ActorMetrics metrics_;
   training::KnobBoard knobs_;
   PolicyHolder holder_;
@@ -102,6 +106,7 @@ class ActorCore {
   Rng policy_noise_;
   std::vector<float> actions_;    // [num_envs, action_dim] of the step under way
   std::vector<float> log_probs_;  // [num_envs]
+  int idle_calls_ = 0;            // of Step, the last ones, in which no environment took a step
 };
 
 }  // namespace tandem::actor
