@@ -15,7 +15,8 @@ There is no authentication: listen on a unix socket, on localhost, or in a netwo
 Spaces: Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of them, told apart by the
 names of their classes, so that Gymnasium need not be installed. Types that the wire lacks become
 the next wider one (bool: uint8 from 0 to 1; float16: float32; int16 and uint16: int32; uint32:
-int64); multi-dimensional MultiDiscrete and MultiBinary spaces are sent flat. Everything else is refused.
+int64); MultiDiscrete and MultiBinary of several dimensions are sent flat. Everything else
+is refused.
 
 An episode that ends is reset in the same step. An environment that raises, or gives numbers that
 are not finite or of a wrong shape, loses its episode and is made anew: at once, and where that
