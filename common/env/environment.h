@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/data/spec.h"
+#include "common/env/space_layout.h"
 
 namespace tandem {
 
@@ -25,6 +26,9 @@ class Environment {
  public:
   virtual ~Environment() = default;
   virtual const EnvironmentSpec& spec() const = 0;
+  /// What the flat rows of `spec` mean; by default one array of real numbers each.
+  virtual SpaceLayout observation_layout() const;
+  virtual SpaceLayout action_layout() const;
   /// Starts an episode and writes its first observation, [obs_dim]. A seed restarts the random
   /// stream; without one it goes on (as in Gymnasium).
   virtual absl::Status Reset(std::optional<uint64_t> seed, std::span<float> observation) = 0;
@@ -55,6 +59,11 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeEnvironment(
 
 /// All registered names, sorted.
 std::vector<std::string> EnvironmentNames();
+
+/// The registered name of a task of Gymnasium, such as "hopper" for "Hopper-v5", with its default
+/// arguments; none where no registered environment is that task. What is published for the name
+/// then holds for Gymnasium's environment too.
+std::optional<std::string> BuiltInNameOf(const std::string& gymnasium_id);
 
 /// The termination function of a registered environment; FAILED_PRECONDITION where it publishes
 /// none, NOT_FOUND where the name is unknown.

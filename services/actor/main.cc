@@ -6,6 +6,7 @@
 #include "common/base/status_macros.h"
 #include "common/clients/replay_client.h"
 #include "common/config/service_flags.h"
+#include "common/env/local_vector_environment.h"
 #include "common/nn/device.h"
 #include "common/rpc/server_runner.h"
 #include "common/snapshot/snapshot_service.h"
@@ -18,14 +19,16 @@ namespace {
 absl::Status Serve(ServiceOptions options) {
   // A batch of observations is small: more threads would only cost the trainers theirs.
   TANDEM_RETURN_IF_ERROR(nn::ConfigureThreads(1));
-  TANDEM_ASSIGN_OR_RETURN(
-      auto training_envs,
-      VectorEnvironment::Create(options.environment, options.num_envs, options.environment_seed,
-                                options.environment_options));
-  TANDEM_ASSIGN_OR_RETURN(
-      auto evaluation_envs,
-      VectorEnvironment::Create(options.environment, options.evaluation_episodes,
-                                options.actor.evaluation_seed, options.environment_options));
+  TANDEM_ASSIGN_OR_RETURN(auto training_envs,
+                          LocalVectorEnvironment::Create(
+                              options.environment, {.num_envs = options.num_envs,
+                                                    .seed = options.environment_seed,
+                                                    .environment = options.environment_options}));
+  TANDEM_ASSIGN_OR_RETURN(auto evaluation_envs,
+                          LocalVectorEnvironment::Create(
+                              options.environment, {.num_envs = options.evaluation_episodes,
+                                                    .seed = options.actor.evaluation_seed,
+                                                    .environment = options.environment_options}));
   metrics::Registry registry;
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.actor.replay_buffer);
   const auto policies = snapshot::WatchRemote(options.actor.policy_trainer, snapshot::kPolicySeries,

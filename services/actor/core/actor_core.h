@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/rng.h"
@@ -75,7 +76,10 @@ class ActorCore {
   absl::Status ShiftStart(const Grant& grant);
   absl::Status Evaluate(const Grant& grant);
   absl::Status TakeSteps(const Grant& grant);
-  absl::Status StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder, Purpose purpose);
+  /// The steps recorded: those of the environments that ran.
+  absl::StatusOr<int64_t> StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder,
+                                   Purpose purpose);
+  void NoteFaults(VectorEnvironment& env);
   void ActAtRandom();
   /// Log density of a uniformly random action.
   float RandomDensity() const;
@@ -102,6 +106,7 @@ class ActorCore {
   Rng policy_noise_;
   std::vector<float> actions_;    // [num_envs, action_dim] of the step under way
   std::vector<float> log_probs_;  // [num_envs]
+  int idle_calls_ = 0;            // of Step, the last ones, in which no environment took a step
 };
 
 }  // namespace tandem::actor

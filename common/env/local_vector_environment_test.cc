@@ -1,4 +1,4 @@
-#include "common/env/vector_environment.h"
+#include "common/env/local_vector_environment.h"
 
 #include <gtest/gtest.h>
 
@@ -19,6 +19,7 @@ class CountingEnvironment : public Environment {
   }
   const EnvironmentSpec& spec() const override { return spec_; }
   absl::Status Reset(std::optional<uint64_t> seed, std::span<float> observation) override {
+    if (failing_resets > 0 && --failing_resets >= 0) return absl::InternalError("no start");
     ++episode_;
     step_ = 0;
     return Observe(observation);
@@ -30,6 +31,8 @@ class CountingEnvironment : public Environment {
     if (absl::Status status = Observe(observation); !status.ok()) return status;
     return StepResult{.reward = action[0], .terminated = step_ == length_};
   }
+
+  int failing_resets = 0;  ///< So many of the next ones fail.
 
  private:
   absl::Status Observe(std::span<float> observation) const {
@@ -46,11 +49,11 @@ class CountingEnvironment : public Environment {
 
 std::vector<float> Copy(std::span<const float> values) { return {values.begin(), values.end()}; }
 
-TEST(VectorEnvironment, ResetsAtOnceAndKeepsTheFinalObservation) {
+TEST(LocalVectorEnvironment, ResetsAtOnceAndKeepsTheFinalObservation) {
   std::vector<std::unique_ptr<Environment>> envs;
   envs.push_back(std::make_unique<CountingEnvironment>(/*length=*/2, /*diverge_at=*/-1));
   envs.push_back(std::make_unique<CountingEnvironment>(/*length=*/3, /*diverge_at=*/-1));
-  auto all = VectorEnvironment::Create(std::move(envs), /*seed=*/0);
+  auto all = LocalVectorEnvironment::Create(std::move(envs), /*threads=*/1, /*seed=*/0);
   ASSERT_TRUE(all.ok()) << all.status();
   EXPECT_EQ(Copy((*all)->observations()), (std::vector<float>{1, 0, 1, 0}));
   const std::vector<float> actions = {0.25f, 0.5f};
@@ -64,39 +67,84 @@ TEST(VectorEnvironment, ResetsAtOnceAndKeepsTheFinalObservation) {
   EXPECT_EQ(Copy((*all)->final_observations()), (std::vector<float>{1, 2, 1, 2}));
 }
 
-TEST(VectorEnvironment, ADivergedEnvironmentIsResetAndMarked) {
+std::vector<Outcome> Outcomes(const VectorEnvironment& all) {
+  return {all.outcomes().begin(), all.outcomes().end()};
+}
+
+TEST(LocalVectorEnvironment, ADivergedEnvironmentIsLostAndBeginsAgain) {
+  using enum Outcome;
   std::vector<std::unique_ptr<Environment>> envs;
   envs.push_back(std::make_unique<CountingEnvironment>(/*length=*/9, /*diverge_at=*/2));
   envs.push_back(std::make_unique<CountingEnvironment>(/*length=*/9, /*diverge_at=*/-1));
-  auto all = VectorEnvironment::Create(std::move(envs), 0);
+  auto all = LocalVectorEnvironment::Create(std::move(envs), 1, 0);
   ASSERT_TRUE(all.ok());
+  EXPECT_EQ(Outcomes(**all), (std::vector{kStarted, kStarted}));
   const std::vector<float> actions = {0, 0};
   ASSERT_TRUE((*all)->Step(actions).ok());
-  EXPECT_EQ((*all)->diverged()[0], 0);
+  EXPECT_EQ(Outcomes(**all), (std::vector{kStepped, kStepped}));
+  EXPECT_TRUE((*all)->TakeFaults().empty());
   ASSERT_TRUE((*all)->Step(actions).ok());
-  EXPECT_EQ((*all)->diverged()[0], 1);
-  EXPECT_EQ((*all)->diverged()[1], 0);
-  EXPECT_EQ(Copy((*all)->observations()), (std::vector<float>{2, 0, 1, 2}));
+  EXPECT_EQ(Outcomes(**all), (std::vector{kLost, kStepped}));
+  EXPECT_EQ(Copy((*all)->observations()), (std::vector<float>{1, 1, 1, 2}));
+  const std::vector<EnvironmentFault> faults = (*all)->TakeFaults();
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_EQ(faults[0].env, 0);
+  EXPECT_EQ(FaultName(faults[0].kind), "not_finite");
+  EXPECT_EQ(faults[0].message, "diverged");
   ASSERT_TRUE((*all)->Step(actions).ok());
-  EXPECT_EQ((*all)->diverged()[0], 0);
+  EXPECT_EQ(Outcomes(**all), (std::vector{kStarted, kStepped}));
+  EXPECT_EQ(Copy((*all)->observations()), (std::vector<float>{2, 0, 1, 3}));
+  EXPECT_TRUE((*all)->TakeFaults().empty());
+  ASSERT_TRUE((*all)->Step(actions).ok());
+  EXPECT_EQ(Outcomes(**all), (std::vector{kStepped, kStepped}));
 }
 
-TEST(VectorEnvironment, PassesOnOtherErrorsAndChecksSizes) {
+TEST(LocalVectorEnvironment, AnEpisodeThatCannotBeginIsTriedAgain) {
+  using enum Outcome;
+  std::vector<std::unique_ptr<Environment>> envs;
+  auto one = std::make_unique<CountingEnvironment>(/*length=*/1, /*diverge_at=*/-1);
+  CountingEnvironment& env = *one;
+  envs.push_back(std::move(one));
+  auto all = LocalVectorEnvironment::Create(std::move(envs), 1, 0);
+  ASSERT_TRUE(all.ok());
+  env.failing_resets = 2;
+  std::vector<Outcome> seen;
+  for (int t = 0; t < 5; ++t) {
+    ASSERT_TRUE((*all)->Step(std::vector<float>{0}).ok());
+    seen.push_back((*all)->outcomes()[0]);
+  }
+  EXPECT_EQ(seen, (std::vector{kStepped, kLost, kAbsent, kStarted, kStepped}));
+  EXPECT_EQ((*all)->TakeFaults().size(), 2u);
+}
+
+TEST(LocalVectorEnvironment, StopEndsTheWaitAndEveryLaterCall) {
   std::vector<std::unique_ptr<Environment>> envs;
   envs.push_back(std::make_unique<CountingEnvironment>(9, -1));
-  auto all = VectorEnvironment::Create(std::move(envs), 0);
+  auto all = LocalVectorEnvironment::Create(std::move(envs), 1, 0);
+  ASSERT_TRUE(all.ok());
+  (*all)->Stop();
+  EXPECT_TRUE(absl::IsCancelled((*all)->Step(std::vector<float>{0})));
+  EXPECT_TRUE(absl::IsCancelled((*all)->ResetAll()));
+}
+
+TEST(LocalVectorEnvironment, PassesOnOtherErrorsAndChecksSizes) {
+  std::vector<std::unique_ptr<Environment>> envs;
+  envs.push_back(std::make_unique<CountingEnvironment>(9, -1));
+  auto all = LocalVectorEnvironment::Create(std::move(envs), 1, 0);
   ASSERT_TRUE(all.ok());
   EXPECT_EQ((*all)->Step(std::vector<float>{2}).message(), "too large");
   EXPECT_TRUE(absl::IsInvalidArgument((*all)->Step(std::vector<float>{0, 0})));
 }
 
-TEST(VectorEnvironment, NeedsEnvironmentsOfOneSpec) {
-  EXPECT_TRUE(absl::IsInvalidArgument(VectorEnvironment::Create("pendulum", 0, 1, {}).status()));
-  EXPECT_TRUE(absl::IsNotFound(VectorEnvironment::Create("pendulun", 1, 1, {}).status()));
+TEST(LocalVectorEnvironment, NeedsEnvironmentsOfOneSpec) {
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      LocalVectorEnvironment::Create("pendulum", {.num_envs = 0}).status()));
+  EXPECT_TRUE(absl::IsNotFound(LocalVectorEnvironment::Create("pendulun", {}).status()));
   std::vector<std::unique_ptr<Environment>> envs;
   envs.push_back(std::make_unique<CountingEnvironment>(9, -1));
   envs.push_back(*MakeEnvironment("pendulum"));
-  EXPECT_TRUE(absl::IsInvalidArgument(VectorEnvironment::Create(std::move(envs), 0).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(LocalVectorEnvironment::Create(std::move(envs), 1, 0).status()));
 }
 
 // Observations of environment 0 over 300 steps of inverted_pendulum, which end several episodes.
@@ -111,10 +159,10 @@ std::vector<float> FirstOf(VectorEnvironment& all) {
   return seen;
 }
 
-TEST(VectorEnvironment, ResultsDoNotDependOnTheNumberAndFollowTheSeed) {
-  auto one = VectorEnvironment::Create("inverted_pendulum", 1, /*seed=*/4, {});
-  auto three = VectorEnvironment::Create("inverted_pendulum", 3, /*seed=*/4, {});
-  auto other = VectorEnvironment::Create("inverted_pendulum", 1, /*seed=*/5, {});
+TEST(LocalVectorEnvironment, ResultsDoNotDependOnTheNumberAndFollowTheSeed) {
+  auto one = LocalVectorEnvironment::Create("inverted_pendulum", {.num_envs = 1, .seed = 4});
+  auto three = LocalVectorEnvironment::Create("inverted_pendulum", {.num_envs = 3, .seed = 4});
+  auto other = LocalVectorEnvironment::Create("inverted_pendulum", {.num_envs = 1, .seed = 5});
   ASSERT_TRUE(one.ok() && three.ok() && other.ok());
   EXPECT_NE(Copy((*three)->observations().first(4)), Copy((*three)->observations().last(4)));
   const std::vector<float> seen = FirstOf(**one);

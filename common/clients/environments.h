@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/env/vector_environment.h"
+
+namespace tandem {
+
+/// Where environments come from and how long they may take.
+struct EnvironmentSource {
+  std::string name;       ///< Built-in, or "gym:" and a Gymnasium id; for served ones may be empty.
+  std::string server;     ///< Address, or "dm_env_rpc:" and an address; empty: none.
+  std::string command;    ///< Program and arguments that serve; empty: none.
+  std::string arguments;  ///< JSON object for the maker; empty: none.
+  int64_t max_episode_steps = 0;  ///< 0: the environment's own limit.
+  int threads = 1;
+  absl::Duration step_timeout = absl::Seconds(10);
+  absl::Duration reset_timeout = absl::Seconds(60);
+  std::string client;  ///< Name of this client, for the server's log.
+};
+
+/// What serves the environments of one source: nothing for built-in ones, a connection, or a child
+/// process and a connection. Thread-safe; outlives what Make gave.
+class EnvironmentProvider {
+ public:
+  /// Starts the command where there is one (again whenever it dies, with growing pauses, until this
+  /// is destroyed) and waits up to reset_timeout for the server's description. INVALID_ARGUMENT for
+  /// a source that contradicts itself; NOT_FOUND for an unknown name; UNAVAILABLE, with the last
+  /// lines of the command's stderr, where no server answers.
+  static absl::StatusOr<std::unique_ptr<EnvironmentProvider>> Create(
+      const EnvironmentSource& source);
+  virtual ~EnvironmentProvider() = default;
+
+  /// num_envs of them, each at the start of an episode. RESOURCE_EXHAUSTED where the server has no
+  /// more.
+  virtual absl::StatusOr<std::unique_ptr<VectorEnvironment>> Make(int num_envs, uint64_t seed) = 0;
+};
+
+}  // namespace tandem

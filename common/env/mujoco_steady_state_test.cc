@@ -1,0 +1,70 @@
+// A step of a MuJoCo task allocates nothing on the heap. A program of its own: it counts every
+// allocation, MuJoCo's own included.
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "common/base/rng.h"
+#include "common/env/environment.h"
+#include "gtest/gtest.h"
+
+namespace {
+
+std::atomic<int64_t> allocations{0};
+
+void* Allocate(size_t size, size_t alignment) {
+  ++allocations;
+  void* p = nullptr;
+  if (::posix_memalign(&p, alignment, size == 0 ? 1 : size) != 0) std::abort();
+  return p;
+}
+
+}  // namespace
+
+// The other forms of the operators call these.
+void* operator new(size_t size) { return Allocate(size, alignof(std::max_align_t)); }
+void* operator new(size_t size, std::align_val_t alignment) {
+  return Allocate(size, static_cast<size_t>(alignment));
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
+
+namespace tandem {
+namespace {
+
+class EveryMujocoTask : public testing::TestWithParam<std::string> {};
+
+INSTANTIATE_TEST_SUITE_P(All, EveryMujocoTask,
+                         testing::Values("ant", "half_cheetah", "hopper", "humanoid",
+                                         "inverted_double_pendulum", "inverted_pendulum", "pusher",
+                                         "reacher", "swimmer", "walker2d"),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(EveryMujocoTask, AllocatesNothingInAStepOrAReset) {
+  std::unique_ptr<Environment> env = *MakeEnvironment(GetParam());
+  std::vector<float> observation(static_cast<size_t>(env->spec().observation.dim()));
+  std::vector<float> action(static_cast<size_t>(env->spec().action.dim()));
+  Rng rng(1, "actions");
+  ASSERT_TRUE(env->Reset(1, observation).ok());
+  const int64_t before = allocations;
+  for (int t = 0; t < 100; ++t) {
+    for (float& a : action) a = static_cast<float>(rng.Uniform(-1, 1));
+    const absl::StatusOr<StepResult> result = env->Step(action, observation);
+    if (!result.ok() || result->terminated || result->truncated) {
+      ASSERT_TRUE(result.ok() && env->Reset(std::nullopt, observation).ok());
+    }
+  }
+  EXPECT_EQ(allocations - before, 0);
+  const std::vector<float> counted(100);
+  EXPECT_EQ(allocations - before, 1);
+}
+
+}  // namespace
+}  // namespace tandem
