@@ -12,7 +12,6 @@
 namespace tandem::bench {
 namespace {
 
-using objective::Branch;
 using objective::Cell;
 using objective::Gridworld;
 using objective::JointOptions;
@@ -36,27 +35,14 @@ Gridworld WalledGrid(double goal_reward, double other_reward) {
           .other_reward = other_reward};
 }
 
-template <typename Weight, typename Items>
-int SampleIndex(const Items& items, double uniform, Weight weight) {
-  int index = 0;
-  for (const auto& item : items) {
-    if (uniform < weight(item) || index + 1 == static_cast<int>(items.size())) break;
-    uniform -= weight(item);
-    ++index;
-  }
-  return index;
-}
-
 std::vector<Cell> Walk(const Gridworld& grid, const TabularMdp& mdp, const TabularPolicy& policy,
                        int steps, Rng& rng) {
   std::vector<Cell> path = {grid.start};
   int state = mdp.start;
   for (int t = 0; t < steps; ++t) {
     const std::span<const double> pi(policy.data() + state * grid.actions, grid.actions);
-    const int action = SampleIndex(pi, rng.Uniform(), [](double p) { return p; });
-    const auto row = mdp.dynamics.Row(state, action);
-    const auto probability = [](const Branch& branch) { return branch.probability; };
-    state = row[SampleIndex(row, rng.Uniform(), probability)].next;
+    const int action = objective::SampleAction(pi, rng.Uniform());
+    state = objective::SampleNext(mdp.dynamics.Row(state, action), rng.Uniform());
     path.push_back(grid.CellOf(state));
   }
   return path;
