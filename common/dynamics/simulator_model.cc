@@ -12,6 +12,7 @@
 #include "common/dynamics/fit_data.h"
 #include "common/dynamics/normaliser.h"
 #include "common/dynamics/planted_error.h"
+#include "common/dynamics/snapshot_checks.h"
 #include "common/env/simulation.h"
 
 namespace tandem::dynamics {
@@ -156,14 +157,6 @@ class SimulatorLearner : public EnsembleLearner {
   Normaliser targets_;  ///< [obs_dim + 1]
 };
 
-absl::Status Expect(const nn::TensorFile& file, const std::string& key,
-                    const std::string& expected) {
-  TANDEM_ASSIGN_OR_RETURN(const std::string got, nn::FindText(file, key));
-  if (got == expected) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("model snapshot's ", key, ": expected ", expected, ", got ", got));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<EnsembleLearner>> MakeSimulatorLearner(const EnvironmentSpec& spec) {
@@ -173,10 +166,10 @@ absl::StatusOr<std::unique_ptr<EnsembleLearner>> MakeSimulatorLearner(const Envi
 
 absl::StatusOr<std::unique_ptr<DynamicsModel>> LoadSimulatorModel(const nn::TensorFile& snapshot,
                                                                   const EnvironmentSpec& spec) {
-  TANDEM_RETURN_IF_ERROR(Expect(snapshot, "kind", std::string(kSimulatorKind)));
-  TANDEM_RETURN_IF_ERROR(Expect(snapshot, "environment", spec.name));
-  TANDEM_RETURN_IF_ERROR(Expect(snapshot, "obs_dim", absl::StrCat(spec.observation.dim())));
-  TANDEM_RETURN_IF_ERROR(Expect(snapshot, "action_dim", absl::StrCat(spec.action.dim())));
+  TANDEM_RETURN_IF_ERROR(ExpectText(snapshot, "kind", kSimulatorKind));
+  TANDEM_RETURN_IF_ERROR(ExpectText(snapshot, "environment", spec.name));
+  TANDEM_RETURN_IF_ERROR(ExpectInt(snapshot, "obs_dim", spec.observation.dim()));
+  TANDEM_RETURN_IF_ERROR(ExpectInt(snapshot, "action_dim", spec.action.dim()));
   Normaliser targets;
   TANDEM_RETURN_IF_ERROR(targets.Import("target", spec.observation.dim() + 1, snapshot));
   PlantedError planted;
