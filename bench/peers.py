@@ -35,26 +35,29 @@ def run(*command):
         sys.exit(f"peers: error: that command failed with status {done.returncode}")
 
 
-def install():
-    """A virtual environment that sees .venv's packages behind its own."""
-    stamp = os.path.join(PEERS, "installed.txt")
-    wanted = os.path.join(ROOT, "packages", "peers.txt")
+def install(name="peers", dependencies=False):
+    """The Python of .cache/NAME, a virtual environment of what packages/NAME.txt lists that sees .venv's packages behind
+    its own."""
+    folder = os.path.join(ROOT, ".cache", name)
+    python = os.path.join(folder, "bin", "python")
+    stamp = os.path.join(folder, "installed.txt")
+    wanted = os.path.join(ROOT, "packages", f"{name}.txt")
     with open(wanted, encoding="utf-8") as file:
         text = file.read()
     if os.path.exists(stamp):
         with open(stamp, encoding="utf-8") as file:
             if file.read() == text:
-                return
-    main = os.path.join(ROOT, ".venv", "bin", "python")
-    run(main, "-m", "venv", "--clear", PEERS)
-    run(PYTHON, "-m", "pip", "install", "--quiet", "--no-deps", "-r", wanted)
+                return python
+    main_python = os.path.join(ROOT, ".venv", "bin", "python")
+    run(main_python, "-m", "venv", "--clear", folder)
+    run(python, "-m", "pip", "install", "--quiet", *([] if dependencies else ["--no-deps"]), "-r", wanted)
     site = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    ours, theirs = (subprocess.check_output([python, "-c", site], text=True).strip()
-                    for python in (main, PYTHON))
+    ours, theirs = (subprocess.check_output([each, "-c", site], text=True).strip() for each in (main_python, python))
     with open(os.path.join(theirs, "behind.pth"), "w", encoding="utf-8") as file:
         file.write(ours + "\n")
     with open(stamp, "w", encoding="utf-8") as file:
         file.write(text)
+    return python
 
 
 # ---- mbrl-lib's pieces, in the peers' environment --------------------------------------------------------

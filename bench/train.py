@@ -20,13 +20,14 @@ import argparse
 import json
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+
+from monitor_cost import children, end
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 UPDATES_PER_STEP = 10
@@ -80,6 +81,7 @@ class Job:
 
     def __init__(self, binaries, folder, case):
         self.folder = folder
+        self.used = {}  # by process: its name, CPU seconds
         self.log = open(os.path.join(folder, "train.log"), "w", encoding="utf-8")
         self.process = subprocess.Popen(
             [os.path.join(binaries, "tandem"), "train",
@@ -101,21 +103,13 @@ class Job:
         return float(found.group(1)) if found else 0.0
 
     def cpu_seconds(self):
-        """CPU time so far of each service, by its name."""
+        """CPU time so far of each service, by its name; the last known of one that has ended."""
+        for pid, program, used, _ in children(self.process.pid):
+            if program:
+                self.used[pid] = (program.removeprefix("tandem_"), used)
         seconds = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-                    name, rest = file.read().split("(", 1)[1].rsplit(")", 1)
-                with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
-                    program = os.path.basename(file.read().split("\0")[0])
-            except (OSError, IndexError):
-                continue
-            fields = rest.split()
-            if int(fields[1]) == self.process.pid:
-                ticks = int(fields[11]) + int(fields[12])
-                key = (program or name).removeprefix("tandem_")
-                seconds[key] = seconds.get(key, 0) + ticks / os.sysconf("SC_CLK_TCK")
+        for name, used in self.used.values():
+            seconds[name] = seconds.get(name, 0) + used
         return seconds
 
     def work(self):
@@ -137,11 +131,7 @@ class Job:
         return self.work()
 
     def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+        end(self.process)
         self.log.close()
 
 
@@ -152,12 +142,12 @@ def measure(binaries, case, first, last, timeout):
         job = Job(binaries, folder, case)
         try:
             deadline = time.monotonic() + timeout
-            begin = job.wait_for_updates(max(1, (first - WARMUP) * UPDATES_PER_STEP), deadline)
-            end = job.wait_for_updates((last - WARMUP) * UPDATES_PER_STEP, deadline)
+            first_work = job.wait_for_updates(max(1, (first - WARMUP) * UPDATES_PER_STEP), deadline)
+            last_work = job.wait_for_updates((last - WARMUP) * UPDATES_PER_STEP, deadline)
         finally:
             job.stop()
-    done = {key: end[key] - begin[key] for key in begin if key != "cpu"}
-    cpu = {name: end["cpu"][name] - used for name, used in begin["cpu"].items()}
+    done = {key: last_work[key] - first_work[key] for key in first_work if key != "cpu"}
+    cpu = {name: last_work["cpu"][name] - used for name, used in first_work["cpu"].items()}
     steps = done["updates"] / UPDATES_PER_STEP
     updates = done["updates"] * UPDATE_FLOPS
     rest = done["imagined"] * IMAGINED_STEP_FLOPS + done["fit_steps"] * FIT_STEP_FLOPS

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/nearest.h"
 #include "common/base/status_macros.h"
+#include "common/base/stop_signal.h"
 
 namespace tandem {
 namespace {
@@ -28,6 +29,26 @@ TEST(FakeClock, MovesOnlyWhenTold) {
   clock.Advance(absl::Seconds(3));
   EXPECT_EQ(clock.Monotonic(), absl::Seconds(3));
   EXPECT_EQ(clock.Now() - start, absl::Seconds(3));
+}
+
+TEST(StopSignal, StopEndsALongSleepFromAnotherThread) {
+  StopSignal stop;
+  const absl::Time start = absl::Now();
+  std::thread other([&stop] {
+    absl::SleepFor(absl::Milliseconds(20));
+    stop.Stop();
+  });
+  EXPECT_FALSE(stop.Sleep(absl::Seconds(30)));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+  EXPECT_FALSE(stop.Sleep(absl::Seconds(30)));
+  other.join();
+}
+
+TEST(StopSignal, SleepsToTheEndUnlessStopped) {
+  StopSignal stop;
+  const absl::Time start = absl::Now();
+  EXPECT_TRUE(stop.Sleep(absl::Milliseconds(30)));
+  EXPECT_GE(absl::Now() - start, absl::Milliseconds(29));
 }
 
 TEST(Nearest, NamesTheLikelyMistake) {

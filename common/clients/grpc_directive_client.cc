@@ -10,9 +10,9 @@
 #include "common/base/log.h"
 #include "common/base/mutex.h"
 #include "common/base/transient.h"
-#include "common/clients/call_scope.h"
 #include "common/clients/directive_client.h"
 #include "common/clients/directive_slot.h"
+#include "common/rpc/call_scope.h"
 #include "common/rpc/call_timer.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
@@ -76,7 +76,7 @@ class GrpcDirectiveClient : public DirectiveClient {
         timeout_(timeout),
         figures_(registry),
         slot_(*Clock::Real()),
-        calls_(std::make_shared<clients::CallSet>(absl::StrCat("monitor at ", address))),
+        calls_(std::make_shared<rpc::CallSet>(absl::StrCat("monitor at ", address))),
         channel_(rpc::Connect(address)),
         stub_(MonitorService::NewStub(channel_)),
         peer_("monitor", address),
@@ -116,7 +116,7 @@ class GrpcDirectiveClient : public DirectiveClient {
   const absl::Duration timeout_;
   Figures figures_;
   clients::DirectiveSlot slot_;
-  const std::shared_ptr<clients::CallSet> calls_;
+  const std::shared_ptr<rpc::CallSet> calls_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<MonitorService::Stub> stub_;
   Mutex mu_;
@@ -149,7 +149,7 @@ void GrpcDirectiveClient::Watch() {
 }
 
 absl::Status GrpcDirectiveClient::WatchOnce() {
-  clients::CallScope call(calls_);
+  rpc::CallScope call(calls_);
   if (!call.started().ok()) return call.started();
   monitor::v1::WatchDirectivesRequest request;
   request.set_receiver(receiver_);
@@ -224,7 +224,7 @@ void GrpcDirectiveClient::Tell() {
 }
 
 absl::Status GrpcDirectiveClient::TellOnce(const Acknowledgement& acknowledgement) {
-  clients::CallScope call(calls_);
+  rpc::CallScope call(calls_);
   if (!call.started().ok()) return call.started();
   rpc::SetDeadline(call.context(), kAcknowledgeTimeout);
   monitor::v1::AcknowledgeRequest request;

@@ -4,10 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
-#include "common/clients/call_scope.h"
 #include "common/clients/replay_streams.h"
 #include "common/codec/data_codec.h"
 #include "common/codec/replay_codec.h"
+#include "common/rpc/call_scope.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/limits.h"
 #include "tandem/replay/v1/replay.grpc.pb.h"
@@ -21,7 +21,7 @@ class GrpcReplayClient : public ReplayClient {
  public:
   GrpcReplayClient(const std::string& address, const clients::CallTimeouts& timeouts)
       : timeouts_(timeouts),
-        calls_(std::make_shared<clients::CallSet>(absl::StrCat("replay_buffer at ", address))),
+        calls_(std::make_shared<rpc::CallSet>(absl::StrCat("replay_buffer at ", address))),
         stub_(ReplayBufferService::NewStub(rpc::Connect(address))),
         bulk_stub_(ReplayBufferService::NewStub(rpc::Connect(address, /*bulk=*/true))) {}
   ~GrpcReplayClient() override { GrpcReplayClient::Stop(); }
@@ -88,14 +88,14 @@ class GrpcReplayClient : public ReplayClient {
  private:
   template <typename Rpc>
   absl::Status Call(absl::Duration timeout, const Rpc& rpc) {
-    clients::CallScope call(calls_);
+    rpc::CallScope call(calls_);
     TANDEM_RETURN_IF_ERROR(call.started());
     rpc::SetDeadline(call.context(), timeout);
     return calls_->Explain(rpc(&call.context()));
   }
 
   const clients::CallTimeouts timeouts_;
-  const std::shared_ptr<clients::CallSet> calls_;
+  const std::shared_ptr<rpc::CallSet> calls_;
   const std::unique_ptr<ReplayBufferService::Stub> stub_;
   const std::shared_ptr<ReplayBufferService::Stub> bulk_stub_;
 };

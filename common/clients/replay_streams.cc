@@ -19,24 +19,16 @@ using replay::v1::ReplayBufferService;
 constexpr size_t kMaxBatches = 64;
 constexpr size_t kMaxChunks = 4;
 
-/// Waits until the server has accepted the stream, which it does before it has anything to send;
-/// false where it has not within `timeout`, and the call is cancelled then.
-template <typename Stream>
-bool WaitUntilAccepted(CallScope& call, Stream& stream, absl::Duration timeout) {
-  const rpc::CallTimer timer(&call.context(), timeout);
-  stream.WaitForInitialMetadata();
-  return !timer.fired();
-}
-
-absl::Status NotAccepted(const CallSet& calls, absl::Duration timeout) {
+absl::Status NotAccepted(const rpc::CallSet& calls, absl::Duration timeout) {
   return absl::UnavailableError(
       absl::StrCat(calls.peer(), ": no answer within ", absl::FormatDuration(timeout)));
 }
 
 class GrpcSampleStream : public SampleStream {
  public:
-  GrpcSampleStream(std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
-                   const SampleSpec& spec, absl::Duration timeout)
+  GrpcSampleStream(std::shared_ptr<ReplayBufferService::Stub> stub,
+                   std::shared_ptr<rpc::CallSet> calls, const SampleSpec& spec,
+                   absl::Duration timeout)
       : stub_(std::move(stub)),
         calls_(calls),
         call_(std::move(calls)),
@@ -79,7 +71,8 @@ class GrpcSampleStream : public SampleStream {
     replay::v1::SampleResponse response;
     SampledBatch batch;
     absl::Status bad;
-    if (!WaitUntilAccepted(call_, *stream_, timeout_)) bad = NotAccepted(*calls_, timeout_);
+    if (!rpc::WaitUntilAccepted(&call_.context(), *stream_, timeout_))
+      bad = NotAccepted(*calls_, timeout_);
     while (bad.ok() && stream_->Read(&response)) {
       bad = codec::DecodePart(response, spec_, &batch);
       if (!bad.ok() || !response.last()) continue;
@@ -92,8 +85,8 @@ class GrpcSampleStream : public SampleStream {
   }
 
   const std::shared_ptr<ReplayBufferService::Stub> stub_;
-  const std::shared_ptr<CallSet> calls_;
-  CallScope call_;
+  const std::shared_ptr<rpc::CallSet> calls_;
+  rpc::CallScope call_;
   const SampleSpec spec_;
   const absl::Duration timeout_;
   bool spec_sent_ = false;
@@ -105,8 +98,9 @@ class GrpcSampleStream : public SampleStream {
 
 class GrpcTailStream : public TailStream {
  public:
-  GrpcTailStream(std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
-                 const TailRequest& request, absl::Duration timeout)
+  GrpcTailStream(std::shared_ptr<ReplayBufferService::Stub> stub,
+                 std::shared_ptr<rpc::CallSet> calls, const TailRequest& request,
+                 absl::Duration timeout)
       : stub_(std::move(stub)),
         calls_(calls),
         call_(std::move(calls)),
@@ -134,7 +128,8 @@ class GrpcTailStream : public TailStream {
     const auto stream = stub_->Tail(&call_.context(), request_);
     replay::v1::TailResponse response;
     absl::Status bad;
-    if (!WaitUntilAccepted(call_, *stream, timeout_)) bad = NotAccepted(*calls_, timeout_);
+    if (!rpc::WaitUntilAccepted(&call_.context(), *stream, timeout_))
+      bad = NotAccepted(*calls_, timeout_);
     while (bad.ok() && stream->Read(&response)) {
       absl::StatusOr<TailChunk> chunk = codec::Decode(response);
       bad = chunk.status();
@@ -149,8 +144,8 @@ class GrpcTailStream : public TailStream {
   }
 
   const std::shared_ptr<ReplayBufferService::Stub> stub_;
-  const std::shared_ptr<CallSet> calls_;
-  CallScope call_;
+  const std::shared_ptr<rpc::CallSet> calls_;
+  rpc::CallScope call_;
   const absl::Duration timeout_;
   replay::v1::TailRequest request_;
   BoundedQueue<TailChunk> queue_;
@@ -160,7 +155,7 @@ class GrpcTailStream : public TailStream {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SampleStream>> OpenSample(
-    std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
+    std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<rpc::CallSet> calls,
     const SampleSpec& spec, absl::Duration timeout) {
   auto stream =
       std::make_unique<GrpcSampleStream>(std::move(stub), std::move(calls), spec, timeout);
@@ -169,7 +164,7 @@ absl::StatusOr<std::unique_ptr<SampleStream>> OpenSample(
 }
 
 absl::StatusOr<std::unique_ptr<TailStream>> OpenTail(
-    std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<CallSet> calls,
+    std::shared_ptr<ReplayBufferService::Stub> stub, std::shared_ptr<rpc::CallSet> calls,
     const TailRequest& request, absl::Duration timeout) {
   auto stream =
       std::make_unique<GrpcTailStream>(std::move(stub), std::move(calls), request, timeout);

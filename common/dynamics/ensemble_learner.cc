@@ -7,15 +7,14 @@
 #include <numeric>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "common/base/rng.h"
 #include "common/base/status_macros.h"
 #include "common/dynamics/fit_data.h"
 #include "common/dynamics/gaussian_ensemble_model.h"
 #include "common/dynamics/holdout.h"
+#include "common/dynamics/rng_state.h"
+#include "common/dynamics/training_samples.h"
 
 namespace tandem::dynamics {
 namespace {
@@ -163,6 +162,11 @@ class GaussianEnsembleLearner : public EnsembleLearner {
 
   void MakeNextFitLong() override { long_fit_ = true; }
 
+  absl::Status SetSampleObjective(SampleObjective* objective) override {
+    sample_objective_ = objective;
+    return absl::OkStatus();
+  }
+
   absl::Status ResetMember(int member) override {
     if (member < 0 || member >= options_.members) {
       return absl::InvalidArgumentError(absl::StrCat("model reset: expected a member below ",
@@ -200,7 +204,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
   nn::TensorFile SaveState() const override {
     nn::TensorFile file = ExportModel();
     network_->ExportOptimizer(kNetworkPrefix, &file);
-    file.metadata[kRngKey] = absl::StrJoin(rng_.Save(), ",");
+    SaveRng(kRngKey, rng_, &file);
     return file;
   }
 
@@ -213,20 +217,10 @@ class GaussianEnsembleLearner : public EnsembleLearner {
           "model state: its members, elites, hidden sizes or termination are not those of the "
           "options");
     }
-    TANDEM_ASSIGN_OR_RETURN(const std::string text, nn::FindText(state, kRngKey));
-    const std::vector<std::string> parts = absl::StrSplit(text, ',');
-    Rng::State words{};
-    if (parts.size() != words.size()) {
-      return absl::InvalidArgumentError("model state: bad random stream");
-    }
-    for (size_t i = 0; i < words.size(); ++i) {
-      if (!absl::SimpleAtoi(parts[i], &words[i])) {
-        return absl::InvalidArgumentError("model state: bad random stream");
-      }
-    }
+    TANDEM_ASSIGN_OR_RETURN(const Rng rng, LoadRng(kRngKey, state));
     TANDEM_RETURN_IF_ERROR(network_->ImportParameters(kNetworkPrefix, state));
     TANDEM_RETURN_IF_ERROR(network_->ImportOptimizer(kNetworkPrefix, state));
-    rng_.Restore(words);
+    rng_ = rng;
     meta.deterministic = options_.deterministic;
     meta_ = std::move(meta);
     return absl::OkStatus();
@@ -266,7 +260,9 @@ class GaussianEnsembleLearner : public EnsembleLearner {
       int64_t batch = 0;
       for (; batch < batches.batches_per_epoch() && report->gradient_steps < most; ++batch) {
         if (cancelled && cancelled()) return absl::CancelledError("model fit: cancelled");
-        TANDEM_RETURN_IF_ERROR(network_->TrainStep(batches.Batch(batch), options_.adam, losses));
+        nn::EnsembleRows rows_of_step = batches.Batch(batch);
+        TANDEM_RETURN_IF_ERROR(AddSampleGradients(&rows_of_step));
+        TANDEM_RETURN_IF_ERROR(network_->TrainStep(rows_of_step, options_.adam, losses));
         sum += std::accumulate(losses.begin(), losses.end(), 0.0) / options_.members;
         ++report->gradient_steps;
       }
@@ -274,6 +270,25 @@ class GaussianEnsembleLearner : public EnsembleLearner {
       ++report->epochs;
       TANDEM_RETURN_IF_ERROR(stop->Score(scored, report->epochs, report->gradient_steps));
     }
+    return absl::OkStatus();
+  }
+
+  /// Where there is a further objective: samples what the members predict for their rows, and gives
+  /// the step the objective's gradient by means and log variances.
+  absl::Status AddSampleGradients(nn::EnsembleRows* rows) {
+    if (sample_objective_ == nullptr || !sample_objective_->active()) return absl::OkStatus();
+    samples_.Resize(options_.members * rows->rows, meta_.obs_dim, meta_.action_dim);
+    const int64_t inputs = meta_.inputs.dim() * rows->rows;
+    for (int m = 0; m < options_.members; ++m) {
+      TANDEM_RETURN_IF_ERROR(
+          network_->Predict(m, rows->inputs.subspan(m * inputs, inputs), &prediction_));
+      samples_.Draw(m * rows->rows, rows->inputs.subspan(m * inputs, inputs), prediction_, meta_,
+                    rng_);
+    }
+    TANDEM_RETURN_IF_ERROR(samples_.Ask(*sample_objective_));
+    samples_.CarryBack(rows->rows, meta_);
+    rows->mean_gradients = samples_.mean_gradients();
+    rows->log_var_gradients = samples_.log_var_gradients();
     return absl::OkStatus();
   }
 
@@ -306,6 +321,9 @@ class GaussianEnsembleLearner : public EnsembleLearner {
   bool long_fit_ = false;
   std::unique_ptr<nn::GaussianEnsemble> network_;
   FitReport report_;
+  SampleObjective* sample_objective_ = nullptr;
+  TrainingSamples samples_;
+  nn::EnsemblePrediction prediction_;
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "common/data/batch.h"
 #include "common/data/spec.h"
 #include "common/dynamics/dynamics_model.h"
+#include "common/dynamics/sample_objective.h"
 #include "common/nn/gaussian_ensemble.h"
 #include "common/nn/safetensors.h"
 
@@ -74,6 +75,12 @@ class EnsembleLearner {
   /// The next Fit is a long one: twice the gradient steps, and no early end for want of a gain. A
   /// learner that does not fit leaves it.
   virtual void MakeNextFitLong() {}
+
+  /// A further term of the loss from the next Fit on; null: none. Outlives this or the next call.
+  /// UNIMPLEMENTED where nothing is trained.
+  virtual absl::Status SetSampleObjective(SampleObjective* /*objective*/) {
+    return absl::UnimplementedError("this model is not trained");
+  }
 
   /// Gives one member, 0 to members - 1, fresh weights and zero moments; the count of Adam's steps
   /// is shared and goes on. INVALID_ARGUMENT for another number; UNIMPLEMENTED where there are no

@@ -96,9 +96,14 @@ class SimulatorModel : public DynamicsModel {
   ModelStep step_;
 };
 
-/// The environment, if an observation determines its state.
+/// The environment, if an observation determines its state, and state and action its step.
 absl::StatusOr<std::unique_ptr<Simulation>> SimulationOf(const EnvironmentSpec& spec) {
   TANDEM_ASSIGN_OR_RETURN(auto simulation, MakeSimulation(spec.name));
+  if (simulation->noisy()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("simulator: a step of ", spec.name, " draws random numbers, ",
+                     "so that one simulation is no exact model of it"));
+  }
   std::vector<float> observation(static_cast<size_t>(simulation->spec().observation.dim()));
   TANDEM_RETURN_IF_ERROR(simulation->Reset(0, observation));
   TANDEM_RETURN_IF_ERROR(simulation->SetObservation(observation));

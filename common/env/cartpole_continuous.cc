@@ -40,8 +40,9 @@ class CartpoleContinuous : public Simulation {
  public:
   explicit CartpoleContinuous(const EnvironmentOptions& options) : Simulation(Spec(), options) {}
 
- protected:
   size_t state_dim() const override { return state_.size(); }
+
+ protected:
   void DrawState(Rng& rng, double scale, std::span<double> state) const override {
     for (double& x : state) x = scale * rng.Uniform(-0.05, 0.05);
   }

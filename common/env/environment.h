@@ -60,6 +60,11 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeEnvironment(
 /// All registered names, sorted.
 std::vector<std::string> EnvironmentNames();
 
+/// The registered name of a task of Gymnasium, such as "hopper" for "Hopper-v5", with its default
+/// arguments; none where no registered environment is that task. What is published for the name
+/// then holds for Gymnasium's environment too.
+std::optional<std::string> BuiltInNameOf(const std::string& gymnasium_id);
+
 /// The termination function of a registered environment; FAILED_PRECONDITION where it publishes
 /// none, NOT_FOUND where the name is unknown.
 absl::StatusOr<TerminationFunction> KnownTermination(const std::string& name);

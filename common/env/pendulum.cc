@@ -34,8 +34,9 @@ class Pendulum : public Simulation {
  public:
   explicit Pendulum(const EnvironmentOptions& options) : Simulation(Spec(), options) {}
 
- protected:
   size_t state_dim() const override { return 2; }
+
+ protected:
   void DrawState(Rng& rng, double scale, std::span<double> state) const override {
     state[0] = rng.Uniform(-kPi, kPi);  // the whole circle: no range is wider
     state[1] = scale * rng.Uniform(-1, 1);
@@ -79,11 +80,6 @@ class Pendulum : public Simulation {
 
 absl::StatusOr<std::unique_ptr<Simulation>> MakePendulum(const EnvironmentOptions& options) {
   return std::make_unique<Pendulum>(options);
-}
-
-void PendulumTermination(std::span<const float> next_observations, int64_t obs_dim,
-                         std::span<uint8_t> out) {
-  std::fill(out.begin(), out.end(), uint8_t{0});
 }
 
 }  // namespace tandem

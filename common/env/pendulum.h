@@ -14,8 +14,4 @@ namespace tandem {
 /// Source: https://gymnasium.farama.org/environments/classic_control/pendulum/
 absl::StatusOr<std::unique_ptr<Simulation>> MakePendulum(const EnvironmentOptions& options);
 
-/// Never terminal. See TerminationFunction.
-void PendulumTermination(std::span<const float> next_observations, int64_t obs_dim,
-                         std::span<uint8_t> out);
-
 }  // namespace tandem

@@ -7,7 +7,8 @@
 #include "common/base/status_macros.h"
 #include "common/env/cartpole_continuous.h"
 #include "common/env/environment.h"
-#include "common/env/inverted_pendulum.h"
+#include "common/env/maze.h"
+#include "common/env/mujoco_tasks.h"
 #include "common/env/pendulum.h"
 
 namespace tandem {
@@ -17,13 +18,28 @@ struct Entry {
   const char* name;
   absl::StatusOr<std::unique_ptr<Simulation>> (*make)(const EnvironmentOptions&);
   TerminationFunction termination;  // null: not published
+  const char* gymnasium_id;         // of the same task in Gymnasium; null: it has none
 };
 
 // One line for each environment, by name.
 constexpr Entry kEntries[] = {
-    {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination},
-    {"inverted_pendulum", MakeInvertedPendulum, InvertedPendulumTermination},
-    {"pendulum", MakePendulum, PendulumTermination},
+    {"ant", MakeMujoco<kAnt>, MujocoTermination<kAnt>, "Ant-v5"},
+    {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination, nullptr},
+    {"half_cheetah", MakeMujoco<kHalfCheetah>, MujocoTermination<kHalfCheetah>, "HalfCheetah-v5"},
+    {"hopper", MakeMujoco<kHopper>, MujocoTermination<kHopper>, "Hopper-v5"},
+    {"humanoid", MakeMujoco<kHumanoid>, MujocoTermination<kHumanoid>, "Humanoid-v5"},
+    {"inverted_double_pendulum", MakeMujoco<kInvertedDoublePendulum>,
+     MujocoTermination<kInvertedDoublePendulum>, "InvertedDoublePendulum-v5"},
+    {"inverted_pendulum", MakeMujoco<kInvertedPendulum>, MujocoTermination<kInvertedPendulum>,
+     "InvertedPendulum-v5"},
+    {"maze", MakeMaze, NeverTerminal, nullptr},
+    {"maze_sparse", MakeMazeSparse, NeverTerminal, nullptr},
+    {"maze_zigzag", MakeMazeZigzag, NeverTerminal, nullptr},
+    {"pendulum", MakePendulum, NeverTerminal, "Pendulum-v1"},
+    {"pusher", MakeMujoco<kPusher>, MujocoTermination<kPusher>, "Pusher-v5"},
+    {"reacher", MakeMujoco<kReacher>, MujocoTermination<kReacher>, "Reacher-v5"},
+    {"swimmer", MakeMujoco<kSwimmer>, MujocoTermination<kSwimmer>, "Swimmer-v5"},
+    {"walker2d", MakeMujoco<kWalker2d>, MujocoTermination<kWalker2d>, "Walker2d-v5"},
 };
 
 absl::StatusOr<const Entry*> Find(const std::string& name) {
@@ -68,6 +84,13 @@ SpaceLayout Environment::action_layout() const {
 absl::Status Environment::WidenStart(double) {
   return absl::FailedPreconditionError(
       absl::StrCat(spec().name, ": has no range of start states to widen"));
+}
+
+std::optional<std::string> BuiltInNameOf(const std::string& gymnasium_id) {
+  for (const Entry& entry : kEntries) {
+    if (entry.gymnasium_id != nullptr && gymnasium_id == entry.gymnasium_id) return entry.name;
+  }
+  return std::nullopt;
 }
 
 absl::StatusOr<TerminationFunction> KnownTermination(const std::string& name) {

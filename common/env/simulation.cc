@@ -103,4 +103,8 @@ absl::StatusOr<StepResult> Simulation::Step(std::span<const float> action,
   return result;
 }
 
+void NeverTerminal(std::span<const float>, int64_t, std::span<uint8_t> out) {
+  std::fill(out.begin(), out.end(), uint8_t{0});
+}
+
 }  // namespace tandem

@@ -28,6 +28,12 @@ class Simulation : public Environment {
 
   absl::Status WidenStart(double scale) final;
 
+  /// Numbers in a state.
+  virtual size_t state_dim() const = 0;
+  /// Whether a step draws random numbers, so that what it gives does not follow from state and
+  /// action alone.
+  virtual bool noisy() const { return false; }
+
   /// Starts an episode in exactly this state, [state_dim], for comparisons with other simulators.
   absl::Status SetState(std::span<const double> state, std::span<float> observation);
 
@@ -40,7 +46,6 @@ class Simulation : public Environment {
   /// options.max_episode_steps replaces the spec's where it is positive.
   Simulation(EnvironmentSpec spec, const EnvironmentOptions& options);
 
-  virtual size_t state_dim() const = 0;
   /// Draws the state in which an episode begins, [state_dim], from a range `scale` times as wide as
   /// the task's own.
   virtual void DrawState(Rng& rng, double scale, std::span<double> state) const = 0;
@@ -54,6 +59,9 @@ class Simulation : public Environment {
   /// Writes the observation of the present state, [obs_dim].
   virtual void Observe(std::span<float> observation) const = 0;
 
+  /// The environment's own random stream, for an Advance that draws.
+  Rng& rng() { return rng_; }
+
  private:
   EnvironmentSpec spec_;
   Rng rng_{0};                  // until the first Reset with a seed
@@ -63,6 +71,10 @@ class Simulation : public Environment {
   int64_t steps_ = 0;  // in this episode
   bool running_ = false;
 };
+
+/// The termination function of an environment without terminal states. See TerminationFunction.
+void NeverTerminal(std::span<const float> next_observations, int64_t obs_dim,
+                   std::span<uint8_t> out);
 
 /// Makes a registered environment as a simulation that can be put into any state. NOT_FOUND as
 /// MakeEnvironment.

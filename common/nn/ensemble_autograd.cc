@@ -135,7 +135,13 @@ class AutogradEnsemble : public FlatEnsemble {
         return absl::InternalError(absl::StrCat("ensemble member ", m, ": its loss is not finite"));
       }
     }
-    loss.sum().backward();
+    at::Tensor total = loss.sum();
+    if (!batch.mean_gradients.empty()) {
+      const at::IntArrayRef shape = {members, batch.rows, spec_.output_dim};
+      total = total + (out.mean * Import(batch.mean_gradients, shape)).sum() +
+              (out.log_var * Import(batch.log_var_gradients, shape)).sum();
+    }
+    total.backward();
     flat_.AdamStep(options, ++adam_steps_);
     return absl::OkStatus();
   }

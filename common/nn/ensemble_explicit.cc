@@ -165,6 +165,7 @@ class ExplicitEnsemble : public FlatEnsemble {
       gradient[layout_[min_entry()].offset + d] = static_cast<float>(sums.d_low) - penalty;
       gradient[layout_[max_entry()].offset + d] = static_cast<float>(sums.d_high) + penalty;
       loss += sums.loss + penalty * (high[d] - low[d]);
+      if (!batch.mean_gradients.empty()) AddGradients(p, batch, first, rows, d, gradient);
     }
     if (spec_.binary_dim == 0) return loss;
     const float* wanted = batch.binary_targets.data() + first * spec_.binary_dim;
@@ -177,6 +178,33 @@ class ExplicitEnsemble : public FlatEnsemble {
       Scatter(d_raw_.data(), head_.stride, 2 * dim + d, rows, d_output_.data());
     }
     return loss;
+  }
+
+  /// Adds the gradients of a further term by output `d` for the rows from `first` on, whose raw log
+  /// variances are in raw_, to d_output_ and the bounds' gradients:
+  ///   u = high - softplus(high - raw),  log_var = low + softplus(u - low).
+  void AddGradients(const float* p, const EnsembleRows& batch, int64_t first, int64_t rows,
+                    int64_t d, float* gradient) {
+    const auto softplus = [](float x) {
+      return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
+    };
+    const auto sigmoid = [](float x) { return 1 / (1 + std::exp(-x)); };
+    const int64_t dim = spec_.output_dim;
+    const float low = p[layout_[min_entry()].offset + d];
+    const float high = p[layout_[max_entry()].offset + d];
+    float d_low = 0, d_high = 0;
+    for (int64_t i = 0; i < rows; ++i) {
+      const float inner = sigmoid(high - raw_[i]);
+      const float outer = sigmoid(high - softplus(high - raw_[i]) - low);
+      const float by_log_var = batch.log_var_gradients[(first + i) * dim + d];
+      float* out = d_output_.data() + i * head_.stride;
+      out[d] += batch.mean_gradients[(first + i) * dim + d];
+      out[dim + d] += by_log_var * outer * inner;
+      d_high += by_log_var * outer * (1 - inner);
+      d_low += by_log_var * (1 - outer);
+    }
+    gradient[layout_[min_entry()].offset + d] += d_low;
+    gradient[layout_[max_entry()].offset + d] += d_high;
   }
 
   /// From d_output_ and the activations to the member's gradient.
@@ -216,7 +244,8 @@ class ExplicitEnsemble : public FlatEnsemble {
   absl::Status CheckFinite(const EnsembleRows& batch) const {
     for (int m = 0; m < spec_.members; ++m) {
       float sum = 0;  // NaN where a number is not finite
-      for (const auto& rows : {batch.inputs, batch.targets, batch.binary_targets}) {
+      for (const auto& rows : {batch.inputs, batch.targets, batch.binary_targets,
+                               batch.mean_gradients, batch.log_var_gradients}) {
         const size_t size = rows.size() / spec_.members;
         for (const float x : rows.subspan(m * size, size)) sum += 0 * x;
       }

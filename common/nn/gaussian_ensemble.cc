@@ -72,6 +72,10 @@ absl::Status FlatEnsemble::CheckRows(const EnsembleRows& batch,
   if (batch.binary_targets.size() != rows * spec_.binary_dim) {
     return Mismatch("binary targets", rows * spec_.binary_dim, batch.binary_targets.size());
   }
+  for (const auto& gradients : {batch.mean_gradients, batch.log_var_gradients}) {
+    const size_t wanted = batch.mean_gradients.empty() ? 0 : rows * spec_.output_dim;
+    if (gradients.size() != wanted) return Mismatch("gradients", wanted, gradients.size());
+  }
   if (losses.size() != static_cast<size_t>(spec_.members)) {
     return Mismatch("losses", spec_.members, losses.size());
   }

@@ -29,6 +29,9 @@ struct EnsembleRows {
   std::span<const float> targets;  ///< [members, B, output_dim]
   std::span<const float>
       binary_targets;  ///< [members, B, binary_dim], 0 or 1; empty where binary_dim = 0
+  /// Of a further term of each member's loss, by its means and log variances: [members, B,
+  /// output_dim], or both empty. The losses that TrainStep returns leave that term out.
+  std::span<const float> mean_gradients, log_var_gradients;
 };
 
 /// Predictions of one member. Reused between calls without allocation once large enough.

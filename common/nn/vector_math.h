@@ -33,7 +33,6 @@ TANDEM_INLINE V Set(float x) {
 #endif
 }
 TANDEM_INLINE V Load(const float* p) { return *reinterpret_cast<const V*>(p); }
-TANDEM_INLINE V LoadUnaligned(const float* p) { return *reinterpret_cast<const Unaligned*>(p); }
 TANDEM_INLINE void Store(float* p, V x) { *reinterpret_cast<V*>(p) = x; }
 TANDEM_INLINE void StoreUnaligned(float* p, V x) { *reinterpret_cast<Unaligned*>(p) = x; }
 TANDEM_INLINE VI Bits(V x) { return reinterpret_cast<VI>(x); }

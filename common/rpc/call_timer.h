@@ -35,4 +35,14 @@ class CallTimer {
   grpc::Alarm alarm_;
 };
 
+/// Waits until the server has accepted a stream, which each of ours does by its initial metadata
+/// before it has anything to send; false where it has not within `timeout`, and the call is
+/// cancelled then. Blocks.
+template <typename Stream>
+bool WaitUntilAccepted(grpc::ClientContext* context, Stream& stream, absl::Duration timeout) {
+  const CallTimer timer(context, timeout);
+  stream.WaitForInitialMetadata();
+  return !timer.fired();
+}
+
 }  // namespace tandem::rpc

@@ -21,15 +21,15 @@ using grpc::experimental::ServerInterceptorFactoryInterface;
 using grpc::experimental::ServerRpcInfo;
 
 /// Lives as long as its call.
-class CallTimer : public Interceptor {
+class CountedCall : public Interceptor {
  public:
-  CallTimer(std::string method, bool stream, metrics::Registry& registry)
+  CountedCall(std::string method, bool stream, metrics::Registry& registry)
       : method_(std::move(method)),
         stream_(stream),
         registry_(registry),
         start_(Clock::Real()->Monotonic()) {}
 
-  ~CallTimer() override {
+  ~CountedCall() override {
     registry_
         .AddCounter("tandem_rpc_requests_total",
                     "Calls answered, streams included, by their status.",
@@ -65,8 +65,8 @@ class Factory : public ServerInterceptorFactoryInterface {
   Interceptor* CreateServerInterceptor(ServerRpcInfo* info) override {
     const std::string_view method = info->method() == nullptr ? "" : info->method();
     if (!method.starts_with("/tandem.") || !Exists(method)) return nullptr;
-    return new CallTimer(std::string(method.substr(1)), info->type() != ServerRpcInfo::Type::UNARY,
-                         registry_);
+    return new CountedCall(std::string(method.substr(1)),
+                           info->type() != ServerRpcInfo::Type::UNARY, registry_);
   }
 
  private:

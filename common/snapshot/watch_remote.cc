@@ -1,13 +1,12 @@
-#include <chrono>
-#include <set>
 #include <string>
 #include <thread>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/mutex.h"
+#include "common/base/stop_signal.h"
+#include "common/rpc/call_scope.h"
 #include "common/rpc/call_timer.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
@@ -55,8 +54,7 @@ class RemoteSource : public SnapshotSource {
  public:
   RemoteSource(const std::string& address, const std::string& series, const std::string& watcher,
                metrics::Registry& registry, absl::Duration timeout, uint64_t stride, bool sparse)
-      : address_(address),
-        series_(series),
+      : series_(series),
         watcher_(watcher),
         timeout_(timeout),
         stride_(stride),
@@ -65,6 +63,7 @@ class RemoteSource : public SnapshotSource {
         channel_(rpc::Connect(address, /*bulk=*/true)),
         stub_(v1::SnapshotService::NewStub(channel_)),
         slot_(/*keep_earlier=*/stride > 0),
+        calls_(std::make_shared<rpc::CallSet>(absl::StrCat(PublisherOf(series), " at ", address))),
         peer_(PublisherOf(series), address),
         thread_([this] { Run(); }) {}
   ~RemoteSource() override {
@@ -81,12 +80,8 @@ class RemoteSource : public SnapshotSource {
     return slot_.WaitNewer(have, timeout);
   }
   void Stop() override {
-    {
-      MutexLock lock(mu_);
-      stopped_ = true;
-      for (grpc::ClientContext* call : calls_) call->TryCancel();
-    }
-    wake_.NotifyAll();
+    stop_.Stop();
+    calls_->Stop();
     slot_.Stop();
   }
 
@@ -106,13 +101,7 @@ class RemoteSource : public SnapshotSource {
   /// The publisher knows nothing of what is held: what it sends next replaces that, whatever its
   /// version.
   void ForgetLife(const absl::Status& why);
-  /// Stop() cancels `call` until EndCall; false after Stop().
-  bool BeginCall(grpc::ClientContext* call);
-  void EndCall(grpc::ClientContext* call);
-  /// Returns false after Stop().
-  bool Sleep(absl::Duration time);
 
-  const std::string address_;
   const std::string series_;
   const std::string watcher_;
   const absl::Duration timeout_;
@@ -122,10 +111,8 @@ class RemoteSource : public SnapshotSource {
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::SnapshotService::Stub> stub_;
   SnapshotSlot slot_;
-  Mutex mu_;
-  CondVar wake_;
-  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
-  std::set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mu_);
+  StopSignal stop_;
+  const std::shared_ptr<rpc::CallSet> calls_;
   Mutex put_mu_;    // what Fetch() got before the thread did is not put twice
   Mutex fetch_mu_;  // one fetch at a time; taken first
   // Used by the thread alone.
@@ -134,25 +121,6 @@ class RemoteSource : public SnapshotSource {
   Version have_;
   std::thread thread_;
 };
-
-bool RemoteSource::BeginCall(grpc::ClientContext* call) {
-  MutexLock lock(mu_);
-  calls_.insert(call);
-  return !stopped_;
-}
-
-void RemoteSource::EndCall(grpc::ClientContext* call) {
-  MutexLock lock(mu_);
-  calls_.erase(call);
-}
-
-bool RemoteSource::Sleep(absl::Duration time) {
-  const auto until = std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(time);
-  MutexLock lock(mu_);
-  while (!stopped_ && wake_.WaitUntil(mu_, until)) {
-  }
-  return !stopped_;
-}
 
 absl::Status RemoteSource::ReadAll(grpc::ClientReader<v1::WatchResponse>& reader, Version* have) {
   Assembler assembler(*have);
@@ -175,8 +143,8 @@ absl::Status RemoteSource::ReadAll(grpc::ClientReader<v1::WatchResponse>& reader
 
 void RemoteSource::CountDamaged(const absl::Status& damage) {
   figures_.damaged.Increment();
-  LogWarning(absl::StrCat(PublisherOf(series_), " at ", address_,
-                          " sent a snapshot that is not used: ", damage.ToString()));
+  LogWarning(
+      absl::StrCat(calls_->peer(), " sent a snapshot that is not used: ", damage.ToString()));
 }
 
 v1::WatchRequest RemoteSource::RequestFrom(Version have) const {
@@ -200,31 +168,23 @@ void RemoteSource::Fetch() {
 }
 
 absl::Status RemoteSource::FetchNewer(Version have) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout_));
-  const bool begun = BeginCall(&context);
+  rpc::CallScope call(calls_);
+  if (!call.started().ok()) return call.started();
+  rpc::SetDeadline(call.context(), timeout_);
   v1::WatchRequest request = RequestFrom(have);
   request.set_once(true);
-  absl::Status status = absl::CancelledError("stopped");
-  if (begun) {
-    const auto reader = stub_->Watch(&context, request);
-    const absl::Status damage = ReadAll(*reader, &have);
-    if (!damage.ok()) {
-      context.TryCancel();
-      CountDamaged(damage);
-    }
-    status = rpc::FromGrpc(reader->Finish());
+  const auto reader = stub_->Watch(&call.context(), request);
+  const absl::Status damage = ReadAll(*reader, &have);
+  if (!damage.ok()) {
+    call.context().TryCancel();
+    CountDamaged(damage);
   }
-  EndCall(&context);
-  return status;
+  return rpc::FromGrpc(reader->Finish());
 }
 
 absl::Status RemoteSource::WaitForAnswer(grpc::ClientContext& context,
                                          grpc::ClientReader<v1::WatchResponse>& reader) {
-  const rpc::CallTimer timer(&context, timeout_);
-  // The publisher sends its initial metadata before it has anything else to send.
-  reader.WaitForInitialMetadata();
-  if (timer.fired()) {
+  if (!rpc::WaitUntilAccepted(&context, reader, timeout_)) {
     return absl::UnavailableError(
         absl::StrCat("connected, but no answer within ", absl::FormatDuration(timeout_)));
   }
@@ -236,19 +196,17 @@ absl::Status RemoteSource::WaitForAnswer(grpc::ClientContext& context,
 }
 
 absl::Status RemoteSource::WatchOnce() {
-  grpc::ClientContext context;
-  const bool begun = BeginCall(&context);
-  const absl::Cleanup end = [&] { EndCall(&context); };
-  if (!begun) return absl::CancelledError("stopped");
+  rpc::CallScope call(calls_);
+  if (!call.started().ok()) return call.started();
   v1::WatchRequest request = RequestFrom(have_);
   request.set_sparse(sparse_);
-  auto reader = stub_->Watch(&context, request);
-  const absl::Status answer = WaitForAnswer(context, *reader);
+  auto reader = stub_->Watch(&call.context(), request);
+  const absl::Status answer = WaitForAnswer(call.context(), *reader);
   const Version before = have_;
   const absl::Status damage = answer.ok() ? ReadAll(*reader, &have_) : absl::OkStatus();
   if (have_ != before) backoff_.Reset();
   figures_.connected.Set(0);
-  if (!damage.ok()) context.TryCancel();
+  if (!damage.ok()) call.context().TryCancel();
   const absl::Status status = rpc::FromGrpc(reader->Finish());
   if (!answer.ok()) return answer;
   if (damage.ok()) return status;
@@ -257,20 +215,20 @@ absl::Status RemoteSource::WatchOnce() {
 }
 
 void RemoteSource::ForgetLife(const absl::Status& why) {
-  LogWarning(absl::StrCat(PublisherOf(series_), " at ", address_, " has begun anew (",
-                          std::string(why.message()), "): taking its snapshots from the first on"));
+  LogWarning(absl::StrCat(calls_->peer(), " has begun anew (", std::string(why.message()),
+                          "): taking its snapshots from the first on"));
   have_ = Version();
   backoff_.Reset();
 }
 
 void RemoteSource::Run() {
   do {
-    const auto keep_on = [this] { return Sleep(absl::ZeroDuration()); };
+    const auto keep_on = [this] { return !stop_.stopped(); };
     if (!rpc::AwaitConnection(*channel_, peer_, keep_on)) return;
     const absl::Status status = WatchOnce();
     if (absl::IsFailedPrecondition(status) && have_ != Version()) ForgetLife(status);
     if (!absl::IsCancelled(status)) peer_.Failed(status);
-  } while (Sleep(backoff_.Next()));
+  } while (stop_.Sleep(backoff_.Next()));
 }
 
 }  // namespace

@@ -6,9 +6,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/base/stop_signal.h"
 #include "common/clients/replay_client.h"
 #include "common/data/spec.h"
-#include "common/training/stop_signal.h"
 
 namespace tandem::training {
 

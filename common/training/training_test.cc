@@ -7,10 +7,10 @@
 #include <string>
 #include <thread>
 
+#include "common/base/stop_signal.h"
 #include "common/clients/testing/fake_replay_client.h"
 #include "common/training/checkpointer.h"
 #include "common/training/peer_wait.h"
-#include "common/training/stop_signal.h"
 
 namespace tandem::training {
 namespace {
@@ -41,26 +41,6 @@ nn::TensorFile SomeState() {
   file.tensors["w"] = {.shape = {2}, .data = {1, 2}};
   file.metadata["updates"] = "7";
   return file;
-}
-
-TEST(StopSignal, StopEndsALongSleepFromAnotherThread) {
-  StopSignal stop;
-  const absl::Time start = absl::Now();
-  std::thread other([&stop] {
-    absl::SleepFor(absl::Milliseconds(20));
-    stop.Stop();
-  });
-  EXPECT_FALSE(stop.Sleep(absl::Seconds(30)));
-  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
-  EXPECT_FALSE(stop.Sleep(absl::Seconds(30)));
-  other.join();
-}
-
-TEST(StopSignal, SleepsToTheEndUnlessStopped) {
-  StopSignal stop;
-  const absl::Time start = absl::Now();
-  EXPECT_TRUE(stop.Sleep(absl::Milliseconds(30)));
-  EXPECT_GE(absl::Now() - start, absl::Milliseconds(29));
 }
 
 TEST(PeerWait, SaysAtOnceAndThenEachFiveSecondsWhatItWaitsFor) {

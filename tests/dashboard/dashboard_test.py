@@ -154,6 +154,18 @@ class DashboardTest(DashboardPage):
         harness.tell("checkpoint", checkpoint(4, index=0.123))
         self.card(page, "Index of co-adaptation").get_by_text("+0.12").wait_for()
 
+    def test_asking_twice_at_once_takes_nothing_twice(self):
+        harness = self.start()
+        self.feed(harness, healthy=3)
+        counts = self.open(harness).evaluate("""async () => {
+            const { Feed } = await import(new URL("feed.js", document.baseURI).href);
+            const feed = new Feed(() => {});
+            await Promise.all([feed.refresh(), feed.refresh(), feed.refresh()]);
+            clearTimeout(feed.timer);
+            return [feed.checkpoints.length, feed.next.checkpoint];
+        }""")
+        self.assertEqual(counts, [3, 3])
+
     # ---- freshness --------------------------------------------------------------------------------
 
     def test_old_figures_are_stale(self):

@@ -10,7 +10,7 @@
 namespace tandem::actor {
 
 PolicyHolder::PolicyHolder(snapshot::SnapshotSource& source, PolicyLoader loader, std::string peer,
-                           Clock& clock, training::StopSignal& stop, ActorMetrics& metrics)
+                           Clock& clock, StopSignal& stop, ActorMetrics& metrics)
     : source_(source),
       loader_(std::move(loader)),
       peer_(std::move(peer)),

@@ -7,9 +7,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/base/stop_signal.h"
 #include "common/policy/policy.h"
 #include "common/snapshot/snapshot.h"
-#include "common/training/stop_signal.h"
 #include "services/actor/core/actor_metrics.h"
 
 namespace tandem::actor {
@@ -22,7 +22,7 @@ class PolicyHolder {
  public:
   /// peer: where the policies come from, for the log. The references outlive this.
   PolicyHolder(snapshot::SnapshotSource& source, PolicyLoader loader, std::string peer,
-               Clock& clock, training::StopSignal& stop, ActorMetrics& metrics);
+               Clock& clock, StopSignal& stop, ActorMetrics& metrics);
 
   /// Loads the newest snapshot if it is newer than the one held. Does not wait. A snapshot that
   /// cannot be loaded is logged, counted and skipped; the policy held stays.
@@ -49,7 +49,7 @@ class PolicyHolder {
   const PolicyLoader loader_;
   const std::string peer_;
   Clock& clock_;
-  training::StopSignal& stop_;
+  StopSignal& stop_;
   ActorMetrics& metrics_;
   snapshot::Version seen_;  // the newest looked at, loaded or refused
   policy::LoadedPolicy loaded_;

@@ -126,7 +126,7 @@ std::vector<Recording> Split(Recording whole) {
 }  // namespace
 
 Writer::Writer(ReplayClient& client, std::string name, std::string peer, EnvironmentSpec spec,
-               Clock& clock, training::StopSignal& stop, ActorMetrics& metrics)
+               Clock& clock, StopSignal& stop, ActorMetrics& metrics)
     : client_(client),
       name_(std::move(name)),
       peer_(std::move(peer)),

@@ -8,9 +8,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/base/stop_signal.h"
 #include "common/clients/replay_client.h"
 #include "common/training/peer_wait.h"
-#include "common/training/stop_signal.h"
 #include "services/actor/core/actor_metrics.h"
 #include "services/actor/core/episode_recorder.h"
 
@@ -25,7 +25,7 @@ class Writer {
  public:
   /// name: the writer's; peer: the buffer's address, for the log. The references outlive this.
   Writer(ReplayClient& client, std::string name, std::string peer, EnvironmentSpec spec,
-         Clock& clock, training::StopSignal& stop, ActorMetrics& metrics);
+         Clock& clock, StopSignal& stop, ActorMetrics& metrics);
 
   /// Starts an epoch. FAILED_PRECONDITION when the buffer holds steps of another environment.
   absl::Status Open();
@@ -48,7 +48,7 @@ class Writer {
   const std::string name_;
   const std::string peer_;
   const EnvironmentSpec spec_;
-  training::StopSignal& stop_;
+  StopSignal& stop_;
   ActorMetrics& metrics_;
   training::PeerWait wait_;
   uint64_t epoch_ = 0;

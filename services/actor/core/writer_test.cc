@@ -49,7 +49,7 @@ class WriterTest : public testing::Test {
     return Writer(replay, "actor-0", "unix:/buffer", CountingEnvironment(1).spec(), *Clock::Real(),
                   stop_, metrics_);
   }
-  training::StopSignal stop_;
+  StopSignal stop_;
   metrics::Registry registry_;
   ActorMetrics metrics_{registry_};
 };

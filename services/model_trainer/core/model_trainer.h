@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/base/stop_signal.h"
 #include "common/clients/directive_client.h"
 #include "common/clients/replay_client.h"
 #include "common/data/spec.h"
@@ -18,7 +19,6 @@
 #include "common/metrics/registry.h"
 #include "common/snapshot/snapshot.h"
 #include "common/training/checkpointer.h"
-#include "common/training/stop_signal.h"
 #include "services/model_trainer/core/knobs.h"
 #include "services/model_trainer/core/model_trainer_metrics.h"
 #include "services/model_trainer/core/transition_mirror.h"
@@ -92,7 +92,7 @@ class ModelTrainer {
   Deps deps_;
   ModelTrainerMetrics metrics_;
   training::Checkpointer checkpointer_;
-  training::StopSignal stop_;
+  StopSignal stop_;
   Knobs knobs_;
 
   EnvironmentSpec spec_;

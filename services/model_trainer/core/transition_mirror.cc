@@ -36,7 +36,7 @@ void KeepFitColumns(TransitionBatch& batch) {
 }  // namespace
 
 TransitionMirror::TransitionMirror(ReplayClient& replay, const EnvironmentSpec& spec, Split split,
-                                   int64_t capacity, training::StopSignal& stop, Clock& clock)
+                                   int64_t capacity, StopSignal& stop, Clock& clock)
     : replay_(replay),
       obs_dim_(spec.observation.dim()),
       action_dim_(spec.action.dim()),

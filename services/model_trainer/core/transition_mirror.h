@@ -4,10 +4,10 @@
 
 #include "absl/status/status.h"
 #include "common/base/clock.h"
+#include "common/base/stop_signal.h"
 #include "common/clients/replay_client.h"
 #include "common/data/batch.h"
 #include "common/data/spec.h"
-#include "common/training/stop_signal.h"
 
 namespace tandem::model_trainer {
 
@@ -21,7 +21,7 @@ class TransitionMirror {
   /// capacity [steps]: of the replay buffer; rows that it has certainly evicted are dropped here,
   /// too.
   TransitionMirror(ReplayClient& replay, const EnvironmentSpec& spec, Split split, int64_t capacity,
-                   training::StopSignal& stop, Clock& clock);
+                   StopSignal& stop, Clock& clock);
 
   /// Fetches all rows of the split with an index below `through_index` that are not here yet.
   /// Blocks; a broken stream is opened again from where it broke. CANCELLED once stopped;
@@ -47,7 +47,7 @@ class TransitionMirror {
   const int64_t action_dim_;
   const Split split_;
   const int64_t capacity_;
-  training::StopSignal& stop_;
+  StopSignal& stop_;
   Clock& clock_;
   TransitionBatch rows_;
   int64_t next_index_ = 0;

@@ -84,7 +84,7 @@ class TransitionMirrorTest : public testing::Test {
   TransitionMirror Mirror(ReplayClient& replay, Split split, int64_t capacity = kCapacity) {
     return TransitionMirror(replay, Spec(), split, capacity, stop_, *Clock::Real());
   }
-  training::StopSignal stop_;
+  StopSignal stop_;
 };
 
 TEST_F(TransitionMirrorTest, HoldsItsSplitBelowTheIndexAndNothingElse) {

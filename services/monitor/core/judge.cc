@@ -214,6 +214,9 @@ void Judge::ReadBack() {
         : !same     ? "the controller came back, the evidence begins anew, for the tolerance is "
                       "another one"
                     : "the evidence and the controller came back",
+        history_->skipped() > 0
+            ? absl::StrCat("; ", history_->skipped(), " lines that make no sense were passed over")
+            : "",
         history_->torn_bytes() > 0 ? "; a torn last line was cut off" : "", ".");
     report_.checkpoints = page.next_checkpoint;
     if (state.ok()) TakeOver(*state);

@@ -243,6 +243,8 @@ TEST_F(JudgeTest, AStateThatMakesNoSenseBeginsAnew) {
       << "{\"kind\":\"state\",\"state\":{\"format\":1,\"checkpoints\":\"many\"}}\nnot json\n";
   const auto judge = Make();
   EXPECT_THAT(Kinds(*judge, "restart").back().text, HasSubstr("begin anew (not a judge's state"));
+  EXPECT_THAT(Kinds(*judge, "restart").back().text,
+              HasSubstr("; 1 lines that make no sense were passed over."));
   EXPECT_LT(Until(*judge, "action", 1), 20);
 }
 

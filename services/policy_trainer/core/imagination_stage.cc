@@ -23,8 +23,7 @@ constexpr double kClampQuantile = 0.001;
 
 ImaginationStage::ImaginationStage(ImaginationOptions options, const EnvironmentSpec& spec,
                                    ModelFollower& models, RealSampler& sampler,
-                                   PolicyTrainerMetrics& metrics, training::StopSignal& stop,
-                                   Clock& clock)
+                                   PolicyTrainerMetrics& metrics, StopSignal& stop, Clock& clock)
     : options_(std::move(options)),
       models_(models),
       sampler_(sampler),

@@ -5,9 +5,9 @@
 
 #include "absl/status/status.h"
 #include "common/base/clock.h"
+#include "common/base/stop_signal.h"
 #include "common/clients/replay_client.h"
 #include "common/policy/sac_learner.h"
-#include "common/training/stop_signal.h"
 #include "services/policy_trainer/core/imagined_pool.h"
 #include "services/policy_trainer/core/model_follower.h"
 #include "services/policy_trainer/core/policy_trainer_metrics.h"
@@ -48,7 +48,7 @@ struct ImaginationUse {
 class ImaginationStage {
  public:
   ImaginationStage(ImaginationOptions options, const EnvironmentSpec& spec, ModelFollower& models,
-                   RealSampler& sampler, PolicyTrainerMetrics& metrics, training::StopSignal& stop,
+                   RealSampler& sampler, PolicyTrainerMetrics& metrics, StopSignal& stop,
                    Clock& clock);
 
   /// Where the grant's model is newer than the pool's: waits for it (at most 5 s,
@@ -67,7 +67,6 @@ class ImaginationStage {
   uint64_t model_version() const { return model_version_; }
   /// Of the newest generation; 0 before the first.
   int horizon() const { return horizon_; }
-  double pessimism() const { return use_.pessimism; }
   double truncated_share() const { return truncated_share_; }
 
  private:
@@ -80,7 +79,7 @@ class ImaginationStage {
   ModelFollower& models_;
   RealSampler& sampler_;
   PolicyTrainerMetrics& metrics_;
-  training::StopSignal& stop_;
+  StopSignal& stop_;
   Clock& clock_;
   ImaginedPool pool_;
   int64_t pool_through_index_ = -1;

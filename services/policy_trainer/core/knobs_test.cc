@@ -173,7 +173,7 @@ struct Stage {
   snapshot::SnapshotStore models{snapshot::kModelSeries, 1};
   metrics::Registry registry;
   PolicyTrainerMetrics metrics{registry};
-  training::StopSignal stop;
+  StopSignal stop;
   RealSampler sampler{replay, Spec(), stop, *Clock::Real()};
   ModelFollower follower{models, [](const nn::TensorFile& f) { return LoadFakeModel(f); }, stop,
                          *Clock::Real(), registry};

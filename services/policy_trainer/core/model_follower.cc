@@ -9,8 +9,8 @@
 
 namespace tandem::policy_trainer {
 
-ModelFollower::ModelFollower(snapshot::SnapshotSource& source, LoadModel load,
-                             training::StopSignal& stop, Clock& clock, metrics::Registry& metrics)
+ModelFollower::ModelFollower(snapshot::SnapshotSource& source, LoadModel load, StopSignal& stop,
+                             Clock& clock, metrics::Registry& metrics)
     : source_(source),
       load_(std::move(load)),
       stop_(stop),

@@ -7,11 +7,11 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/base/stop_signal.h"
 #include "common/dynamics/dynamics_model.h"
 #include "common/metrics/registry.h"
 #include "common/nn/safetensors.h"
 #include "common/snapshot/snapshot.h"
-#include "common/training/stop_signal.h"
 
 namespace tandem::policy_trainer {
 
@@ -32,8 +32,8 @@ class ModelFollower {
   using LoadModel = std::function<absl::StatusOr<std::unique_ptr<dynamics::DynamicsModel>>(
       const nn::TensorFile& snapshot)>;
 
-  ModelFollower(snapshot::SnapshotSource& source, LoadModel load, training::StopSignal& stop,
-                Clock& clock, metrics::Registry& metrics);
+  ModelFollower(snapshot::SnapshotSource& source, LoadModel load, StopSignal& stop, Clock& clock,
+                metrics::Registry& metrics);
 
   /// The newest model that used all steps below `through_index`, and, where `exact`, no others.
   /// Blocks up to `timeout`: DEADLINE_EXCEEDED says what was waited for and what there is.
@@ -48,7 +48,7 @@ class ModelFollower {
 
   snapshot::SnapshotSource& source_;
   const LoadModel load_;
-  training::StopSignal& stop_;
+  StopSignal& stop_;
   Clock& clock_;
   metrics::Counter& rejected_;
   snapshot::Version bad_;  // the last that was rejected

@@ -19,7 +19,7 @@ class ModelFollowerTest : public testing::Test {
   void Publish(const nn::TensorFile& file) { ASSERT_TRUE(store_.Publish(file).ok()); }
 
   snapshot::SnapshotStore store_{snapshot::kModelSeries, 1};
-  training::StopSignal stop_;
+  StopSignal stop_;
   metrics::Registry metrics_;
   ModelFollower follower_{store_, LoadFakeModel, stop_, *Clock::Real(), metrics_};
 };

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/base/stop_signal.h"
 #include "common/clients/directive_client.h"
 #include "common/clients/replay_client.h"
 #include "common/data/spec.h"
@@ -17,7 +18,6 @@
 #include "common/policy/sac_learner.h"
 #include "common/snapshot/snapshot.h"
 #include "common/training/checkpointer.h"
-#include "common/training/stop_signal.h"
 #include "services/policy_trainer/core/imagination_stage.h"
 #include "services/policy_trainer/core/knobs.h"
 #include "services/policy_trainer/core/model_follower.h"
@@ -104,7 +104,7 @@ class PolicyTrainer {
   Deps deps_;
   PolicyTrainerMetrics metrics_;
   training::Checkpointer checkpointer_;
-  training::StopSignal stop_;
+  StopSignal stop_;
   Knobs knobs_;
 
   EnvironmentSpec spec_;

@@ -152,9 +152,11 @@ struct World {
 
 TEST(PolicyTrainer, PublishesTheInitialPolicyBeforeAnyGrant) {
   World world;
+  world.options.imagination.pessimism = 0.5;
   ASSERT_TRUE(
       world.Live([&] { world.WaitFor([&] { return world.policies.Latest() != nullptr; }); }).ok());
   EXPECT_EQ(world.Metadata("policy_updates"), "0");
+  EXPECT_EQ(world.Metadata("pessimism"), "0.5");
   EXPECT_EQ(world.replay.progress()[0].role, Role::kPolicyTrainer);
   EXPECT_EQ(world.replay.progress()[0].policy_updates, 0);
 }

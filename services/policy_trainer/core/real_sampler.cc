@@ -16,8 +16,8 @@ constexpr absl::Duration kGiveUpAfter = absl::Seconds(10);
 
 }  // namespace
 
-RealSampler::RealSampler(ReplayClient& replay, const EnvironmentSpec& spec,
-                         training::StopSignal& stop, Clock& clock)
+RealSampler::RealSampler(ReplayClient& replay, const EnvironmentSpec& spec, StopSignal& stop,
+                         Clock& clock)
     : replay_(replay),
       obs_dim_(spec.observation.dim()),
       action_dim_(spec.action.dim()),

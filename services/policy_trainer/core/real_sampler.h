@@ -4,10 +4,10 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
+#include "common/base/stop_signal.h"
 #include "common/clients/replay_client.h"
 #include "common/data/batch.h"
 #include "common/data/spec.h"
-#include "common/training/stop_signal.h"
 
 namespace tandem::policy_trainer {
 
@@ -17,8 +17,7 @@ namespace tandem::policy_trainer {
 /// Not thread-safe. The client, the signal and the clock outlive it.
 class RealSampler {
  public:
-  RealSampler(ReplayClient& replay, const EnvironmentSpec& spec, training::StopSignal& stop,
-              Clock& clock);
+  RealSampler(ReplayClient& replay, const EnvironmentSpec& spec, StopSignal& stop, Clock& clock);
 
   /// `rows` (1 to 1,000,000) transitions, or only observations for kStartStates, uniform among the
   /// training steps below `through_index`. Blocks, trying again for up to 10 s where the peer is
@@ -33,7 +32,7 @@ class RealSampler {
   ReplayClient& replay_;
   const int64_t obs_dim_;
   const int64_t action_dim_;
-  training::StopSignal& stop_;
+  StopSignal& stop_;
   Clock& clock_;
 };
 

@@ -36,7 +36,7 @@ class RealSamplerTest : public testing::Test {
     return RealSampler(replay_, Spec(obs_dim), stop_, *Clock::Real());
   }
   FakeReplayClient replay_;
-  training::StopSignal stop_;
+  StopSignal stop_;
 };
 
 TEST_F(RealSamplerTest, TheSameSeedAndBoundGiveTheSameRows) {

@@ -24,14 +24,18 @@ export class Feed {
     this.started = performance.now();
     this.failures = 0;
     this.timer = null;
+    this.current = Promise.resolve();  // ends with the last poll that was begun
   }
 
-  start() { this.poll(); }
+  start() { this.refresh(); }
 
-  /** Asks now, as after an override. */
+  /** Asks now, as after an override; where an earlier poll is not over yet, after it: two at once
+   *  would both fetch the same part of the history. */
   refresh() {
     clearTimeout(this.timer);
-    return this.poll();
+    const next = () => this.poll();
+    this.current = this.current.then(next, next);
+    return this.current;
   }
 
   async poll() {
@@ -50,7 +54,7 @@ export class Feed {
     }
     this.onChange();
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.poll(), pause);
+    this.timer = setTimeout(() => this.refresh(), pause);
   }
 
   /** Gets what the history has and this page has not. */

@@ -12,7 +12,7 @@
 #include "common/base/mutex.h"
 #include "common/rpc/status.h"
 
-namespace tandem::clients {
+namespace tandem::rpc {
 
 /// The calls of a client that are in flight, so that Stop() can cancel them. Thread-safe.
 class CallSet {
@@ -48,7 +48,7 @@ class CallSet {
   /// The status of a call, with the peer's name. A call that ended as cancelled though nobody here
   /// cancelled it was cut off by the server, and may be tried again.
   absl::Status Explain(const grpc::Status& from) {
-    const absl::Status status = rpc::FromGrpc(from);
+    const absl::Status status = FromGrpc(from);
     if (status.ok()) return status;
     if (stopped()) return Cancelled();
     const auto code = absl::IsCancelled(status) ? absl::StatusCode::kUnavailable : status.code();
@@ -81,4 +81,4 @@ class CallScope {
   const bool added_;
 };
 
-}  // namespace tandem::clients
+}  // namespace tandem::rpc

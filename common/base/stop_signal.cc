@@ -1,8 +1,8 @@
-#include "common/training/stop_signal.h"
+#include "common/base/stop_signal.h"
 
 #include <chrono>
 
-namespace tandem::training {
+namespace tandem {
 
 void StopSignal::Stop() {
   MutexLock lock(mu_);
@@ -18,4 +18,4 @@ bool StopSignal::Sleep(absl::Duration time) {
   return !stopped();
 }
 
-}  // namespace tandem::training
+}  // namespace tandem

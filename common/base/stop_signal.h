@@ -5,7 +5,7 @@
 #include "absl/time/time.h"
 #include "common/base/mutex.h"
 
-namespace tandem::training {
+namespace tandem {
 
 /// Tells one thread that another wants it to end, and wakes it from its pauses. Thread-safe.
 class StopSignal {
@@ -23,4 +23,4 @@ class StopSignal {
   std::atomic<bool> stopped_{false};  // written under mu_, so that no sleeper misses the wake
 };
 
-}  // namespace tandem::training
+}  // namespace tandem

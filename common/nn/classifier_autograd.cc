@@ -1,0 +1,124 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/baddbmm.h>
+#include <ATen/ops/binary_cross_entropy_with_logits.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/relu.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/base/status_macros.h"
+#include "common/nn/denormals.h"
+#include "common/nn/flat_classifier.h"
+#include "common/nn/torch_adam.h"
+#include "common/nn/try_torch.h"
+
+namespace tandem::nn {
+namespace {
+
+class AutogradClassifier : public FlatClassifier {
+ public:
+  AutogradClassifier(const BinaryClassifierSpec& spec, const std::string& device,
+                     std::optional<uint64_t> seed)
+      : FlatClassifier(spec, /*align=*/1), device_(device), flat_(layout_, 1, device_) {
+    InitialiseFrom(seed);
+  }
+
+  absl::StatusOr<double> TrainStep(const ClassifierRows& batch,
+                                   const AdamOptions& options) override {
+    TANDEM_RETURN_IF_ERROR(Check(batch));
+    double loss = 0;
+    TANDEM_RETURN_IF_ERROR(TryTorch([&] { return Step(batch, options, &loss); }));
+    return loss;
+  }
+
+  absl::Status Logits(std::span<const float> inputs, std::span<float> logits) override {
+    TANDEM_RETURN_IF_ERROR(Check(inputs, logits));
+    return TryTorch([&] {
+      at::NoGradGuard no_grad;
+      CopyOut(Forward(Import(inputs, spec_.input_dim)), logits);
+      return absl::OkStatus();
+    });
+  }
+
+  absl::Status LogitGradients(std::span<const float> inputs, std::span<float> logits,
+                              std::span<float> gradients) override {
+    TANDEM_RETURN_IF_ERROR(Check(inputs, logits, gradients));
+    return TryTorch([&] {
+      const at::Tensor x = Import(inputs, spec_.input_dim).clone().requires_grad_(true);
+      const at::Tensor logit = Forward(x);
+      CopyOut(logit, logits);
+      flat_.ClearGradients();
+      logit.sum().backward();
+      CopyOut(x.grad(), gradients);
+      return absl::OkStatus();
+    });
+  }
+
+ protected:
+  std::vector<float> Read(Buffer buffer) const override { return ToHost(Select(buffer)); }
+  void Write(Buffer buffer, std::span<const float> flat) override {
+    at::NoGradGuard no_grad;
+    Select(buffer).copy_(Import(flat, layout_.size()));
+  }
+
+ private:
+  at::Tensor Select(Buffer buffer) const {
+    return buffer == Buffer::kParameters     ? flat_.parameters
+           : buffer == Buffer::kFirstMoments ? flat_.first
+                                             : flat_.second;
+  }
+
+  at::Tensor Import(std::span<const float> data, int64_t cols) const {
+    return at::from_blob(const_cast<float*>(data.data()),
+                         {static_cast<int64_t>(data.size()) / cols, cols},
+                         at::TensorOptions(at::kFloat))
+        .to(device_);
+  }
+
+  static void CopyOut(const at::Tensor& tensor, std::span<float> out) {
+    const std::vector<float> host = ToHost(tensor);
+    std::copy(host.begin(), host.end(), out.begin());
+  }
+
+  /// Logits, [B], of inputs, [B, input_dim].
+  at::Tensor Forward(const at::Tensor& inputs) const {
+    at::Tensor h = inputs.unsqueeze(0);
+    const size_t layers = spec_.hidden.size() + 1;
+    for (size_t layer = 0; layer < layers; ++layer) {
+      h = at::baddbmm(flat_.leaf(2 * layer + 1), h, flat_.leaf(2 * layer));
+      if (layer + 1 < layers) h = at::relu(h);
+    }
+    return h[0].squeeze(1);
+  }
+
+  absl::Status Step(const ClassifierRows& batch, const AdamOptions& options, double* loss) {
+    const FlushDenormals flush;
+    flat_.ClearGradients();
+    const at::Tensor inputs = Import(batch.inputs, spec_.input_dim);
+    const at::Tensor mean =
+        at::binary_cross_entropy_with_logits(Forward(inputs), Import(batch.targets, 1).squeeze(1));
+    *loss = mean.item<double>();
+    if (!std::isfinite(*loss + (inputs * 0).sum().item<double>())) {
+      return absl::InternalError("classifier: its loss is not finite");
+    }
+    mean.backward();
+    flat_.AdamStep(options, ++adam_steps_);
+    return absl::OkStatus();
+  }
+
+  const at::Device device_;
+  TorchParameters flat_;
+};
+
+}  // namespace
+
+std::unique_ptr<BinaryClassifier> MakeAutogradClassifier(const BinaryClassifierSpec& spec,
+                                                         const std::string& device,
+                                                         std::optional<uint64_t> seed) {
+  return std::make_unique<AutogradClassifier>(spec, device, seed);
+}
+
+}  // namespace tandem::nn

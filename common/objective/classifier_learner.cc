@@ -1,0 +1,247 @@
+#include "common/objective/classifier_learner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/dynamics/rng_state.h"
+#include "common/nn/normal_stream.h"
+
+namespace tandem::objective {
+namespace {
+
+constexpr int64_t kMaxScoredRows = 5000;
+constexpr int64_t kScoredBlock = 1024;
+/// Standard deviation given to columns that do not vary: they pass as they are.
+constexpr float kConstantStd = 1;
+constexpr char kNormaliserName[] = "classifier.inputs";
+constexpr char kRngKey[] = "classifier.rng";
+
+absl::Status Check(const ClassifierLearnerOptions& o) {
+  const auto bad = [](const char* what) {
+    return absl::InvalidArgumentError(absl::StrCat("classifier options: expected ", what));
+  };
+  if (o.batch_size < 1) return bad("batch_size >= 1");
+  if (o.first_steps < 1 || o.fit_steps < 1) return bad("at least 1 step in a fit");
+  if (!(o.smoothing >= 0 && o.smoothing < 0.5)) return bad("0 <= smoothing < 0.5");
+  if (!(o.input_noise >= 0)) return bad("input_noise >= 0");
+  if (!(o.adam.lr > 0) || !(o.adam.weight_decay >= 0)) return bad("lr > 0, weight_decay >= 0");
+  return absl::OkStatus();
+}
+
+double Softplus(double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
+
+/// Adds up what the logits of scored rows say.
+class Scores {
+ public:
+  void Add(float logit, bool real) {
+    ++rows_;
+    loss_ += Softplus(real ? -logit : logit);
+    if (real) {
+      real_right_ += logit > 0 ? 1 : 0;
+      real_sum_ += logit;
+      return;
+    }
+    model_right_ += logit < 0 ? 1 : 0;
+    model_sum_ += logit;
+    model_squares_ += static_cast<double>(logit) * logit;
+    min_ = std::min<double>(min_, logit);
+    max_ = std::max<double>(max_, logit);
+  }
+
+  void Report(ClassifierReport* report) const {
+    const double pairs = static_cast<double>(rows_) / 2;
+    report->scored_rows = rows_ / 2;
+    report->loss = loss_ / (2 * pairs);
+    report->real_accuracy = real_right_ / pairs;
+    report->model_accuracy = model_right_ / pairs;
+    report->accuracy = (report->real_accuracy + report->model_accuracy) / 2;
+    report->real_logit = real_sum_ / pairs;
+    report->model_logit = model_sum_ / pairs;
+    const double variance = model_squares_ / pairs - report->model_logit * report->model_logit;
+    report->model_logit_std = std::sqrt(std::max(0.0, variance));
+    report->model_logit_min = min_;
+    report->model_logit_max = max_;
+  }
+
+ private:
+  int64_t rows_ = 0;
+  double loss_ = 0, real_right_ = 0, model_right_ = 0;
+  double real_sum_ = 0, model_sum_ = 0, model_squares_ = 0;
+  double min_ = std::numeric_limits<double>::infinity();
+  double max_ = -std::numeric_limits<double>::infinity();
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ClassifierLearner>> ClassifierLearner::Create(
+    const EnvironmentSpec& spec, const ClassifierLearnerOptions& options) {
+  TANDEM_RETURN_IF_ERROR(Validate(spec));
+  TANDEM_RETURN_IF_ERROR(Check(options));
+  const int64_t inputs = TransitionClassifier::InputDim(spec.observation.dim(), spec.action.dim());
+  TANDEM_ASSIGN_OR_RETURN(
+      auto network,
+      nn::BinaryClassifier::Create({.input_dim = inputs, .hidden = options.hidden}, options.device,
+                                   StreamSeed(options.seed, "classifier")));
+  return std::unique_ptr<ClassifierLearner>(
+      new ClassifierLearner(spec, options, std::move(network)));
+}
+
+ClassifierLearner::ClassifierLearner(const EnvironmentSpec& spec,
+                                     const ClassifierLearnerOptions& options,
+                                     std::unique_ptr<nn::BinaryClassifier> network)
+    : obs_dim_(spec.observation.dim()),
+      action_dim_(spec.action.dim()),
+      options_(options),
+      rng_(options.seed, "classifier_learner"),
+      network_(std::move(network)) {
+  const int64_t inputs = TransitionClassifier::InputDim(obs_dim_, action_dim_);
+  normaliser_ = {std::vector<float>(inputs, 0), std::vector<float>(inputs, 1)};
+}
+
+absl::Status ClassifierLearner::CheckData(const TransitionBatch& batch, const char* what) const {
+  const size_t rows = static_cast<size_t>(batch.size());
+  if (rows == 0) return absl::OkStatus();
+  if (batch.obs_dim != obs_dim_ || batch.action_dim != action_dim_ ||
+      batch.actions.size() != rows * action_dim_ ||
+      batch.next_observations.size() != rows * obs_dim_) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "classifier's ", what, ": expected observations, actions and next ", "observations of [",
+        rows, ",", obs_dim_, "] and [", rows, ",", action_dim_, "]"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ClassifierLearner::Draw(const TransitionBatch& from, dynamics::DynamicsModel& model) {
+  const int64_t rows = static_cast<int64_t>(rows_.size());
+  observations_.resize(rows * obs_dim_);
+  actions_.resize(rows * action_dim_);
+  next_observations_.resize(rows * obs_dim_);
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t row = rows_[i];
+    std::copy_n(from.observations.data() + row * obs_dim_, obs_dim_,
+                observations_.data() + i * obs_dim_);
+    std::copy_n(from.actions.data() + row * action_dim_, action_dim_,
+                actions_.data() + i * action_dim_);
+    std::copy_n(from.next_observations.data() + row * obs_dim_, obs_dim_,
+                next_observations_.data() + i * obs_dim_);
+  }
+  TANDEM_RETURN_IF_ERROR(model.Step(observations_, actions_, rng_, &model_step_));
+  ClassifierInputs(obs_dim_, action_dim_, observations_, actions_, next_observations_, &inputs_);
+  ClassifierInputs(obs_dim_, action_dim_, observations_, actions_, model_step_.next_observations,
+                   &model_inputs_);
+  inputs_.insert(inputs_.end(), model_inputs_.begin(), model_inputs_.end());
+  normaliser_.Apply(inputs_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<double> ClassifierLearner::Step(const TransitionBatch& train,
+                                               dynamics::DynamicsModel& model) {
+  rows_.resize(options_.batch_size);
+  for (int64_t& row : rows_) row = static_cast<int64_t>(rng_.Below(train.size()));
+  TANDEM_RETURN_IF_ERROR(Draw(train, model));
+  if (options_.input_noise > 0) {
+    noise_.resize(inputs_.size());
+    nn::NormalStream(rng_.Next()).Fill(noise_);
+    const float scale = static_cast<float>(options_.input_noise);
+    for (size_t i = 0; i < inputs_.size(); ++i) inputs_[i] += scale * noise_[i];
+  }
+  targets_.assign(2 * rows_.size(), static_cast<float>(options_.smoothing));
+  std::fill_n(targets_.begin(), rows_.size(), static_cast<float>(1 - options_.smoothing));
+  return network_->TrainStep(
+      {.rows = static_cast<int64_t>(targets_.size()), .inputs = inputs_, .targets = targets_},
+      options_.adam);
+}
+
+absl::Status ClassifierLearner::Score(const TransitionBatch& from, dynamics::DynamicsModel& model,
+                                      ClassifierReport* report) {
+  Scores scores;
+  const int64_t count = std::min(kMaxScoredRows, from.size());
+  std::vector<float> logits;
+  for (int64_t first = 0; first < count; first += kScoredBlock) {
+    const int64_t end = std::min(count, first + kScoredBlock);
+    rows_.clear();
+    for (int64_t i = first; i < end; ++i) rows_.push_back(i * from.size() / count);
+    TANDEM_RETURN_IF_ERROR(Draw(from, model));
+    logits.resize(2 * rows_.size());
+    TANDEM_RETURN_IF_ERROR(network_->Logits(inputs_, logits));
+    for (size_t i = 0; i < logits.size(); ++i) scores.Add(logits[i], i < rows_.size());
+  }
+  scores.Report(report);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ClassifierReport> ClassifierLearner::Fit(const TransitionBatch& train,
+                                                        const TransitionBatch& holdout,
+                                                        dynamics::DynamicsModel& model,
+                                                        const std::function<bool()>& cancelled) {
+  const auto began = std::chrono::steady_clock::now();
+  if (train.size() == 0) return absl::InvalidArgumentError("classifier fit: no training rows");
+  TANDEM_RETURN_IF_ERROR(CheckData(train, "training rows"));
+  TANDEM_RETURN_IF_ERROR(CheckData(holdout, "held-out rows"));
+  ClassifierInputs(obs_dim_, action_dim_, train.observations, train.actions,
+                   train.next_observations, &inputs_);
+  normaliser_ = dynamics::Normaliser::Of(inputs_, normaliser_.dim(), kConstantStd);
+  ClassifierReport report;
+  const int steps = fits_ == 0 ? options_.first_steps : options_.fit_steps;
+  const int tail = std::max(1, steps / 10);
+  for (; report.gradient_steps < steps; ++report.gradient_steps) {
+    if (cancelled && cancelled()) return absl::CancelledError("classifier fit: cancelled");
+    TANDEM_ASSIGN_OR_RETURN(const double loss, Step(train, model));
+    if (report.gradient_steps >= steps - tail) report.train_loss += loss / tail;
+  }
+  report.held_out = holdout.size() > 0;
+  TANDEM_RETURN_IF_ERROR(Score(report.held_out ? holdout : train, model, &report));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  report.seconds = took.count();
+  ++fits_;
+  report_ = report;
+  return report;
+}
+
+void ClassifierLearner::Export(nn::TensorFile* snapshot) const {
+  network_->ExportParameters(kClassifierPrefix, snapshot);
+  normaliser_.Export(kNormaliserName, snapshot);
+  const auto put = [&](const char* name, const auto& value) {
+    snapshot->metadata[absl::StrCat(kClassifierPrefix, name)] = absl::StrCat(value);
+  };
+  put("hidden", nn::JoinInts(options_.hidden));
+  put("fits", fits_);
+  put("accuracy", report_.accuracy);
+  put("loss", report_.loss);
+  put("real_logit", report_.real_logit);
+  put("model_logit", report_.model_logit);
+}
+
+void ClassifierLearner::SaveState(nn::TensorFile* state) const {
+  Export(state);
+  network_->ExportOptimizer(kClassifierPrefix, state);
+  dynamics::SaveRng(kRngKey, rng_, state);
+}
+
+absl::Status ClassifierLearner::LoadState(const nn::TensorFile& state) {
+  TANDEM_ASSIGN_OR_RETURN(const std::vector<int> hidden,
+                          nn::FindInts(state, absl::StrCat(kClassifierPrefix, "hidden")));
+  if (hidden != options_.hidden) {
+    return absl::InvalidArgumentError(absl::StrCat("classifier state's hidden: expected ",
+                                                   nn::JoinInts(options_.hidden), ", got ",
+                                                   nn::JoinInts(hidden)));
+  }
+  TANDEM_ASSIGN_OR_RETURN(const int64_t fits,
+                          nn::FindInt(state, absl::StrCat(kClassifierPrefix, "fits")));
+  dynamics::Normaliser normaliser;
+  TANDEM_RETURN_IF_ERROR(normaliser.Import(kNormaliserName, normaliser_.dim(), state));
+  TANDEM_ASSIGN_OR_RETURN(const Rng rng, dynamics::LoadRng(kRngKey, state));
+  TANDEM_RETURN_IF_ERROR(network_->ImportParameters(kClassifierPrefix, state));
+  TANDEM_RETURN_IF_ERROR(network_->ImportOptimizer(kClassifierPrefix, state));
+  normaliser_ = std::move(normaliser);
+  rng_ = rng;
+  fits_ = fits;
+  return absl::OkStatus();
+}
+
+}  // namespace tandem::objective

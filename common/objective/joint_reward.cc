@@ -1,0 +1,154 @@
+#include "common/objective/joint_reward.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/status_macros.h"
+
+namespace tandem::objective {
+namespace {
+
+constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;  // Adam's
+constexpr double kTolerance = 1e-5;                              // of rewards in single precision
+
+absl::Status Check(const JointRewardOptions& o) {
+  const auto bad = [](const char* what) {
+    return absl::InvalidArgumentError(absl::StrCat("joint reward: expected ", what));
+  };
+  if (!(o.discount >= 0 && o.discount < 1)) return bad("0 <= discount < 1");
+  if (!std::isfinite(o.reward_shift)) return bad("a finite reward_shift");
+  if (!(o.min_reward > 0)) return bad("min_reward > 0");
+  if (!(o.terminal_reward > 0)) return bad("terminal_reward > 0");
+  if (!(o.weight >= 0) || !(o.weight_end >= 0)) return bad("weights >= 0");
+  if (o.ramp_updates < 0) return bad("ramp_updates >= 0");
+  if (!(o.min_weight > 0 && o.min_weight <= o.max_weight)) {
+    return bad("0 < min_weight <= max_weight");
+  }
+  if (!(o.target_divergence > 0)) return bad("target_divergence > 0");
+  if (!(o.weight_lr >= 0)) return bad("weight_lr >= 0");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<RatioWeight> ParseRatioWeight(const std::string& name) {
+  for (const RatioWeight kind : {RatioWeight::kFixed, RatioWeight::kLinear, RatioWeight::kDual}) {
+    if (name == Name(kind)) return kind;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("weight of the log-ratio: expected fixed, linear or dual, got \"", name, "\""));
+}
+
+const char* Name(RatioWeight kind) {
+  switch (kind) {
+    case RatioWeight::kFixed:
+      return "fixed";
+    case RatioWeight::kLinear:
+      return "linear";
+    case RatioWeight::kDual:
+      break;
+  }
+  return "dual";
+}
+
+absl::StatusOr<JointReward> JointReward::Create(const JointRewardOptions& options) {
+  TANDEM_RETURN_IF_ERROR(Check(options));
+  return JointReward(options);
+}
+
+JointReward::JointReward(const JointRewardOptions& options)
+    : options_(options), shift_(options.reward_shift), weight_(options.weight) {
+  if (options.kind == RatioWeight::kDual) {
+    weight_ = std::clamp(weight_, options.min_weight, options.max_weight);
+  }
+}
+
+absl::Status JointReward::Observe(std::span<const float> real_rewards) {
+  double smallest = std::numeric_limits<double>::infinity();
+  for (const float r : real_rewards) {
+    if (!std::isfinite(r))
+      return absl::InvalidArgumentError("joint reward: a reward is not finite");
+    smallest = std::min<double>(smallest, r);
+  }
+  if (options_.shift_from_data) {
+    shift_ = std::max(shift_, options_.min_reward - smallest);
+  } else if (smallest + shift_ < options_.min_reward * (1 - kTolerance)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "joint reward: the bound needs positive rewards, but one is %g with reward_shift %g, below "
+        "min_reward %g; expected reward_shift >= %g, or a shift taken from the data",
+        smallest, shift_, options_.min_reward, options_.min_reward - smallest));
+  }
+  return absl::OkStatus();
+}
+
+double JointReward::Paid(double reward) const {
+  const double share = 1 - options_.discount;
+  const double positive = std::max(reward + shift_, options_.min_reward);
+  const double constant = options_.keep_constant ? -share * std::log(share) : 0;
+  return share * std::log(positive / options_.terminal_reward) + constant;
+}
+
+void JointReward::Augment(std::span<const float> log_ratios, std::span<float> rewards) const {
+  for (float& r : rewards) r = static_cast<float>(Paid(r));
+  const float weight = static_cast<float>(weight_);
+  for (size_t i = 0; i < log_ratios.size(); ++i) rewards[i] += weight * log_ratios[i];
+}
+
+void JointReward::Advance(double divergence) {
+  ++updates_;
+  if (options_.kind == RatioWeight::kFixed) return;
+  if (options_.kind == RatioWeight::kLinear) {
+    const double share = options_.ramp_updates == 0
+                             ? 1
+                             : std::min(1.0, static_cast<double>(updates_) /
+                                                 static_cast<double>(options_.ramp_updates));
+    weight_ = options_.weight + share * (options_.weight_end - options_.weight);
+    return;
+  }
+  // Descent on -log w * (divergence - target); a wild batch is one Adam step like any other.
+  const double gradient = options_.target_divergence - divergence;
+  if (!std::isfinite(gradient)) return;
+  first_ = kBeta1 * first_ + (1 - kBeta1) * gradient;
+  second_ = kBeta2 * second_ + (1 - kBeta2) * gradient * gradient;
+  const double t = static_cast<double>(updates_);
+  const double mean = first_ / (1 - std::pow(kBeta1, t));
+  const double scale = std::sqrt(second_ / (1 - std::pow(kBeta2, t))) + kEpsilon;
+  const double log_weight = std::log(weight_) - options_.weight_lr * mean / scale;
+  weight_ = std::clamp(std::exp(log_weight), options_.min_weight, options_.max_weight);
+}
+
+void JointReward::SaveState(nn::TensorFile* file) const {
+  const auto put = [&](const char* name, double x) {
+    file->metadata[absl::StrCat("joint_reward.", name)] = absl::StrFormat("%.17g", x);
+  };
+  put("shift", shift_);
+  put("weight", weight_);
+  put("first", first_);
+  put("second", second_);
+  file->metadata["joint_reward.updates"] = absl::StrCat(updates_);
+}
+
+absl::Status JointReward::LoadState(const nn::TensorFile& file) {
+  TANDEM_ASSIGN_OR_RETURN(const double shift, nn::FindDouble(file, "joint_reward.shift"));
+  TANDEM_ASSIGN_OR_RETURN(const double weight, nn::FindDouble(file, "joint_reward.weight"));
+  TANDEM_ASSIGN_OR_RETURN(const double first, nn::FindDouble(file, "joint_reward.first"));
+  TANDEM_ASSIGN_OR_RETURN(const double second, nn::FindDouble(file, "joint_reward.second"));
+  TANDEM_ASSIGN_OR_RETURN(const int64_t updates, nn::FindInt(file, "joint_reward.updates"));
+  if (!std::isfinite(shift + weight + first + second) || weight < 0 || second < 0 || updates < 0) {
+    return absl::InvalidArgumentError("joint reward state: a number is out of range");
+  }
+  shift_ = options_.shift_from_data ? shift : options_.reward_shift;
+  weight_ = options_.kind == RatioWeight::kFixed ? options_.weight : weight;
+  if (options_.kind == RatioWeight::kDual) {
+    weight_ = std::clamp(weight_, options_.min_weight, options_.max_weight);
+  }
+  first_ = first;
+  second_ = second;
+  updates_ = updates;
+  return absl::OkStatus();
+}
+
+}  // namespace tandem::objective

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/nn/safetensors.h"
+
+namespace tandem::objective {
+
+/// Where the weight of the log-ratio comes from.
+enum class RatioWeight {
+  kFixed,   ///< `weight`.
+  kLinear,  ///< From `weight` to `weight_end` over `ramp_updates` updates, then `weight_end`.
+  kDual,    ///< From `weight` on, a multiplier that holds the divergence at a target.
+};
+/// "fixed", "linear" or "dual"; INVALID_ARGUMENT for another name.
+absl::StatusOr<RatioWeight> ParseRatioWeight(const std::string& name);
+const char* Name(RatioWeight kind);
+
+struct JointRewardOptions {
+  double discount = 0.99;  ///< g, in [0, 1).
+
+  /// Added to each reward, because the bound needs positive ones. With shift_from_data at least so
+  /// much, and enough to make the smallest real reward seen so far min_reward; else as given, and a
+  /// real reward that is below min_reward with it is an error.
+  double reward_shift = 0;
+  bool shift_from_data = false;
+  /// Smallest shifted reward, > 0: imagined rewards below it are raised to it, since a model's
+  /// noise may reach below every real one.
+  double min_reward = 0.01;
+  /// Shifted reward that a terminal state counts as paying for ever, > 0. 1 leaves equation (1) as
+  /// it is: a terminal state is worth 0, and log 1 = 0. Where episodes end in failure set it to the
+  /// worst (min_reward), or an agent that lives on a reward of 1 gains nothing by living.
+  double terminal_reward = 1;
+  /// Whether the constant - (1 - g) log(1 - g) of equation (1) is paid in each step. It changes no
+  /// policy where nothing terminates; where something does it is a bonus for being alive.
+  bool keep_constant = false;
+
+  RatioWeight kind = RatioWeight::kFixed;
+  /// w, >= 0. 1 is the published bound, g a tighter one; less is a looser tax, no bound but often
+  /// better: w times the usual -log-ratio times the length of a path should stay well below the
+  /// value that the path leads to.
+  double weight = 0.2;
+  double weight_end = 0.2;
+  int64_t ramp_updates = 0;
+  /// kDual: w rises while the divergence of imagined rows exceeds the target and falls below it
+  /// [nats a step], > 0. Stays within [min_weight, max_weight], min_weight > 0.
+  double target_divergence = 0.1;
+  double weight_lr = 3e-4;  ///< Adam's, on log w.
+  double min_weight = 0.02;
+  double max_weight = 1;
+};
+
+/// The reward of the joint objective, equation (1) of docs/algorithms.md, with a weight w:
+///   r~ = (1 - g) log((r + shift) / terminal_reward) + w * log-ratio  [ - (1 - g) log(1 - g) ].
+/// Imagined rows pay their log-ratio (log_ratio.h), real ones have none: 0. Rewards and log-ratios
+/// are kept as they are and combined when a batch is drawn, since shift and weight move on.
+///
+/// Not thread-safe. Costs a logarithm for each row.
+class JointReward {
+ public:
+  /// INVALID_ARGUMENT on options out of range.
+  static absl::StatusOr<JointReward> Create(const JointRewardOptions& options);
+
+  /// Shows it real rewards: moves the shift where that comes from data (it only ever grows).
+  /// INVALID_ARGUMENT where one stays below min_reward with a shift that was given, saying which
+  /// shift would do; or where one is not finite.
+  absl::Status Observe(std::span<const float> real_rewards);
+
+  /// rewards: [B], in place. log_ratios: [B] clipped, 0 for real rows; empty: all 0.
+  void Augment(std::span<const float> log_ratios, std::span<float> rewards) const;
+
+  /// After each update of the policy: moves the weight. divergence: minus the mean log-ratio of the
+  /// batch's imagined rows [nats]; only kDual reads it, and a batch without such rows must not
+  /// call.
+  void Advance(double divergence);
+
+  double weight() const { return weight_; }
+  double shift() const { return shift_; }
+  const JointRewardOptions& options() const { return options_; }
+
+  /// What is paid for reward r alone, without log-ratio: for tests and reports.
+  double Paid(double reward) const;
+
+  /// Stores and restores shift, weight and its moments in the metadata ("joint_reward.*").
+  void SaveState(nn::TensorFile* file) const;
+  absl::Status LoadState(const nn::TensorFile& file);
+
+ private:
+  explicit JointReward(const JointRewardOptions& options);
+
+  JointRewardOptions options_;
+  double shift_;
+  double weight_;
+  double first_ = 0, second_ = 0;  // Adam's moments of log w
+  int64_t updates_ = 0;
+};
+
+}  // namespace tandem::objective

@@ -1,0 +1,98 @@
+#include "common/objective/log_ratio.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace tandem::objective {
+namespace {
+
+/// Rows at once: enough for each member of an ensemble, few enough for a bounded scratch.
+constexpr int64_t kBlockRows = 4096;
+
+}  // namespace
+
+absl::Status Validate(const LogRatioOptions& o) {
+  if (!(o.lower <= o.upper) || !std::isfinite(o.lower) || !std::isfinite(o.upper)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "log-ratio: expected finite lower <= upper, got [", o.lower, ", ", o.upper, "]"));
+  }
+  if (o.samples < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("log-ratio: expected at least 1 sample, got ", o.samples));
+  }
+  return absl::OkStatus();
+}
+
+void LogRatioFigures::Add(const LogRatioFigures& other) {
+  min = rows == 0 ? other.min : other.rows == 0 ? min : std::min(min, other.min);
+  max = rows == 0 ? other.max : other.rows == 0 ? max : std::max(max, other.max);
+  rows += other.rows;
+  sum += other.sum;
+  squares += other.squares;
+  at_lower += other.at_lower;
+  at_upper += other.at_upper;
+}
+
+double LogRatioFigures::std() const {
+  if (rows == 0) return 0;
+  return std::sqrt(std::max(0.0, squares / static_cast<double>(rows) - mean() * mean()));
+}
+
+absl::Status LogRatioEstimator::Estimate(std::span<const float> observations,
+                                         std::span<const float> actions,
+                                         std::span<const float> next_observations, Rng& rng,
+                                         std::span<float> log_ratios, LogRatioFigures* figures) {
+  const int64_t rows = static_cast<int64_t>(log_ratios.size());
+  const int64_t obs = model_.obs_dim(), act = model_.action_dim();
+  if (static_cast<int64_t>(observations.size()) != rows * obs ||
+      static_cast<int64_t>(actions.size()) != rows * act ||
+      next_observations.size() != observations.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("log-ratio: expected ", rows, " rows of observations [", obs, "], actions [",
+                     act, "] and next observations, got ", observations.size(), ", ",
+                     actions.size(), " and ", next_observations.size(), " numbers"));
+  }
+  LogRatioFigures seen;
+  for (int64_t first = 0; first < rows; first += kBlockRows) {
+    const int64_t count = std::min(kBlockRows, rows - first);
+    TANDEM_RETURN_IF_ERROR(EstimateBlock(observations.subspan(first * obs, count * obs),
+                                         actions.subspan(first * act, count * act),
+                                         next_observations.subspan(first * obs, count * obs), rng,
+                                         log_ratios.subspan(first, count)));
+  }
+  for (float& x : log_ratios) {
+    if (!std::isfinite(x)) return absl::InternalError("log-ratio: a logit is not finite");
+    const float raw = x;
+    seen.min = seen.rows == 0 ? raw : std::min<double>(seen.min, raw);
+    seen.max = seen.rows == 0 ? raw : std::max<double>(seen.max, raw);
+    x = std::clamp(raw, static_cast<float>(options_.lower), static_cast<float>(options_.upper));
+    seen.at_lower += x > raw ? 1 : 0;
+    seen.at_upper += x < raw ? 1 : 0;
+    seen.sum += x;
+    seen.squares += static_cast<double>(x) * x;
+    ++seen.rows;
+  }
+  if (figures != nullptr) figures->Add(seen);
+  return absl::OkStatus();
+}
+
+absl::Status LogRatioEstimator::EstimateBlock(std::span<const float> observations,
+                                              std::span<const float> actions,
+                                              std::span<const float> next_observations, Rng& rng,
+                                              std::span<float> log_ratios) {
+  TANDEM_RETURN_IF_ERROR(classifier_.Logits(observations, actions, next_observations, log_ratios));
+  logits_.resize(log_ratios.size());
+  for (int sample = 1; sample < options_.samples; ++sample) {
+    TANDEM_RETURN_IF_ERROR(model_.Step(observations, actions, rng, &step_));
+    TANDEM_RETURN_IF_ERROR(
+        classifier_.Logits(observations, actions, step_.next_observations, logits_));
+    for (size_t i = 0; i < logits_.size(); ++i) log_ratios[i] += logits_[i];
+  }
+  for (float& x : log_ratios) x /= static_cast<float>(options_.samples);
+  return absl::OkStatus();
+}
+
+}  // namespace tandem::objective

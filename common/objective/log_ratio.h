@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/base/rng.h"
+#include "common/dynamics/dynamics_model.h"
+#include "common/objective/transition_classifier.h"
+
+namespace tandem::objective {
+
+struct LogRatioOptions {
+  /// Range of the log-ratio [nats]. lower bounds what a transition that cannot happen costs. upper
+  /// 0: nothing is to be gained from a classifier that errs in the model's favour; positive ones
+  /// are harvested. lower <= upper.
+  double lower = -5;
+  double upper = 0;
+  /// Logits averaged for each row, before the clip: that of the transition itself, and of samples -
+  /// 1 fresh ones of the model at the same (s, a). >= 1.
+  int samples = 3;
+};
+
+/// INVALID_ARGUMENT on options out of range.
+absl::Status Validate(const LogRatioOptions& options);
+
+/// What the log-ratios of some rows look like. Sums, so that parts can be added up.
+struct LogRatioFigures {
+  int64_t rows = 0;
+  double sum = 0;        ///< of clipped ones [nats]
+  double squares = 0;    ///< of clipped ones
+  double min = 0;        ///< before the clip
+  double max = 0;        ///< before the clip
+  int64_t at_lower = 0;  ///< Rows that the clip changed at the lower bound.
+  int64_t at_upper = 0;  ///< The same at the upper one.
+
+  void Add(const LogRatioFigures& other);
+  double mean() const { return rows == 0 ? 0 : sum / static_cast<double>(rows); }
+  double std() const;
+  /// Minus the mean: what the divergence of the model costs a step [nats].
+  double divergence() const { return -mean(); }
+  double lower_share() const { return rows == 0 ? 0 : static_cast<double>(at_lower) / rows; }
+  double upper_share() const { return rows == 0 ? 0 : static_cast<double>(at_upper) / rows; }
+};
+
+/// Estimates log p(s' | s, a) - log q(s' | s, a) for imagined transitions: the third factor of
+/// equation (1), for JointReward. Meant for a whole pool of imagined rows at once, where it costs a
+/// fraction of imagining them; model and classifier change only with a snapshot, so the estimate
+/// holds as long as they do.
+///
+/// Not thread-safe; model and classifier outlive it.
+class LogRatioEstimator {
+ public:
+  /// `options` are valid.
+  LogRatioEstimator(const LogRatioOptions& options, dynamics::DynamicsModel& model,
+                    TransitionClassifier& classifier)
+      : options_(options), model_(model), classifier_(classifier) {}
+
+  /// next_observations: what the model predicted, [B, obs_dim]; log_ratios: [B], clipped. Works in
+  /// blocks; memory does not grow with B. `figures` may be null; rows are added to it.
+  /// INVALID_ARGUMENT on a shape; INTERNAL where a logit is not finite.
+  absl::Status Estimate(std::span<const float> observations, std::span<const float> actions,
+                        std::span<const float> next_observations, Rng& rng,
+                        std::span<float> log_ratios, LogRatioFigures* figures);
+
+ private:
+  absl::Status EstimateBlock(std::span<const float> observations, std::span<const float> actions,
+                             std::span<const float> next_observations, Rng& rng,
+                             std::span<float> log_ratios);
+
+  const LogRatioOptions options_;
+  dynamics::DynamicsModel& model_;
+  TransitionClassifier& classifier_;
+  dynamics::ModelStep step_;
+  std::vector<float> logits_;
+};
+
+}  // namespace tandem::objective
