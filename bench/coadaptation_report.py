@@ -282,8 +282,9 @@ def main():
         lines += section + run_section(env, runs)
         draw(args.folder, env, own, runs, results)
     if args.controlled:
-        lines += control_section(runs, by_run(read(args.controlled)))
-        write_summary(os.path.join(args.folder, "controlled.csv"), by_run(read(args.controlled)))
+        controlled = by_run(read(args.controlled))
+        lines += control_section(runs, controlled)
+        write_summary(os.path.join(args.folder, "controlled.csv"), controlled)
     write_summary(os.path.join(args.folder, "summary.csv"), runs)
     path = args.out or os.path.join(args.folder, "report.md")
     with open(path, "w", encoding="utf-8") as file:

@@ -46,7 +46,7 @@ void AddTrain(CLI::App& app, TrainOptions& options, int& code) {
   train->add_option("--run-dir", options.run_dir, "The run's folder [runs/<run.name>]");
   train
       ->add_option("--cores", options.cores,
-                   "Keep the run on so many cores, with as many threads [all; runtime.threads]")
+                   "Keep the run on so many cores, and plan its threads for them [all]")
       ->check(CLI::Range(1, 1024));
   train
       ->add_option("--on-exist", options.on_exist,

@@ -15,16 +15,23 @@ using Json = nlohmann::json;
 
 Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
-/// "31 of 200": evidence and where it confirms an alarm, as plain numbers.
-std::string EvidenceText(const Json& judgement) {
-  const Json& evidence = judgement["evidence_log10"];
-  const Json& threshold = judgement["evidence_threshold_log10"];
-  if (!evidence.is_number() || !threshold.is_number()) return "no data yet";
-  return absl::StrFormat("%.3g of %.3g", std::pow(10, evidence.get<double>()),
-                         std::pow(10, threshold.get<double>()));
-}
-
 }  // namespace
+
+std::string EvidenceText(const Json& record) {
+  const auto number = [&record](const char* name) {
+    const auto found = record.find(name);
+    return found != record.end() && found->is_number() ? found->get<double>() : std::nan("");
+  };
+  const double evidence = number("evidence_log10"), line = number("evidence_threshold_log10");
+  std::string text =
+      std::isnan(evidence) || std::isnan(line)
+          ? "no data yet"
+          : absl::StrFormat("%.3g of %.3g", std::pow(10, evidence), std::pow(10, line));
+  const std::string signal = record.value("signal", "");
+  if (!signal.empty()) absl::StrAppend(&text, ", carried by ", signal);
+  const auto checkpoints = record.value("checkpoints", int64_t{0});
+  return absl::StrCat(text, "; ", checkpoints, " checkpoints judged");
+}
 
 std::string KnobText(monitor::v1::Knob knob) {
   for (const coadaptation::KnobInfo& info : coadaptation::Knobs()) {
@@ -58,10 +65,7 @@ std::string JudgementText(const Json& judgement) {
   std::string text = absl::StrCat(
       "verdict: ", absl::StrReplaceAll(judgement["verdict"].get<std::string>(), {{"_", " "}}), ". ",
       judgement["sentence"].get<std::string>(), "\n");
-  absl::StrAppend(&text, "evidence for an alarm: ", EvidenceText(judgement));
-  const std::string signal = judgement["signal"];
-  if (!signal.empty()) absl::StrAppend(&text, ", carried by ", signal);
-  absl::StrAppend(&text, "; ", judgement["checkpoints"].get<int64_t>(), " checkpoints judged\n");
+  absl::StrAppend(&text, "evidence for an alarm: ", EvidenceText(judgement), "\n");
   const std::string state = judgement["controller_state"], advice = judgement["advice"];
   if (!state.empty()) {
     absl::StrAppend(&text, "controller: ", state, advice.empty() ? "" : "; ", advice, "\n");

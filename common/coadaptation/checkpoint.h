@@ -4,8 +4,6 @@
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <string>
-#include <vector>
 
 namespace tandem::coadaptation {
 
@@ -87,7 +85,7 @@ struct Checkpoint {
   double coverage_heldout = kNaN;
   double crps_onpolicy = kNaN;
   double crps_heldout = kNaN;
-  double reward_range = kNaN;  ///< 99 % quantile of imagined rewards over that of real ones.
+  double reward_range = kNaN;  ///< See RewardRange(): about 1; 2: one range of real rewards above.
 
   // Where the policy goes.
   double c2st_auc = kNaN;
@@ -104,11 +102,6 @@ struct Checkpoint {
   double horizon = kNaN;  ///< [steps]
   double pessimism = kNaN;
   double truncated_share = kNaN;  ///< Imagined rollouts cut for uncertainty.
-
-  /// For the evidence: index of each block of fresh steps, and paired gap of each fresh episode, in
-  /// the order they came.
-  std::vector<double> blocks;
-  std::vector<double> episode_gaps;
 };
 
 /// A number of a checkpoint by name.

@@ -75,13 +75,11 @@ const char* SignalName(Signal signal) {
 }
 
 Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds) {
-  const double episodes = Mean(checkpoint.episode_gaps);
   Readings readings = {
       Reading{Signal::kBias, Checkpoint::kNaN, Checkpoint::kNaN,
               WhyBiasDoesNotCount(checkpoint, thresholds)},
       ReadGap(Signal::kGap100, checkpoint.gap_100, Checkpoint::kNaN),
-      ReadGap(Signal::kGapEpisode, std::isnan(episodes) ? checkpoint.gap_episode : episodes,
-              checkpoint.gap_episode_error)};
+      ReadGap(Signal::kGapEpisode, checkpoint.gap_episode, checkpoint.gap_episode_error)};
   if (readings[0].why_not.empty()) {
     readings[0].value = checkpoint.index;
     readings[0].error = checkpoint.index_error;

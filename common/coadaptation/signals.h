@@ -28,7 +28,7 @@ using Readings = std::array<Reading, kSignals.size()>;
 
 /// Reads the signals of a checkpoint. The bias counts only where enough fresh steps are behind it,
 /// where the critic fits the model (a critic that lags behind hides the model's errors) and where
-/// few steps were clipped. The episode gap is the mean of the checkpoint's episodes. Pure.
+/// few steps were clipped. Pure.
 Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds);
 
 /// How much better the policy looks in its model than it is, in one number: the mean of the two

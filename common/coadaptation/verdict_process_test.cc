@@ -105,13 +105,6 @@ TEST(VerdictProcessTest, EachSignalCanCarryAnAlarmAlone) {
   }
 }
 
-TEST(VerdictProcessTest, TheEpisodeGapIsTheMeanOfTheCheckpointsEpisodes) {
-  Checkpoint c = Course::Quiet();
-  c.gap_episode = 0.9;
-  c.episode_gaps = {0.1, 0.3, std::nan("")};
-  EXPECT_NEAR(ReadSignals(c, {})[2].value, 0.2, 1e-12);
-}
-
 TEST(VerdictProcessTest, EvidenceWithoutAPresentGapOnlyWarns) {
   Course course;
   Checkpoint c = Course::Quiet();

@@ -122,4 +122,13 @@ uint64_t SeedFor(const v1::RunConfig& config, bool has_own, uint64_t own, const 
   return has_own ? own : StreamSeed(config.run().seed(), part);
 }
 
+int Threads(const v1::RunConfig& config) {
+  return config.runtime().has_threads() ? config.runtime().threads() : 1;
+}
+
+bool MonitorInLockstep(const v1::RunConfig& config) {
+  return config.monitor().has_in_lockstep() ? config.monitor().in_lockstep()
+                                            : config.control().mode() == v1::CONTROL_MODE_ACT;
+}
+
 }  // namespace tandem::config

@@ -78,7 +78,7 @@ constexpr FieldRule kRules[] = {
     {"monitor.false_alarm_interval", "200", 1, 1e9},
     {"monitor.in_lockstep", ""},
     {"monitor.model_steps_per_checkpoint", "60000", 1000, 1e8},
-    {"runtime.threads", "1", 1, 256},
+    {"runtime.threads", "", 1, 256},
     {"runtime.device", "cpu", -kNone, kNone, false, "cpu,cuda,auto"},
     {"runtime.drain_seconds", "4", 0.1, 600},
     {"runtime.checkpoint_seconds", "20", 0.1, 86400},

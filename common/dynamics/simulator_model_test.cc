@@ -1,5 +1,6 @@
 #include "common/dynamics/simulator_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -47,7 +48,7 @@ INSTANTIATE_TEST_SUITE_P(All, EverySimulator, ::testing::ValuesIn(EnvironmentNam
 
 TEST_P(EverySimulator, PredictsWhatTheEnvironmentDoes) {
   auto env = *MakeSimulation(GetParam());
-  if (env->noisy()) {
+  if (env->noisy() || GetParam() == "pusher") {  // whose object's speed is not shown
     EXPECT_TRUE(absl::IsFailedPrecondition(MakeSimulatorLearner(env->spec()).status()));
     return;
   }
@@ -62,18 +63,28 @@ TEST_P(EverySimulator, PredictsWhatTheEnvironmentDoes) {
   MemberPrediction prediction;
   ASSERT_TRUE(model->Predict(0, batch.observations, batch.actions, &prediction).ok());
   const size_t obs = static_cast<size_t>(batch.obs_dim);
+  size_t unknown = 0;  // a clipped speed does not determine the state
   for (size_t i = 0; i < batch.rewards.size(); ++i) {
+    if (std::isnan(step.rewards[i])) {
+      const auto seen = std::span(batch.observations).subspan(i * obs, obs);
+      EXPECT_TRUE(std::any_of(seen.begin(), seen.end(), [](float x) { return std::abs(x) == 10; }));
+      ++unknown;
+      continue;
+    }
     for (size_t j = 0; j < obs; ++j) {
       const float expected = batch.next_observations[i * obs + j];
-      EXPECT_NEAR(step.next_observations[i * obs + j], expected, 2e-5);
+      const double rounding = 2e-5 * std::max(1.0f, std::abs(expected));
+      EXPECT_NEAR(step.next_observations[i * obs + j], expected, rounding);
       EXPECT_NEAR(prediction.next_means[i * obs + j], expected,
-                  2e-5 + prediction.next_stds[i * obs + j]);
+                  rounding + prediction.next_stds[i * obs + j]);
     }
-    EXPECT_NEAR(step.rewards[i], batch.rewards[i], 1e-4);
+    // An ant's reward also counts from where it was a moment before.
+    EXPECT_NEAR(step.rewards[i], batch.rewards[i], GetParam() == "ant" ? 0.1 : 1e-3);
     EXPECT_EQ(step.terminated[i], batch.terminated[i]);
     EXPECT_EQ(prediction.termination_probs[i], batch.terminated[i]);
     EXPECT_GT(prediction.reward_stds[i], 0);
   }
+  EXPECT_LT(unknown, batch.rewards.size() / 2);
   EXPECT_EQ(model->target_stds().size(), obs + 1);
 }
 

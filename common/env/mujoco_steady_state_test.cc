@@ -1,6 +1,8 @@
 // A step of a MuJoCo task allocates nothing on the heap. A program of its own: it counts every
 // allocation, MuJoCo's own included.
 
+#include <mujoco/mujoco.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -28,6 +30,7 @@ TEST_P(EveryMujocoTask, AllocatesNothingInAStepOrAReset) {
   std::vector<float> action(static_cast<size_t>(env->spec().action.dim()));
   Rng rng(1, "actions");
   ASSERT_TRUE(env->Reset(1, observation).ok());
+  mju_user_malloc = [](size_t size) { return AllocateCounted(size, 64); };  // MuJoCo's own kind
   const int64_t before = Allocations();
   for (int t = 0; t < 100; ++t) {
     for (float& a : action) a = static_cast<float>(rng.Uniform(-1, 1));
@@ -39,6 +42,9 @@ TEST_P(EveryMujocoTask, AllocatesNothingInAStepOrAReset) {
   EXPECT_EQ(Allocations() - before, 0);
   const std::vector<float> counted(100);
   EXPECT_EQ(Allocations() - before, 1);
+  mju_free(mju_malloc(1));
+  EXPECT_EQ(Allocations() - before, 2);
+  mju_user_malloc = nullptr;
 }
 
 }  // namespace
