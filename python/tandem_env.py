@@ -589,8 +589,8 @@ class Fleet:
             raise Bad(WRONG_SHAPE, f"an observation lacks a part of its space: {error!r}") from None
         for leaf, column, value in zip(self._description.observation, columns, values):
             array = np.asarray(value)
-            if array.shape != leaf.native_shape or not (
-                    array.dtype == bool or np.can_cast(array.dtype, leaf.dtype, "same_kind")):
+            if array.shape != leaf.native_shape or not np.can_cast(array.dtype, leaf.dtype,
+                                                                   "same_kind"):
                 raise Bad(WRONG_SHAPE, f"observation '{leaf.name}': expected {leaf.native_dtype} "
                           f"{leaf.native_shape}, got {array.dtype} {array.shape}")
             column[i] = array.reshape(leaf.shape)
@@ -1370,7 +1370,8 @@ class Server:
                     session = self._sessions.get(data(request, 1).decode(errors="replace"))
                     if session is None:
                         raise Refused("NOT_FOUND", "the session is closed, expired or unknown")
-                    session.streams += 1
+                    with self._lock:
+                        session.streams += 1
                     session.take(owner)
                 yield session.answer(request, owner)
         except (Refused, ValueError) as error:
@@ -1378,8 +1379,9 @@ class Server:
             context.abort(grpc.StatusCode[code], str(error))
         finally:
             if session is not None:
-                session.streams -= 1
                 session.idle_since = time.monotonic()
+                with self._lock:
+                    session.streams -= 1
 
     def _forget(self, session: Session) -> None:
         with self._lock:
