@@ -536,6 +536,18 @@ class GymnasiumTest(ServerTest):
                 self.assertGreater(ends, 0)
                 client.close()
 
+    def test_a_limit_of_the_client_replaces_that_of_the_environment(self):
+        with self.serving("--gym", "Pendulum-v1"):
+            for limit in (7, 230):  # its own: 200
+                client = Client(self.address, 1, limit=limit)
+                self.assertEqual(client.description[5], [200])
+                client.reset()
+                steps = 1
+                while 5 not in client.request((3, [bytes(4)])):
+                    steps += 1
+                self.assertEqual(steps, limit)
+                client.close()
+
 
 if __name__ == "__main__":
     unittest.main()
