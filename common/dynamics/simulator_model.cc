@@ -53,13 +53,8 @@ class SimulatorModel : public DynamicsModel {
     for (size_t i = 0; i < rows; ++i) {
       const auto from = observations.subspan(i * obs, obs);
       const auto to = std::span(step->next_observations).subspan(i * obs, obs);
-      TANDEM_RETURN_IF_ERROR(simulation_->SetObservation(from));
-      const auto result = simulation_->Step(actions.subspan(i * act, act), to);
-      if (!result.ok() && !absl::IsInternal(result.status()) &&
-          !absl::IsInvalidArgument(result.status())) {
-        return result.status();
-      }
-      if (!result.ok()) {  // it diverged, or the action is not finite
+      const auto result = StepFrom(from, actions.subspan(i * act, act), to);
+      if (!result.ok()) {  // it diverged, the action is not finite, or the state is not known
         std::fill(to.begin(), to.end(), std::numeric_limits<float>::quiet_NaN());
         step->rewards[i] = std::numeric_limits<float>::quiet_NaN();
         step->terminated[i] = 0;
@@ -89,6 +84,12 @@ class SimulatorModel : public DynamicsModel {
   }
 
  private:
+  absl::StatusOr<StepResult> StepFrom(std::span<const float> from, std::span<const float> action,
+                                      std::span<float> to) {
+    TANDEM_RETURN_IF_ERROR(simulation_->SetObservation(from));
+    return simulation_->Step(action, to);
+  }
+
   const std::unique_ptr<Simulation> simulation_;  ///< One for all rows: nothing is loaded anew.
   const int64_t obs_dim_, action_dim_;
   const std::vector<int> elites_ = {0};

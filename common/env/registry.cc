@@ -5,9 +5,12 @@
 #include "absl/strings/str_join.h"
 #include "common/base/nearest.h"
 #include "common/base/status_macros.h"
-#include "common/env/cartpole_continuous.h"
+#include "common/env/acrobot.h"
+#include "common/env/cartpole.h"
 #include "common/env/environment.h"
+#include "common/env/gridworld.h"
 #include "common/env/maze.h"
+#include "common/env/mountain_car.h"
 #include "common/env/mujoco_tasks.h"
 #include "common/env/pendulum.h"
 
@@ -23,9 +26,13 @@ struct Entry {
 
 // One line for each environment, by name.
 constexpr Entry kEntries[] = {
+    {"acrobot", MakeAcrobot, AcrobotTermination, "Acrobot-v1"},
     {"ant", MakeMujoco<kAnt>, MujocoTermination<kAnt>, "Ant-v5"},
+    {"cartpole", MakeCartpole, CartpoleTermination, "CartPole-v1"},
     {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination, nullptr},
-    {"half_cheetah", MakeMujoco<kHalfCheetah>, MujocoTermination<kHalfCheetah>, "HalfCheetah-v5"},
+    {"gridworld", MakeGridworld, NeverTerminal, nullptr},
+    {"gridworld_wall", MakeGridworldWall, NeverTerminal, nullptr},
+    {"half_cheetah", MakeMujoco<kHalfCheetah>, NeverTerminal, "HalfCheetah-v5"},
     {"hopper", MakeMujoco<kHopper>, MujocoTermination<kHopper>, "Hopper-v5"},
     {"humanoid", MakeMujoco<kHumanoid>, MujocoTermination<kHumanoid>, "Humanoid-v5"},
     {"inverted_double_pendulum", MakeMujoco<kInvertedDoublePendulum>,
@@ -35,10 +42,13 @@ constexpr Entry kEntries[] = {
     {"maze", MakeMaze, NeverTerminal, nullptr},
     {"maze_sparse", MakeMazeSparse, NeverTerminal, nullptr},
     {"maze_zigzag", MakeMazeZigzag, NeverTerminal, nullptr},
+    {"mountain_car", MakeMountainCar, MountainCarTermination, "MountainCar-v0"},
+    {"mountain_car_continuous", MakeMountainCarContinuous, MountainCarContinuousTermination,
+     "MountainCarContinuous-v0"},
     {"pendulum", MakePendulum, NeverTerminal, "Pendulum-v1"},
-    {"pusher", MakeMujoco<kPusher>, MujocoTermination<kPusher>, "Pusher-v5"},
-    {"reacher", MakeMujoco<kReacher>, MujocoTermination<kReacher>, "Reacher-v5"},
-    {"swimmer", MakeMujoco<kSwimmer>, MujocoTermination<kSwimmer>, "Swimmer-v5"},
+    {"pusher", MakeMujoco<kPusher>, NeverTerminal, "Pusher-v5"},
+    {"reacher", MakeMujoco<kReacher>, NeverTerminal, "Reacher-v5"},
+    {"swimmer", MakeMujoco<kSwimmer>, NeverTerminal, "Swimmer-v5"},
     {"walker2d", MakeMujoco<kWalker2d>, MujocoTermination<kWalker2d>, "Walker2d-v5"},
 };
 

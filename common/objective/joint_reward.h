@@ -30,7 +30,7 @@ struct JointRewardOptions {
   bool shift_from_data = false;
   /// Smallest shifted reward, > 0: imagined rewards below it are raised to it, since a model's
   /// noise may reach below every real one.
-  double min_reward = 0.01;
+  double min_reward = 0.001;
   /// Shifted reward that a terminal state counts as paying for ever, > 0. 1 leaves equation (1) as
   /// it is: a terminal state is worth 0, and log 1 = 0. Where episodes end in failure set it to the
   /// worst (min_reward), or an agent that lives on a reward of 1 gains nothing by living.

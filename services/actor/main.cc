@@ -41,7 +41,9 @@ absl::Status Serve(ServiceOptions options) {
                   std::move(loader), *Clock::Real(), registry, directives.get()});
   options.server.registry = &registry;
   return training::ServeUntilSignal(
-      options.server, options.drain, [&] { return core.Run(); }, [&] { core.Stop(); });
+      options.server, options.drain,
+      [&](const training::SetServing& set_serving) { return core.Run(set_serving); },
+      [&] { core.Stop(); });
 }
 
 }  // namespace
