@@ -15,7 +15,7 @@ constexpr int kMaxStepsToRun = 100;
 
 }  // namespace
 
-bool IsNumber(const TensorSpec& spec) {
+bool IsNumber(const dm_env_rpc::v1::TensorSpec& spec) {
   const auto type = spec.dtype();
   return type != dm_env_rpc::v1::STRING && type != dm_env_rpc::v1::PROTO &&
          type != dm_env_rpc::v1::BOOL;

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "cli/env_checks.h"
+#include "common/base/rng.h"
 #include "common/env_server/env_server.h"
 #include "common/rpc/channel.h"
 

@@ -67,8 +67,13 @@ absl::StatusOr<std::unique_ptr<DmEnvRpcConnection>> DmEnvRpcConnection::Open(
   const bool may_join = connection->refused_ && connection->server_->settings.empty();
   if (!created.ok() && !may_join) return created;
   const absl::Status joined = connection->Join(deadline);
-  if (!joined.ok()) return !created.ok() && connection->refused_ ? created : joined;
-  return connection;
+  if (joined.ok()) return connection;
+  const absl::Status& why = !created.ok() && connection->refused_ ? created : joined;
+  const std::string world = connection->world_;
+  const auto kept = connection->server_;
+  connection.reset();
+  if (!world.empty()) DestroyWorlds(*kept, {world});
+  return why;
 }
 
 absl::Status DmEnvRpcConnection::CreateWorld(uint64_t seed, TimePoint deadline) {
