@@ -31,7 +31,10 @@ absl::Status Serve(ServiceOptions options) {
       {*replay, *models, store, *Clock::Real(), metrics,
        [&](const auto& spec) { return policy::SacLearner::Create(spec, options.learner); },
        [&](const auto& f, const auto& s) { return dynamics::LoadDynamicsModel(f, s, device); },
-       directives.get()});
+       directives.get(),
+       [&](const auto& f, const auto& s) {
+         return objective::TransitionClassifier::Load(f, s, device);
+       }});
   options.server.services = {snapshots->service()};
   options.server.live_calls = {snapshots->live_calls()};
   options.server.registry = &metrics;
