@@ -32,9 +32,7 @@ absl::Status Serve(ServiceOptions options) {
        [&](const auto& spec) { return policy::SacLearner::Create(spec, options.learner); },
        [&](const auto& f, const auto& s) { return dynamics::LoadDynamicsModel(f, s, device); },
        directives.get(),
-       [&](const auto& f, const auto& s) {
-         return objective::TransitionClassifier::Load(f, s, device);
-       }});
+       [&](auto& f, auto& s) { return objective::TransitionClassifier::Load(f, s, device); }});
   options.server.services = {snapshots->service()};
   options.server.live_calls = {snapshots->live_calls()};
   options.server.registry = &metrics;
@@ -54,6 +52,9 @@ int main(int argc, char** argv) {
   if (!options.ok()) return tandem::config::RefuseOptions("policy_trainer", options.status());
   tandem::InitLog(options->trainer.member);
   const absl::Status status = tandem::policy_trainer::Serve(*std::move(options));
+  // Rewards that the objective cannot take: a restart would meet them again.
+  if (absl::IsInvalidArgument(status))
+    return tandem::config::RefuseOptions("policy_trainer", status);
   if (!status.ok()) tandem::LogError(status.ToString());
   return status.ok() ? 0 : 1;
 }

@@ -116,6 +116,7 @@ absl::Status JointCompanion::Fit(const dynamics::EnsembleLearner& learner,
 
 absl::Status JointCompanion::KeepClassifier() {
   useful_->SetClassifier(nullptr);
+  if (learner_->fits() == 0) return absl::OkStatus();
   nn::TensorFile file;
   learner_->Export(&file);
   TANDEM_ASSIGN_OR_RETURN(
