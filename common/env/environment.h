@@ -65,8 +65,9 @@ std::vector<std::string> EnvironmentNames();
 /// then holds for Gymnasium's environment too.
 std::optional<std::string> BuiltInNameOf(const std::string& gymnasium_id);
 
-/// The termination function of a registered environment; FAILED_PRECONDITION where it publishes
-/// none, NOT_FOUND where the name is unknown.
+/// The termination function of a registered environment, also by the name "gym:" and the
+/// Gymnasium id of the same task; FAILED_PRECONDITION where it publishes none, NOT_FOUND where the
+/// name is unknown.
 absl::StatusOr<TerminationFunction> KnownTermination(const std::string& name);
 
 }  // namespace tandem
