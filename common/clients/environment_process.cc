@@ -4,8 +4,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -151,7 +151,8 @@ absl::Status EnvironmentProcess::Spawn() {
   }
   fcntl(ends[0], F_SETFL, O_NONBLOCK);
   output_ = ends[0];
-  process_ = pidfd_open(*pid, 0);
+  // glibc 2.36 declares pidfd_open without extern "C".
+  process_ = static_cast<int>(syscall(SYS_pidfd_open, *pid, 0));
   MutexLock lock(mu_);
   ++incarnation_;
   pid_ = *pid;

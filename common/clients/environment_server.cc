@@ -127,11 +127,10 @@ absl::StatusOr<OpenedSession> EnvironmentServer::OpenSession(
   if (process_) {
     ready = process_->AwaitListening(source_.reset_timeout, [&] { return calls->stopped(); });
   }
-  absl::StatusOr<OpenedSession> opened = ready.status();
-  if (ready.ok()) {
-    if (!lost.empty()) CloseSession(lost);
-    opened = TryOpen(calls, expected, num_envs, seed, *ready);
-  }
+  if (ready.ok() && !lost.empty()) CloseSession(lost);
+  absl::StatusOr<OpenedSession> opened =
+      ready.ok() ? TryOpen(calls, expected, num_envs, seed, *ready)
+                 : absl::StatusOr<OpenedSession>(ready.status());
   if (process_ && absl::IsDeadlineExceeded(opened.status())) {
     process_->Kill(process_->incarnation());
   }

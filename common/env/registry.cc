@@ -99,6 +99,12 @@ absl::Status Environment::WidenStart(double) {
       absl::StrCat(spec().name, ": has no range of start states to widen"));
 }
 
+std::optional<std::string> GymnasiumIdOf(const std::string& name) {
+  const absl::StatusOr<const Entry*> entry = Find(name);
+  if (!entry.ok() || (*entry)->gymnasium_id == nullptr) return std::nullopt;
+  return (*entry)->gymnasium_id;
+}
+
 std::optional<std::string> BuiltInNameOf(const std::string& gymnasium_id) {
   for (const Entry& entry : kEntries) {
     if (entry.gymnasium_id != nullptr && gymnasium_id == entry.gymnasium_id) return entry.name;
