@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/commands.h"
+#include "cli/env_commands.h"
 #include "common/base/files.h"
 
 namespace tandem::cli {
@@ -110,6 +111,7 @@ int Main(int argc, char** argv) {
   status->callback([&] { code = ShowStatus(parent, run, json); });
   KnobOptions knob_options;
   AddKnob(app, knob_options, code);
+  AddEnv(app, code);
 
   CLI::App* config = app.add_subcommand("config", "Print, check or explain configurations");
   config->require_subcommand(1);

@@ -27,10 +27,13 @@ std::string EvidenceText(const Json& record) {
       std::isnan(evidence) || std::isnan(line)
           ? "no data yet"
           : absl::StrFormat("%.3g of %.3g", std::pow(10, evidence), std::pow(10, line));
-  const std::string signal = record.value("signal", "");
-  if (!signal.empty()) absl::StrAppend(&text, ", carried by ", signal);
-  const auto checkpoints = record.value("checkpoints", int64_t{0});
-  return absl::StrCat(text, "; ", checkpoints, " checkpoints judged");
+  const auto signal = record.find("signal");
+  if (signal != record.end() && signal->is_string() && !signal->get<std::string>().empty()) {
+    absl::StrAppend(&text, ", carried by ", signal->get<std::string>());
+  }
+  const double checkpoints = number("checkpoints");
+  return absl::StrFormat("%s; %.0f checkpoints judged", text,
+                         std::isnan(checkpoints) ? 0 : checkpoints);
 }
 
 std::string KnobText(monitor::v1::Knob knob) {

@@ -192,7 +192,7 @@ class Watcher:
                             self._changed.notify_all()
                 error: Any = "the stream ended"
             except (grpc.RpcError, ValueError) as failure:  # also where the channel was closed
-                error = failure
+                error = getattr(failure, "details", lambda: failure)()
             try:
                 backoff.pause(f"snapshots of {self._series} at {self._address}", error)
             except Stopped:

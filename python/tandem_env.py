@@ -36,6 +36,7 @@ import dataclasses
 import faulthandler
 import importlib
 import json
+import logging
 import mmap
 import os
 import pickle
@@ -54,6 +55,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+LOG = logging.getLogger("tandem_env")
 VERSION = "1.0"
 PROTOCOL_VERSION = 1
 LISTEN = "TANDEM_ENV_LISTEN"  # environment variable with the address to listen on
@@ -589,8 +591,8 @@ class Fleet:
             raise Bad(WRONG_SHAPE, f"an observation lacks a part of its space: {error!r}") from None
         for leaf, column, value in zip(self._description.observation, columns, values):
             array = np.asarray(value)
-            if array.shape != leaf.native_shape or not (
-                    array.dtype == bool or np.can_cast(array.dtype, leaf.dtype, "same_kind")):
+            if array.shape != leaf.native_shape or not np.can_cast(array.dtype, leaf.dtype,
+                                                                   "same_kind"):
                 raise Bad(WRONG_SHAPE, f"observation '{leaf.name}': expected {leaf.native_dtype} "
                           f"{leaf.native_shape}, got {array.dtype} {array.shape}")
             column[i] = array.reshape(leaf.shape)
@@ -1145,14 +1147,20 @@ class Session:
             if self._last_id and (self._fleet.outcomes == ABSENT).all():
                 self._fleet.wait(0.1)
             faults, resets = self._work(request)
+            if self._closed:
+                self._fleet.close()
+                raise Refused("NOT_FOUND", "the session was closed")
+            if faults:
+                LOG.warning("%d of %d environments failed; %d: %s", len(faults), self.count,
+                            faults[0].env, faults[0].message)
             self._last = self._encode(step_id, faults, resets)
             self._last_id = step_id
             return self._last
 
     def close(self) -> None:
-        if not self._closed and self._lock.acquire(timeout=2.0):  # not waiting for one that hangs
+        self._closed = True
+        if self._lock.acquire(timeout=2.0):  # else answer() closes, should what hangs ever return
             try:
-                self._closed = True
                 self._fleet.close()
             finally:
                 self._lock.release()
@@ -1336,6 +1344,7 @@ class Server:
             raise Refused("INVALID_ARGUMENT" if refused else "INTERNAL", words(error)) from None
         with self._lock:
             self._sessions[session.key] = session
+        LOG.info("%d environments for '%s'", task.count, data(request, 7).decode(errors="replace"))
         return encode((1, session.key), (2, int(self._idle_timeout_s * 1000)))
 
     def _task(self, request: dict[int, list]) -> Task:
@@ -1370,7 +1379,8 @@ class Server:
                     session = self._sessions.get(data(request, 1).decode(errors="replace"))
                     if session is None:
                         raise Refused("NOT_FOUND", "the session is closed, expired or unknown")
-                    session.streams += 1
+                    with self._lock:
+                        session.streams += 1
                     session.take(owner)
                 yield session.answer(request, owner)
         except (Refused, ValueError) as error:
@@ -1378,8 +1388,9 @@ class Server:
             context.abort(grpc.StatusCode[code], str(error))
         finally:
             if session is not None:
-                session.streams -= 1
                 session.idle_since = time.monotonic()
+                with self._lock:
+                    session.streams -= 1
 
     def _forget(self, session: Session) -> None:
         with self._lock:
@@ -1461,6 +1472,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--arguments", type=json.loads, default={}, help="the maker's, as JSON")
     parser.add_argument("--idle-timeout", type=float, default=60.0, help="of sessions [s]")
     options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="tandem_env: %(message)s")
     sys.path.insert(0, os.getcwd())
     if options.gym:
         make, name = gym_maker(options.gym), f"gym:{options.gym}"

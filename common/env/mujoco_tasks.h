@@ -21,7 +21,7 @@
 ///   solver's first guess, which only rounds differently.
 /// - Rewards that count a body's way (Ant, Humanoid) count it from where it was at that last
 ///   evaluation, which a state that is set lacks: the reward of the first step after it is off by
-///   up to about 0.05 (Ant) and 0.0006 (Humanoid).
+///   up to about 0.05 (Ant) and 0.002 (Humanoid).
 /// - The wider start of Simulation::WidenStart widens the noise about the resting body. The goal of
 ///   Reacher and the object of Pusher keep their range: where they lie is the task.
 ///

@@ -99,8 +99,9 @@ class TrainTest(unittest.TestCase):
 
     def test_the_same_seed_gives_the_same_run_bit_for_bit(self):
         figures = []
-        for name in ("first", "again"):
-            run = self.start("stop.max_env_steps=400", "run.seed=5", folder=os.path.join(self.scratch.name, name))
+        for threads in (1, 2):  # which change no number either
+            run = self.start("stop.max_env_steps=400", "run.seed=5", f"runtime.threads={threads}",
+                             folder=os.path.join(self.scratch.name, f"with-{threads}"))
             code, _, err = run.finish(timeout=120)
             self.assertEqual(code, 0, f"{err}\n{run.logs()}")
             digests = {}
@@ -179,6 +180,9 @@ class TrainTest(unittest.TestCase):
             "policy.lr=fast": "policy.lr",
             "env.name=pendulun": 'did you mean "pendulum"',
             "model.elites=9": "model.elites",
+            "env.name=gym:NoSuchTask-v0": "LEARNED or NEVER",
+            "env.name=": "env.name is missing",
+            "env.arguments='{}'": "takes none",
         }.items():
             with self.subTest(override):
                 result = tandem("train", recipe, override, "--run-dir", self.folder)

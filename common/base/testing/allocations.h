@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace tandem {
@@ -7,6 +8,10 @@ namespace tandem {
 /// Allocations on the heap so far, by all threads. A program that calls this counts every one of
 /// them: its operators new and delete are replaced. Thread-safe.
 int64_t Allocations();
+
+/// One that counts, for libraries with hooks of their own; to be given to std::free. alignment: a
+/// power of 2, at least that of a pointer.
+void* AllocateCounted(size_t size, size_t alignment);
 
 /// Allocations of 10 calls of `work`, after 3 that let buffers grow.
 template <typename Work>
