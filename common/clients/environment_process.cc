@@ -182,7 +182,8 @@ void EnvironmentProcess::Watch() {
   if (process_ >= 0) close(process_);
   output_ = process_ = -1;
   if (!line_.empty()) TakeOutput("\n");
-  if (!stopping()) LogWarning(absl::StrCat("the environment server ended: ", LastWords()));
+  MutexLock lock(mu_);
+  if (!stopping_) LogWarning(absl::StrCat("the environment server ended: ", last_death_));
 }
 
 bool EnvironmentProcess::Reap() {

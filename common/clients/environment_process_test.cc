@@ -113,11 +113,11 @@ TEST(EnvironmentProcessTest, LeavesNothingBehind) {
   EXPECT_FALSE(std::filesystem::exists(folder));
 }
 
-TEST(EnvironmentProcessTest, EndsOneThatStandsStill) {
-  auto process = StartServer();
-  ASSERT_TRUE(process->AwaitListening(absl::Seconds(10), Never).ok());
+TEST(EnvironmentProcessTest, EndsOneThatDoesNotWantToEnd) {
+  auto process = *EnvironmentProcess::Start(
+      {.argv = {"sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"}});
+  EXPECT_TRUE(Soon([&] { return absl::StrContains(process->LastWords(), "up"); }));
   const pid_t pid = process->pid();
-  kill(pid, SIGSTOP);
   process.reset();
   EXPECT_NE(kill(pid, 0), 0);
 }
