@@ -13,16 +13,20 @@ constexpr double kMost = 1e100;
 
 }  // namespace
 
-void Evidence::Update(double value) {
-  if (std::isnan(value)) return;
-  double x = (value - options_.tolerance) / options_.bound;
-  ++updates_;
-  if (x < -1) {
-    x = -1;
-    ++clipped_;
-  }
-  for (size_t i = 0; i < kBets.size(); ++i) {
-    m_[i] = std::fmin(kMost, (1 + kBets[i] * x) * (m_[i] + 1));
+void Evidence::Update(std::span<const double> values) {
+  bool begun = false;
+  for (const double value : values) {
+    if (std::isnan(value)) continue;
+    double x = (value - options_.tolerance) / options_.bound;
+    ++updates_;
+    if (x < -1) {
+      x = -1;
+      ++clipped_;
+    }
+    for (size_t i = 0; i < kBets.size(); ++i) {
+      m_[i] = std::fmin(kMost, (1 + kBets[i] * x) * (m_[i] + (begun ? 0 : 1)));
+    }
+    begun = true;
   }
 }
 

@@ -45,10 +45,34 @@ std::string WhyBiasDoesNotCount(const Checkpoint& checkpoint, const Thresholds& 
   return "";
 }
 
-Reading ReadGap(Signal signal, double value, double error) {
-  if (std::isfinite(value)) return {signal, value, error, ""};
-  return {signal, Checkpoint::kNaN, Checkpoint::kNaN,
-          absl::StrFormat("%s is not known", SignalName(signal))};
+Reading ReadGap(Signal signal, double value, double error, std::vector<double> parts) {
+  if (std::isfinite(value)) return {signal, value, error, "", std::move(parts)};
+  return {signal,
+          Checkpoint::kNaN,
+          Checkpoint::kNaN,
+          absl::StrFormat("%s is not known", SignalName(signal)),
+          {}};
+}
+
+/// Means of the first and the second half of the known values; one where there is one.
+std::vector<double> Halves(const std::vector<double>& values) {
+  std::vector<double> known;
+  for (const double value : values) {
+    if (std::isfinite(value)) known.push_back(value);
+  }
+  if (known.size() < 2) return known;
+  const auto middle = known.begin() + static_cast<std::ptrdiff_t>(known.size() / 2);
+  return {Mean({known.begin(), middle}), Mean({middle, known.end()})};
+}
+
+Reading ReadEpisodes(const Checkpoint& checkpoint) {
+  std::vector<double> halves = Halves(checkpoint.episode_gaps);
+  double value = Mean(checkpoint.episode_gaps);
+  if (halves.empty()) {
+    value = checkpoint.gap_episode;
+    halves = {value};
+  }
+  return ReadGap(Signal::kGapEpisode, value, checkpoint.gap_episode_error, std::move(halves));
 }
 
 double OpenLoopGrowth(const Checkpoint& c) {
@@ -75,16 +99,18 @@ const char* SignalName(Signal signal) {
 }
 
 Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds) {
-  const double episodes = Mean(checkpoint.episode_gaps);
   Readings readings = {
-      Reading{Signal::kBias, Checkpoint::kNaN, Checkpoint::kNaN,
-              WhyBiasDoesNotCount(checkpoint, thresholds)},
-      ReadGap(Signal::kGap100, checkpoint.gap_100, Checkpoint::kNaN),
-      ReadGap(Signal::kGapEpisode, std::isnan(episodes) ? checkpoint.gap_episode : episodes,
-              checkpoint.gap_episode_error)};
+      Reading{Signal::kBias,
+              Checkpoint::kNaN,
+              Checkpoint::kNaN,
+              WhyBiasDoesNotCount(checkpoint, thresholds),
+              {}},
+      ReadGap(Signal::kGap100, checkpoint.gap_100, Checkpoint::kNaN, {checkpoint.gap_100}),
+      ReadEpisodes(checkpoint)};
   if (readings[0].why_not.empty()) {
     readings[0].value = checkpoint.index;
     readings[0].error = checkpoint.index_error;
+    readings[0].parts = {checkpoint.index};
   }
   return readings;
 }

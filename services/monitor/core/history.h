@@ -17,7 +17,8 @@
 
 namespace tandem::monitor {
 
-/// One judged checkpoint. Its lists (blocks, episode gaps) are empty once it is in the history.
+/// One judged checkpoint. Its blocks are empty once it is in the history; its episode gaps stay, so
+/// that it can be judged again.
 struct HistoryCheckpoint {
   coadaptation::Checkpoint checkpoint;
   coadaptation::Judgement judgement;
