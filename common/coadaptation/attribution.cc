@@ -87,9 +87,9 @@ struct Rung {
 };
 
 constexpr std::array<Rung, 9> kLadder = {{
+    {Knob::kRefit, WhyStale, true},
     {Knob::kRealShare, WhyRealShare, false},
     {Knob::kRewardClamp, WhyClamp, true},
-    {Knob::kRefit, WhyStale, true},
     {Knob::kRolloutHorizon, WhyHorizon, false},
     {Knob::kPessimism, WhyPessimism, true},
     {Knob::kRefit, WhyRefit, false},

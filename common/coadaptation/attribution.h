@@ -54,12 +54,10 @@ struct Candidate {
 
 /// Knobs against exploitation in the order in which to try them: first those that a figure speaks
 /// for, then the rest of the ladder, both in this order:
-///   real_share        the confirmed alarm speaks for it: imagined steps do harm, so the policy
-///   learns
-///                     from real steps alone while the cause is looked for. The imagined share
-///                     comes back a little at a time
-///   reward_clamp      only where the reward part dominates and imagined rewards exceed real ones
 ///   refit             first where the model was not fitted when it should have been
+///   real_share        the confirmed alarm speaks for it: imagined steps do harm, so the policy
+///                     learns from real steps alone while the cause is looked for
+///   reward_clamp      only where the reward part dominates and imagined rewards exceed real ones
 ///   rollout_horizon   the open-loop error grows with the horizon; never while the critic's
 ///                     residual is large, since shorter rollouts lean on the critic more
 ///   pessimism         only where disagreement sees the errors

@@ -137,7 +137,7 @@ std::vector<Action> Controller::Advise(Action action) {
 std::optional<Action> Controller::Choose(const Checkpoint& checkpoint) {
   std::vector<Candidate> candidates = Attribute(checkpoint, options_.mitigation);
   const auto tries = [&](Knob knob) {
-    if (knob == Knob::kRealShare) return -1;  // first, however often
+    if (knob == Knob::kRealShare) return 0;  // however often
     const auto it = memory_.tries.find(knob);
     return it == memory_.tries.end() ? 0 : it->second;
   };

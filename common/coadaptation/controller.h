@@ -65,15 +65,16 @@ struct ControllerMemory {
 };
 
 /// Decides what to turn, from the verdict on each checkpoint. One knob a decision. The first is the
-/// real share, to 1: a confirmed alarm says that imagined steps do harm, and while the policy
-/// learns from real steps alone it is safe to look for the cause. Then by attribution: of the
-/// candidates, those least often tried since the run was healthy, and of these the first in the
-/// order of Attribute(). Multiplicative against exploitation, additive on recovery, so that
-/// imagined steps come back a little at a time; never more than the limits allow. Where the model
-/// undersells the policy nothing is tightened, and pessimism goes a step back. After rollback_after
-/// actions in a row without effect, or where nothing is left to turn, the policy goes back to the
-/// last clean one, where that one returned more. An action has failed when the alarm is confirmed
-/// again, on evidence that began anew after it.
+/// real share, to 1 (or a refit, once, where the model missed one): a confirmed alarm says that
+/// imagined steps do harm, and while the policy learns from real steps alone it is safe to look for
+/// the cause. Then by attribution: of the candidates, those least often tried since the run was
+/// healthy, and of these the first in the order of Attribute(). Multiplicative against
+/// exploitation, additive on recovery, so that imagined steps come back a little at a time; never
+/// more than the limits allow. Where the model undersells the policy nothing is tightened, and
+/// pessimism goes a step back. After rollback_after actions in a row without effect, or where
+/// nothing is left to turn, the policy goes back to the last clean one, where that one returned
+/// more. An action has failed when the alarm is confirmed again, on evidence that began anew after
+/// it.
 ///
 /// Deterministic: the time is an argument. Not thread-safe.
 class Controller {

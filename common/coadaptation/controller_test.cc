@@ -161,6 +161,15 @@ TEST(ControllerTest, WhereEveryKnobIsAtItsLimitAHumanHasToLook) {
   EXPECT_THAT(run.controller.note(), HasSubstr("human"));
 }
 
+TEST(ControllerTest, AModelThatMissedItsFitIsFittedFirstButOnce) {
+  Trial run(Acting());
+  Checkpoint c;
+  c.fresh_steps = 400;
+  c.model_age = 2000;
+  EXPECT_EQ(run.NextAction(c)->knob, Knob::kRefit);
+  EXPECT_EQ(run.NextAction(c)->knob, Knob::kRealShare);
+}
+
 TEST(ControllerTest, WithoutACleanPolicyThereIsNothingToRollBackTo) {
   ControllerOptions options = Acting();
   options.allowed = {Knob::kRollback};
