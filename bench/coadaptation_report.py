@@ -24,7 +24,7 @@ NOT_SCORES = {
     "env", "arm", "seed", "kind", "verdict", "signal", "sentence", "number", "env_steps", "model_env_steps",
     "policy_updates", "model_version", "policy_version", "fresh_steps", "fresh_episodes", "wall_seconds",
     "label_gap", "label_real_return", "gap_evaluation", "evaluation_return", "model_return", "real_return",
-    "return_scale", "block_steps", "policy_lag", "model_age", "real_share", "update_to_data", "horizon", "pessimism",
+    "return_scale", "block_steps", "gap_episode_first", "gap_episode_second", "policy_lag", "model_age", "real_share", "update_to_data", "horizon", "pessimism",
 }
 # Less of these is the bad sign.
 FALLING = {"rank_correlation", "visibility", "coverage_onpolicy", "coverage_heldout", "effective_sample_share",
@@ -314,8 +314,9 @@ def main():
         lines += section + run_section(env, runs)
         draw(args.folder, env, own, runs, results)
     if args.controlled:
-        lines += control_section(runs, by_run(read(args.controlled)))
-        write_summary(os.path.join(args.folder, "controlled.csv"), by_run(read(args.controlled)))
+        controlled = by_run(read(args.controlled))
+        lines += control_section(runs, controlled)
+        write_summary(os.path.join(args.folder, "controlled.csv"), controlled)
     write_summary(os.path.join(args.folder, "summary.csv"), runs)
     path = args.out or os.path.join(args.folder, "report.md")
     with open(path, "w", encoding="utf-8") as file:

@@ -20,11 +20,12 @@ import json
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
+
+from learning_curves import end_group
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CALIBRATION = ["pendulum", "cartpole_continuous"]
@@ -130,16 +131,6 @@ def is_complete(folder):
             return json.load(file)["exit"] == 0
     except (OSError, ValueError, KeyError):
         return False
-
-
-def end_group(process):
-    """Ends the process group of `tandem train`, which ends its services."""
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(timeout=30)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)  # the services receive SIGTERM when their parent dies
-        process.wait()
 
 
 def run_one(args, env, arm, seed, running):

@@ -10,11 +10,17 @@ observation_space, action_space):
 
 The protocol is proto/tandem/env/v1/env.proto: many environments in one message, arrays as columns.
 The few messages are written by hand here, so that neither protobuf nor generated code is needed.
+There is no authentication: listen on a unix socket, on localhost, or in a network of your own.
 
-Spaces: Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of them, told apart by the names
-of their classes, so that Gymnasium need not be installed. Types that the wire lacks become the next
-wider one (bool: uint8 from 0 to 1; float16: float32; int16 and uint16: int32; uint32: int64);
-multi-dimensional MultiDiscrete and MultiBinary spaces are sent flat. Everything else is refused.
+Spaces: Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of them, told apart by the
+names of their classes, so that Gymnasium need not be installed. Types that the wire lacks become
+the next wider one (bool: uint8 from 0 to 1; float16: float32; int16 and uint16: int32; uint32:
+int64); MultiDiscrete and MultiBinary of several dimensions are sent flat. Everything else
+is refused.
+
+An episode that ends is reset in the same step. An environment that raises, or gives numbers that
+are not finite or of a wrong shape, loses its episode and is made anew: at once, and where that
+fails again with growing pauses. The others go on.
 
 With workers=0 the environments run in this process, which is fastest, but one that hangs or crashes
 takes all with it. With workers=K every session has K processes (forked from one that was forked
@@ -25,10 +31,12 @@ started anew, and only its environments are lost.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import dataclasses
 import faulthandler
 import importlib
 import json
+import logging
 import mmap
 import os
 import pickle
@@ -37,6 +45,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -46,6 +55,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+LOG = logging.getLogger("tandem_env")
 VERSION = "1.0"
 PROTOCOL_VERSION = 1
 LISTEN = "TANDEM_ENV_LISTEN"  # environment variable with the address to listen on
@@ -168,7 +178,7 @@ def data(fields: dict[int, list], number: int) -> bytes:
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """One array of a space: what env.proto's SpaceLeaf says, and how the environment itself has it."""
+    """One array of a space: what env.proto's SpaceLeaf says, and how the environment has it."""
 
     name: str
     kind: int
@@ -214,7 +224,7 @@ def _leaf(space: Any, name: str, use: str) -> Leaf:
     native = np.dtype(getattr(space, "dtype", None) or np.int64)
     dtype = np.dtype(WIDER.get(native.name, native.name))
     if dtype.name not in ELEMENT_TYPES:
-        raise ValueError(f"{where} holds {native.name}; the protocol has {', '.join(ELEMENT_TYPES)}")
+        raise ValueError(f"{where} holds {native.name}; served are {', '.join(ELEMENT_TYPES)}")
     shape = tuple(int(n) for n in (getattr(space, "shape", None) or ()))
     if any(n < 1 for n in shape):
         raise ValueError(f"{where} has the empty shape {shape}")
@@ -234,8 +244,8 @@ def _leaf(space: Any, name: str, use: str) -> Leaf:
     if _is(space, "MultiBinary"):
         shape = shape or (int(space.n),)
         return Leaf(name, MULTI_BINARY, dtype, flat if flat[0] > 1 else (shape[0],), native, shape)
-    raise ValueError(f"{where} is a {type(space).__name__}; served are Box, Discrete, MultiDiscrete, "
-                     "MultiBinary, Dict and Tuple")
+    raise ValueError(f"{where} is a {type(space).__name__}; served are Box, Discrete, "
+                     "MultiDiscrete, MultiBinary, Dict and Tuple")
 
 
 def leaves_of(space: Any, use: str) -> list[Leaf]:
@@ -323,7 +333,7 @@ def describe(env: Any) -> Description:
 
 def words(error: BaseException) -> str:
     """An exception and the last lines of where it came from."""
-    if isinstance(error, Bad):
+    if isinstance(error, (Bad, Refused)):
         return str(error)
     return "".join(traceback.format_exception(error)[-3:]).strip()[-MAX_MESSAGE:]
 
@@ -343,12 +353,15 @@ class Columns:
                              for leaf in description.observation]
         self.finals = [self._array(leaf.dtype, (count, *leaf.shape))
                        for leaf in description.observation]
-        self.actions = [self._array(leaf.dtype, (count, *leaf.shape)) for leaf in description.action]
+        self.actions = [self._array(leaf.dtype, (count, *leaf.shape))
+                        for leaf in description.action]
         self.rewards = self._array(np.float32, (count,))
         self.terminated, self.truncated, self.outcomes, self.restart, self.reset = (
             self._array(np.uint8, (count,)) for _ in range(5))
         self.seeds = self._array(np.uint64, (count,))
-        self.progress = self._array(np.int64, (count, 2))  # first row: what is being done, and whether it is a reset
+        # Of the first environment of each process: the request and environment in work, as one
+        # number, and whether it is being made or reset.
+        self.progress = self._array(np.int64, (count, 2))
         self.size = self._at
 
     def _array(self, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -383,7 +396,8 @@ class Fleet:
     """N environments in this process, one after the other. Not thread-safe."""
 
     def __init__(self, make_env: Callable[..., Any], description: Description, task: Task,
-                 columns: Columns | None = None, generation: int = 0):
+                 columns: Columns | None = None, generation: int = 0,
+                 seeds: list[int] | None = None):
         n = task.count
         self._make = make_env
         self._description = description
@@ -393,7 +407,7 @@ class Fleet:
         self._progress = self.columns.progress[0].data
         self._serial = 0  # requests so far
         self._generation = generation
-        self._seeds: list[int] | None = None
+        self._seeds = seeds  # of the last reset
         self._envs: list[Any] = [None] * n
         self._running = [False] * n  # an episode goes on
         self._steps = [0] * n  # in the episode
@@ -471,7 +485,7 @@ class Fleet:
         return self._take_faults()
 
     def _actions(self) -> Iterator[Any]:
-        """Each environment's action. Every call makes arrays of its own: environments may keep them."""
+        """Each environment's action, in arrays of its own: environments may keep them."""
         columns = [column.astype(leaf.native_dtype).reshape(len(column), *leaf.native_shape)
                    for leaf, column in zip(self._description.action, self.columns.actions)]
         if len(columns) == 1 and columns and self._flat_action:
@@ -483,11 +497,10 @@ class Fleet:
         env = self._make(**self._task.arguments)
         self._envs[i] = env
         got = describe(env)
-        for use, expected, leaves in (("observation", self._description.observation, got.observation),
-                                      ("action", self._description.action, got.action)):
+        for expected, leaves in zip(self._description[:2], got[:2]):
             if leaves != expected:
-                raise ValueError(f"the {use} space became {leaves}, and the server serves {expected}: "
-                                 "give the server itself these arguments")
+                raise ValueError("the arguments change the spaces: give them to the server itself. "
+                                 f"Expected {expected}, got {leaves}")
         self._read = reader(env.observation_space)
         self._build = builder(env.action_space)
         self._flat_action = _children(env.action_space) is None
@@ -530,7 +543,7 @@ class Fleet:
         seed = None
         if self._seeds is not None and self._envs[i] is None:
             self._restarts[i] += 1  # a stream of its own, not the same episode again
-            path = [self._seeds[i], self._generation, self._restarts[i]]
+            path = (self._seeds[i], self._generation, self._restarts[i])
             seed = int(np.random.SeedSequence(path).generate_state(1, np.uint32)[0])
         self._try(i, lambda: self._begin(i, seed))
 
@@ -578,8 +591,8 @@ class Fleet:
             raise Bad(WRONG_SHAPE, f"an observation lacks a part of its space: {error!r}") from None
         for leaf, column, value in zip(self._description.observation, columns, values):
             array = np.asarray(value)
-            if array.shape != leaf.native_shape or not (
-                    array.dtype == bool or np.can_cast(array.dtype, leaf.dtype, "same_kind")):
+            if array.shape != leaf.native_shape or not np.can_cast(array.dtype, leaf.dtype,
+                                                                   "same_kind"):
                 raise Bad(WRONG_SHAPE, f"observation '{leaf.name}': expected {leaf.native_dtype} "
                           f"{leaf.native_shape}, got {array.dtype} {array.shape}")
             column[i] = array.reshape(leaf.shape)
@@ -587,8 +600,7 @@ class Fleet:
     def _check_row(self, columns: list[np.ndarray], i: int) -> None:
         for leaf, column in zip(self._description.observation, columns):
             if column.dtype.kind == "f" and not np.isfinite(column[i]).all():
-                raise Bad(NOT_FINITE, f"observation '{leaf.name}' is not finite: {column[i].tolist()}"
-                          [:MAX_MESSAGE])
+                raise _not_finite(leaf, column[i])
 
     def _check_finite(self) -> None:
         columns = self.columns
@@ -597,12 +609,15 @@ class Fleet:
                 bad = ~np.isfinite(column).reshape(len(column), -1).all(axis=1)
                 for i in np.flatnonzero(bad).tolist():
                     if self._running[i]:
-                        self._lose(i, Bad(NOT_FINITE, f"observation '{leaf.name}' is not finite: "
-                                          f"{column[i].tolist()}"[:MAX_MESSAGE]))
+                        self._lose(i, _not_finite(leaf, column[i]))
                     column[i] = 0
         if not np.isfinite(columns.rewards).all():
             for i in np.flatnonzero(~np.isfinite(columns.rewards)).tolist():
                 self._lose(i, Bad(NOT_FINITE, f"the reward is {columns.rewards[i]}"))
+
+
+def _not_finite(leaf: Leaf, row: np.ndarray) -> Bad:
+    return Bad(NOT_FINITE, f"observation '{leaf.name}' is not finite: {row.tolist()}"[:MAX_MESSAGE])
 
 
 class VectorFleet:
@@ -612,8 +627,8 @@ class VectorFleet:
     single_observation_space, single_action_space and
       reset_batch(mask [N] bool, seeds [N] uint64 or None) -> observations
       step_batch(actions) -> (observations, rewards, terminated, truncated, final_observations)
-    where all arrays are [N, ...], what ended is reset in the same step, and of final_observations only
-    the rows of episodes that ended are read.
+    where all arrays are [N, ...], what ended is reset in the same step, and of final_observations
+    only the rows of episodes that ended are read.
     """
 
     def __init__(self, make_vector: Callable[..., Any], description: Description, task: Task):
@@ -697,9 +712,10 @@ class VectorFleet:
         columns.truncated[:] = np.asarray(truncated) & ~np.asarray(terminated)
         ended = (columns.terminated | columns.truncated) != 0
         if ended.any() and self._gymnasium:  # an array of objects, one for each environment
+            space = self._vector.single_observation_space
             for i in np.flatnonzero(ended).tolist():
                 self._store([final[i:i + 1] for final in columns.finals],
-                            _with_rows(self._vector.single_observation_space, finals[i]), everyone[:1])
+                            _as_batch(space, finals[i]), everyone[:1])
         elif ended.any():
             self._store(columns.finals, finals, ended)
         if not np.isfinite(columns.rewards).all():
@@ -741,9 +757,352 @@ class VectorFleet:
             array.fill(0)
 
 
-def _with_rows(space: Any, value: Any) -> Any:
+def _as_batch(space: Any, value: Any) -> Any:
     """One value of a space as a batch of one."""
     return builder(space)(iter([np.asarray(array)[None] for array in reader(space)(value)]))
+
+
+# --- Worker processes -----------------------------------------------------------------------------
+
+
+class Zygote:
+    """A process without threads, forked before gRPC starts, that forks the workers and buries them.
+    It ends, and its workers with it, when its creator is gone. Thread-safe."""
+
+    def __init__(self, make_env: Callable[..., Any]):
+        self._lock = threading.Lock()
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._pid = os.fork()
+        if self._pid == 0:
+            try:
+                self._socket.close()
+                _zygote(theirs, make_env)
+            finally:
+                os._exit(0)
+        theirs.close()
+
+    def start(self, work: dict, fds: list[int]) -> int:
+        """Forks a worker, which gets the open files and runs _worker. Returns its process id."""
+        with self._lock:
+            socket.send_fds(self._socket, [pickle.dumps(work)], fds)
+            return int(self._socket.recv(64))
+
+    def bury(self, pid: int) -> int:
+        """Kills a worker, if it still runs, and returns how it ended, as os.waitpid says."""
+        with self._lock:
+            self._socket.send(str(pid).encode())
+            return int(self._socket.recv(64))
+
+    def close(self) -> None:
+        self._socket.close()
+        os.waitpid(self._pid, 0)
+
+
+def _zygote(creator: socket.socket, make_env: Callable[..., Any]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    workers = set()
+    while True:
+        message, fds, _, _ = socket.recv_fds(creator, 1 << 17, 3)
+        if not message:
+            break
+        if fds:
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    creator.close()
+                    _worker(make_env, pickle.loads(message), *fds)
+                except BaseException:  # pylint: disable=broad-except
+                    traceback.print_exc()
+                finally:
+                    sys.stderr.flush()
+                    os._exit(1)
+            for fd in fds:
+                os.close(fd)
+            workers.add(pid)
+            creator.send(str(pid).encode())
+        else:
+            pid = int(message)
+            os.kill(pid, signal.SIGKILL)
+            workers.remove(pid)
+            creator.send(str(os.waitpid(pid, 0)[1]).encode())
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _die_with_parent() -> None:
+    try:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    except (AttributeError, OSError):
+        pass  # not Linux: it ends when its socket does
+
+
+def _worker(make_env: Callable[..., Any], work: dict, commands: int, memory: int, log: int) -> None:
+    """A worker process: does what the Pool asks over the socket `commands`, on shared columns."""
+    _die_with_parent()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    faulthandler.enable(2)
+    pool = socket.socket(fileno=commands)
+    description, task, total = work["description"], work["task"], work["total"]
+    block = mmap.mmap(memory, Columns(description, total, None).size) if total else None
+    columns = Columns(description, total, block).rows(work["first"], task.count)
+    fleet = Fleet(make_env, description, task, columns, work["generation"], work["seeds"])
+    calls = {b"m": fleet.make, b"v": fleet.revive, b"s": lambda: fleet.step(False),
+             b"x": lambda: fleet.step(True), b"r": lambda: fleet.reset(False),
+             b"e": lambda: fleet.reset(True)}
+    while command := pool.recv(16):
+        try:
+            faults = calls[command]() or []
+            room = 40_000 // max(len(faults), 1)  # of what fits into one packet
+            reply = {"faults": [(*fault[:2], fault.message[-room:]) for fault in faults[:1000]]}
+        except Exception as error:  # pylint: disable=broad-except
+            reply = {"error": words(error)}
+        pool.send(pickle.dumps(reply))
+    fleet.close()
+
+
+class Worker:
+    """One worker process as the Pool sees it. Not thread-safe."""
+
+    def __init__(self, zygote: Zygote, work: dict, memory: int, progress: np.ndarray):
+        self._zygote = zygote
+        self._task: Task = work["task"]
+        self._progress = progress  # of its first environment
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        read, write = os.pipe()
+        self._pid = zygote.start(work, [theirs.fileno(), memory, write])
+        theirs.close()
+        os.close(write)
+        self._tail = b""
+        self._log = threading.Thread(target=self._follow, args=(read,), daemon=True)
+        self._log.start()
+        self._poll = select.poll()
+        self._poll.register(self.socket, select.POLLIN)
+        self._sent = 0.0
+        self._mark = -1
+
+    def ask(self, command: bytes) -> None:
+        self._sent, self._mark = time.monotonic(), int(self._progress[0])
+        try:
+            self.socket.send(command)
+        except OSError:
+            pass  # it is dead: the answer says so
+
+    def answer(self, wait: float | None = None) -> dict | None:
+        """The reply. None where there is none within `wait` seconds. Without `wait` it waits until
+        the worker is late with one environment. Bad (HUNG, CRASHED) where no reply will come."""
+        while True:
+            limit = self._task.reset_timeout_s if self._progress[1] else self._task.step_timeout_s
+            if self._poll.poll(1000 * (min(limit / 4, 1.0) if wait is None else wait)):
+                try:
+                    reply = self.socket.recv(1 << 18)
+                except OSError:
+                    reply = b""
+                if not reply:
+                    raise Bad(CRASHED, "")
+                return pickle.loads(reply)
+            mark, now = int(self._progress[0]), time.monotonic()
+            if mark != self._mark:
+                self._sent, self._mark = now, mark
+            elif now - self._sent > limit:
+                doing = "reset" if self._progress[1] else "step"
+                raise Bad(HUNG, f"a {doing} took longer than {limit:g} s")
+            if wait is not None:
+                return None
+
+    def end(self, error: Bad | None = None) -> str:
+        """Ends the process: at once for an error, of which it then tells all that is known."""
+        self.socket.close()
+        if error is None:
+            self._log.join(1.0)  # it closes its environments
+        status = self._zygote.bury(self._pid)
+        self._log.join(0.2)
+        how = str(error or "")
+        if error is not None and error.kind == CRASHED:
+            number = os.waitstatus_to_exitcode(status)
+            how = (f"its process was ended by {signal.Signals(-number).name}" if number < 0 else
+                   f"its process ended with exit code {number}")
+        return how + "\n" + self._tail.decode(errors="replace")
+
+    def _follow(self, fd: int) -> None:
+        """Passes the worker's output on, and keeps the end of it."""
+        with os.fdopen(fd, "rb", 0) as log:
+            while part := log.read(4096):
+                self._tail = (self._tail + part)[-2048:]
+                sys.stderr.write(part.decode(errors="replace"))
+
+
+class Pool:
+    """N environments in K processes; the same methods as Fleet's. A process that dies or hangs is
+    started anew, with growing pauses, while the others go on."""
+
+    def __init__(self, zygote: Zygote, workers: int, description: Description, task: Task):
+        count = task.count
+        self._zygote = zygote
+        self._description = description
+        self._task = task
+        size = Columns(description, count).size
+        self._file = os.memfd_create("tandem_env") if hasattr(os, "memfd_create") else os.dup(
+            tempfile.TemporaryFile().fileno())
+        os.ftruncate(self._file, size)
+        self.columns = Columns(description, count, mmap.mmap(self._file, size))
+        self.outcomes = np.zeros(count, np.uint8)
+        self._seeds: list[int] | None = None
+        bounds = np.linspace(0, count, min(workers, count) + 1).astype(int).tolist()
+        self._slots = [_Slot(first, end - first) for first, end in zip(bounds, bounds[1:])]
+
+    def make(self) -> None:
+        for slot in self._slots:
+            self._start(slot, b"m")
+        for slot in self._slots:
+            try:
+                reply = slot.worker.answer()
+            except Bad as error:
+                worker, slot.worker = slot.worker, None
+                raise RuntimeError(f"an environment failed: {worker.end(error)}") from None
+            if "error" in reply:
+                raise Refused("INVALID_ARGUMENT", reply["error"])
+            slot.ready = True
+
+    def reset(self, seeds: bool) -> list[Fault]:
+        self._seeds = self.columns.seeds.tolist() if seeds else None
+        return self._all(b"e" if seeds else b"r")
+
+    def step(self, restart: bool) -> list[Fault]:
+        return self._all(b"x" if restart else b"s")
+
+    def wait(self, limit_s: float) -> None:
+        """Returns when a worker may be ready, or after the limit."""
+        poll = select.poll()
+        due = limit_s
+        for slot in self._slots:
+            if slot.worker is not None and not slot.ready:
+                poll.register(slot.worker.socket, select.POLLIN)
+            elif slot.worker is None:
+                due = min(due, slot.due - time.monotonic())
+        poll.poll(1000 * max(0.0, due))
+
+    def close(self) -> None:
+        for slot in self._slots:
+            if slot.worker is not None:
+                slot.worker.socket.close()
+        for slot in self._slots:
+            if slot.worker is not None:
+                slot.worker.end()
+                slot.worker = None
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
+
+    def _start(self, slot: _Slot, command: bytes) -> None:
+        work = {"description": self._description, "task": self._task._replace(count=slot.count),
+                "total": self._task.count, "first": slot.first, "generation": slot.generation,
+                "seeds": self._seeds and self._seeds[slot.first:slot.first + slot.count]}
+        self.columns.progress[slot.first] = (-1, 1)
+        slot.generation += 1
+        slot.worker = Worker(self._zygote, work, self._file, self.columns.progress[slot.first])
+        slot.worker.ask(command)
+        slot.ready = False
+
+    def _all(self, command: bytes) -> list[Fault]:
+        """One request to every worker that is ready; looks after the others."""
+        faults: list[Fault] = []
+        asked = [slot for slot in self._slots if slot.ready]
+        for slot in asked:
+            slot.worker.ask(command)
+        for slot in self._slots:
+            if not slot.ready:
+                self._look_after(slot, faults)
+        for slot in asked:
+            try:
+                self._take(slot, slot.worker.answer(), faults)
+                slot.healthy += 1
+            except Bad as error:
+                self._bury(slot, error, LOST if command in b"sx" else ABSENT, faults)
+        return faults
+
+    def _take(self, slot: _Slot, reply: dict, faults: list[Fault]) -> None:
+        if "error" in reply:
+            raise Bad(EXCEPTION, reply["error"])
+        faults += [Fault(slot.first + env, kind, text) for env, kind, text in reply["faults"]]
+        self.outcomes[slot.rows] = self.columns.outcomes[slot.rows]
+
+    def _look_after(self, slot: _Slot, faults: list[Fault]) -> None:
+        self._clear(slot, ABSENT)
+        if slot.worker is None:
+            if time.monotonic() >= slot.due:
+                self._start(slot, b"v")
+            return
+        try:
+            reply = slot.worker.answer(wait=0)
+            if reply is not None:
+                self._take(slot, reply, faults)
+                slot.ready = True
+        except Bad as error:
+            self._bury(slot, error, ABSENT, faults)
+
+    def _bury(self, slot: _Slot, error: Bad, outcome: int, faults: list[Fault]) -> None:
+        """The process failed: tells of it, and plans its restart."""
+        guilty = max(int(self.columns.progress[slot.first][0]), 0) % slot.count
+        worker, slot.worker, slot.ready = slot.worker, None, False
+        text = worker.end(error)
+        for i in range(slot.count):
+            faults.append(Fault(slot.first + i, error.kind, text if i == guilty else
+                                f"shared a process with environment {slot.first + guilty}"))
+        slot.failures = 1 if slot.healthy > HEALTHY_STEPS else slot.failures + 1
+        slot.healthy = 0
+        slot.due = time.monotonic() + pause_after(slot.failures)
+        self._clear(slot, outcome)
+        for column in self.columns.observations:
+            column[slot.rows] = 0
+
+    def _clear(self, slot: _Slot, outcome: int) -> None:
+        self.outcomes[slot.rows] = outcome
+        for array in (self.columns.rewards, self.columns.terminated, self.columns.truncated):
+            array[slot.rows] = 0
+
+
+class _Slot:
+    """The place of one worker in a Pool."""
+
+    def __init__(self, first: int, count: int):
+        self.first, self.count = first, count
+        self.rows = slice(first, first + count)
+        self.worker: Worker | None = None
+        self.ready = False  # its environments are made; without: being made
+        self.generation = self.failures = self.healthy = 0
+        self.due = 0.0  # when to start it again
+
+
+def in_child(work: Callable[[], Any]) -> Any:
+    """What `work` returns in a forked process, which may crash."""
+    read, write = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(read)
+            try:
+                result = (True, work())
+            except Exception as error:  # pylint: disable=broad-except
+                result = (False, words(error))
+            with os.fdopen(write, "wb") as out:
+                out.write(pickle.dumps(result))
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as answer:
+        raw = answer.read()
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    good, result = pickle.loads(raw) if raw else (False, f"its process ended with {status}")
+    if not good:
+        raise RuntimeError(f"the environment cannot be described: {result}")
+    return result
 
 
 # --- Sessions and the server ----------------------------------------------------------------------
@@ -788,15 +1147,23 @@ class Session:
             if self._last_id and (self._fleet.outcomes == ABSENT).all():
                 self._fleet.wait(0.1)
             faults, resets = self._work(request)
+            if self._closed:
+                self._fleet.close()
+                raise Refused("NOT_FOUND", "the session was closed")
+            if faults:
+                LOG.warning("%d of %d environments failed; %d: %s", len(faults), self.count,
+                            faults[0].env, faults[0].message)
             self._last = self._encode(step_id, faults, resets)
             self._last_id = step_id
             return self._last
 
     def close(self) -> None:
-        with self._lock:
-            if not self._closed:
-                self._closed = True
+        self._closed = True
+        if self._lock.acquire(timeout=2.0):  # else answer() closes, should what hangs ever return
+            try:
                 self._fleet.close()
+            finally:
+                self._lock.release()
 
     def _work(self, request: dict[int, list]) -> tuple[list[Fault], bool]:
         columns = self._fleet.columns
@@ -810,8 +1177,8 @@ class Session:
             raise Refused("INVALID_ARGUMENT", "the first request of a session must be a reset")
         actions = request.get(3, [])
         if len(actions) != len(self._actions):
-            raise Refused("INVALID_ARGUMENT", f"actions: expected {len(self._actions)} columns, got "
-                          f"{len(actions)}")
+            raise Refused("INVALID_ARGUMENT", f"actions: expected {len(self._actions)} columns, "
+                          f"got {len(actions)}")
         for raw, (leaf, column) in zip(actions, self._actions):
             _fill(column, raw, f"action '{leaf.name}'")
         restart = data(request, 6)
@@ -829,7 +1196,8 @@ class Session:
             ended = columns.terminated | columns.truncated
             if ended.any():
                 rows = ended != 0
-                for before, column in zip(self._flag_prefixes, (columns.terminated, columns.truncated)):
+                flags = columns.terminated, columns.truncated
+                for before, column in zip(self._flag_prefixes, flags):
                     out += (before, column.tobytes())
                 for final in columns.finals:
                     last = final[rows].tobytes()
@@ -845,8 +1213,8 @@ class Session:
 
 def _fill(array: np.ndarray, raw: bytes, name: str) -> None:
     if len(raw) != array.nbytes:
-        raise Refused("INVALID_ARGUMENT",
-                      f"{name}: expected {array.nbytes} bytes for {array.dtype} {array.shape}, got {len(raw)}")
+        raise Refused("INVALID_ARGUMENT", f"{name}: expected {array.nbytes} bytes for "
+                      f"{array.dtype} {array.shape}, got {len(raw)}")
     array[...] = np.frombuffer(raw, array.dtype).reshape(array.shape)
 
 
@@ -856,8 +1224,8 @@ class Server:
     def __init__(self, make_env: Callable[..., Any], num_envs: int = 64, address: str | None = None,
                  workers: int = 0, *, name: str = "", arguments: dict | None = None,
                  idle_timeout_s: float = 60.0, vector: bool = False):
-        """`num_envs`: capacity over all sessions. `address`: unix:PATH or HOST:PORT; without one that
-        of TANDEM_ENV_LISTEN, or a free port of localhost. `arguments`: for every make_env;
+        """`num_envs`: capacity over all sessions. `address`: unix:PATH or HOST:PORT; without one
+        that of TANDEM_ENV_LISTEN, or a free port of localhost. `arguments`: for every make_env;
         a session's own come on top. A session without a stream is closed after `idle_timeout_s`."""
         if not 1 <= num_envs <= MAX_ENVS:
             raise ValueError(f"num_envs: expected 1 to {MAX_ENVS}, got {num_envs}")
@@ -872,11 +1240,17 @@ class Server:
         self._sessions: dict[str, Session] = {}
         self._used = 0
         self._stopped = threading.Event()
-        self._description = self._probe()
+        self._workers = workers
+        self._zygote: Zygote | None = None
+        if vector and workers:
+            raise ValueError("environments that step as a batch have no workers")
+        self._description = in_child(self._probe) if workers else self._probe()
 
     def start(self) -> str:
         """Starts to serve and returns the real address."""
-        import grpc  # after every fork
+        if self._workers:
+            self._zygote = Zygote(self._make)  # before gRPC has threads
+        import grpc
 
         methods = {"Describe": self._describe, "Open": self._open, "Close": self._close}
         handlers = {f"/tandem.env.v1.VectorEnvService/{name}":
@@ -913,6 +1287,8 @@ class Server:
         self._server.stop(grace_s).wait(grace_s + 5)
         for session in list(self._sessions.values()):
             self._forget(session)
+        if self._zygote is not None:
+            self._zygote.close()
         if self.address.startswith("unix:"):
             try:
                 os.unlink(self.address[len("unix:"):])
@@ -927,17 +1303,20 @@ class Server:
             env.close()
 
     def _new_fleet(self, task: Task) -> Any:
+        if self._zygote is not None:
+            return Pool(self._zygote, self._workers, self._description, task)
         return (VectorFleet if self._vector else Fleet)(self._make, self._description, task)
 
     def _describe(self, request: dict[int, list]) -> bytes:
         if integer(request, 1) < 1:
-            raise Refused("UNIMPLEMENTED", f"protocol versions: expected {PROTOCOL_VERSION} or more, "
-                          f"got {integer(request, 1)}")
+            raise Refused("UNIMPLEMENTED", f"protocol version: expected {PROTOCOL_VERSION} or "
+                          f"more, got {integer(request, 1)}")
         what = self._description
         return encode((1, PROTOCOL_VERSION), (2, self._name),
                       (3, [leaf.message() for leaf in what.observation]),
                       (4, [leaf.message() for leaf in what.action]), (5, what.max_episode_steps),
-                      (6, self.capacity), (7, self.capacity - self._used), (8, [b"seed"]),
+                      (6, self.capacity), (7, self.capacity - self._used),
+                      (8, [b"seed", b"isolate"] if self._workers else [b"seed"]),
                       (9, f"tandem_env.py {VERSION}"))
 
     def _open(self, request: dict[int, list]) -> bytes:
@@ -948,8 +1327,8 @@ class Server:
         with self._lock:
             free = self.capacity - self._used
             if task.count > free:
-                raise Refused("RESOURCE_EXHAUSTED", f"{task.count} environments asked for, {free} of "
-                              f"{self.capacity} are free")
+                raise Refused("RESOURCE_EXHAUSTED", f"{task.count} environments asked for, {free} "
+                              f"of {self.capacity} are free")
             self._used += task.count
         fleet = None
         try:
@@ -961,16 +1340,18 @@ class Server:
                 self._used -= task.count
             if fleet is not None:
                 fleet.close()
-            refused = "INVALID_ARGUMENT" if data(request, 3) or isinstance(error, ValueError) else "INTERNAL"
-            raise Refused(refused, words(error)) from None
+            refused = data(request, 3) or isinstance(error, (Refused, ValueError))
+            raise Refused("INVALID_ARGUMENT" if refused else "INTERNAL", words(error)) from None
         with self._lock:
             self._sessions[session.key] = session
+        LOG.info("%d environments for '%s'", task.count, data(request, 7).decode(errors="replace"))
         return encode((1, session.key), (2, int(self._idle_timeout_s * 1000)))
 
     def _task(self, request: dict[int, list]) -> Task:
         count, limit, step_ms, reset_ms = (integer(request, n) for n in (2, 4, 5, 6))
-        for name, value, lowest in (("num_envs", count, 1), ("max_episode_steps", limit, 0),
-                                    ("step_timeout_ms", step_ms, 1), ("reset_timeout_ms", reset_ms, 1)):
+        for name, value, lowest in (
+                ("num_envs", count, 1), ("max_episode_steps", limit, 0),
+                ("step_timeout_ms", step_ms, 1), ("reset_timeout_ms", reset_ms, 1)):
             if value < lowest or (name == "num_envs" and value > MAX_ENVS):
                 raise Refused("INVALID_ARGUMENT", f"{name}: {value} is out of range")
         try:
@@ -998,7 +1379,8 @@ class Server:
                     session = self._sessions.get(data(request, 1).decode(errors="replace"))
                     if session is None:
                         raise Refused("NOT_FOUND", "the session is closed, expired or unknown")
-                    session.streams += 1
+                    with self._lock:
+                        session.streams += 1
                     session.take(owner)
                 yield session.answer(request, owner)
         except (Refused, ValueError) as error:
@@ -1006,8 +1388,9 @@ class Server:
             context.abort(grpc.StatusCode[code], str(error))
         finally:
             if session is not None:
-                session.streams -= 1
                 session.idle_since = time.monotonic()
+                with self._lock:
+                    session.streams -= 1
 
     def _forget(self, session: Session) -> None:
         with self._lock:
@@ -1062,8 +1445,8 @@ def serve(make_env: Callable[..., Any], num_envs: int = 64, address: str | None 
 
 def serve_vector(make_vector: Callable[..., Any], num_envs: int = 64, address: str | None = None,
                  **options: Any) -> None:
-    """As serve, for environments that step as a batch: make_vector(num_envs=N, **arguments) gives what
-    VectorFleet describes."""
+    """As serve, for environments that step as a batch: make_vector(num_envs=N, **arguments) gives
+    what VectorFleet describes."""
     serve(make_vector, num_envs, address, vector=True, **options)
 
 
@@ -1076,18 +1459,20 @@ def gym_maker(name: str) -> Callable[..., Any]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m tandem_env", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tandem_env",
+                                     description=__doc__.split("\n")[0])
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--gym", metavar="ID", help="a registered Gymnasium environment")
     kind.add_argument("--make", metavar="MODULE:FUNCTION", help="FUNCTION(**arguments) makes one")
     kind.add_argument("--make-vector", metavar="MODULE:FUNCTION",
                       help="FUNCTION(num_envs=N, **arguments) makes N that step as a batch")
     parser.add_argument("--num-envs", type=int, default=64, help="capacity over all sessions")
-    parser.add_argument("--listen", help=f"unix:PATH or HOST:PORT (else ${LISTEN}, else a free port)")
-    parser.add_argument("--workers", type=int, default=0, help="processes for each session; 0: none")
-    parser.add_argument("--arguments", type=json.loads, default={}, help="JSON object for the maker")
+    parser.add_argument("--listen", help=f"unix:PATH or HOST:PORT; else ${LISTEN}, else any port")
+    parser.add_argument("--workers", type=int, default=0, help="processes of each session; 0: none")
+    parser.add_argument("--arguments", type=json.loads, default={}, help="the maker's, as JSON")
     parser.add_argument("--idle-timeout", type=float, default=60.0, help="of sessions [s]")
     options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="tandem_env: %(message)s")
     sys.path.insert(0, os.getcwd())
     if options.gym:
         make, name = gym_maker(options.gym), f"gym:{options.gym}"

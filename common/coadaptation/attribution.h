@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -72,9 +71,6 @@ std::vector<Candidate> Attribute(const Checkpoint& checkpoint, const MitigationO
 /// Why a warning calls for more varied data: the policy goes where the data is not, without harm so
 /// far. Empty where it does not. Pure.
 std::string WhyCollect(const Checkpoint& checkpoint, const MitigationOptions& options);
-
-/// What the recipe says, from where knobs start and where they go back to.
-using RecipeValues = std::map<Knob, double>;
 
 /// One step against exploitation from `value`: multiplicative, the real share to 1 at once; nullopt
 /// where the knob is at its limit. Pure.

@@ -1,7 +1,6 @@
 #include "common/coadaptation/evidence.h"
 
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 namespace tandem::coadaptation {
@@ -18,33 +17,24 @@ void Evidence::Update(std::span<const double> values) {
   for (const double value : values) {
     if (std::isnan(value)) continue;
     double x = (value - options_.tolerance) / options_.bound;
-    ++updates_;
+    ++memory_.updates;
     if (x < -1) {
       x = -1;
-      ++clipped_;
+      ++memory_.clipped;
     }
     for (size_t i = 0; i < kBets.size(); ++i) {
-      m_[i] = std::fmin(kMost, (1 + kBets[i] * x) * (m_[i] + (begun ? 0 : 1)));
+      double& m = memory_.state[i];
+      m = std::fmin(kMost, (1 + kBets[i] * x) * (m + (begun ? 0 : 1)));
     }
     begun = true;
   }
 }
 
-void Evidence::Reset() { m_.fill(0); }
+void Evidence::Reset() { memory_.state.fill(0); }
 
 double Evidence::value() const {
-  return std::accumulate(m_.begin(), m_.end(), 0.0) / static_cast<double>(m_.size());
-}
-
-double Evidence::log10() const {
-  const double now = value();
-  return now > 0 ? std::log10(now) : std::numeric_limits<double>::quiet_NaN();
-}
-
-void Evidence::Restore(const std::array<double, 6>& state, int64_t updates, int64_t clipped) {
-  m_ = state;
-  updates_ = updates;
-  clipped_ = clipped;
+  return std::accumulate(memory_.state.begin(), memory_.state.end(), 0.0) /
+         static_cast<double>(kBets.size());
 }
 
 }  // namespace tandem::coadaptation

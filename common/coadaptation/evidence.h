@@ -32,6 +32,13 @@ class Evidence {
  public:
   static constexpr std::array<double, 6> kBets = {0.05, 0.1, 0.2, 0.4, 0.7, 0.95};
 
+  /// What it needs to go on after a restart. Plain data.
+  struct Memory {
+    std::array<double, kBets.size()> state{};  ///< M_l of each bet.
+    int64_t updates = 0;                       ///< Values since the start, resets included.
+    int64_t clipped = 0;                       ///< Of those, clipped below.
+  };
+
   explicit Evidence(const EvidenceOptions& options) : options_(options) {}
 
   /// Takes the values of one checkpoint, in units of S; NaN is left out. Without any it is none.
@@ -40,19 +47,13 @@ class Evidence {
   /// After an action the past no longer tells: start again. Counters stay.
   void Reset();
 
-  double value() const;                         ///< >= 0; 0 before the first update.
-  double log10() const;                         ///< NaN before the first update.
-  int64_t updates() const { return updates_; }  ///< Values since the start, resets included.
-  int64_t clipped() const { return clipped_; }  ///< Of those, clipped below.
-  const std::array<double, 6>& state() const { return m_; }
-  /// Puts back what state(), updates() and clipped() gave.
-  void Restore(const std::array<double, 6>& state, int64_t updates, int64_t clipped);
+  double value() const;  ///< >= 0; 0 before the first update.
+  const Memory& memory() const { return memory_; }
+  void Restore(const Memory& memory) { memory_ = memory; }
 
  private:
   EvidenceOptions options_;
-  std::array<double, 6> m_{};
-  int64_t updates_ = 0;
-  int64_t clipped_ = 0;
+  Memory memory_;
 };
 
 }  // namespace tandem::coadaptation

@@ -34,7 +34,6 @@ double MeanRunLength(const EvidenceOptions& options, double level, int runs,
 TEST(EvidenceTest, FollowsTheRecurrence) {
   Evidence evidence({.tolerance = 0.2, .bound = 0.5});
   EXPECT_EQ(evidence.value(), 0);
-  EXPECT_TRUE(std::isnan(evidence.log10()));
   evidence.Update(0.45);  // x = 0.5
   evidence.Update(0.1);   // x = -0.2
   double mean = 0;
@@ -42,9 +41,8 @@ TEST(EvidenceTest, FollowsTheRecurrence) {
     mean += (1 - 0.2 * bet) * ((1 + 0.5 * bet) * (0 + 1) + 1) / Evidence::kBets.size();
   }
   EXPECT_NEAR(evidence.value(), mean, 1e-12);
-  EXPECT_NEAR(evidence.log10(), std::log10(mean), 1e-12);
-  EXPECT_EQ(evidence.updates(), 2);
-  EXPECT_EQ(evidence.clipped(), 0);
+  EXPECT_EQ(evidence.memory().updates, 2);
+  EXPECT_EQ(evidence.memory().clipped, 0);
 }
 
 TEST(EvidenceTest, SeveralValuesOfACheckpointBeginAnewOnce) {
@@ -65,12 +63,12 @@ TEST(EvidenceTest, SeveralValuesOfACheckpointBeginAnewOnce) {
 TEST(EvidenceTest, ClipsBelowAndCountsItButNotAbove) {
   Evidence evidence({.tolerance = 0.2, .bound = 0.5});
   evidence.Update(-9);
-  EXPECT_EQ(evidence.clipped(), 1);
-  EXPECT_NEAR(evidence.state()[5], 0.05, 1e-12);  // 1 - 0.95
+  EXPECT_EQ(evidence.memory().clipped, 1);
+  EXPECT_NEAR(evidence.memory().state[5], 0.05, 1e-12);  // 1 - 0.95
   evidence.Reset();
   evidence.Update(5.2);  // x = 10
-  EXPECT_NEAR(evidence.state()[5], 10.5, 1e-12);
-  EXPECT_EQ(evidence.clipped(), 1);
+  EXPECT_NEAR(evidence.memory().state[5], 10.5, 1e-12);
+  EXPECT_EQ(evidence.memory().clipped, 1);
 }
 
 TEST(EvidenceTest, UnknownValuesAreLeftOut) {
@@ -79,7 +77,7 @@ TEST(EvidenceTest, UnknownValuesAreLeftOut) {
   const double before = evidence.value();
   evidence.Update(std::nan(""));
   EXPECT_EQ(evidence.value(), before);
-  EXPECT_EQ(evidence.updates(), 1);
+  EXPECT_EQ(evidence.memory().updates, 1);
 }
 
 TEST(EvidenceTest, ResetForgetsThePastButNotTheCounts) {
@@ -87,18 +85,18 @@ TEST(EvidenceTest, ResetForgetsThePastButNotTheCounts) {
   for (int i = 0; i < 20; ++i) evidence.Update(1);
   evidence.Reset();
   EXPECT_EQ(evidence.value(), 0);
-  EXPECT_EQ(evidence.updates(), 20);
+  EXPECT_EQ(evidence.memory().updates, 20);
 }
 
 TEST(EvidenceTest, RestoreGoesOnWhereItStopped) {
   Evidence one({});
   Evidence other({});
   for (int i = 0; i < 7; ++i) one.Update(0.1 * i);
-  other.Restore(one.state(), one.updates(), one.clipped());
+  other.Restore(one.memory());
   one.Update(0.6);
   other.Update(0.6);
   EXPECT_EQ(one.value(), other.value());
-  EXPECT_EQ(one.updates(), other.updates());
+  EXPECT_EQ(one.memory().updates, other.memory().updates);
 }
 
 TEST(EvidenceTest, StaysFiniteAndComesBackDown) {

@@ -54,25 +54,13 @@ Reading ReadGap(Signal signal, double value, double error, std::vector<double> p
           {}};
 }
 
-/// Means of the first and the second half of the known values; one where there is one.
-std::vector<double> Halves(const std::vector<double>& values) {
-  std::vector<double> known;
-  for (const double value : values) {
-    if (std::isfinite(value)) known.push_back(value);
+/// The halves where there are two, else the mean itself.
+Reading ReadEpisodes(const Checkpoint& c) {
+  std::vector<double> parts = {c.gap_episode};
+  if (std::isfinite(c.gap_episode_first) && std::isfinite(c.gap_episode_second)) {
+    parts = {c.gap_episode_first, c.gap_episode_second};
   }
-  if (known.size() < 2) return known;
-  const auto middle = known.begin() + static_cast<std::ptrdiff_t>(known.size() / 2);
-  return {Mean({known.begin(), middle}), Mean({middle, known.end()})};
-}
-
-Reading ReadEpisodes(const Checkpoint& checkpoint) {
-  std::vector<double> halves = Halves(checkpoint.episode_gaps);
-  double value = Mean(checkpoint.episode_gaps);
-  if (halves.empty()) {
-    value = checkpoint.gap_episode;
-    halves = {value};
-  }
-  return ReadGap(Signal::kGapEpisode, value, checkpoint.gap_episode_error, std::move(halves));
+  return ReadGap(Signal::kGapEpisode, c.gap_episode, c.gap_episode_error, std::move(parts));
 }
 
 double OpenLoopGrowth(const Checkpoint& c) {

@@ -6,13 +6,6 @@
 #include "common/coadaptation/sentence.h"
 
 namespace tandem::coadaptation {
-namespace {
-
-EvidenceMemory MemoryOf(const Evidence& evidence) {
-  return {evidence.state(), evidence.updates(), evidence.clipped()};
-}
-
-}  // namespace
 
 VerdictProcess::VerdictProcess(const Thresholds& thresholds)
     : thresholds_(thresholds),
@@ -56,7 +49,7 @@ double VerdictProcess::MeanEvidence() const {
   int fed = 0;
   for (const Evidence& evidence : evidence_) {
     sum += evidence.value();
-    fed += evidence.updates() > 0 ? 1 : 0;
+    fed += evidence.memory().updates > 0 ? 1 : 0;
   }
   return fed > 0 ? sum / fed : 0;
 }
@@ -119,18 +112,15 @@ double VerdictProcess::WarningScore(const Readings& readings, size_t unusual) co
 
 VerdictMemory VerdictProcess::memory() const {
   VerdictMemory memory;
-  for (size_t i = 0; i < evidence_.size(); ++i) memory.signals[i] = MemoryOf(evidence_[i]);
-  memory.negative = MemoryOf(negative_);
+  for (size_t i = 0; i < evidence_.size(); ++i) memory.signals[i] = evidence_[i].memory();
+  memory.negative = negative_.memory();
   memory.repeated = repeated_;
   return memory;
 }
 
 void VerdictProcess::Restore(const VerdictMemory& memory) {
-  const auto restore = [](const EvidenceMemory& from, Evidence* to) {
-    to->Restore(from.state, from.updates, from.clipped);
-  };
-  for (size_t i = 0; i < evidence_.size(); ++i) restore(memory.signals[i], &evidence_[i]);
-  restore(memory.negative, &negative_);
+  for (size_t i = 0; i < evidence_.size(); ++i) evidence_[i].Restore(memory.signals[i]);
+  negative_.Restore(memory.negative);
   repeated_ = memory.repeated;
 }
 

@@ -12,18 +12,11 @@
 
 namespace tandem::coadaptation {
 
-/// What one Evidence needs to go on.
-struct EvidenceMemory {
-  std::array<double, Evidence::kBets.size()> state{};
-  int64_t updates = 0;
-  int64_t clipped = 0;
-};
-
 /// What a VerdictProcess needs to go on after a restart, beside LearnHealthy() for the checkpoints
 /// that it judged before.
 struct VerdictMemory {
-  std::array<EvidenceMemory, kSignals.size()> signals;
-  EvidenceMemory negative;
+  std::array<Evidence::Memory, kSignals.size()> signals;
+  Evidence::Memory negative;
   bool repeated = false;
 };
 

@@ -105,44 +105,33 @@ TEST(VerdictProcessTest, EachSignalCanCarryAnAlarmAlone) {
   }
 }
 
-TEST(VerdictProcessTest, TheEpisodeGapIsTheMeanOfTheCheckpointsEpisodes) {
-  Checkpoint c = Course::Quiet();
-  c.gap_episode = 0.9;
-  c.episode_gaps = {0.1, 0.3, std::nan("")};
-  EXPECT_NEAR(ReadSignals(c, {})[2].value, 0.2, 1e-12);
-}
-
 TEST(VerdictProcessTest, TheEvidenceTakesTheEpisodesInTwoHalves) {
-  const auto parts = [](std::vector<double> gaps) {
-    Checkpoint c = Course::Quiet();
-    c.episode_gaps = std::move(gaps);
-    return ReadSignals(c, {})[2].parts;
-  };
-  EXPECT_THAT(parts({}), ElementsAre(0.03)) << "the mean, where the episodes are not known";
-  EXPECT_THAT(parts({0.7}), ElementsAre(0.7));
-  EXPECT_THAT(parts({0.7, std::nan(""), 0.1}), ElementsAre(0.7, 0.1));
-  EXPECT_THAT(parts({1, 3, 5, 7, 9}), ElementsAre(2, 7));
+  Checkpoint c = Course::Quiet();
+  EXPECT_THAT(ReadSignals(c, {})[2].parts, ElementsAre(0.03)) << "one episode";
+  c.gap_episode_first = 0.7;
+  EXPECT_THAT(ReadSignals(c, {})[2].parts, ElementsAre(0.03));
+  c.gap_episode_second = -0.1;
+  EXPECT_THAT(ReadSignals(c, {})[2].parts, ElementsAre(0.7, -0.1));
+  EXPECT_EQ(ReadSignals(c, {})[2].value, 0.03);
   EXPECT_THAT(ReadSignals({}, {})[2].parts, ElementsAre());
 }
 
 TEST(VerdictProcessTest, EpisodesThatAgreeConfirmSooner) {
-  const auto confirm = [](const std::vector<double>& gaps) {
-    Course course;
-    Checkpoint c = Course::Quiet();
-    c.gap_episode = 0.5;
-    c.episode_gaps = gaps;
-    Judgement judgement;
-    return course.Until(Verdict::kExploiting, c, &judgement);
-  };
-  EXPECT_LT(confirm({0.5, 0.5}), confirm({0.5}));
-  EXPECT_EQ(confirm({0.5, 0.5}), confirm({0.5, 0.5, 0.5, 0.5}));
+  Course one;
+  Checkpoint c = Course::Quiet();
+  c.gap_episode = 0.5;
+  Judgement judgement;
+  const int alone = one.Until(Verdict::kExploiting, c, &judgement);
+  Course two;
+  c.gap_episode_first = c.gap_episode_second = 0.5;
+  EXPECT_LT(two.Until(Verdict::kExploiting, c, &judgement), alone);
 }
 
 TEST(VerdictProcessTest, OneModelHardlyConfirmsAnAlarmAlone) {
   Course course;
   Checkpoint c = Course::Quiet();
   c.gap_100 = 1;
-  c.episode_gaps = {2, 2, 2, 2, 2, 2};
+  c.gap_episode = c.gap_episode_first = c.gap_episode_second = 2;
   EXPECT_EQ(course.Next(c).verdict, Verdict::kWarning);
   EXPECT_EQ(course.Next(c).verdict, Verdict::kExploiting);
 }
@@ -352,7 +341,11 @@ TEST(VerdictProcessTest, FalseAlarmsOfTheWholeVerdictKeepTheInterval) {
       c.gap_25 = common;
       c.gap_100 = common + 0.1 * rng.Normal();
       c.gap_episode = std::nan("");
-      if (rng.Uniform() > 0.3) c.episode_gaps = {0.35 * rng.Normal(), 0.35 * rng.Normal()};
+      if (rng.Uniform() > 0.3) {
+        c.gap_episode_first = 0.35 * rng.Normal();
+        c.gap_episode_second = 0.35 * rng.Normal();
+        c.gap_episode = (c.gap_episode_first + c.gap_episode_second) / 2;
+      }
       const Judgement judgement = course.Next(c);
       alarm = judgement.verdict == Verdict::kExploiting || course.number > 5000;
     }

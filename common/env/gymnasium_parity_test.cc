@@ -28,13 +28,17 @@ struct Game {
 };
 
 constexpr Game kGames[] = {
+    {"acrobot", 800, 1, 2, 2},
     {"ant", 1600, 1, 1, 4},
+    {"cartpole", 2000, 5, 2, 1},
     {"cartpole_continuous", 2000, 3, 2, 2},
     {"half_cheetah", 1000, 1},
     {"hopper", 400, 1, 4, 4},
     {"humanoid", 300, 1, 4, 4},
     {"inverted_double_pendulum", 300, 1, 4, 4},
     {"inverted_pendulum", 3000, 1, 2, 2},
+    {"mountain_car", 1200, 1, 2, 2},
+    {"mountain_car_continuous", 1200, 1, 2, 2},
     {"pendulum", 2000, 2, 0, 10},
     {"pusher", 300, 1, 0, 3},
     {"reacher", 300, 1, 0, 6},

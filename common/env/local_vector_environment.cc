@@ -39,16 +39,22 @@ absl::StatusOr<std::unique_ptr<VectorEnvironment>> LocalVectorEnvironment::Creat
                                                    envs[0]->spec().name, " and another ",
                                                    env->spec().name));
   }
-  std::unique_ptr<VectorEnvironment> all(new LocalVectorEnvironment(std::move(envs)));
+  std::unique_ptr<VectorEnvironment> all(new LocalVectorEnvironment(std::move(envs), threads));
   TANDEM_RETURN_IF_ERROR(all->ResetAll(seed));
   return all;
 }
 
-LocalVectorEnvironment::LocalVectorEnvironment(std::vector<std::unique_ptr<Environment>> envs)
+LocalVectorEnvironment::LocalVectorEnvironment(std::vector<std::unique_ptr<Environment>> envs,
+                                               int threads)
     : VectorEnvironment(envs[0]->spec(), static_cast<int>(envs.size())),
       envs_(std::move(envs)),
       unstarted_(envs_.size()),
-      errors_(envs_.size()) {}
+      errors_(envs_.size()) {
+  threads = std::min(threads, num_envs());
+  if (threads == 1) return;
+  team_ = std::make_unique<WorkerTeam>(threads, num_envs(),
+                                       [this](int begin, int end) { StepRange(begin, end); });
+}
 
 absl::Status LocalVectorEnvironment::ResetAll(std::optional<uint64_t> seed) {
   if (stopped_) return Stopped();
@@ -70,7 +76,11 @@ absl::Status LocalVectorEnvironment::Step(std::span<const float> actions) {
   if (stopped_) return Stopped();
   TANDEM_RETURN_IF_ERROR(CheckActions(actions));
   actions_ = actions;
-  StepRange(0, num_envs());
+  if (team_ == nullptr) {
+    StepRange(0, num_envs());
+  } else {
+    team_->Run();
+  }
   if (!failed_.load(std::memory_order_relaxed)) return absl::OkStatus();  // the common case
   TANDEM_RETURN_IF_ERROR(TakeErrors());
   const auto absent = [](Outcome outcome) { return outcome == Outcome::kAbsent; };

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/mutex.h"
 #include "common/env/vector_environment.h"
+#include "common/env/worker_team.h"
 
 namespace tandem {
 
@@ -39,7 +40,7 @@ class LocalVectorEnvironment : public VectorEnvironment {
   void Stop() override;
 
  private:
-  explicit LocalVectorEnvironment(std::vector<std::unique_ptr<Environment>> envs);
+  LocalVectorEnvironment(std::vector<std::unique_ptr<Environment>> envs, int threads);
 
   /// Steps or restarts environments [begin, end) with actions_.
   void StepRange(int begin, int end);
@@ -60,6 +61,7 @@ class LocalVectorEnvironment : public VectorEnvironment {
   Mutex mu_;
   CondVar stop_changed_;
   std::atomic<bool> stopped_{false};  // written under mu_
+  std::unique_ptr<WorkerTeam> team_;  // null: the caller steps alone; goes first, it uses the rest
 };
 
 }  // namespace tandem

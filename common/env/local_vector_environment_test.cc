@@ -174,5 +174,46 @@ TEST(LocalVectorEnvironment, ResultsDoNotDependOnTheNumberAndFollowTheSeed) {
   EXPECT_NE(FirstOf(**one), seen);
 }
 
+// All that 200 steps give where some environments end, and some diverge, in each.
+std::vector<float> PlayedBy(int threads) {
+  std::vector<std::unique_ptr<Environment>> envs;
+  for (int i = 0; i < 13; ++i) {
+    envs.push_back(std::make_unique<CountingEnvironment>(3 + i % 5, i % 4 == 0 ? 2 + i % 3 : -1));
+  }
+  auto all = LocalVectorEnvironment::Create(std::move(envs), threads, 0);
+  EXPECT_TRUE(all.ok());
+  std::vector<float> seen;
+  for (int t = 0; t < 200; ++t) {
+    EXPECT_TRUE((*all)->Step(std::vector<float>(13, 0.01f * static_cast<float>(t % 7))).ok());
+    for (const float x : (*all)->observations()) seen.push_back(x);
+    for (const float x : (*all)->final_observations()) seen.push_back(x);
+    for (const StepResult& result : (*all)->results()) seen.push_back(result.reward);
+    for (const Outcome outcome : (*all)->outcomes()) seen.push_back(static_cast<float>(outcome));
+    for (const auto& fault : (*all)->TakeFaults()) seen.push_back(static_cast<float>(fault.env));
+  }
+  return seen;
+}
+
+TEST(LocalVectorEnvironment, ThreadsChangeNothing) {
+  const std::vector<float> alone = PlayedBy(1);
+  EXPECT_EQ(PlayedBy(2), alone);
+  EXPECT_EQ(PlayedBy(3), alone);
+  const auto simulated = [](int threads) {
+    auto all = LocalVectorEnvironment::Create("inverted_pendulum",
+                                              {.num_envs = 7, .threads = threads, .seed = 4});
+    EXPECT_TRUE(all.ok());
+    std::vector<float> seen;
+    for (int t = 0; t < 200; ++t) {
+      EXPECT_TRUE((*all)->Step(std::vector<float>(7, 0.3f)).ok());
+      seen.insert(seen.end(), (*all)->observations().begin(), (*all)->observations().end());
+    }
+    return seen;
+  };
+  EXPECT_EQ(simulated(2), simulated(1));
+  EXPECT_EQ(simulated(3), simulated(1));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(LocalVectorEnvironment::Create("pendulum", {.threads = 0}).status()));
+}
+
 }  // namespace
 }  // namespace tandem

@@ -97,9 +97,11 @@ class MujocoSimulation : public Simulation {
         model_(std::move(model)),
         data_(std::move(data)),
         step_seconds_(model_->opt.timestep * task.frame_skip),
-        mass_(mj_getTotalmass(model_.get())) {
+        mass_(mj_getTotalmass(model_.get())),
+        reads_contact_forces_(task.reward.contact != 0) {
     for (const MujocoPart& part : task.observation) {
       stretches_.push_back(StretchOf(part, *model_, *data_));
+      reads_contact_forces_ |= part.source == Source::kContactForces;
     }
   }
 
@@ -139,7 +141,7 @@ class MujocoSimulation : public Simulation {
     std::copy(action.begin(), action.end(), data_->ctrl);
     for (int i = 0; i < task_.frame_skip; ++i) mj_step(model_.get(), data_.get());
     // Gymnasium does so after every step; only the contact forces come from it.
-    if (task_.reward.contact != 0) mj_rnePostConstraint(model_.get(), data_.get());
+    if (reads_contact_forces_) mj_rnePostConstraint(model_.get(), data_.get());
     if (BadNumberWarnings(*data_) > 0) {
       return absl::InternalError(
           absl::StrCat(spec().name, ": the simulation diverged at ", data_->time, " s"));
@@ -209,6 +211,7 @@ class MujocoSimulation : public Simulation {
   const double step_seconds_;  // [s]
   const double mass_;          // of all bodies [kg]
   std::vector<Stretch> stretches_;
+  bool reads_contact_forces_;
 };
 
 EnvironmentSpec SpecOf(const MujocoTask& task, const mjModel& model, const mjData& data) {
@@ -254,10 +257,6 @@ absl::StatusOr<std::unique_ptr<Simulation>> MakeMujocoSimulation(
 
 void MujocoTerminal(const MujocoTask& task, std::span<const float> next_observations,
                     int64_t obs_dim, std::span<uint8_t> out) {
-  if (task.health.never_ends()) {
-    std::fill(out.begin(), out.end(), uint8_t{0});
-    return;
-  }
   const MujocoHealth& health = task.health;
   const size_t dim = static_cast<size_t>(obs_dim);
   const int skipped = task.observation[0].first;

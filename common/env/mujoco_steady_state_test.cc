@@ -1,40 +1,17 @@
 // A step of a MuJoCo task allocates nothing on the heap. A program of its own: it counts every
 // allocation, MuJoCo's own included.
 
-#include <atomic>
+#include <mujoco/mujoco.h>
+
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "common/base/rng.h"
+#include "common/base/testing/allocations.h"
 #include "common/env/environment.h"
 #include "gtest/gtest.h"
-
-namespace {
-
-std::atomic<int64_t> allocations{0};
-
-void* Allocate(size_t size, size_t alignment) {
-  ++allocations;
-  void* p = nullptr;
-  if (::posix_memalign(&p, alignment, size == 0 ? 1 : size) != 0) std::abort();
-  return p;
-}
-
-}  // namespace
-
-// The other forms of the operators call these.
-void* operator new(size_t size) { return Allocate(size, alignof(std::max_align_t)); }
-void* operator new(size_t size, std::align_val_t alignment) {
-  return Allocate(size, static_cast<size_t>(alignment));
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
 
 namespace tandem {
 namespace {
@@ -53,7 +30,8 @@ TEST_P(EveryMujocoTask, AllocatesNothingInAStepOrAReset) {
   std::vector<float> action(static_cast<size_t>(env->spec().action.dim()));
   Rng rng(1, "actions");
   ASSERT_TRUE(env->Reset(1, observation).ok());
-  const int64_t before = allocations;
+  mju_user_malloc = [](size_t size) { return AllocateCounted(size, 64); };  // MuJoCo's own kind
+  const int64_t before = Allocations();
   for (int t = 0; t < 100; ++t) {
     for (float& a : action) a = static_cast<float>(rng.Uniform(-1, 1));
     const absl::StatusOr<StepResult> result = env->Step(action, observation);
@@ -61,9 +39,12 @@ TEST_P(EveryMujocoTask, AllocatesNothingInAStepOrAReset) {
       ASSERT_TRUE(result.ok() && env->Reset(std::nullopt, observation).ok());
     }
   }
-  EXPECT_EQ(allocations - before, 0);
+  EXPECT_EQ(Allocations() - before, 0);
   const std::vector<float> counted(100);
-  EXPECT_EQ(allocations - before, 1);
+  EXPECT_EQ(Allocations() - before, 1);
+  mju_free(mju_malloc(1));
+  EXPECT_EQ(Allocations() - before, 2);
+  mju_user_malloc = nullptr;
 }
 
 }  // namespace

@@ -92,10 +92,6 @@ struct MujocoHealth {
   /// True where the state is terminal, from the data and from an observation. Null: neither.
   bool (*fallen)(const mjData& data) = nullptr;
   bool (*seen_fallen)(std::span<const float> observation) = nullptr;
-
-  bool never_ends() const {
-    return ranges.empty() && state_limit == kUnbounded && fallen == nullptr;
-  }
 };
 
 /// One task. Constant; the spans view constants.
@@ -119,8 +115,8 @@ struct MujocoTask {
 absl::StatusOr<std::unique_ptr<Simulation>> MakeMujocoSimulation(const MujocoTask& task,
                                                                  const EnvironmentOptions& options);
 
-/// The TerminationFunction of `task`: whether its health fails, or a number is not finite. Never,
-/// if the task never terminates.
+/// The TerminationFunction of a `task` that has terminal states: whether its health fails, or a
+/// number is not finite.
 void MujocoTerminal(const MujocoTask& task, std::span<const float> next_observations,
                     int64_t obs_dim, std::span<uint8_t> out);
 

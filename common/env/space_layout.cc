@@ -323,6 +323,14 @@ SpaceLayout SpaceLayout::Of(Use use, const BoxSpace& space) {
   return SpaceLayout(use, {std::move(leaf)});
 }
 
+SpaceLayout SpaceLayout::OfChoice(Use use, int64_t choices) {
+  SpaceLeaf leaf;
+  leaf.kind = SpaceKind::kDiscrete;
+  leaf.type = ElementType::kInt64;
+  leaf.choices = {choices};
+  return SpaceLayout(use, {std::move(leaf)});
+}
+
 size_t SpaceLayout::row_bytes(size_t i) const {
   return static_cast<size_t>(leaves_[i].elements()) * SizeOf(leaves_[i].type);
 }

@@ -59,6 +59,9 @@ class SpaceLayout {
   /// The layout of a space that is one float32 array already.
   static SpaceLayout Of(Use use, const BoxSpace& space);
 
+  /// The layout of a space that is one choice of `choices`, int64 from 0. 1 <= choices <= 2^20.
+  static SpaceLayout OfChoice(Use use, int64_t choices);
+
   const std::vector<SpaceLeaf>& leaves() const { return leaves_; }
   /// The flat space.
   const BoxSpace& flat() const { return flat_; }

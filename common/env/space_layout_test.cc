@@ -186,6 +186,13 @@ TEST(SpaceLayout, OfABoxIsOneArray) {
   EXPECT_EQ(Unflat(layout, Flat(layout, columns, 1), 1), columns);
 }
 
+TEST(SpaceLayout, OfAChoiceIsOneDiscrete) {
+  const SpaceLayout layout = SpaceLayout::OfChoice(Use::kAction, 3);
+  EXPECT_EQ(layout.leaves(), std::vector<SpaceLeaf>{Discrete(3)});
+  EXPECT_EQ(layout.flat(), (BoxSpace{{-1, -1, -1}, {1, 1, 1}}));
+  EXPECT_EQ(SpaceLayout::OfChoice(Use::kObservation, 2).flat(), (BoxSpace{{0, 0}, {1, 1}}));
+}
+
 TEST(SpaceLayout, FlattenSaysWhatDoesNotFit) {
   const auto layout = *SpaceLayout::Create(Use::kObservation, {Discrete(3, /*start=*/2)});
   std::vector<float> flat(3);

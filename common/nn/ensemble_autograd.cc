@@ -11,6 +11,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <cmath>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -137,7 +138,7 @@ class AutogradEnsemble : public FlatEnsemble {
     }
     at::Tensor total = loss.sum();
     if (!batch.mean_gradients.empty()) {
-      const at::IntArrayRef shape = {members, batch.rows, spec_.output_dim};
+      const std::vector<int64_t> shape = {members, batch.rows, spec_.output_dim};
       total = total + (out.mean * Import(batch.mean_gradients, shape)).sum() +
               (out.log_var * Import(batch.log_var_gradients, shape)).sum();
     }

@@ -1,0 +1,257 @@
+#include "common/objective/classifier_learner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "common/base/rng.h"
+#include "common/nn/device.h"
+#include "common/objective/log_ratio.h"
+#include "common/objective/transition_classifier.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tandem::objective {
+namespace {
+
+const bool kOneThread = nn::ConfigureThreads(1).ok();
+
+EnvironmentSpec Spec() {
+  const float inf = std::numeric_limits<float>::infinity();
+  return {.name = "line", .observation = {{-inf}, {inf}}, .action = {{-1}, {1}}};
+}
+
+/// A model whose density is known: s' = s + a + shift + std * N(0, 1).
+class GaussianShift : public dynamics::DynamicsModel {
+ public:
+  GaussianShift(double shift, double std) : shift_(shift), std_(std) {}
+  int64_t obs_dim() const override { return 1; }
+  int64_t action_dim() const override { return 1; }
+  const std::vector<int>& elites() const override { return elites_; }
+  absl::Status Step(std::span<const float> observations, std::span<const float> actions, Rng& rng,
+                    dynamics::ModelStep* step) override {
+    step->next_observations.resize(observations.size());
+    step->rewards.assign(observations.size(), 0);
+    step->terminated.assign(observations.size(), 0);
+    for (size_t i = 0; i < observations.size(); ++i) {
+      step->next_observations[i] =
+          static_cast<float>(observations[i] + actions[i] + shift_ + std_ * rng.Normal());
+    }
+    return absl::OkStatus();
+  }
+  absl::Status Predict(int, std::span<const float>, std::span<const float>,
+                       dynamics::MemberPrediction*) override {
+    return absl::UnimplementedError("not asked here");
+  }
+
+ private:
+  const double shift_, std_;
+  const std::vector<int> elites_ = {0};
+};
+
+/// Transitions of `world` from standard normal states under uniform actions.
+TransitionBatch Sample(GaussianShift& world, int64_t rows, uint64_t seed) {
+  Rng rng(seed);
+  TransitionBatch batch;
+  batch.obs_dim = 1;
+  batch.action_dim = 1;
+  batch.observations.resize(rows);
+  rng.FillNormal(batch.observations);
+  for (int64_t i = 0; i < rows; ++i) {
+    batch.actions.push_back(static_cast<float>(rng.Uniform(-1, 1)));
+  }
+  dynamics::ModelStep step;
+  EXPECT_TRUE(world.Step(batch.observations, batch.actions, rng, &step).ok());
+  batch.next_observations = step.next_observations;
+  batch.rewards = step.rewards;
+  batch.terminated = step.terminated;
+  return batch;
+}
+
+std::unique_ptr<ClassifierLearner> MakeLearner(const ClassifierLearnerOptions& options) {
+  auto made = ClassifierLearner::Create(Spec(), options);
+  EXPECT_TRUE(made.ok()) << made.status();
+  return *std::move(made);
+}
+
+std::unique_ptr<TransitionClassifier> Exported(const ClassifierLearner& learner) {
+  nn::TensorFile file;
+  EXPECT_FALSE(TransitionClassifier::IsIn(file));
+  learner.Export(&file);
+  EXPECT_TRUE(TransitionClassifier::IsIn(file));
+  auto loaded = TransitionClassifier::Load(file, Spec(), "cpu");
+  EXPECT_TRUE(loaded.ok()) << loaded.status();
+  return *std::move(loaded);
+}
+
+/// Both kinds are Gaussians in d = s' - s - a: real N(0.7, 1), model N(0, 0.8), so that
+///   log p - log q = d^2 / (2 * 0.64) - (d - 0.7)^2 / 2 + log 0.8.
+TEST(ClassifierLearnerTest, RecoversTheLogRatioOfTwoGaussians) {
+  GaussianShift world(0.7, 1), model(0, 0.8);
+  const TransitionBatch train = Sample(world, 8000, 1), holdout = Sample(world, 2000, 2);
+  const auto learner =
+      MakeLearner({.hidden = {32, 32}, .first_steps = 2500, .smoothing = 0, .seed = 3});
+  const auto report = learner->Fit(train, holdout, model, {});
+  ASSERT_TRUE(report.ok()) << report.status();
+  const auto classifier = Exported(*learner);
+  std::vector<float> logits(holdout.size());
+  ASSERT_TRUE(
+      classifier->Logits(holdout.observations, holdout.actions, holdout.next_observations, logits)
+          .ok());
+  double error = 0, right = 0, expected_mean = 0;
+  for (int64_t i = 0; i < holdout.size(); ++i) {
+    const double d = holdout.next_observations[i] - holdout.observations[i] - holdout.actions[i];
+    const double exact = d * d / (2 * 0.64) - (d - 0.7) * (d - 0.7) / 2 + std::log(0.8);
+    error += std::abs(logits[i] - exact) / static_cast<double>(holdout.size());
+    right += (exact > 0 ? 1.0 : 0.0) / static_cast<double>(holdout.size());
+    expected_mean += exact / static_cast<double>(holdout.size());
+  }
+  EXPECT_LT(error, 0.2);
+  EXPECT_TRUE(report->held_out);
+  EXPECT_EQ(report->scored_rows, 2000);
+  EXPECT_NEAR(report->real_accuracy, right, 0.06);
+  EXPECT_NEAR(report->real_logit, expected_mean, 0.15);
+  EXPECT_LT(report->model_logit, 0);  // minus KL(q || p)
+  EXPECT_LT(report->loss, std::log(2.0));
+}
+
+TEST(ClassifierLearnerTest, WhereTheModelIsTheWorldThereIsNothingToTell) {
+  GaussianShift world(0.2, 0.5), model(0.2, 0.5);
+  const auto learner = MakeLearner({.hidden = {32, 32}, .first_steps = 800, .seed = 3});
+  const auto report = learner->Fit(Sample(world, 8000, 1), Sample(world, 2000, 2), model, {});
+  ASSERT_TRUE(report.ok());
+  EXPECT_NEAR(report->accuracy, 0.5, 0.04);
+  EXPECT_NEAR(report->model_logit, 0, 0.05);
+}
+
+/// Supports that never meet: the true ratio is infinite, the targets and the clip bound it.
+TEST(ClassifierLearnerTest, ASaturatedClassifierIsBounded) {
+  GaussianShift world(5, 0.1), model(0, 0.1);
+  const TransitionBatch train = Sample(world, 4000, 1);
+  const auto learner =
+      MakeLearner({.hidden = {16, 16}, .first_steps = 1500, .smoothing = 0.05, .seed = 3});
+  const auto report = learner->Fit(train, {}, model, {});
+  ASSERT_TRUE(report.ok());
+  EXPECT_FALSE(report->held_out);
+  EXPECT_GT(report->accuracy, 0.999);
+  EXPECT_NEAR(report->real_logit, std::log(19.0), 0.3);
+  EXPECT_NEAR(report->model_logit, -std::log(19.0), 0.3);
+
+  const auto classifier = Exported(*learner);
+  LogRatioEstimator estimator({.lower = -2, .upper = 0, .samples = 3}, model, *classifier);
+  const TransitionBatch imagined = Sample(model, 5000, 4);
+  Rng rng(5);
+  std::vector<float> ratios(imagined.size());
+  LogRatioFigures figures;
+  ASSERT_TRUE(estimator
+                  .Estimate(imagined.observations, imagined.actions, imagined.next_observations,
+                            rng, ratios, &figures)
+                  .ok());
+  EXPECT_EQ(figures.rows, 5000);
+  EXPECT_EQ(figures.mean(), -2);
+  EXPECT_EQ(figures.lower_share(), 1);
+  EXPECT_EQ(figures.upper_share(), 0);
+  EXPECT_LT(figures.max, -2);
+  // What only the world does has a positive logit, which is worth nothing.
+  ASSERT_TRUE(LogRatioEstimator({.samples = 1}, model, *classifier)
+                  .Estimate(train.observations, train.actions, train.next_observations, rng,
+                            std::span(ratios).first(train.size()), &figures)
+                  .ok());
+  EXPECT_EQ(*std::max_element(ratios.begin(), ratios.begin() + train.size()), 0);
+  EXPECT_EQ(figures.rows, 9000);
+  EXPECT_NEAR(figures.upper_share(), 4000.0 / 9000, 0.01);
+}
+
+TEST(LogRatioEstimatorTest, MoreSamplesMeanLessNoise) {
+  GaussianShift world(0.7, 1), model(0, 1);
+  const auto learner = MakeLearner({.hidden = {16}, .first_steps = 500, .seed = 3});
+  ASSERT_TRUE(learner->Fit(Sample(world, 4000, 1), {}, model, {}).ok());
+  const auto classifier = Exported(*learner);
+  const TransitionBatch imagined = Sample(model, 4000, 4);
+  std::vector<double> spreads;
+  for (const int samples : {1, 9}) {
+    LogRatioEstimator estimator({.lower = -50, .upper = 50, .samples = samples}, model,
+                                *classifier);
+    Rng rng(5);
+    std::vector<float> ratios(imagined.size());
+    LogRatioFigures figures;
+    ASSERT_TRUE(estimator
+                    .Estimate(imagined.observations, imagined.actions, imagined.next_observations,
+                              rng, ratios, &figures)
+                    .ok());
+    spreads.push_back(figures.std());
+  }
+  EXPECT_NEAR(spreads[1] / spreads[0], 1.0 / 3, 0.1);
+  EXPECT_FALSE(Validate(LogRatioOptions{.lower = 1, .upper = 0}).ok());
+  EXPECT_FALSE(Validate(LogRatioOptions{.samples = 0}).ok());
+}
+
+TEST(TransitionClassifierTest, GradientsByTheNextObservation) {
+  GaussianShift world(0.7, 1), model(0, 1);
+  const auto learner = MakeLearner({.hidden = {16, 8}, .first_steps = 50, .seed = 3});
+  ASSERT_TRUE(learner->Fit(Sample(world, 500, 1), {}, model, {}).ok());
+  const auto classifier = Exported(*learner);
+  TransitionBatch rows = Sample(world, 50, 7);
+  std::vector<float> logits(50), up(50), down(50), gradients(50);
+  ASSERT_TRUE(classifier
+                  ->LogitGradients(rows.observations, rows.actions, rows.next_observations, logits,
+                                   gradients)
+                  .ok());
+  for (float& x : rows.next_observations) x += 1e-3f;
+  ASSERT_TRUE(classifier->Logits(rows.observations, rows.actions, rows.next_observations, up).ok());
+  for (float& x : rows.next_observations) x -= 2e-3f;
+  ASSERT_TRUE(
+      classifier->Logits(rows.observations, rows.actions, rows.next_observations, down).ok());
+  int off = 0;  // a kink of ReLU may lie between the two
+  for (int i = 0; i < 50; ++i) off += std::abs(gradients[i] - (up[i] - down[i]) / 2e-3) > 5e-3;
+  EXPECT_LE(off, 2);
+  EXPECT_EQ(
+      classifier
+          ->Logits(rows.observations, rows.actions, rows.next_observations, std::span(up).first(9))
+          .code(),
+      absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ClassifierLearnerTest, GoesOnFromItsStateBitForBit) {
+  GaussianShift world(0.7, 1), model(0, 1);
+  const TransitionBatch train = Sample(world, 500, 1);
+  const ClassifierLearnerOptions options{.hidden = {16}, .first_steps = 20, .fit_steps = 10};
+  const auto one = MakeLearner(options), two = MakeLearner(options);
+  ASSERT_TRUE(one->Fit(train, {}, model, {}).ok());
+  nn::TensorFile state;
+  one->SaveState(&state);
+  ASSERT_TRUE(two->LoadState(state).ok());
+  EXPECT_EQ(two->fits(), 1);
+  EXPECT_EQ(one->Fit(train, {}, model, {})->train_loss, two->Fit(train, {}, model, {})->train_loss);
+  EXPECT_FALSE(MakeLearner({.hidden = {8}})->LoadState(state).ok());
+}
+
+/// A transition into a terminal state is a transition like any other: flags change nothing.
+TEST(ClassifierLearnerTest, TerminalStatesAreStatesLikeOthers) {
+  GaussianShift world(0.7, 1), model(0, 1);
+  TransitionBatch train = Sample(world, 500, 1);
+  const ClassifierLearnerOptions options{.hidden = {16}, .first_steps = 20};
+  const double plain = MakeLearner(options)->Fit(train, {}, model, {})->train_loss;
+  std::fill(train.terminated.begin(), train.terminated.end(), 1);
+  EXPECT_EQ(MakeLearner(options)->Fit(train, {}, model, {})->train_loss, plain);
+}
+
+TEST(ClassifierLearnerTest, RefusesAndCancels) {
+  GaussianShift world(0.7, 1), model(0, 1);
+  EXPECT_FALSE(ClassifierLearner::Create(Spec(), {.smoothing = 0.5}).ok());
+  EXPECT_FALSE(ClassifierLearner::Create(Spec(), {.fit_steps = 0}).ok());
+  const auto learner = MakeLearner({.first_steps = 10});
+  EXPECT_EQ(learner->Fit({}, {}, model, {}).status().code(), absl::StatusCode::kInvalidArgument);
+  TransitionBatch train = Sample(world, 100, 1);
+  EXPECT_EQ(learner->Fit(train, {}, model, [] { return true; }).status().code(),
+            absl::StatusCode::kCancelled);
+  train.actions.pop_back();
+  EXPECT_EQ(learner->Fit(train, {}, model, {}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(TransitionClassifier::Load({}, Spec(), "cpu").status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace tandem::objective

@@ -1,0 +1,137 @@
+#include "common/objective/joint_reward.h"
+
+#include <cmath>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tandem::objective {
+namespace {
+
+JointReward Make(const JointRewardOptions& options) {
+  auto made = JointReward::Create(options);
+  EXPECT_TRUE(made.ok()) << made.status();
+  return *made;
+}
+
+TEST(JointRewardTest, IsEquationOneByHand) {
+  // (1 - 0.9) log 7.389056 = 0.1 * 2, and -0.1 log 0.1 = 0.2302585.
+  const float r = 7.389056f;
+  std::vector<float> rewards = {r, 1, r};
+  const std::vector<float> ratios = {-1.5f, -0.5f, 0};
+  Make({.discount = 0.9, .weight = 1}).Augment(ratios, rewards);
+  EXPECT_NEAR(rewards[0], 0.2 - 1.5, 1e-6);
+  EXPECT_NEAR(rewards[1], 0.0 - 0.5, 1e-6);
+  EXPECT_NEAR(rewards[2], 0.2, 1e-6);
+
+  rewards = {r, 1, r};
+  Make({.discount = 0.9, .keep_constant = true, .weight = 0.2}).Augment(ratios, rewards);
+  EXPECT_NEAR(rewards[0], 0.2 - 0.3 + 0.2302585, 1e-6);
+  EXPECT_NEAR(rewards[1], 0.0 - 0.1 + 0.2302585, 1e-6);
+
+  rewards = {r};
+  Make({.discount = 0.9}).Augment({}, rewards);  // real rows: no log-ratio
+  EXPECT_NEAR(rewards[0], 0.2, 1e-6);
+}
+
+TEST(JointRewardTest, ATerminalStatePaysItsRewardForEver) {
+  // Living n steps on reward 1 and then ending must be worth what the sum of the plain equation is
+  // when the absorbing state goes on paying 0.1, up to the constant log 0.1 of the latter.
+  constexpr double kDiscount = 0.9;
+  const JointReward reward =
+      Make({.discount = kDiscount, .min_reward = 0.1, .terminal_reward = 0.1});
+  double ended = 0, absorbed = 0, power = 1;
+  for (int t = 0; t < 400; ++t, power *= kDiscount) {
+    if (t < 5) ended += power * reward.Paid(1);
+    absorbed += power * (1 - kDiscount) * std::log(t < 5 ? 1.0 : 0.1);
+  }
+  EXPECT_NEAR(ended, absorbed - std::log(0.1), 1e-6);
+  EXPECT_GT(reward.Paid(1), 0);  // to live is better than to end
+}
+
+TEST(JointRewardTest, NonPositiveRewardsNeedAShift) {
+  JointReward reward = Make({.reward_shift = 1, .min_reward = 0.01});
+  EXPECT_TRUE(reward.Observe(std::vector<float>{-0.9f, 3}).ok());
+  const absl::Status refused = reward.Observe(std::vector<float>{2, -1.5f});
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("reward_shift >= 1.51"));
+  EXPECT_FALSE(reward.Observe(std::vector<float>{NAN}).ok());
+}
+
+TEST(JointRewardTest, AShiftFromDataOnlyGrows) {
+  JointReward reward = Make({.discount = 0.5, .shift_from_data = true, .min_reward = 0.5});
+  ASSERT_TRUE(reward.Observe(std::vector<float>{4, 2}).ok());
+  EXPECT_EQ(reward.shift(), 0);  // positive already
+  ASSERT_TRUE(reward.Observe(std::vector<float>{-3}).ok());
+  EXPECT_NEAR(reward.shift(), 3.5, 1e-6);
+  ASSERT_TRUE(reward.Observe(std::vector<float>{-1}).ok());
+  EXPECT_NEAR(reward.shift(), 3.5, 1e-6);
+  EXPECT_NEAR(reward.Paid(-3), 0.5 * std::log(0.5), 1e-6);
+  EXPECT_NEAR(reward.Paid(-1e9), 0.5 * std::log(0.5), 1e-6);  // imagined: raised to the smallest
+}
+
+TEST(JointRewardTest, LinearWeightReachesItsEndAndStays) {
+  JointReward reward =
+      Make({.kind = RatioWeight::kLinear, .weight = 0.1, .weight_end = 0.5, .ramp_updates = 4});
+  EXPECT_NEAR(reward.weight(), 0.1, 1e-12);
+  for (const double expected : {0.2, 0.3, 0.4, 0.5, 0.5}) {
+    reward.Advance(7);
+    EXPECT_NEAR(reward.weight(), expected, 1e-12);
+  }
+}
+
+/// A player whose divergence answers the weight as 1 / (1 + 10 w): the dual must find w = 0.4,
+/// where it is 0.2, from either side.
+TEST(JointRewardTest, DualReachesItsTarget) {
+  for (const double start : {0.02, 1.0}) {
+    JointReward reward = Make(
+        {.kind = RatioWeight::kDual, .weight = start, .target_divergence = 0.2, .weight_lr = 3e-3});
+    for (int i = 0; i < 4000; ++i) reward.Advance(1 / (1 + 10 * reward.weight()));
+    EXPECT_NEAR(reward.weight(), 0.4, 0.02) << start;
+  }
+}
+
+TEST(JointRewardTest, DualStaysInItsRange) {
+  const JointRewardOptions options{.kind = RatioWeight::kDual, .weight_lr = 0.1, .max_weight = 0.7};
+  JointReward up = Make(options), down = Make(options);
+  for (int i = 0; i < 1000; ++i) {
+    up.Advance(5);
+    down.Advance(0);
+  }
+  EXPECT_NEAR(up.weight(), 0.7, 1e-12);
+  EXPECT_NEAR(down.weight(), options.min_weight, 1e-12);
+  up.Advance(NAN);
+  EXPECT_NEAR(up.weight(), 0.7, 1e-12);
+}
+
+TEST(JointRewardTest, GoesOnFromItsState) {
+  const JointRewardOptions options{
+      .shift_from_data = true, .kind = RatioWeight::kDual, .target_divergence = 0.2};
+  JointReward one = Make(options);
+  ASSERT_TRUE(one.Observe(std::vector<float>{-2}).ok());
+  for (int i = 0; i < 10; ++i) one.Advance(0.1 * i);
+  nn::TensorFile file;
+  one.SaveState(&file);
+  JointReward two = Make(options);
+  ASSERT_TRUE(two.LoadState(file).ok());
+  one.Advance(0.3);
+  two.Advance(0.3);
+  EXPECT_EQ(one.weight(), two.weight());
+  EXPECT_EQ(one.shift(), two.shift());
+  file.metadata["joint_reward.weight"] = "nan";
+  EXPECT_FALSE(two.LoadState(file).ok());
+}
+
+TEST(JointRewardTest, RefusesOptionsOutOfRange) {
+  EXPECT_FALSE(JointReward::Create({.discount = 1}).ok());
+  EXPECT_FALSE(JointReward::Create({.min_reward = 0}).ok());
+  EXPECT_FALSE(JointReward::Create({.terminal_reward = 0}).ok());
+  EXPECT_FALSE(JointReward::Create({.weight = -1}).ok());
+  EXPECT_FALSE(JointReward::Create({.min_weight = 2, .max_weight = 1}).ok());
+  EXPECT_FALSE(ParseRatioWeight("lagrange").ok());
+  EXPECT_EQ(*ParseRatioWeight("dual"), RatioWeight::kDual);
+}
+
+}  // namespace
+}  // namespace tandem::objective

@@ -15,6 +15,7 @@ is lost; CUT is the limit that holds here, MAX_EPISODE_STEPS or a shorter one:
 import sys
 
 import gymnasium
+import gymnasium_classic
 import gymnasium_mujoco
 import numpy as np
 
@@ -44,38 +45,9 @@ class InvertedPendulum:
         return action
 
 
-class Pendulum:
-    env_id, limit = "Pendulum-v1", None
-
-    def state(self, env):
-        return env.state
-
-    def action(self, rng, episode, obs):
-        return rng.uniform(-2.5, 2.5, 1).astype(np.float32)  # also beyond the bounds
-
-    def gymnasium_action(self, action):
-        return action
-
-
-class CartpoleContinuous:
-    env_id, limit = "CartPole-v1", 200  # full force to either side is what both can do
-
-    def state(self, env):
-        return env.state
-
-    def action(self, rng, episode, obs):
-        lean = obs[2] + 0.5 * obs[3] + 0.05 * obs[0] + 0.1 * obs[1]
-        right = rng.uniform() < 0.5 if episode % 2 else lean > 0
-        return np.array([1.0 if right else -1.0], dtype=np.float32)
-
-    def gymnasium_action(self, action):
-        return int(action[0] > 0)
-
-
 TASKS = {
-    "cartpole_continuous": CartpoleContinuous,
     "inverted_pendulum": InvertedPendulum,
-    "pendulum": Pendulum,
+    **gymnasium_classic.TASKS,
     **gymnasium_mujoco.TASKS,
 }
 
@@ -87,13 +59,13 @@ def line_of_starts(env, seed):
 
 
 def play(task, steps, seed):
-    env = gymnasium.make(task.env_id)
-    limit = task.limit or env.spec.max_episode_steps
+    limit = task.limit or gymnasium.spec(task.env_id).max_episode_steps
     cut = getattr(task, "cut", None) or limit
     env = gymnasium.make(task.env_id, max_episode_steps=cut)
     rng = np.random.default_rng(seed)
     if isinstance(env.action_space, gymnasium.spaces.Discrete):
-        bounds = [[-1.0], [1.0]]
+        numbers = getattr(task, "numbers", env.action_space.n)
+        bounds = [[-1.0] * numbers, [1.0] * numbers]
     else:
         bounds = [env.action_space.low, env.action_space.high]
     line("spec", env.observation_space.shape, [len(bounds[0]), limit, cut], *bounds)

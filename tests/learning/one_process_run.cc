@@ -18,7 +18,7 @@
 #include "common/snapshot/snapshot_store.h"
 #include "services/actor/core/actor_core.h"
 #include "services/model_trainer/core/model_trainer.h"
-#include "services/replay_buffer/core/local_replay_client.h"
+#include "services/replay_buffer/core/testing/local_replay_client.h"
 
 namespace tandem {
 namespace {

@@ -45,6 +45,7 @@ ActorCore::ActorCore(ActorOptions options, ActorParts parts)
     : options_(std::move(options)),
       parts_(std::move(parts)),
       metrics_(parts_.registry),
+      health_(options_.health, parts_.clock, parts_.registry),
       knobs_({.receiver = coadaptation::Receiver::kActor,
               .metric_prefix = "tandem_actor",
               .recipe = {{coadaptation::Knob::kDataCollection, 0}}},
@@ -67,7 +68,8 @@ void ActorCore::Stop() {
   parts_.evaluation->Stop();
 }
 
-absl::Status ActorCore::Run() {
+absl::Status ActorCore::Run(std::function<void(bool healthy)> on_health) {
+  health_.OnChange(std::move(on_health));
   const absl::Status status = Loop();
   return stop_.stopped() ? absl::OkStatus() : status;
 }
@@ -130,6 +132,7 @@ absl::Status ActorCore::ShiftStart(const Grant& grant) {
 
 absl::Status ActorCore::StartOver() {
   TANDEM_RETURN_IF_ERROR(parts_.training->ResetAll());
+  health_.Note(*parts_.training);
   recorder_.StartAll(*parts_.training);
   return absl::OkStatus();
 }
@@ -169,6 +172,7 @@ absl::Status ActorCore::Evaluate(const Grant& grant) {
   TANDEM_RETURN_IF_ERROR(
       env.ResetAll(StreamSeed(options_.evaluation_seed,
                               std::string("evaluation/") + std::to_string(options.evaluation_id))));
+  health_.Note(env);
   recorder.StartAll(env);
   recorder.SetPolicy(holder_.version(), static_cast<uint64_t>(holder_.updates()));
   while (recorder.recording_envs() > 0 && !stop_.stopped()) {
@@ -191,8 +195,8 @@ absl::StatusOr<int64_t> ActorCore::StepOnce(VectorEnvironment& env, EpisodeRecor
   const absl::Duration begin = parts_.clock.Monotonic();
   TANDEM_RETURN_IF_ERROR(env.Step(actions_));
   metrics_.env_step_seconds.Observe(absl::ToDoubleSeconds(parts_.clock.Monotonic() - begin));
+  health_.Note(env);
   const int64_t stepped = Count(env, Outcome::kStepped);
-  NoteFaults(env);
   metrics_.For(purpose).env_steps.Increment(static_cast<double>(stepped));
   idle_calls_ = stepped > 0 ? 0 : idle_calls_ + 1;
   if (idle_calls_ >= kIdleCalls) stop_.Sleep(kIdlePause);
@@ -202,14 +206,6 @@ absl::StatusOr<int64_t> ActorCore::StepOnce(VectorEnvironment& env, EpisodeRecor
   CountEpisodes(recording, purpose);
   TANDEM_RETURN_IF_ERROR(writer_.Append(std::move(recording)));
   return stepped;
-}
-
-void ActorCore::NoteFaults(VectorEnvironment& env) {
-  for (const EnvironmentFault& fault : env.TakeFaults()) {
-    if (fault.kind == FaultKind::kNotFinite) metrics_.divergences.Increment();
-    LogWarning(absl::StrCat("environment ", fault.env, " (", env.spec().name, ") ",
-                            std::string(FaultName(fault.kind)), ": ", fault.message));
-  }
 }
 
 float ActorCore::RandomDensity() const {

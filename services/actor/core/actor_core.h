@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "common/snapshot/snapshot.h"
 #include "common/training/knob_board.h"
 #include "services/actor/core/actor_metrics.h"
+#include "services/actor/core/environment_health.h"
 #include "services/actor/core/episode_recorder.h"
 #include "services/actor/core/policy_holder.h"
 #include "services/actor/core/wait_log.h"
@@ -36,6 +38,7 @@ struct ActorOptions {
   bool record_evaluation_steps = false;
   int64_t shift_start_after = 0;  ///< [training steps] for studies; 0: never ...
   double shift_start_scale = 1;   ///< ... episodes then start from a range so many times as wide.
+  EnvironmentHealth::Options health;
   absl::Duration advance_wait = absl::Seconds(1);  ///< One wait for a grant.
   absl::Duration policy_wait = absl::Seconds(10);  ///< One wait for a policy, then ask again.
 };
@@ -63,7 +66,9 @@ class ActorCore {
 
   /// Blocks until the run is over or Stop() (OK), or until something fails for good: the buffer
   /// holds another environment, refuses what it is sent, or the policy's actions are not finite.
-  absl::Status Run();
+  /// on_health: told when the environments fail too often and when they run again, by the thread
+  /// that runs.
+  absl::Status Run(std::function<void(bool healthy)> on_health = nullptr);
 
   /// Ends Run() within 100 ms or one environment step. Thread-safe; idempotent.
   void Stop();
@@ -79,7 +84,6 @@ class ActorCore {
   /// The steps recorded: those of the environments that ran.
   absl::StatusOr<int64_t> StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder,
                                    Purpose purpose);
-  void NoteFaults(VectorEnvironment& env);
   void ActAtRandom();
   /// Log density of a uniformly random action.
   float RandomDensity() const;
@@ -95,6 +99,7 @@ class ActorCore {
   ActorParts parts_;
   StopSignal stop_;
   ActorMetrics metrics_;
+  EnvironmentHealth health_;
   training::KnobBoard knobs_;
   PolicyHolder holder_;
   Writer writer_;

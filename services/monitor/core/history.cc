@@ -67,13 +67,10 @@ std::string ToLine(const HistoryCheckpoint& entry) {
   json["verdict"] = VerdictName(judgement.verdict);
   json["sentence"] = judgement.sentence;
   json["signal"] = judgement.signal;
-  Put(json, "evidence_log10", std::log10(judgement.evidence));
-  Put(json, "evidence_negative_log10", std::log10(judgement.evidence_negative));
+  Put(json, "evidence_log10", coadaptation::EvidenceLog10(judgement.evidence));
+  Put(json, "evidence_negative_log10", coadaptation::EvidenceLog10(judgement.evidence_negative));
   Put(json, "warning_score", judgement.warning_score);
   json["warnings"] = judgement.warnings;
-  if (!entry.checkpoint.episode_gaps.empty()) {
-    json["episode_gaps"] = entry.checkpoint.episode_gaps;  // finite, see PairedReturns
-  }
   return Line(json);
 }
 
@@ -98,11 +95,6 @@ std::optional<HistoryCheckpoint> CheckpointFrom(const Json& json) {
   if (json.contains("warnings") && json["warnings"].is_array()) {
     for (const Json& name : json["warnings"]) {
       if (name.is_string()) judgement.warnings.push_back(name.get<std::string>());
-    }
-  }
-  if (json.contains("episode_gaps") && json["episode_gaps"].is_array()) {
-    for (const Json& gap : json["episode_gaps"]) {
-      if (gap.is_number()) entry.checkpoint.episode_gaps.push_back(gap.get<double>());
     }
   }
   return entry;
@@ -201,7 +193,6 @@ bool History::Take(const std::string& line) {
 }
 
 void History::Keep(HistoryCheckpoint entry) {
-  entry.checkpoint.blocks.clear();
   checkpoints_.push_back(std::move(entry));
   if (checkpoints_.size() <= kKept) return;
   checkpoints_.pop_front();

@@ -26,12 +26,12 @@ Knob KnobOf(const Json& json) {
   return *knob;
 }
 
-Json From(const coadaptation::EvidenceMemory& memory) {
+Json From(const coadaptation::Evidence::Memory& memory) {
   return {{"state", memory.state}, {"updates", memory.updates}, {"clipped", memory.clipped}};
 }
 
-coadaptation::EvidenceMemory EvidenceOf(const Json& json) {
-  coadaptation::EvidenceMemory memory;
+coadaptation::Evidence::Memory EvidenceOf(const Json& json) {
+  coadaptation::Evidence::Memory memory;
   for (size_t i = 0; i < memory.state.size(); ++i) memory.state[i] = json.at("state").at(i);
   memory.updates = json.at("updates");
   memory.clipped = json.at("clipped");
@@ -138,7 +138,7 @@ JudgeState Parse(const Json& json) {
 
 std::string ToJson(const JudgeState& state) {
   Json evidence = Json::array();
-  for (const coadaptation::EvidenceMemory& memory : state.verdict.signals) {
+  for (const coadaptation::Evidence::Memory& memory : state.verdict.signals) {
     evidence.push_back(From(memory));
   }
   Json settings = Json::array();

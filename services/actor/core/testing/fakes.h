@@ -114,14 +114,16 @@ class FakeSnapshotSource : public snapshot::SnapshotSource {
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
 };
 
-/// Answers its updates / 1000, plus noise where it may draw any.
+/// Answers its updates / 1000, plus noise where it may draw any; NaN where it observes NaN.
 class FakePolicy : public policy::Policy {
  public:
   explicit FakePolicy(float action) : action_(action) {}
   absl::Status Act(std::span<const float> observations, Rng* rng, std::span<float> actions,
                    std::span<float> log_probs) override {
-    for (float& a : actions) {
-      a = action_ + (rng == nullptr ? 0.0f : static_cast<float>(rng->Uniform(0, 1e-3)));
+    const size_t ratio = observations.size() / actions.size();
+    for (size_t i = 0; i < actions.size(); ++i) {
+      const float noise = rng == nullptr ? 0.0f : static_cast<float>(rng->Uniform(0, 1e-3));
+      actions[i] = action_ + noise + 0 * observations[i * ratio];
     }
     for (float& p : log_probs) p = -1;
     return absl::OkStatus();
