@@ -275,7 +275,7 @@ def why_not_drawn(name: str, arguments: dict, size: tuple[int, int] | None) -> s
     """Empty where Gymnasium's environment draws itself here; else why it does not. Sets MUJOCO_GL
     to what works. It is tried in a process of its own, which a broken library may take down."""
     chosen = os.environ.get("MUJOCO_GL")
-    reasons = []
+    reasons: dict[str, str] = {}  # why not -> with which library first
     for library in [chosen] if chosen else ["egl", "osmesa"]:
         environment = {**os.environ, "MUJOCO_GL": library, "SDL_VIDEODRIVER": "dummy"}
         question = json.dumps([name, arguments, size])
@@ -284,7 +284,7 @@ def why_not_drawn(name: str, arguments: dict, size: tuple[int, int] | None) -> s
                                    capture_output=True, text=True, errors="replace", check=False,
                                    env=environment)
         except subprocess.TimeoutExpired:
-            reasons.append(f"{library}: no picture after {PROBE_S:.0f} s")
+            reasons.setdefault(f"no picture after {PROBE_S:.0f} s", library)
             continue
         if probe.returncode == 0:
             os.environ.update(MUJOCO_GL=library, SDL_VIDEODRIVER="dummy")
@@ -292,10 +292,10 @@ def why_not_drawn(name: str, arguments: dict, size: tuple[int, int] | None) -> s
         last = (probe.stderr.strip().splitlines() or ["no word"])[-1].strip()
         if probe.returncode < 0:
             last = f"it died of signal {-probe.returncode}"
-        if "uses no MuJoCo" in last:
-            return last.replace("uses no MuJoCo: ", "")
-        reasons.append(f"{library}: {last}")
-    return "; ".join(reasons)
+        reasons.setdefault(last, library)
+    if len(reasons) == 1 and not chosen:  # it has nothing to do with the library
+        return next(iter(reasons))
+    return "; ".join(f"with {library}: {why}" for why, library in reasons.items())
 
 
 def probe(question: str) -> None:
@@ -307,8 +307,7 @@ def probe(question: str) -> None:
         env.render()
     except Exception as error:  # whatever a graphics library raises
         words = " ".join(str(error).split()) or type(error).__name__
-        note = "" if "mujoco" in sys.modules else "uses no MuJoCo: "
-        print(f"{note}{words}", file=sys.stderr, flush=True)
+        print(words, file=sys.stderr, flush=True)
         os._exit(1)  # a broken library may not let us end
     os._exit(0)
 
@@ -410,6 +409,8 @@ def opened(options: argparse.Namespace) -> tuple[Any, str]:
                 f"nothing draws {options.environment}")
     reason = "a plot was asked for" if options.plot else why_not_drawn(gym, options.arguments,
                                                                         options.size)
+    if reason:
+        os.environ["MUJOCO_GL"] = "disable"  # else MuJoCo does not load where the library is broken
     try:
         return GymEnvironment(gym, options.arguments, options.size, draws=not reason), reason
     except Unusable:
@@ -476,7 +477,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("environment", help="a built-in name, gym:ID, host:port or unix:PATH")
     parser.add_argument("--policy", help="folder of a run, file, or address of a policy_trainer")
     parser.add_argument("--out", default="episode.gif", help="FILE.gif or FILE.png")
-    parser.add_argument("--episodes", type=int, default=1)
+    parser.add_argument("--episodes", type=int, default=1, help="how many, >= 1")
     parser.add_argument("--steps", type=int, default=0, help="at most, of an episode; 0: its end")
     parser.add_argument("--seed", type=int, default=0, help="of the first episode")
     parser.add_argument("--size", type=size_of, help="WIDTHxHEIGHT [pixels]")
@@ -489,6 +490,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if not options.out.lower().endswith((".gif", ".png")):
         parser.error(f"--out: expected FILE.gif or FILE.png, got {options.out}")
+    if not pathlib.Path(options.out).absolute().parent.is_dir():
+        parser.error(f"--out: there is no folder {pathlib.Path(options.out).parent}")
     try:
         render(options)
     except (Unusable, OSError) as error:
