@@ -1,7 +1,7 @@
 // What the learning core costs on this machine, as multiples of what its matrix products alone
 // would take.
 //
-//   bench_learning [--runs N] [--case NAME [--exact]] [--growth] [--no-peers] [--json]
+//   bench_learning [--runs N] [--case NAME [--exact]] [--growth] [--json]
 //
 // All figures are CPU time of one thread. The limit of a case is its floating-point operations
 // divided by the median rate of a 1024^3 float32 matrix product (LibTorch's), measured before and
@@ -11,24 +11,12 @@
 // the same interfaces, on the CPU too. With --growth each row also has the ratio to a roofline:
 // the same limit and, where parameters and Adam's moments do not fit the core's own cache, the time
 // to read and write them once.
-//
-// Where the peers' virtual environment is installed (./dev bench peers), mbrl-lib's times for the
-// same pieces follow, in rows whose reference is "mbrl-lib": there the ratio is our time over
-// theirs.
-
-#include <sys/wait.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
-#include <iostream>
-#include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "bench/learning_cases.h"
 #include "bench/measure.h"
@@ -63,51 +51,24 @@ Result Run(const Case& c, int runs, bool roofline) {
           .roofline = roofline ? Roofline(c, c.flops / rate, runs) * c.scale : 0};
 }
 
-/// Rows of the peers, measured now by their own script in their own virtual environment; none where
-/// that is not installed.
-void PrintPeers(const std::filesystem::path& root, const std::map<std::string, Result>& ours,
-                bool json) {
-  const std::filesystem::path python = root / ".cache/peers/bin/python";
-  if (!std::filesystem::exists(python)) return;
-  const std::string command =
-      absl::StrCat("'", python.string(), "' '", (root / "bench/peers.py").string(), "' --measure");
-  std::FILE* output = ::popen(command.c_str(), "r");
-  if (output == nullptr) return;
-  char line[4096];
-  while (std::fgets(line, sizeof(line), output) != nullptr) {
-    const nlohmann::json row = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    const auto found = row.is_object() ? ours.find(row.value("case", "")) : ours.end();
-    if (found == ours.end()) continue;
-    Result result = found->second;
-    result.reference = row.value("peer", "");
-    result.reference_value = row.value("value", 0.0);
-    Print(result, json);
-  }
-  if (::pclose(output) != 0) Check(absl::InternalError("the peers' benchmark failed"));
-}
-
 int Main(int argc, char** argv) {
   int runs = 15;
-  bool json = false, growth = false, exact = false, no_peers = false;
+  bool json = false, growth = false, exact = false;
   std::string only;
   CLI::App app("Cost of the learning core against the machine's matrix-product rate");
   app.add_option("--runs", runs, "samples of each case; the median is printed")
       ->check(CLI::Range(1, 1000));
   app.add_option("--case", only, "run the cases whose name begins so");
   app.add_flag("--exact", exact, "run the one case of just this name");
-  app.add_flag("--no-peers", no_peers, "leave the peers out, where they are installed");
   app.add_flag("--growth", growth, "the updates at other sizes instead of the main job's");
   app.add_flag("--json", json, "print one JSON object a line");
   CLI11_PARSE(app, argc, argv);
   Check(nn::ConfigureThreads(1));
   if (!json) PrintHeader();
-  std::map<std::string, Result> results;
   for (const NamedCase& c : growth ? GrowthCases() : StandardCases()) {
     if (exact ? c.name != only : c.name.rfind(only, 0) != 0) continue;
-    results[c.name] = Run(c.make(), runs, growth);
-    Print(results[c.name], json);
+    Print(Run(c.make(), runs, growth), json);
   }
-  if (!growth && !no_peers) PrintPeers(std::filesystem::current_path(), results, json);
   return 0;
 }
 

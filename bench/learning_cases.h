@@ -11,7 +11,7 @@ namespace tandem::bench {
 struct Case {
   std::string name;
   std::string unit;
-  double scale;   ///< units in a second, of `calls` calls
+  double scale;   ///< units in a second, over the items (steps, rows) of one call
   double flops;   ///< of one call
   double budget;  ///< [unit]
   int repeat;     ///< calls in a sample

@@ -38,13 +38,13 @@ def reached(evaluations, goal):
 
 
 def end_group(process):
-    """Ends the process group of `tandem train`, which ends its services; returns its standard error."""
+    """Ends the process group of `tandem train`, which ends its services."""
     os.killpg(process.pid, signal.SIGTERM)
     try:
-        return process.communicate(timeout=30)[1]
+        process.wait(timeout=30)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # the services receive SIGTERM when their parent dies
-        return process.communicate()[1]
+        process.wait()
 
 
 def run_seed(args, seed, folder, running):
@@ -58,7 +58,8 @@ def run_seed(args, seed, folder, running):
     try:
         _, errors = process.communicate(timeout=args.timeout)
     except subprocess.TimeoutExpired:
-        errors = end_group(process) + f"\nbench/learning_curves: seed {seed} did not end within {args.timeout:g} s"
+        end_group(process)
+        errors = process.communicate()[1] + f"\nbench/learning_curves: seed {seed} did not end within {args.timeout:g} s"
     wall = time.monotonic() - start
     run = os.path.join(folder, f"seed-{seed}")
     evaluations = evaluations_of(run) if os.path.exists(os.path.join(run, "metrics.jsonl")) else []

@@ -13,8 +13,7 @@ namespace tandem::bench {
 namespace {
 
 using objective::Branch;
-using objective::Cell;
-using objective::Gridworld;
+using objective::BuildMdp;
 using objective::JointOptions;
 using objective::Method;
 using objective::StateActionTable;
@@ -22,29 +21,12 @@ using objective::TabularDynamics;
 using objective::TabularMdp;
 using objective::TabularPolicy;
 
-/// The grid of figures 2a and 3b: a wall from the top down to row 5 between start and goal.
+/// The grid of figures 2a and 3b.
 Gridworld WalledGrid(double goal_reward, double other_reward) {
-  return {.size = 10,
-          .actions = 4,
-          .slip = 0.5,
-          .wall_rows = 6,
-          .wall_first_column = 4,
-          .wall_last_column = 5,
-          .start = {0, 0},
-          .goal = {0, 9},
-          .goal_reward = goal_reward,
-          .other_reward = other_reward};
-}
-
-template <typename Weight, typename Items>
-int SampleIndex(const Items& items, double uniform, Weight weight) {
-  int index = 0;
-  for (const auto& item : items) {
-    if (uniform < weight(item) || index + 1 == static_cast<int>(items.size())) break;
-    uniform -= weight(item);
-    ++index;
-  }
-  return index;
+  Gridworld grid = SlipperyGrid();
+  grid.goal_reward = goal_reward;
+  grid.other_reward = other_reward;
+  return grid;
 }
 
 std::vector<Cell> Walk(const Gridworld& grid, const TabularMdp& mdp, const TabularPolicy& policy,
@@ -53,10 +35,8 @@ std::vector<Cell> Walk(const Gridworld& grid, const TabularMdp& mdp, const Tabul
   int state = mdp.start;
   for (int t = 0; t < steps; ++t) {
     const std::span<const double> pi(policy.data() + state * grid.actions, grid.actions);
-    const int action = SampleIndex(pi, rng.Uniform(), [](double p) { return p; });
-    const auto row = mdp.dynamics.Row(state, action);
-    const auto probability = [](const Branch& branch) { return branch.probability; };
-    state = row[SampleIndex(row, rng.Uniform(), probability)].next;
+    const int action = objective::SampleAction(pi, rng.Uniform());
+    state = objective::SampleNext(mdp.dynamics.Row(state, action), rng.Uniform());
     path.push_back(grid.CellOf(state));
   }
   return path;
@@ -75,18 +55,8 @@ BoundPoint Evaluate(const TabularMdp& mdp, const TabularPolicy& policy,
 }  // namespace
 
 Detour RunDetour(bool aliased, bool classifier, uint64_t seed) {
-  Detour detour;
-  detour.grid = {.size = 15,
-                 .actions = 5,
-                 .slip = 0,
-                 .wall_rows = 8,
-                 .wall_first_column = 7,
-                 .wall_last_column = 7,
-                 .start = {0, 0},
-                 .goal = {2, 12},
-                 .goal_reward = 100,
-                 .other_reward = 1};
-  const TabularMdp mdp = detour.grid.Build();
+  Detour detour{.grid = DetourGrid()};
+  const TabularMdp mdp = BuildMdp(detour.grid);
   JointOptions options{.method = Method::kMnm,
                        .classifier = classifier,
                        .divergence_clip = 5,
@@ -114,7 +84,7 @@ double RunLine(Method method) {
 }
 
 std::vector<BoundPoint> RunBound() {
-  const TabularMdp mdp = WalledGrid(10, 1).Build();
+  const TabularMdp mdp = BuildMdp(WalledGrid(10, 1));
   std::vector<BoundPoint> points;
   OptimiseJointly(mdp, {}, [&](const TabularPolicy& policy, const TabularDynamics& model) {
     points.push_back(Evaluate(mdp, policy, model));
@@ -145,7 +115,7 @@ RandomBounds RunRandomBounds(int problems, uint64_t seed) {
 
 Optimism RunOptimism() {
   const Gridworld grid = WalledGrid(1e9, 1e-5);
-  const TabularMdp mdp = grid.Build();
+  const TabularMdp mdp = BuildMdp(grid);
   objective::JointResult result = OptimiseJointly(mdp, {});
   const std::vector<int> free = grid.FreeStates();
   const double entropy_model = MeanEntropy(result.model, free);
@@ -153,12 +123,12 @@ Optimism RunOptimism() {
 }
 
 std::vector<double> RunStochastic(Method method, uint64_t seed) {
-  const TabularMdp mdp = WalledGrid(10, 1e-3).Build();
+  const TabularMdp mdp = BuildMdp(WalledGrid(10, 1e-3));
   return LearnFromSamples(mdp, {.method = method, .evaluate_every = kStochasticEvery}, seed);
 }
 
 double StochasticOptimum() {
-  const TabularMdp mdp = WalledGrid(10, 1e-3).Build();
+  const TabularMdp mdp = BuildMdp(WalledGrid(10, 1e-3));
   const JointOptions options{.method = Method::kQLearning, .step = 1, .tolerance = 1e-9};
   return Return(mdp, mdp.dynamics, OptimiseJointly(mdp, options).policy, mdp.rewards);
 }

@@ -16,9 +16,9 @@ namespace tandem::bench {
 
 /// Figure 2b: an aliased model, with and without the classifier. Grid 15 x 15, deterministic.
 struct Detour {
-  objective::Gridworld grid;
+  Gridworld grid;
   int block = 3;
-  std::vector<objective::Cell> path;  ///< Cells of 100 real steps, the start first.
+  std::vector<Cell> path;  ///< Cells of 100 real steps, the start first.
   /// The step that is the first to be paid the goal's reward, counted from 1; none within 100.
   std::optional<int> goal_step;
 };
@@ -49,7 +49,7 @@ RandomBounds RunRandomBounds(int problems, uint64_t seed);
 
 /// Figure 2a, right: the learned dynamics are optimistic.
 struct Optimism {
-  objective::Gridworld grid;
+  Gridworld grid;
   objective::JointResult result;
   double entropy_real = 0;   ///< Mean over actions and cells outside the wall [nats].
   double entropy_model = 0;  ///< [nats]

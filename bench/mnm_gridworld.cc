@@ -60,13 +60,13 @@ std::optional<double> AsDouble(std::optional<int> value) {
   return value ? std::optional<double>(*value) : std::nullopt;
 }
 
-Json Cells(const std::vector<objective::Cell>& cells) {
+Json Cells(const std::vector<Cell>& cells) {
   Json out = Json::array();
   for (const auto& cell : cells) out.push_back({cell.row, cell.column});
   return out;
 }
 
-Json GridOf(const objective::Gridworld& grid) {
+Json GridOf(const Gridworld& grid) {
   return {{"size", grid.size},
           {"wall", {grid.wall_rows, grid.wall_first_column, grid.wall_last_column}},
           {"start", {grid.start.row, grid.start.column}},
@@ -145,9 +145,9 @@ void AddOptimism(Report* report) {
   Json& curves = report->curves["optimism"];
   curves["grid"] = GridOf(optimism.grid);
   for (const int state : optimism.grid.FreeStates()) {
-    const objective::Cell cell = optimism.grid.CellOf(state);
+    const Cell cell = optimism.grid.CellOf(state);
     for (int action = 0; action < optimism.grid.actions; ++action) {
-      const objective::Cell to = optimism.grid.Move(cell, action);
+      const Cell to = optimism.grid.Move(cell, action);
       if (optimism.grid.State(to) == state) continue;
       const double p = optimism.result.model.Probability(state, action, optimism.grid.State(to));
       curves["arrows"].push_back({cell.row, cell.column, to.row, to.column, p});

@@ -186,7 +186,7 @@ def main():
         theirs = json.loads(subprocess.check_output(
             [PYTHON, script, "--runs", str(args.runs), "--measure", name], text=True))
         ours = json.loads(subprocess.check_output(
-            [binary, "--json", "--no-peers", "--exact", "--case", name, "--runs", str(args.runs)],
+            [binary, "--json", "--exact", "--case", name, "--runs", str(args.runs)],
             text=True))
         ratio = ours["value"] / theirs["value"]
         if args.json:

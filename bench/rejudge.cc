@@ -33,7 +33,8 @@ int main(int argc, char** argv) {
     nlohmann::json line = {{"number", entry.checkpoint.number},
                            {"verdict", VerdictName(judgement.verdict)},
                            {"signal", judgement.signal}};
-    if (judgement.evidence > 0) line["evidence_log10"] = std::log10(judgement.evidence);
+    if (judgement.evidence > 0)
+      line["evidence_log10"] = tandem::coadaptation::EvidenceLog10(judgement.evidence);
     std::cout << line.dump() << "\n";
   }
   return 0;

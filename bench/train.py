@@ -55,7 +55,7 @@ def forward(sizes):
 ACTOR = forward([OBS, *POLICY_HIDDEN, 2 * ACTION])
 CRITIC = forward([OBS + ACTION, *POLICY_HIDDEN, 1])
 MODEL = forward([OBS + ACTION, *MODEL_HIDDEN, 2 * (OBS + 1)])
-# As in bench/learning.cc. The 11 of the critics: two targets, two critics and, for the policy, two critics again
+# As in bench/learning_cases.cc. The 11 of the critics: two targets, two critics and, for the policy, two critics again
 # forward (6); two critics backward by weights and activations (4); the smaller one by activations alone (1).
 UPDATE_FLOPS = BATCH * (4 * ACTOR + 11 * CRITIC)
 FIT_STEP_FLOPS = 3 * MEMBERS * BATCH * MODEL

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/commands.h"
+#include "cli/env_commands.h"
 #include "common/base/files.h"
 
 namespace tandem::cli {
@@ -46,7 +47,7 @@ void AddTrain(CLI::App& app, TrainOptions& options, int& code) {
   train->add_option("--run-dir", options.run_dir, "The run's folder [runs/<run.name>]");
   train
       ->add_option("--cores", options.cores,
-                   "Keep the run on so many cores, with as many threads [all; runtime.threads]")
+                   "Keep the run on so many cores, and plan its threads for them [all]")
       ->check(CLI::Range(1, 1024));
   train
       ->add_option("--on-exist", options.on_exist,
@@ -110,6 +111,7 @@ int Main(int argc, char** argv) {
   status->callback([&] { code = ShowStatus(parent, run, json); });
   KnobOptions knob_options;
   AddKnob(app, knob_options, code);
+  AddEnv(app, code);
 
   CLI::App* config = app.add_subcommand("config", "Print, check or explain configurations");
   config->require_subcommand(1);

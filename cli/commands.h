@@ -25,7 +25,7 @@ struct TrainOptions {
   std::vector<std::string> overrides;
   bool json = false;
   std::string run_dir;  ///< The run's folder; empty: runs/<run.name>.
-  int cores = 0;        ///< 0: all, and the recipe's threads.
+  int cores = 0;        ///< 0: all that this process may use.
   std::string on_exist = "new";
   std::string command;  ///< The command line, for command.txt.
 };

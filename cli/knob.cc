@@ -15,20 +15,8 @@
 namespace tandem::cli {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr absl::Duration kTimeout = absl::Seconds(5);
 constexpr size_t kMostTokenBytes = 4096;
-
-absl::StatusOr<std::string> MonitorAddress(const std::string& run_path) {
-  const Json about = ReadJsonFile(run_path + "/run.json");
-  if (about.is_object()) {
-    for (const Json& member : about.value("members", Json::array())) {
-      if (member.value("name", "") == "monitor") return member.value("address", "");
-    }
-  }
-  return absl::NotFoundError(absl::StrCat(run_path, " has no monitor"));
-}
 
 /// The run's token: whoever may read the file may turn knobs.
 absl::StatusOr<std::string> Token(const std::string& run_path, std::string file) {
@@ -63,7 +51,8 @@ absl::Status Turn(const KnobOptions& options) {
   if (!RunIsAlive(path)) {
     return absl::FailedPreconditionError(absl::StrCat(path, " does not train now"));
   }
-  TANDEM_ASSIGN_OR_RETURN(const std::string address, MonitorAddress(path));
+  const std::string address = AddressIn(ReadJsonFile(path + "/run.json"), "monitor");
+  if (address.empty()) return absl::NotFoundError(absl::StrCat(path, " has no monitor"));
   const auto monitor = ConnectMonitor(address);
   if (options.knob.empty()) {
     TANDEM_ASSIGN_OR_RETURN(const auto report, monitor->GetReport(kTimeout));

@@ -2,15 +2,12 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
-#include <map>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -18,8 +15,7 @@
 #include "absl/time/clock.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
-
-extern char** environ;
+#include "common/base/subprocess.h"
 
 namespace tandem::cli {
 namespace {
@@ -27,53 +23,7 @@ namespace {
 constexpr absl::Duration kStopPoll = absl::Milliseconds(20);
 constexpr int kShownLogLines = 10;
 
-std::vector<std::string> MergedEnvironment(const ChildSpec& spec) {
-  std::map<std::string, std::string> variables;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    const size_t equals = text.find('=');
-    if (equals != std::string::npos) variables[text.substr(0, equals)] = text.substr(equals + 1);
-  }
-  for (const auto& [name, value] : spec.environment) variables[name] = value;
-  std::vector<std::string> merged;
-  for (const auto& [name, value] : variables) merged.push_back(absl::StrCat(name, "=", value));
-  return merged;
-}
-
-std::vector<char*> Pointers(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  for (std::string& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-/// Runs in the child between fork and exec: async-signal-safe calls only. Writes errno to
-/// `error_pipe` when it fails.
-[[noreturn]] void ExecChild(char* const* argv, char* const* env, int log, int null, int error_pipe,
-                            pid_t parent) {
-  setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() != parent) _exit(1);  // the parent died before the line above
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  signal(SIGPIPE, SIG_DFL);
-  dup2(null, STDIN_FILENO);
-  dup2(log, STDOUT_FILENO);
-  dup2(log, STDERR_FILENO);
-  execve(argv[0], argv, env);
-  const int error = errno;
-  [[maybe_unused]] const ssize_t written = write(error_pipe, &error, sizeof(error));
-  _exit(127);
-}
-
 }  // namespace
-
-std::string DescribeExit(int wait_status) {
-  if (WIFEXITED(wait_status)) return absl::StrCat("exit code ", WEXITSTATUS(wait_status));
-  const int number = WTERMSIG(wait_status);
-  return absl::StrCat("signal ", number, " (", strsignal(number), ")");
-}
 
 std::string TailOfFile(const std::string& path, int lines) {
   constexpr std::streamoff kMostBytes = 16384;
@@ -113,42 +63,16 @@ absl::Status Launcher::Start(ChildSpec spec) {
 }
 
 absl::Status Launcher::Spawn(Child& child) {
-  const std::string& binary = child.spec.argv[0];
   const int log =
       open(child.spec.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log < 0) return ErrnoStatus(errno, absl::StrCat("open ", child.spec.log_path));
-  const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  int pipe_ends[2];
-  if (null < 0 || pipe2(pipe_ends, O_CLOEXEC) != 0) {
-    const int error = errno;
-    close(log);
-    if (null >= 0) close(null);
-    return ErrnoStatus(error, absl::StrCat("start ", child.spec.member));
-  }
-  std::vector<std::string> environment = MergedEnvironment(child.spec);
-  std::vector<char*> argv = Pointers(child.spec.argv), env = Pointers(environment);
-  const pid_t parent = getpid();
-  const pid_t pid = fork();
-  if (pid == 0) ExecChild(argv.data(), env.data(), log, null, pipe_ends[1], parent);
-  const int fork_error = errno;
+  const absl::StatusOr<pid_t> pid = StartSubprocess({.argv = child.spec.argv,
+                                                     .environment = child.spec.environment,
+                                                     .output = log,
+                                                     .error = log});
   close(log);
-  close(null);
-  close(pipe_ends[1]);
-  int exec_error = 0;
-  ssize_t got = 0;
-  if (pid > 0) {
-    setpgid(pid, pid);  // in both processes: whoever is first
-    do {                // ends at once: exec closes the pipe
-      got = read(pipe_ends[0], &exec_error, sizeof(exec_error));
-    } while (got < 0 && errno == EINTR);
-  }
-  close(pipe_ends[0]);
-  if (pid < 0) return ErrnoStatus(fork_error, absl::StrCat("fork for ", child.spec.member));
-  if (got > 0) {
-    waitpid(pid, nullptr, 0);
-    return ErrnoStatus(exec_error, absl::StrCat("start ", binary));
-  }
-  child.state.pid = pid;
+  if (!pid.ok()) return pid.status();
+  child.state.pid = *pid;
   child.started_at = clock_->Monotonic();
   return absl::OkStatus();
 }

@@ -110,7 +110,4 @@ std::string TailOfFile(const std::string& path, int lines);
 /// empty.
 std::string DescribeLog(const std::string& path);
 
-/// "exit code 1" or "signal 9 (Killed)".
-std::string DescribeExit(int wait_status);
-
 }  // namespace tandem::cli

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "cli/progress.h"
 #include "cli/run_folder.h"
+#include "cli/run_status.h"
 #include "common/base/files.h"
 #include "common/config/config.h"
 
@@ -144,21 +145,6 @@ std::string ActionRows(const std::vector<Json>& events) {
   return rows.empty() ? "<tr><td colspan=\"4\">no alarm, no action</td></tr>\n" : rows;
 }
 
-/// What the verdict rests on, as a sentence.
-std::string Basis(const Json& last) {
-  const auto number = [&last](const char* name) {
-    const auto found = last.find(name);
-    return found != last.end() && found->is_number() ? found->get<double>() : std::nan("");
-  };
-  const double evidence = number("evidence_log10"), line = number("evidence_threshold_log10");
-  if (std::isnan(evidence) || std::isnan(line)) return "";
-  const std::string signal = last.value("signal", "");
-  return absl::StrFormat("Evidence for an alarm: %.3g of %.3g%s; %d checkpoints judged.",
-                         std::pow(10, evidence), std::pow(10, line),
-                         signal.empty() ? "" : ", carried by " + signal,
-                         last.value("checkpoints", int64_t{0}));
-}
-
 std::string Fact(const std::string& name, const std::string& value) {
   return absl::StrCat("<dt>", Escaped(name), "</dt><dd>", Escaped(value), "</dd>\n");
 }
@@ -234,7 +220,7 @@ std::string ReportHtml(const std::string& run_path, const config::v1::RunConfig&
        {"VERDICT_CLASS", Escaped(verdict)},
        {"VERDICT", Escaped(absl::StrReplaceAll(verdict, {{"_", " "}}))},
        {"SENTENCE", Escaped(sentence)},
-       {"BASIS", Escaped(Basis(last))},
+       {"BASIS", Escaped(absl::StrCat("Evidence for an alarm: ", EvidenceText(last), "."))},
        {"ACTIONS", ActionRows(OfKind(history, "event"))},
        {"OUTCOME", Escaped(absl::StrCat(result.outcome, ": ", result.reason))},
        {"FACTS", Facts(run_path, config, result, last)},

@@ -75,7 +75,7 @@ function drawReport(data) {
   ], judged.env_steps);
   chart("evidence", [
     line("evidence, log10", judged.evidence_log10, "c1", { width: 2.4 }),
-    level("alarm", data.evidence_threshold_log10, "alarm", judged.env_steps),
+    level("first alarm", data.evidence_threshold_log10, "alarm", judged.env_steps),
   ], judged.env_steps);
   chart("gaps", [
     line("5 steps", judged.gap_5, "c3"), line("25 steps", judged.gap_25, "c4"),

@@ -40,7 +40,7 @@ class ReportTest : public testing::Test {
             {"verdict", "exploiting"}, {"verdict_sentence", "The policy exploits </script> it."},
             {"training_return", 100},  {"model_return", 900.5},
             {"evidence_log10", 2.25},  {"evidence_threshold_log10", 2.30103},
-            {"signal", "gap_25"},      {"checkpoints", 9}};
+            {"signal", "gap_100"},     {"checkpoints", 9}};
   }
   std::string Html() {
     return ReportHtml(folder_->path(), config_, {"done", "goal reached", 75, 3});
@@ -87,7 +87,7 @@ TEST_F(ReportTest, HoldsVerdictFactsTablesAndCurves) {
   EXPECT_THAT(html, HasSubstr("<tr><td>260</td><td>action</td><td>halved &lt;it&gt;</td>"
                               "<td>rollout_horizon 4 \u2192 2</td></tr>"));
   EXPECT_THAT(html,
-              HasSubstr("Evidence for an alarm: 178 of 200, carried by gap_25; 9 checkpoints"));
+              HasSubstr("Evidence for an alarm: 178 of 200, carried by gap_100; 9 checkpoints"));
   EXPECT_EQ(DataOf(html)["checkpoints"]["gap_25"], json({0.5}));
   EXPECT_EQ(DataOf(html)["checkpoints"]["index"], json({0.3}));
   EXPECT_EQ(DataOf(html)["checkpoints"]["gap_5"], json({nullptr}));

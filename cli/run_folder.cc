@@ -154,6 +154,14 @@ nlohmann::json ReadJsonFile(const std::string& path) {
   return value.is_discarded() ? nlohmann::json() : value;
 }
 
+std::string AddressIn(const nlohmann::json& run, const std::string& member) {
+  if (!run.is_object()) return "";
+  for (const nlohmann::json& one : run.value("members", nlohmann::json::array())) {
+    if (one.value("name", "") == member) return one.value("address", "");
+  }
+  return "";
+}
+
 std::string TimeText() {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now(), absl::UTCTimeZone());
 }

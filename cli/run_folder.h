@@ -72,6 +72,9 @@ std::vector<nlohmann::json> ReadJsonLines(const std::string& path);
 /// A JSON file, or a null value where it is absent or broken.
 nlohmann::json ReadJsonFile(const std::string& path);
 
+/// The address of a member as run.json has it; empty where that names none.
+std::string AddressIn(const nlohmann::json& run, const std::string& member);
+
 /// "2026-01-31T12:00:00Z", for display.
 std::string TimeText();
 

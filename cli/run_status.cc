@@ -15,16 +15,26 @@ using Json = nlohmann::json;
 
 Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
-/// "31 of 200": evidence and where it confirms an alarm, as plain numbers.
-std::string EvidenceText(const Json& judgement) {
-  const Json& evidence = judgement["evidence_log10"];
-  const Json& threshold = judgement["evidence_threshold_log10"];
-  if (!evidence.is_number() || !threshold.is_number()) return "no data yet";
-  return absl::StrFormat("%.3g of %.3g", std::pow(10, evidence.get<double>()),
-                         std::pow(10, threshold.get<double>()));
-}
-
 }  // namespace
+
+std::string EvidenceText(const Json& record) {
+  const auto number = [&record](const char* name) {
+    const auto found = record.find(name);
+    return found != record.end() && found->is_number() ? found->get<double>() : std::nan("");
+  };
+  const double evidence = number("evidence_log10"), line = number("evidence_threshold_log10");
+  std::string text =
+      std::isnan(evidence) || std::isnan(line)
+          ? "no data yet"
+          : absl::StrFormat("%.3g of %.3g", std::pow(10, evidence), std::pow(10, line));
+  const auto signal = record.find("signal");
+  if (signal != record.end() && signal->is_string() && !signal->get<std::string>().empty()) {
+    absl::StrAppend(&text, ", carried by ", signal->get<std::string>());
+  }
+  const double checkpoints = number("checkpoints");
+  return absl::StrFormat("%s; %.0f checkpoints judged", text,
+                         std::isnan(checkpoints) ? 0 : checkpoints);
+}
 
 std::string KnobText(monitor::v1::Knob knob) {
   for (const coadaptation::KnobInfo& info : coadaptation::Knobs()) {
@@ -58,10 +68,7 @@ std::string JudgementText(const Json& judgement) {
   std::string text = absl::StrCat(
       "verdict: ", absl::StrReplaceAll(judgement["verdict"].get<std::string>(), {{"_", " "}}), ". ",
       judgement["sentence"].get<std::string>(), "\n");
-  absl::StrAppend(&text, "evidence for an alarm: ", EvidenceText(judgement));
-  const std::string signal = judgement["signal"];
-  if (!signal.empty()) absl::StrAppend(&text, ", carried by ", signal);
-  absl::StrAppend(&text, "; ", judgement["checkpoints"].get<int64_t>(), " checkpoints judged\n");
+  absl::StrAppend(&text, "evidence for an alarm: ", EvidenceText(judgement), "\n");
   const std::string state = judgement["controller_state"], advice = judgement["advice"];
   if (!state.empty()) {
     absl::StrAppend(&text, "controller: ", state, advice.empty() ? "" : "; ", advice, "\n");

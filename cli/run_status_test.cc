@@ -36,6 +36,12 @@ TEST(RunStatus, SaysTheVerdictFirstThenWhatItRestsOn) {
             "knob off its recipe's value: rollout_horizon = 2, because: open-loop error\n");
 }
 
+TEST(RunStatus, ARecordOfARunWithoutAMonitorHasNoEvidence) {
+  const nlohmann::json record = {{"signal", nullptr}, {"checkpoints", nullptr}};
+  EXPECT_EQ(EvidenceText(record), "no data yet; 0 checkpoints judged");
+  EXPECT_EQ(EvidenceText(nlohmann::json::object()), "no data yet; 0 checkpoints judged");
+}
+
 TEST(RunStatus, WhatIsNotKnownIsNoNumber) {
   monitor::v1::GetReportResponse report;
   report.set_verdict(monitor::v1::VERDICT_WARMING_UP);

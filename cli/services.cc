@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,8 @@
 namespace tandem::cli {
 namespace {
 
+/// Those of an update of the policy, one for each critic; more are for who asks for them.
+constexpr int kUsefulThreads = 2;
 constexpr const char* kPeers[] = {"replay_buffer", "model_trainer", "policy_trainer", "monitor"};
 
 std::string System() {
@@ -50,7 +53,7 @@ ChildSpec SpecFor(const Member& member, const RunFolder& folder,
     spec.argv.push_back(absl::StrCat("endpoints.", peer, "=", folder.AddressOf(peer)));
   }
   spec.log_path = folder.LogOf(member.name);
-  spec.environment = {{"OMP_NUM_THREADS", absl::StrCat(config.runtime().threads())}};
+  spec.environment = {{"OMP_NUM_THREADS", absl::StrCat(config::Threads(config))}};
   if (member.role == "replay_buffer") {
     spec.why_death_is_final = "its experience was in memory only, so the run cannot go on";
   }
@@ -82,6 +85,11 @@ absl::Status DescribeRun(const RunFolder& folder, const config::v1::RunConfig& c
                               {"log", folder.LogOf(member.name)}});
   }
   return folder.Write("run.json", run.dump(2) + "\n");
+}
+
+int ThreadsFor(int cores, config::v1::PaceMode pace) {
+  const int share = pace == config::v1::PACE_MODE_LOCKSTEP ? cores : cores / 2;
+  return std::clamp(share, 1, kUsefulThreads);
 }
 
 int UsableCores() {

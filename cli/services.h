@@ -31,6 +31,11 @@ absl::Status DescribeRun(const RunFolder& folder, const config::v1::RunConfig& c
 /// there are fewer.
 absl::Status UseCores(int cores);
 
+/// Threads that a trainer takes of a run's cores where the recipe does not say (runtime.threads):
+/// its share, for in lockstep one trainer computes while the other waits, else both do at once; 1
+/// or 2, for an update of the policy has use for two. Pure.
+int ThreadsFor(int cores, config::v1::PaceMode pace);
+
 /// Cores that this process may use.
 int UsableCores();
 

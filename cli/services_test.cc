@@ -76,5 +76,23 @@ TEST_F(ServicesTest, MoreCoresThanThereAreIsAnError) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(ServicesTest, ATrainerTakesItsShareOfTheCoresAndAtMostTwo) {
+  EXPECT_EQ(ThreadsFor(1, config::v1::PACE_MODE_LOCKSTEP), 1);
+  EXPECT_EQ(ThreadsFor(2, config::v1::PACE_MODE_LOCKSTEP), 2);
+  EXPECT_EQ(ThreadsFor(16, config::v1::PACE_MODE_LOCKSTEP), 2);
+  EXPECT_EQ(ThreadsFor(1, config::v1::PACE_MODE_ASYNC), 1);
+  EXPECT_EQ(ThreadsFor(3, config::v1::PACE_MODE_ASYNC), 1);
+  EXPECT_EQ(ThreadsFor(4, config::v1::PACE_MODE_ASYNC), 2);
+}
+
+TEST_F(ServicesTest, ARecipesThreadsReachTheServices) {
+  const auto threads = [this] {
+    return SpecFor({"model_trainer", "model_trainer"}, *folder_, config_, "/bin").environment;
+  };
+  EXPECT_THAT(threads(), testing::ElementsAre(testing::Pair("OMP_NUM_THREADS", "3")));
+  config_.mutable_runtime()->clear_threads();
+  EXPECT_THAT(threads(), testing::ElementsAre(testing::Pair("OMP_NUM_THREADS", "1")));
+}
+
 }  // namespace
 }  // namespace tandem::cli

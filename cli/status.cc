@@ -80,18 +80,11 @@ void PrintMembers(const Json& members) {
   }
 }
 
-std::string AddressOf(const Json& run, const std::string& name) {
-  for (const Json& member : run.value("members", Json::array())) {
-    if (member.value("name", "") == name) return member.value("address", "");
-  }
-  return "";
-}
-
 /// The figures of the services that answer now.
 Json LiveJson(const Json& run, int64_t max_env_steps) {
   RunFigures figures;
-  const auto replay = ConnectReplay(AddressOf(run, "replay_buffer"));
-  const auto monitor = ConnectMonitor(AddressOf(run, "monitor"));
+  const auto replay = ConnectReplay(AddressIn(run, "replay_buffer"));
+  const auto monitor = ConnectMonitor(AddressIn(run, "monitor"));
   Refresh(*replay, *monitor, &figures);
   Json live = {{"replay_error", figures.replay_error}, {"monitor_error", figures.monitor_error}};
   if (figures.replay.has_value()) {

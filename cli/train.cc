@@ -245,12 +245,12 @@ class Training {
   std::unique_ptr<RunWatch> watch_;
 };
 
+/// cores: 0: all that this process may use.
 absl::Status ApplyCores(int cores, config::v1::RunConfig* config) {
-  if (cores == 0) return absl::OkStatus();
-  TANDEM_RETURN_IF_ERROR(UseCores(cores));
-  // In lockstep one trainer computes while the other waits, else both do at once.
-  const bool lockstep = config->pace().mode() == config::v1::PACE_MODE_LOCKSTEP;
-  config->mutable_runtime()->set_threads(lockstep ? cores : std::max(1, cores / 2));
+  if (cores > 0) TANDEM_RETURN_IF_ERROR(UseCores(cores));
+  if (!config->runtime().has_threads()) {
+    config->mutable_runtime()->set_threads(ThreadsFor(UsableCores(), config->pace().mode()));
+  }
   return absl::OkStatus();
 }
 

@@ -4,8 +4,6 @@
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <string>
-#include <vector>
 
 namespace tandem::coadaptation {
 
@@ -53,8 +51,10 @@ struct Checkpoint {
   double gap_100 = kNaN;
   double gap_episode = kNaN;        ///< Whole training episodes, paired by start state.
   double gap_episode_error = kNaN;  ///< Standard error over episodes.
-  double score = kNaN;              ///< See ExploitationScore().
-  double gap_evaluation = kNaN;     ///< The same for the newest evaluation.
+  double gap_episode_first = kNaN;  ///< Mean over the first half of the episodes, for the evidence;
+  double gap_episode_second = kNaN;  ///< over the second half. NaN where there is one episode.
+  double score = kNaN;               ///< See ExploitationScore().
+  double gap_evaluation = kNaN;      ///< The same for the newest evaluation.
 
   // Returns.
   double model_return = kNaN;
@@ -87,7 +87,7 @@ struct Checkpoint {
   double coverage_heldout = kNaN;
   double crps_onpolicy = kNaN;
   double crps_heldout = kNaN;
-  double reward_range = kNaN;  ///< 99 % quantile of imagined rewards over that of real ones.
+  double reward_range = kNaN;  ///< See RewardRange(): about 1; 2: one range of real rewards above.
 
   // Where the policy goes.
   double c2st_auc = kNaN;
@@ -104,11 +104,6 @@ struct Checkpoint {
   double horizon = kNaN;  ///< [steps]
   double pessimism = kNaN;
   double truncated_share = kNaN;  ///< Imagined rollouts cut for uncertainty.
-
-  /// For the evidence: index of each block of fresh steps, and paired gap of each fresh episode, in
-  /// the order they came.
-  std::vector<double> blocks;
-  std::vector<double> episode_gaps;
 };
 
 /// A number of a checkpoint by name.

@@ -76,18 +76,11 @@ TEST(RewardRange, MeansSomethingForCostsAndConstants) {
   EXPECT_TRUE(std::isnan(RewardRange({NAN}, {1, 2})));
 }
 
-TEST(OpenLoop, DistanceIsInDeviationsAndGrowthIsTheSlopeOfTheLogarithm) {
+TEST(OpenLoop, DistanceIsInDeviations) {
   const std::vector<float> predicted = {1, 2, 9};
   const std::vector<float> real = {0, 4, 0};
   EXPECT_NEAR(StateDistance(predicted, real, std::vector<double>{1, 2, 0}), 1, 1e-12);
   EXPECT_TRUE(std::isnan(StateDistance(predicted, real, std::vector<double>{0, 0, 0})));
-  std::array<double, 4> errors;
-  for (size_t i = 0; i < errors.size(); ++i) {
-    errors[i] = 0.1 * std::exp(0.07 * kOpenLoopHorizons[i]);
-  }
-  EXPECT_NEAR(OpenLoopGrowth(errors), 0.07, 1e-12);
-  EXPECT_NEAR(OpenLoopGrowth({0.5, NAN, 0.5, 0}), 0, 1e-12);
-  EXPECT_TRUE(std::isnan(OpenLoopGrowth({0.5, NAN, NAN, 0})));
 }
 
 }  // namespace

@@ -31,22 +31,6 @@ std::vector<double> OutputScale::StandardDeviations() const {
   return sds;
 }
 
-double SquaredError(std::span<const float> predicted_next, double predicted_reward,
-                    std::span<const float> next_observation, double reward,
-                    std::span<const double> sds) {
-  double sum = 0;
-  int outputs = 0;
-  for (size_t i = 0; i < sds.size(); ++i) {
-    if (sds[i] == 0) continue;
-    const double error = i < next_observation.size()
-                             ? static_cast<double>(predicted_next[i]) - next_observation[i]
-                             : predicted_reward - reward;
-    sum += (error / sds[i]) * (error / sds[i]);
-    ++outputs;
-  }
-  return outputs == 0 ? std::numeric_limits<double>::quiet_NaN() : sum / outputs;
-}
-
 double ErrorRatio(double fresh_rmse, double heldout_rmse) {
   if (!(heldout_rmse > 0)) return std::numeric_limits<double>::quiet_NaN();
   return fresh_rmse / heldout_rmse;

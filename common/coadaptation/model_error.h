@@ -24,12 +24,6 @@ class OutputScale {
   std::vector<double> squares_;  // [obs_dim + 1] sums of squared deviations
 };
 
-/// Mean over outputs of ((predicted - real) / sd)^2; outputs with sd 0 are left out, NaN where none
-/// is left. next_observation, predicted_next: [obs_dim]; sds: [obs_dim + 1]. Pure.
-double SquaredError(std::span<const float> predicted_next, double predicted_reward,
-                    std::span<const float> next_observation, double reward,
-                    std::span<const double> sds);
-
 /// Root mean squared error on fresh steps over that on held-out steps: how much worse the model is
 /// where the policy goes now. About 1 where the two are alike; it also rises with harmless novelty.
 /// NaN unless both are known and the held-out one is positive. Pure.

@@ -41,16 +41,6 @@ TEST(OutputScaleTest, IsEmptyBeforeTheFirstStep) {
   EXPECT_TRUE(OutputScale().StandardDeviations().empty());
 }
 
-TEST(SquaredErrorTest, IsInUnitsOfEachOutputAndLeavesOutConstantOnes) {
-  const float real[] = {1, 5};
-  const float predicted[] = {3, 100};
-  const double sds[] = {4, 0, 0.5};
-  // (2 / 4)^2 = .25 and (1 / .5)^2 = 4.
-  EXPECT_NEAR(SquaredError(predicted, 1, real, 2, sds), (0.25 + 4) / 2, 1e-12);
-  const double constant[] = {0, 0, 0};
-  EXPECT_TRUE(std::isnan(SquaredError(predicted, 1, real, 2, constant)));
-}
-
 TEST(ErrorRatioTest, IsUnknownWithoutHeldOutError) {
   EXPECT_NEAR(ErrorRatio(0.3, 0.2), 1.5, 1e-12);
   EXPECT_TRUE(std::isnan(ErrorRatio(0.3, 0)));

@@ -9,6 +9,7 @@
 #include "common/coadaptation/logistic.h"
 #include "common/coadaptation/quantile.h"
 #include "common/coadaptation/rank_correlation.h"
+#include "common/data/finite.h"
 
 namespace tandem::coadaptation {
 namespace {
@@ -42,10 +43,6 @@ std::vector<double> Standardised(std::span<const float> first, std::span<const f
     for (int64_t i = 0; i < n; ++i) rows[i * dim + j] *= scale;
   }
   return rows;
-}
-
-bool AllFinite(std::span<const float> values) {
-  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
 
 /// Appends the squares of standardised elements, less 1 so that their mean is 0.

@@ -1,6 +1,9 @@
 #include "common/coadaptation/verdict.h"
 
+#include <cmath>
+
 namespace tandem::coadaptation {
+
 const char* VerdictName(Verdict verdict) {
   switch (verdict) {
     case Verdict::kWarmingUp:
@@ -18,5 +21,7 @@ const char* VerdictName(Verdict verdict) {
   }
   return "unknown";
 }
+
+double EvidenceLog10(double evidence) { return evidence > 0 ? std::log10(evidence) : kUnknown; }
 
 }  // namespace tandem::coadaptation

@@ -22,6 +22,9 @@ const char* VerdictName(Verdict verdict);
 
 inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
+/// Evidence as it is written and drawn; NaN for none, 0, whose logarithm is not finite. Pure.
+double EvidenceLog10(double evidence);
+
 /// What is said of one checkpoint. Plain data.
 struct Judgement {
   Verdict verdict = Verdict::kWarmingUp;
@@ -33,7 +36,7 @@ struct Judgement {
   double warning_score = kUnknown;  ///< 0 (nothing unusual) to 1.
   double largest = kUnknown;        ///< Value of the largest signal that counts, as a share.
   bool clean = false;  ///< The 90 % upper bound of every signal is below half the tolerance.
-  std::vector<std::string> warnings;  ///< Fields of the checkpoint that are unusually high.
+  std::vector<std::string> warnings;  ///< Of UnusualFigures(), those unusually high.
 };
 
 }  // namespace tandem::coadaptation

@@ -6,29 +6,20 @@
 #include "common/coadaptation/sentence.h"
 
 namespace tandem::coadaptation {
-namespace {
-
-constexpr size_t kBiasAt = 0;  // in kSignals
-
-EvidenceMemory MemoryOf(const Evidence& evidence) {
-  return {evidence.state(), evidence.updates(), evidence.clipped()};
-}
-
-}  // namespace
 
 VerdictProcess::VerdictProcess(const Thresholds& thresholds)
     : thresholds_(thresholds),
       evidence_{Evidence({thresholds.tolerance, thresholds.bound}),
                 Evidence({thresholds.tolerance, thresholds.bound}),
                 Evidence({thresholds.tolerance, thresholds.bound})},
-      negative_({thresholds.tolerance, thresholds.bound}) {}
+      negative_({thresholds.undersold, thresholds.undersold}) {}
 
 Judgement VerdictProcess::Judge(const Checkpoint& checkpoint) {
   Judgement judgement;
   const Readings readings = ReadSignals(checkpoint, thresholds_);
   const bool warm = checkpoint.number > static_cast<double>(thresholds_.warmup_refits);
   const bool counts = !std::isnan(LargestValue(readings));
-  if (warm && counts) Feed(readings);
+  if (warm && counts) Feed(readings, checkpoint);
   judgement.evidence = MeanEvidence();
   judgement.evidence_negative = negative_.value();
   judgement.level = level();
@@ -41,7 +32,7 @@ Judgement VerdictProcess::Judge(const Checkpoint& checkpoint) {
   judgement.warnings = FindUnusual(checkpoint);
   judgement.warning_score = WarningScore(readings, judgement.warnings.size());
   judgement.clean = IsClean(readings, thresholds_);
-  judgement.verdict = Decide(readings, judgement);
+  judgement.verdict = Decide(checkpoint, judgement);
   judgement.signal = Carrier(readings, judgement.verdict);
   judgement.sentence = DescribeJudgement(checkpoint, readings, judgement, thresholds_);
   return judgement;
@@ -58,14 +49,14 @@ double VerdictProcess::MeanEvidence() const {
   int fed = 0;
   for (const Evidence& evidence : evidence_) {
     sum += evidence.value();
-    fed += evidence.updates() > 0 ? 1 : 0;
+    fed += evidence.memory().updates > 0 ? 1 : 0;
   }
   return fed > 0 ? sum / fed : 0;
 }
 
-void VerdictProcess::Feed(const Readings& readings) {
-  for (size_t i = 0; i < readings.size(); ++i) evidence_[i].Update(readings[i].value);
-  negative_.Update(-readings[kBiasAt].value);
+void VerdictProcess::Feed(const Readings& readings, const Checkpoint& checkpoint) {
+  for (size_t i = 0; i < readings.size(); ++i) evidence_[i].Update(readings[i].parts);
+  negative_.Update(-checkpoint.gap_5);
 }
 
 std::vector<std::string> VerdictProcess::FindUnusual(const Checkpoint& checkpoint) {
@@ -87,11 +78,11 @@ void VerdictProcess::LearnHealthy(const Checkpoint& checkpoint) {
   if (healthy_.size() > thresholds_.healthy_most) healthy_.pop_front();
 }
 
-Verdict VerdictProcess::Decide(const Readings& readings, const Judgement& judgement) const {
-  const double largest = LargestValue(readings);
+Verdict VerdictProcess::Decide(const Checkpoint& checkpoint, const Judgement& judgement) const {
+  const double largest = judgement.largest;
   const bool confirmed = judgement.evidence >= level();
   if (confirmed && largest > thresholds_.tolerance) return Verdict::kExploiting;
-  if (judgement.evidence_negative >= level() && readings[kBiasAt].value < -thresholds_.tolerance) {
+  if (judgement.evidence_negative >= level() && checkpoint.gap_5 < -thresholds_.undersold) {
     return Verdict::kPessimistic;
   }
   const bool unusual = static_cast<int>(judgement.warnings.size()) >= thresholds_.unusual_needed;
@@ -100,7 +91,7 @@ Verdict VerdictProcess::Decide(const Readings& readings, const Judgement& judgem
 }
 
 std::string VerdictProcess::Carrier(const Readings& readings, Verdict verdict) const {
-  if (verdict == Verdict::kPessimistic) return SignalName(Signal::kBias);
+  if (verdict == Verdict::kPessimistic) return kUndersoldSignal;
   if (verdict != Verdict::kExploiting && verdict != Verdict::kWarning) return "";
   const double limit =
       verdict == Verdict::kExploiting ? thresholds_.tolerance : thresholds_.warning;
@@ -121,18 +112,15 @@ double VerdictProcess::WarningScore(const Readings& readings, size_t unusual) co
 
 VerdictMemory VerdictProcess::memory() const {
   VerdictMemory memory;
-  for (size_t i = 0; i < evidence_.size(); ++i) memory.signals[i] = MemoryOf(evidence_[i]);
-  memory.negative = MemoryOf(negative_);
+  for (size_t i = 0; i < evidence_.size(); ++i) memory.signals[i] = evidence_[i].memory();
+  memory.negative = negative_.memory();
   memory.repeated = repeated_;
   return memory;
 }
 
 void VerdictProcess::Restore(const VerdictMemory& memory) {
-  const auto restore = [](const EvidenceMemory& from, Evidence* to) {
-    to->Restore(from.state, from.updates, from.clipped);
-  };
-  for (size_t i = 0; i < evidence_.size(); ++i) restore(memory.signals[i], &evidence_[i]);
-  restore(memory.negative, &negative_);
+  for (size_t i = 0; i < evidence_.size(); ++i) evidence_[i].Restore(memory.signals[i]);
+  negative_.Restore(memory.negative);
   repeated_ = memory.repeated;
 }
 

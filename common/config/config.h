@@ -30,4 +30,11 @@ std::string Docs();
 /// Seed of a part of the run: `own` where it is set, else derived from run.seed and `part`.
 uint64_t SeedFor(const v1::RunConfig& config, bool has_own, uint64_t own, const std::string& part);
 
+/// Threads of a trainer: runtime.threads, 1 where that is not set.
+int Threads(const v1::RunConfig& config);
+
+/// Whether the pace waits for the monitor's judgement: monitor.in_lockstep where it is set, else
+/// where the monitor acts. Has no meaning where the pace is asynchronous.
+bool MonitorInLockstep(const v1::RunConfig& config);
+
 }  // namespace tandem::config

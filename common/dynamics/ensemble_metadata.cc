@@ -5,24 +5,13 @@
 #include "common/base/status_macros.h"
 #include "common/dynamics/gaussian_ensemble_model.h"
 #include "common/dynamics/simulator_model.h"
+#include "common/dynamics/snapshot_checks.h"
 
 namespace tandem::dynamics {
 namespace {
 
 constexpr int kMaxMembers = 1000;
 constexpr int kMaxWidth = 1 << 16;
-
-absl::Status Expected(std::string_view what, std::string_view expected, std::string_view got) {
-  return absl::InvalidArgumentError(absl::StrCat("model snapshot's ", std::string(what),
-                                                 ": expected ", std::string(expected), ", got ",
-                                                 std::string(got)));
-}
-
-absl::Status ExpectInt(const nn::TensorFile& file, const std::string& key, int64_t expected) {
-  TANDEM_ASSIGN_OR_RETURN(const int64_t got, nn::FindInt(file, key));
-  if (got != expected) return Expected(key, absl::StrCat(expected), absl::StrCat(got));
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -73,10 +62,9 @@ void EnsembleMetadata::Export(nn::TensorFile* file) const {
 }
 
 absl::Status EnsembleMetadata::Import(const nn::TensorFile& file, const EnvironmentSpec& spec) {
-  TANDEM_ASSIGN_OR_RETURN(const std::string kind, nn::FindText(file, "kind"));
-  if (kind != kGaussianEnsembleKind) return Expected("kind", kGaussianEnsembleKind, kind);
-  TANDEM_ASSIGN_OR_RETURN(environment, nn::FindText(file, "environment"));
-  if (environment != spec.name) return Expected("environment", spec.name, environment);
+  TANDEM_RETURN_IF_ERROR(ExpectText(file, "kind", kGaussianEnsembleKind));
+  TANDEM_RETURN_IF_ERROR(ExpectText(file, "environment", spec.name));
+  environment = spec.name;
   obs_dim = spec.observation.dim();
   action_dim = spec.action.dim();
   TANDEM_RETURN_IF_ERROR(ExpectInt(file, "obs_dim", obs_dim));

@@ -12,6 +12,7 @@
 #include "common/dynamics/fit_data.h"
 #include "common/dynamics/normaliser.h"
 #include "common/dynamics/planted_error.h"
+#include "common/dynamics/snapshot_checks.h"
 #include "common/env/simulation.h"
 
 namespace tandem::dynamics {
@@ -52,13 +53,8 @@ class SimulatorModel : public DynamicsModel {
     for (size_t i = 0; i < rows; ++i) {
       const auto from = observations.subspan(i * obs, obs);
       const auto to = std::span(step->next_observations).subspan(i * obs, obs);
-      TANDEM_RETURN_IF_ERROR(simulation_->SetObservation(from));
-      const auto result = simulation_->Step(actions.subspan(i * act, act), to);
-      if (!result.ok() && !absl::IsInternal(result.status()) &&
-          !absl::IsInvalidArgument(result.status())) {
-        return result.status();
-      }
-      if (!result.ok()) {  // it diverged, or the action is not finite
+      const auto result = StepFrom(from, actions.subspan(i * act, act), to);
+      if (!result.ok()) {  // it diverged, the action is not finite, or the state is not known
         std::fill(to.begin(), to.end(), std::numeric_limits<float>::quiet_NaN());
         step->rewards[i] = std::numeric_limits<float>::quiet_NaN();
         step->terminated[i] = 0;
@@ -88,6 +84,12 @@ class SimulatorModel : public DynamicsModel {
   }
 
  private:
+  absl::StatusOr<StepResult> StepFrom(std::span<const float> from, std::span<const float> action,
+                                      std::span<float> to) {
+    TANDEM_RETURN_IF_ERROR(simulation_->SetObservation(from));
+    return simulation_->Step(action, to);
+  }
+
   const std::unique_ptr<Simulation> simulation_;  ///< One for all rows: nothing is loaded anew.
   const int64_t obs_dim_, action_dim_;
   const std::vector<int> elites_ = {0};
@@ -155,14 +157,6 @@ class SimulatorLearner : public EnsembleLearner {
   Normaliser targets_;  ///< [obs_dim + 1]
 };
 
-absl::Status Expect(const nn::TensorFile& file, const std::string& key,
-                    const std::string& expected) {
-  TANDEM_ASSIGN_OR_RETURN(const std::string got, nn::FindText(file, key));
-  if (got == expected) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("model snapshot's ", key, ": expected ", expected, ", got ", got));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<EnsembleLearner>> MakeSimulatorLearner(const EnvironmentSpec& spec) {
@@ -172,10 +166,10 @@ absl::StatusOr<std::unique_ptr<EnsembleLearner>> MakeSimulatorLearner(const Envi
 
 absl::StatusOr<std::unique_ptr<DynamicsModel>> LoadSimulatorModel(const nn::TensorFile& snapshot,
                                                                   const EnvironmentSpec& spec) {
-  TANDEM_RETURN_IF_ERROR(Expect(snapshot, "kind", std::string(kSimulatorKind)));
-  TANDEM_RETURN_IF_ERROR(Expect(snapshot, "environment", spec.name));
-  TANDEM_RETURN_IF_ERROR(Expect(snapshot, "obs_dim", absl::StrCat(spec.observation.dim())));
-  TANDEM_RETURN_IF_ERROR(Expect(snapshot, "action_dim", absl::StrCat(spec.action.dim())));
+  TANDEM_RETURN_IF_ERROR(ExpectText(snapshot, "kind", kSimulatorKind));
+  TANDEM_RETURN_IF_ERROR(ExpectText(snapshot, "environment", spec.name));
+  TANDEM_RETURN_IF_ERROR(ExpectInt(snapshot, "obs_dim", spec.observation.dim()));
+  TANDEM_RETURN_IF_ERROR(ExpectInt(snapshot, "action_dim", spec.action.dim()));
   Normaliser targets;
   TANDEM_RETURN_IF_ERROR(targets.Import("target", spec.observation.dim() + 1, snapshot));
   PlantedError planted;

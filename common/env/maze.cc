@@ -103,9 +103,9 @@ class Maze : public Simulation {
       : Simulation(Spec(maze), options), maze_(maze) {}
 
   bool noisy() const override { return true; }
+  size_t state_dim() const override { return point_.size(); }
 
  protected:
-  size_t state_dim() const override { return point_.size(); }
   void DrawState(Rng& rng, double scale, std::span<double> state) const override {
     MazePoint offset;
     for (double& x : offset) x = scale * rng.Uniform(-kStartRange, kStartRange);

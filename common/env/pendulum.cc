@@ -34,8 +34,9 @@ class Pendulum : public Simulation {
  public:
   explicit Pendulum(const EnvironmentOptions& options) : Simulation(Spec(), options) {}
 
- protected:
   size_t state_dim() const override { return 2; }
+
+ protected:
   void DrawState(Rng& rng, double scale, std::span<double> state) const override {
     state[0] = rng.Uniform(-kPi, kPi);  // the whole circle: no range is wider
     state[1] = scale * rng.Uniform(-1, 1);

@@ -3,31 +3,56 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "common/base/nearest.h"
 #include "common/base/status_macros.h"
-#include "common/env/cartpole_continuous.h"
+#include "common/env/acrobot.h"
+#include "common/env/cartpole.h"
 #include "common/env/environment.h"
-#include "common/env/inverted_pendulum.h"
+#include "common/env/gridworld.h"
 #include "common/env/maze.h"
+#include "common/env/mountain_car.h"
+#include "common/env/mujoco_tasks.h"
 #include "common/env/pendulum.h"
 
 namespace tandem {
 namespace {
 
+constexpr char kGymnasiumPrefix[] = "gym:";
+
 struct Entry {
   const char* name;
   absl::StatusOr<std::unique_ptr<Simulation>> (*make)(const EnvironmentOptions&);
   TerminationFunction termination;  // null: not published
+  const char* gymnasium_id;         // of the same task in Gymnasium; null: it has none
 };
 
 // One line for each environment, by name.
 constexpr Entry kEntries[] = {
-    {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination},
-    {"inverted_pendulum", MakeInvertedPendulum, InvertedPendulumTermination},
-    {"maze", MakeMaze, NeverTerminal},
-    {"maze_sparse", MakeMazeSparse, NeverTerminal},
-    {"maze_zigzag", MakeMazeZigzag, NeverTerminal},
-    {"pendulum", MakePendulum, NeverTerminal},
+    {"acrobot", MakeAcrobot, AcrobotTermination, "Acrobot-v1"},
+    {"ant", MakeMujoco<kAnt>, MujocoTermination<kAnt>, "Ant-v5"},
+    {"cartpole", MakeCartpole, CartpoleTermination, "CartPole-v1"},
+    {"cartpole_continuous", MakeCartpoleContinuous, CartpoleTermination, nullptr},
+    {"gridworld", MakeGridworld, NeverTerminal, nullptr},
+    {"gridworld_wall", MakeGridworldWall, NeverTerminal, nullptr},
+    {"half_cheetah", MakeMujoco<kHalfCheetah>, NeverTerminal, "HalfCheetah-v5"},
+    {"hopper", MakeMujoco<kHopper>, MujocoTermination<kHopper>, "Hopper-v5"},
+    {"humanoid", MakeMujoco<kHumanoid>, MujocoTermination<kHumanoid>, "Humanoid-v5"},
+    {"inverted_double_pendulum", MakeMujoco<kInvertedDoublePendulum>,
+     MujocoTermination<kInvertedDoublePendulum>, "InvertedDoublePendulum-v5"},
+    {"inverted_pendulum", MakeMujoco<kInvertedPendulum>, MujocoTermination<kInvertedPendulum>,
+     "InvertedPendulum-v5"},
+    {"maze", MakeMaze, NeverTerminal, nullptr},
+    {"maze_sparse", MakeMazeSparse, NeverTerminal, nullptr},
+    {"maze_zigzag", MakeMazeZigzag, NeverTerminal, nullptr},
+    {"mountain_car", MakeMountainCar, MountainCarTermination, "MountainCar-v0"},
+    {"mountain_car_continuous", MakeMountainCarContinuous, MountainCarContinuousTermination,
+     "MountainCarContinuous-v0"},
+    {"pendulum", MakePendulum, NeverTerminal, "Pendulum-v1"},
+    {"pusher", MakeMujoco<kPusher>, NeverTerminal, "Pusher-v5"},
+    {"reacher", MakeMujoco<kReacher>, NeverTerminal, "Reacher-v5"},
+    {"swimmer", MakeMujoco<kSwimmer>, NeverTerminal, "Swimmer-v5"},
+    {"walker2d", MakeMujoco<kWalker2d>, MujocoTermination<kWalker2d>, "Walker2d-v5"},
 };
 
 absl::StatusOr<const Entry*> Find(const std::string& name) {
@@ -74,8 +99,30 @@ absl::Status Environment::WidenStart(double) {
       absl::StrCat(spec().name, ": has no range of start states to widen"));
 }
 
+std::optional<std::string> GymnasiumIdOf(const std::string& name) {
+  const absl::StatusOr<const Entry*> entry = Find(name);
+  if (!entry.ok() || (*entry)->gymnasium_id == nullptr) return std::nullopt;
+  return (*entry)->gymnasium_id;
+}
+
+std::optional<std::string> BuiltInNameOf(const std::string& gymnasium_id) {
+  for (const Entry& entry : kEntries) {
+    if (entry.gymnasium_id != nullptr && gymnasium_id == entry.gymnasium_id) return entry.name;
+  }
+  return std::nullopt;
+}
+
 absl::StatusOr<TerminationFunction> KnownTermination(const std::string& name) {
-  TANDEM_ASSIGN_OR_RETURN(const Entry* entry, Find(name));
+  absl::string_view id = name;
+  const bool of_gymnasium = absl::ConsumePrefix(&id, kGymnasiumPrefix);
+  const std::optional<std::string> twin =
+      of_gymnasium ? BuiltInNameOf(std::string(id)) : std::nullopt;
+  if (of_gymnasium && !twin.has_value()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the termination function of ", name,
+                     " is not known: set model.termination to LEARNED or NEVER"));
+  }
+  TANDEM_ASSIGN_OR_RETURN(const Entry* entry, Find(twin.value_or(name)));
   if (entry->termination == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat(
         name, " publishes no termination function: set model.termination to LEARNED or NEVER"));

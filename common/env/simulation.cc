@@ -59,6 +59,7 @@ absl::Status Simulation::StateFrom(std::span<const float>, std::span<double>) co
 }
 
 absl::Status Simulation::WidenStart(double scale) {
+  if (!HasStartRange()) return Environment::WidenStart(scale);
   if (!(scale > 0) || std::isinf(scale)) {
     return absl::InvalidArgumentError(
         absl::StrCat(spec_.name, ": expected a finite scale of the start > 0, got ", scale));

@@ -49,6 +49,8 @@ class Simulation : public Environment {
   /// Draws the state in which an episode begins, [state_dim], from a range `scale` times as wide as
   /// the task's own.
   virtual void DrawState(Rng& rng, double scale, std::span<double> state) const = 0;
+  /// Whether there is such a range; where all episodes begin alike nothing can be widened.
+  virtual bool HasStartRange() const { return true; }
   /// The state, [state_dim], that shows itself as `observation`, [obs_dim].
   virtual absl::Status StateFrom(std::span<const float> observation, std::span<double> state) const;
   /// Puts the simulation into a state, [state_dim], as at the beginning of an episode.

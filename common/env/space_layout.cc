@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -14,6 +15,7 @@ namespace tandem {
 namespace {
 
 constexpr int64_t kMaxFlat = int64_t{1} << 20;
+constexpr int64_t kMaxStart = int64_t{1} << 53;  // choices are exact as doubles
 
 std::string Named(const SpaceLeaf& leaf) {
   return leaf.name.empty() ? "space" : absl::StrCat("leaf \"", leaf.name, "\"");
@@ -28,12 +30,61 @@ bool IsChoice(SpaceKind kind) {
   return kind == SpaceKind::kDiscrete || kind == SpaceKind::kMultiDiscrete;
 }
 
+bool IsInteger(ElementType type) {
+  return type != ElementType::kFloat32 && type != ElementType::kFloat64;
+}
+
+struct Range {
+  double low, high;
+};
+
+template <typename T>
+constexpr Range RangeOf() {
+  return {static_cast<double>(std::numeric_limits<T>::min()),
+          static_cast<double>(std::numeric_limits<T>::max())};
+}
+
+/// What the doubles of an integer type may be.
+Range IntegersOf(ElementType type) {
+  switch (type) {
+    case ElementType::kInt8:
+      return RangeOf<int8_t>();
+    case ElementType::kUint8:
+      return RangeOf<uint8_t>();
+    case ElementType::kInt32:
+      return RangeOf<int32_t>();
+    default:  // the largest double that is below 2^63
+      return {-0x1p63, 0x1p63 - 1024};
+  }
+}
+
 double Low(const SpaceLeaf& leaf, int64_t i) {
   return leaf.low[leaf.low.size() == 1 ? 0 : static_cast<size_t>(i)];
 }
 
 double High(const SpaceLeaf& leaf, int64_t i) {
   return leaf.high[leaf.high.size() == 1 ? 0 : static_cast<size_t>(i)];
+}
+
+absl::Status CheckBounds(SpaceLayout::Use use, const SpaceLeaf& leaf, size_t i) {
+  const bool action = use == SpaceLayout::Use::kAction;
+  const double low = leaf.low[i], high = leaf.high[i];
+  const auto refuse = [&](const char* expected) {
+    return Refuse(leaf, "expected ", expected, ", got low = ", low, ", high = ", high,
+                  " in element ", i);
+  };
+  // As float32, which is what a learner of actions sees of them.
+  const float flat_low = static_cast<float>(low), flat_high = static_cast<float>(high);
+  if (action && (!std::isfinite(flat_low) || !std::isfinite(flat_high))) {
+    return refuse("finite bounds of an action");
+  }
+  if (!(action ? flat_low < flat_high : low <= high)) {
+    return refuse(action ? "low < high" : "low <= high");
+  }
+  if (IsInteger(leaf.type) && (std::floor(low) != low || std::floor(high) != high)) {
+    return refuse("whole bounds of whole numbers");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckBox(SpaceLayout::Use use, const SpaceLeaf& leaf) {
@@ -43,20 +94,14 @@ absl::Status CheckBox(SpaceLayout::Use use, const SpaceLeaf& leaf) {
     return Refuse(leaf, "expected 1 or ", elements, " bounds on each side, got ", leaf.low.size(),
                   " lower and ", leaf.high.size(), " upper ones");
   }
-  const bool action = use == SpaceLayout::Use::kAction;
   for (size_t i = 0; i < leaf.low.size(); ++i) {
-    const double low = leaf.low[i], high = leaf.high[i];
-    if (action && (!std::isfinite(low) || !std::isfinite(high))) {
-      return Refuse(leaf, "expected finite bounds of an action, got low = ", low, ", high = ", high,
-                    " in element ", i);
-    }
-    if (!(action ? low < high : low <= high)) {
-      return Refuse(leaf, "expected low ", action ? "<" : "<=", " high, got low = ", low,
-                    ", high = ", high, " in element ", i);
-    }
+    TANDEM_RETURN_IF_ERROR(CheckBounds(use, leaf, i));
   }
   return absl::OkStatus();
 }
+
+/// The number that stands for the first choice.
+int64_t First(const SpaceLeaf& leaf) { return leaf.kind == SpaceKind::kDiscrete ? leaf.start : 0; }
 
 absl::Status CheckChoices(const SpaceLeaf& leaf) {
   const size_t expected =
@@ -68,16 +113,29 @@ absl::Status CheckChoices(const SpaceLeaf& leaf) {
     if (choices < 1 || choices > kMaxFlat) {
       return Refuse(leaf, "expected 1 to ", kMaxFlat, " choices, got ", choices);
     }
+    if (leaf.start < -kMaxStart || leaf.start > kMaxStart) {
+      return Refuse(leaf, "expected a first choice within 2^53, got ", leaf.start);
+    }
+    const int64_t start = First(leaf), last = start + choices - 1;
+    const Range range = IntegersOf(leaf.type);
+    if (static_cast<double>(start) < range.low || static_cast<double>(last) > range.high) {
+      return Refuse(leaf, "expected choices that its type holds, got ", start, " to ", last);
+    }
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckLeaf(SpaceLayout::Use use, const SpaceLeaf& leaf) {
+  int64_t elements = 1;
   for (const int64_t size : leaf.shape) {
-    if (size < 1 || size > kMaxFlat) {
-      return Refuse(leaf, "expected sizes of 1 to ", kMaxFlat, ", got [",
+    if (size < 1 || size > kMaxFlat / elements) {
+      return Refuse(leaf, "expected sizes >= 1 and at most ", kMaxFlat, " elements, got [",
                     absl::StrJoin(leaf.shape, ", "), "]");
     }
+    elements *= size;
+  }
+  if (leaf.kind != SpaceKind::kBox && !IsInteger(leaf.type)) {
+    return Refuse(leaf, "expected whole numbers where a choice is made, got floating point");
   }
   if (leaf.kind == SpaceKind::kDiscrete && !leaf.shape.empty()) {
     return Refuse(leaf, "expected a scalar, for it is one choice, got [",
@@ -96,8 +154,8 @@ int64_t FlatSize(const SpaceLeaf& leaf) {
 
 void AppendFlat(SpaceLayout::Use use, const SpaceLeaf& leaf, BoxSpace& flat) {
   const bool scores = use == SpaceLayout::Use::kAction && leaf.kind != SpaceKind::kBox;
-  for (int64_t i = 0; i < FlatSize(leaf); ++i) {
-    const bool box = leaf.kind == SpaceKind::kBox;
+  const bool box = leaf.kind == SpaceKind::kBox;
+  for (int64_t i = 0, size = FlatSize(leaf); i < size; ++i) {
     flat.low.push_back(box ? static_cast<float>(Low(leaf, i)) : scores ? -1.0f : 0.0f);
     flat.high.push_back(box ? static_cast<float>(High(leaf, i)) : 1.0f);
   }
@@ -151,10 +209,6 @@ void StoreElement(ElementType type, char* at, double value) {
   }
 }
 
-bool IsInteger(ElementType type) {
-  return type != ElementType::kFloat32 && type != ElementType::kFloat64;
-}
-
 /// One row of a leaf -> its flat numbers.
 absl::Status FlattenRow(const SpaceLeaf& leaf, float off, const char* row, float* flat) {
   const size_t size = SizeOf(leaf.type);
@@ -164,7 +218,7 @@ absl::Status FlattenRow(const SpaceLeaf& leaf, float off, const char* row, float
       *flat++ = static_cast<float>(value);
       continue;
     }
-    const int64_t start = leaf.kind == SpaceKind::kDiscrete ? leaf.start : 0;
+    const int64_t start = First(leaf);
     const int64_t choices = IsChoice(leaf.kind) ? leaf.choices[static_cast<size_t>(i)] : 2;
     const double choice = value - static_cast<double>(start);
     if (!(choice >= 0 && choice < static_cast<double>(choices))) {
@@ -182,24 +236,36 @@ absl::Status FlattenRow(const SpaceLeaf& leaf, float off, const char* row, float
   return absl::OkStatus();
 }
 
+/// A number of a box in its bounds, and a whole one where its type is.
+double Fit(const SpaceLeaf& leaf, int64_t i, float number) {
+  const double value = std::clamp<double>(number, Low(leaf, i), High(leaf, i));
+  if (!IsInteger(leaf.type)) return value;
+  const Range range = IntegersOf(leaf.type);
+  return std::clamp(std::round(value), range.low, range.high);
+}
+
 /// Flat numbers -> one row of a leaf.
-void UnflattenRow(SpaceLayout::Use use, const SpaceLeaf& leaf, const float* flat, char* row) {
+absl::Status UnflattenRow(SpaceLayout::Use use, const SpaceLeaf& leaf, const float* flat,
+                          char* row) {
   const size_t size = SizeOf(leaf.type);
   const float threshold = use == SpaceLayout::Use::kAction ? 0.0f : 0.5f;
   for (int64_t i = 0; i < leaf.elements(); ++i, row += size) {
     if (leaf.kind == SpaceKind::kBox) {
-      const double value = std::clamp<double>(*flat++, Low(leaf, i), High(leaf, i));
-      StoreElement(leaf.type, row, IsInteger(leaf.type) ? std::round(value) : value);
+      const double value = Fit(leaf, i, *flat++);
+      if (std::isnan(value) && IsInteger(leaf.type)) {
+        return Refuse(leaf, "expected a number in element ", i, ", got nan");
+      }
+      StoreElement(leaf.type, row, value);
     } else if (IsChoice(leaf.kind)) {
       const size_t choices = static_cast<size_t>(leaf.choices[static_cast<size_t>(i)]);
-      const int64_t start = leaf.kind == SpaceKind::kDiscrete ? leaf.start : 0;
       StoreElement(leaf.type, row,
-                   static_cast<double>(start + HighestScore(std::span(flat, choices))));
+                   static_cast<double>(First(leaf) + HighestScore(std::span(flat, choices))));
       flat += choices;
     } else {
       StoreElement(leaf.type, row, *flat++ > threshold ? 1 : 0);
     }
   }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -257,6 +323,14 @@ SpaceLayout SpaceLayout::Of(Use use, const BoxSpace& space) {
   return SpaceLayout(use, {std::move(leaf)});
 }
 
+SpaceLayout SpaceLayout::OfChoice(Use use, int64_t choices) {
+  SpaceLeaf leaf;
+  leaf.kind = SpaceKind::kDiscrete;
+  leaf.type = ElementType::kInt64;
+  leaf.choices = {choices};
+  return SpaceLayout(use, {std::move(leaf)});
+}
+
 size_t SpaceLayout::row_bytes(size_t i) const {
   return static_cast<size_t>(leaves_[i].elements()) * SizeOf(leaves_[i].type);
 }
@@ -307,8 +381,8 @@ absl::Status SpaceLayout::Unflatten(std::span<const float> flat, int64_t rows,
     const size_t bytes = row_bytes(leaf);
     columns[leaf].resize(bytes * static_cast<size_t>(rows));
     for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
-      UnflattenRow(use_, leaves_[leaf], flat.data() + row * dim + at,
-                   columns[leaf].data() + row * bytes);
+      TANDEM_RETURN_IF_ERROR(UnflattenRow(use_, leaves_[leaf], flat.data() + row * dim + at,
+                                          columns[leaf].data() + row * bytes));
     }
     at += static_cast<size_t>(FlatSize(leaves_[leaf]));
   }

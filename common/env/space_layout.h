@@ -32,7 +32,7 @@ struct SpaceLeaf {
   std::vector<double> low;       ///< Boxes: one for all elements or one for each.
   std::vector<double> high;      ///< As long as low.
   std::vector<int64_t> choices;  ///< Discrete: one number; multi-discrete: one for each element.
-  int64_t start = 0;             ///< Discrete: the first choice.
+  int64_t start = 0;             ///< Discrete: the first choice; within 2^53.
 
   int64_t elements() const;  ///< Product of the shape.
   bool operator==(const SpaceLeaf&) const = default;
@@ -51,12 +51,16 @@ class SpaceLayout {
   enum class Use : uint8_t { kObservation, kAction };
 
   /// INVALID_ARGUMENT, naming the leaf, what was expected and what came: no leaf, a name twice,
-  /// bounds of a wrong number or order, an action without finite bounds or with low = high, choices
-  /// < 1, a flat row of more than 2^20 numbers.
+  /// bounds of a wrong number or order, bounds of whole numbers that are not whole, an action
+  /// without finite bounds or with low = high (as float32), choices < 1 or not of a type of whole
+  /// numbers that holds them, a flat row of more than 2^20 numbers.
   static absl::StatusOr<SpaceLayout> Create(Use use, std::vector<SpaceLeaf> leaves);
 
   /// The layout of a space that is one float32 array already.
   static SpaceLayout Of(Use use, const BoxSpace& space);
+
+  /// The layout of a space that is one choice of `choices`, int64 from 0. 1 <= choices <= 2^20.
+  static SpaceLayout OfChoice(Use use, int64_t choices);
 
   const std::vector<SpaceLeaf>& leaves() const { return leaves_; }
   /// The flat space.
@@ -69,8 +73,9 @@ class SpaceLayout {
   /// choice out of its range; numbers that are not finite pass.
   absl::Status Flatten(std::span<const std::string_view> columns, int64_t rows,
                        std::span<float> flat) const;
-  /// Flat rows -> columns, which are resized; boxes are clipped to their bounds. INVALID_ARGUMENT
-  /// for a wrong size.
+  /// Flat rows -> columns, which are resized. Boxes are clipped to their bounds; those of whole
+  /// numbers are rounded and kept within their type. INVALID_ARGUMENT for a wrong size, and for a
+  /// NaN where a whole number is asked for.
   absl::Status Unflatten(std::span<const float> flat, int64_t rows,
                          std::vector<std::string>& columns) const;
 

@@ -2,52 +2,18 @@
 // flushes denormals, but for itself alone. A program of its own: it counts every allocation, and
 // its threads' floating-point mode is the default one.
 
-#include <atomic>
 #include <cfloat>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
+#include "common/base/testing/allocations.h"
 #include "common/nn/kernels.h"
 #include "common/nn/testing/networks.h"
 #include "gtest/gtest.h"
 
-namespace {
-
-std::atomic<int64_t> allocations{0};
-
-void* Allocate(size_t size, size_t alignment) {
-  ++allocations;
-  void* p = nullptr;
-  if (::posix_memalign(&p, alignment, size == 0 ? 1 : size) != 0) std::abort();
-  return p;
-}
-
-}  // namespace
-
-// The other forms of the operators call these.
-void* operator new(size_t size) { return Allocate(size, alignof(std::max_align_t)); }
-void* operator new(size_t size, std::align_val_t alignment) {
-  return Allocate(size, static_cast<size_t>(alignment));
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
-
 namespace tandem::nn {
 namespace {
-
-/// Allocations of 10 calls of `work`, after 3 that let the buffers grow.
-template <typename Work>
-int64_t AllocationsOf(const Work& work) {
-  for (int i = 0; i < 3; ++i) work();
-  const int64_t before = allocations;
-  for (int i = 0; i < 10; ++i) work();
-  return allocations - before;
-}
 
 /// Where the tensor library takes the large products, it allocates their handles.
 bool ProductsAreOurs(int width) { return width <= Kernels::Get().deepest_product; }

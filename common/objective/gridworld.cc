@@ -4,11 +4,10 @@
 #include <array>
 #include <map>
 #include <utility>
+#include <vector>
 
 namespace tandem::objective {
 namespace {
-
-constexpr std::array<Cell, 5> kMoves = {{{-1, 0}, {0, 1}, {1, 0}, {0, -1}, {0, 0}}};
 
 using Displacements = std::map<std::pair<int, int>, double>;
 
@@ -28,39 +27,22 @@ Displacements MeanDisplacement(const TabularDynamics& dynamics, int size, int bl
 
 }  // namespace
 
-bool Gridworld::IsWall(Cell cell) const {
-  return cell.row < wall_rows && cell.column >= wall_first_column &&
-         cell.column <= wall_last_column;
-}
-
-std::vector<int> Gridworld::FreeStates() const {
-  std::vector<int> states;
-  for (int s = 0; s < size * size; ++s) {
-    if (!IsWall(CellOf(s))) states.push_back(s);
-  }
-  return states;
-}
-
-Cell Gridworld::Move(Cell from, int action) const {
-  const Cell to = {std::clamp(from.row + kMoves[action].row, 0, size - 1),
-                   std::clamp(from.column + kMoves[action].column, 0, size - 1)};
-  return IsWall(to) ? from : to;
-}
-
-TabularMdp Gridworld::Build() const {
-  const int states = size * size;
-  TabularMdp mdp{TabularDynamics(states, actions), StateActionTable(states * actions, other_reward),
-                 discount, State(start)};
+TabularMdp BuildMdp(const Gridworld& grid, double discount) {
+  const int states = grid.states(), actions = grid.actions;
+  TabularMdp mdp{TabularDynamics(states, actions),
+                 StateActionTable(states * actions, grid.other_reward), discount,
+                 grid.State(grid.start)};
   for (int s = 0; s < states; ++s) {
     for (int action = 0; action < actions; ++action) {
-      std::vector<Branch> row = {{State(Move(CellOf(s), action)), 1 - slip}};
+      const auto lands = [&](int a) { return grid.State(grid.Move(grid.CellOf(s), a)); };
+      std::vector<Branch> row = {{lands(action), 1 - grid.slip}};
       for (int other = 0; other < actions; ++other) {
-        row.push_back({State(Move(CellOf(s), other)), slip / actions});
+        row.push_back({lands(other), grid.slip / actions});
       }
       mdp.dynamics.SetRow(s, action, row);
     }
   }
-  std::fill_n(mdp.rewards.begin() + State(goal) * actions, actions, goal_reward);
+  std::fill_n(mdp.rewards.begin() + grid.State(grid.goal) * actions, actions, grid.goal_reward);
   return mdp;
 }
 

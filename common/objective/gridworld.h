@@ -1,41 +1,12 @@
 #pragma once
 
-#include <vector>
-
+#include "common/env/gridworld.h"
 #include "common/objective/tabular_mdp.h"
 
 namespace tandem::objective {
 
-struct Cell {
-  int row = 0;
-  int column = 0;
-};
-
-/// A square grid with one wall. Actions: 0 up (row - 1), 1 right, 2 down, 3 left, and 4 stay where
-/// there are five. A move off the grid or into the wall leaves the agent where it is. Cells of the
-/// wall are states too (never entered); state = row * size + column.
-struct Gridworld {
-  int size = 10;
-  int actions = 4;  ///< 4, or 5 with stay.
-  double slip = 0;  ///< Probability that the action is replaced by a uniform one (maybe the same).
-  int wall_rows = 0;          ///< The wall fills rows 0 to wall_rows - 1 ...
-  int wall_first_column = 0;  ///< ... of the columns from here
-  int wall_last_column = 0;   ///< to here.
-  Cell start;
-  Cell goal;
-  double goal_reward = 1;   ///< For any action taken in the goal; > 0.
-  double other_reward = 1;  ///< For any other action; > 0.
-  double discount = 0.9;
-
-  int State(Cell cell) const { return cell.row * size + cell.column; }
-  Cell CellOf(int state) const { return {state / size, state % size}; }
-  bool IsWall(Cell cell) const;
-  /// All states outside the wall.
-  std::vector<int> FreeStates() const;
-  /// Where an action leads that does not slip.
-  Cell Move(Cell from, int action) const;
-  TabularMdp Build() const;
-};
+/// The grid (common/env/gridworld.h) as a decision process.
+TabularMdp BuildMdp(const Gridworld& grid, double discount = 0.9);
 
 /// An aliased model class: the law of the displacement (rows, columns) is the same in all cells of
 /// a block of `block` x `block` cells, namely the mean of what `dynamics` does there. Displacements

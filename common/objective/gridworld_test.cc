@@ -7,21 +7,9 @@ namespace {
 
 constexpr int kUp = 0, kRight = 1, kDown = 2, kLeft = 3, kStay = 4;
 
-/// The grid of the detour: a wall in column 7 down to row 7.
-Gridworld Detour() {
-  return {.size = 15,
-          .actions = 5,
-          .wall_rows = 8,
-          .wall_first_column = 7,
-          .wall_last_column = 7,
-          .start = {0, 0},
-          .goal = {2, 12},
-          .goal_reward = 100};
-}
-
 TEST(GridworldTest, WallsAndEdgesStopTheAgent) {
-  const Gridworld grid = Detour();
-  const TabularMdp mdp = grid.Build();
+  const Gridworld grid = DetourGrid();
+  const TabularMdp mdp = BuildMdp(grid);
   const auto lands = [&](Cell from, int action, Cell to) {
     return mdp.dynamics.Probability(grid.State(from), action, grid.State(to)) == 1;
   };
@@ -37,8 +25,8 @@ TEST(GridworldTest, WallsAndEdgesStopTheAgent) {
 }
 
 TEST(GridworldTest, RewardIsPaidInTheGoalForEveryAction) {
-  const Gridworld grid = Detour();
-  const TabularMdp mdp = grid.Build();
+  const Gridworld grid = DetourGrid();
+  const TabularMdp mdp = BuildMdp(grid);
   for (int action = 0; action < grid.actions; ++action) {
     EXPECT_EQ(mdp.rewards[grid.State(grid.goal) * grid.actions + action], 100);
   }
@@ -48,9 +36,9 @@ TEST(GridworldTest, RewardIsPaidInTheGoalForEveryAction) {
 }
 
 TEST(GridworldTest, ASlipTakesAUniformAction) {
-  Gridworld grid = Detour();
+  Gridworld grid = DetourGrid();
   grid.slip = 0.5;
-  const TabularMdp mdp = grid.Build();
+  const TabularMdp mdp = BuildMdp(grid);
   const auto probability = [&](Cell to) {
     return mdp.dynamics.Probability(grid.State({5, 5}), kRight, grid.State(to));
   };
@@ -61,8 +49,8 @@ TEST(GridworldTest, ASlipTakesAUniformAction) {
 }
 
 TEST(GridworldTest, AnAliasedModelLeaksThroughTheWall) {
-  const Gridworld grid = Detour();
-  const TabularMdp mdp = grid.Build();
+  const Gridworld grid = DetourGrid();
+  const TabularMdp mdp = BuildMdp(grid);
   const TabularDynamics tied = TieWithinBlocks(mdp.dynamics, grid.size, 3);
   // In the block of rows 0-2 and columns 6-8 a step to the right is stopped in column 6 alone.
   for (const Cell cell : {Cell{0, 6}, Cell{1, 6}, Cell{2, 7}, Cell{0, 8}}) {
@@ -74,8 +62,8 @@ TEST(GridworldTest, AnAliasedModelLeaksThroughTheWall) {
 }
 
 TEST(GridworldTest, AwayFromWallsAndEdgesTyingChangesNothing) {
-  const Gridworld grid = Detour();
-  const TabularMdp mdp = grid.Build();
+  const Gridworld grid = DetourGrid();
+  const TabularMdp mdp = BuildMdp(grid);
   const TabularDynamics tied = TieWithinBlocks(mdp.dynamics, grid.size, 3);
   const int middle = grid.State({10, 4});
   for (int action = 0; action < grid.actions; ++action) {
@@ -85,8 +73,8 @@ TEST(GridworldTest, AwayFromWallsAndEdgesTyingChangesNothing) {
 }
 
 TEST(GridworldTest, TyingClipsAtTheEdge) {
-  const Gridworld grid = Detour();
-  const TabularDynamics tied = TieWithinBlocks(grid.Build().dynamics, grid.size, 3);
+  const Gridworld grid = DetourGrid();
+  const TabularDynamics tied = TieWithinBlocks(BuildMdp(grid).dynamics, grid.size, 3);
   // A third of the cells of the first blocks stays on going up; the first row always does.
   EXPECT_DOUBLE_EQ(tied.Probability(grid.State({0, 1}), kUp, grid.State({0, 1})), 1);
   EXPECT_NEAR(tied.Probability(grid.State({1, 1}), kUp, grid.State({1, 1})), 1.0 / 3, 1e-12);

@@ -58,7 +58,7 @@ TEST(JointOptimiserTest, MnmConvergesToAModelThatFitsItsPolicy) {
 
 TEST(JointOptimiserTest, WhereTheWorldIsCertainTheModelIsTheWorld) {
   const Gridworld grid{.size = 4, .goal = {3, 3}, .goal_reward = 10};
-  const TabularMdp mdp = grid.Build();
+  const TabularMdp mdp = BuildMdp(grid);
   const JointResult result = OptimiseJointly(mdp, {.max_iterations = 5, .tolerance = 0});
   EXPECT_EQ(result.changes.size(), 5u);
   EXPECT_FALSE(result.converged);
@@ -95,7 +95,7 @@ TEST(JointOptimiserTest, AnAliasedModelPaysForItsLeakAndGoesRound) {
                        .wall_last_column = 4,
                        .goal = {2, 6},
                        .goal_reward = 100};
-  const TabularMdp mdp = grid.Build();
+  const TabularMdp mdp = BuildMdp(grid);
   JointOptions options{.divergence_clip = 5, .max_iterations = 20, .tolerance = 0};
   const auto real_return = [&] {
     return Return(mdp, mdp.dynamics, OptimiseJointly(mdp, options).policy, mdp.rewards);

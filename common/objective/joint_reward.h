@@ -22,6 +22,10 @@ const char* Name(RatioWeight kind);
 
 struct JointRewardOptions {
   double discount = 0.99;  ///< g, in [0, 1).
+  /// Whether the logarithm of the reward is paid. Without it rewards are paid as they are, need not
+  /// be positive and are not shifted: no bound, and the weight is in reward units a nat, but often
+  /// the better task where rewards are costs.
+  bool log_reward = true;
 
   /// Added to each reward, because the bound needs positive ones. With shift_from_data at least so
   /// much, and enough to make the smallest real reward seen so far min_reward; else as given, and a
@@ -54,7 +58,8 @@ struct JointRewardOptions {
   double max_weight = 1;
 };
 
-/// The reward of the joint objective, equation (1) of docs/algorithms.md, with a weight w:
+/// The reward of the joint objective, equation (1) of docs/algorithms.md, with a weight w (without
+/// log_reward, the first term is r alone):
 ///   r~ = (1 - g) log((r + shift) / terminal_reward) + w * log-ratio  [ - (1 - g) log(1 - g) ].
 /// Imagined rows pay their log-ratio (log_ratio.h), real ones have none: 0. Rewards and log-ratios
 /// are kept as they are and combined when a batch is drawn, since shift and weight move on.

@@ -138,6 +138,20 @@ double Return(const TabularMdp& mdp, const TabularDynamics& dynamics, const Tabu
   return StateValues(policy, q, dynamics.states())[mdp.start];
 }
 
+int SampleAction(std::span<const double> row, double uniform) {
+  size_t action = 0;
+  while (action + 1 < row.size() && uniform >= row[action]) uniform -= row[action++];
+  return static_cast<int>(action);
+}
+
+int SampleNext(std::span<const Branch> row, double uniform) {
+  for (const auto& [next, p] : row) {
+    if (uniform < p) return next;
+    uniform -= p;
+  }
+  return row.back().next;
+}
+
 std::vector<double> StepDistribution(const TabularDynamics& dynamics, const TabularPolicy& policy,
                                      std::span<const double> states) {
   std::vector<double> after(dynamics.states(), 0.0);

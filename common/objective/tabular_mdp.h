@@ -77,6 +77,12 @@ std::vector<double> StateValues(const TabularPolicy& policy, const StateActionTa
 double Return(const TabularMdp& mdp, const TabularDynamics& dynamics, const TabularPolicy& policy,
               const StateActionTable& rewards);
 
+/// Where a draw falls: the index of an action with probabilities `row`, and the state behind a
+/// branch of `row`. uniform: in [0, 1). The last one where rounding leaves a rest. Rows are not
+/// empty.
+int SampleAction(std::span<const double> row, double uniform);
+int SampleNext(std::span<const Branch> row, double uniform);
+
 /// The law of the state one step later, from the law of the state. [S]
 std::vector<double> StepDistribution(const TabularDynamics& dynamics, const TabularPolicy& policy,
                                      std::span<const double> states);

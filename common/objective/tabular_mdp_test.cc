@@ -69,16 +69,9 @@ TEST(TabularMdpTest, ReturnIsTheMeanOfSampledReturns) {
   for (int episode = 0; episode < kEpisodes; ++episode) {
     double sampled = 0, weight = 1;
     for (int state = mdp.start; weight > 1e-4; weight *= mdp.discount) {
-      const int action = rng.Uniform() < policy[state * 2] ? 0 : 1;
+      const int action = SampleAction(std::span(policy).subspan(state * 2, 2), rng.Uniform());
       sampled += weight * mdp.rewards[state * 2 + action];
-      double uniform = rng.Uniform();
-      for (int next = 0; next < 4; ++next) {
-        uniform -= mdp.dynamics.Probability(state, action, next);
-        if (uniform < 0 || next == 3) {
-          state = next;
-          break;
-        }
-      }
+      state = SampleNext(mdp.dynamics.Row(state, action), rng.Uniform());
     }
     sum += sampled;
     squares += sampled * sampled;

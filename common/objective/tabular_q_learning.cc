@@ -16,14 +16,6 @@ struct PairSums {
   std::map<int, int64_t> next;
 };
 
-int Sample(std::span<const Branch> row, double uniform) {
-  for (const auto& [next, p] : row) {
-    if (uniform < p) return next;
-    uniform -= p;
-  }
-  return row.back().next;
-}
-
 class Learner {
  public:
   Learner(const TabularMdp& mdp, const SampledOptions& options, uint64_t seed)
@@ -57,12 +49,9 @@ class Learner {
     const int actions = model.actions();
     int state = mdp_.start;
     for (int t = 0; t < options_.episode_steps; ++t) {
-      double uniform = rng_.Uniform();
-      int action = 0;
-      while (action < actions - 1 && uniform >= policy_[state * actions + action]) {
-        uniform -= policy_[state * actions + action++];
-      }
-      const int next = Sample(model.Row(state, action), rng_.Uniform());
+      const int action = SampleAction(
+          std::span<const double>(policy_).subspan(state * actions, actions), rng_.Uniform());
+      const int next = SampleNext(model.Row(state, action), rng_.Uniform());
       PairSums& sums = sums_[state * actions + action];
       sums.reward += rewards[state * actions + action];
       ++sums.count;

@@ -13,7 +13,7 @@ namespace {
 const Gridworld kGrid{.size = 3, .slip = 0.2, .goal = {2, 2}, .goal_reward = 10};
 
 TEST(TabularQLearningTest, EveryMethodSolvesASmallGrid) {
-  const TabularMdp mdp = kGrid.Build();
+  const TabularMdp mdp = BuildMdp(kGrid);
   const JointOptions exact{.method = Method::kQLearning, .step = 1, .tolerance = 1e-9};
   const double best = Return(mdp, mdp.dynamics, OptimiseJointly(mdp, exact).policy, mdp.rewards);
   for (const Method method : {Method::kQLearning, Method::kMnm, Method::kVmbpo}) {
@@ -28,7 +28,7 @@ TEST(TabularQLearningTest, EveryMethodSolvesASmallGrid) {
 }
 
 TEST(TabularQLearningTest, EqualSeedsGiveEqualCurves) {
-  const TabularMdp mdp = kGrid.Build();
+  const TabularMdp mdp = BuildMdp(kGrid);
   const SampledOptions options{.iterations = 101, .evaluate_every = 10};
   const std::vector<double> first = LearnFromSamples(mdp, options, 7);
   EXPECT_EQ(LearnFromSamples(mdp, options, 7), first);

@@ -14,7 +14,8 @@
 
 namespace tandem::rpc {
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& address, bool bulk) {
+std::shared_ptr<grpc::Channel> Connect(const std::string& address, bool bulk,
+                                       int max_message_bytes) {
   InitGrpc();
   grpc::ChannelArguments args;
   args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
@@ -26,8 +27,8 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address, bool bulk) {
               2000);  // really the time that one attempt may take
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  args.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  args.SetMaxSendMessageSize(kMaxMessageBytes);
+  args.SetMaxReceiveMessageSize(max_message_bytes);
+  args.SetMaxSendMessageSize(max_message_bytes);
   // Channels with equal arguments share connections by themselves; one with a pool of its own does
   // not, so that a large transfer never delays a small call.
   if (bulk) args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -43,7 +44,7 @@ absl::Duration Backoff::Next() {
   static std::atomic<uint64_t> objects{0};
   static const auto process = static_cast<uint64_t>(absl::ToUnixNanos(Clock::Real()->Now()));
   Rng rng(process + objects.fetch_add(1), "backoff");
-  const double whole = std::min(2.0, 0.1 * std::pow(2.0, tries_));
+  const double whole = std::min(absl::ToDoubleSeconds(longest_), 0.1 * std::pow(2.0, tries_));
   tries_ = std::min(tries_ + 1, 16);
   return absl::Seconds(whole * rng.Uniform(0.5, 1.0));
 }

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/rpc/limits.h"
 
 namespace tandem::rpc {
 
@@ -16,19 +17,22 @@ namespace tandem::rpc {
 /// reconnection (0.1 to 2 s). A second call for the same address shares the connection; each `bulk`
 /// channel has its own, so that large transfers do not delay small calls. Never blocks or fails: a
 /// peer that is absent shows in each call's status, UNAVAILABLE.
-std::shared_ptr<grpc::Channel> Connect(const std::string& address, bool bulk = false);
+std::shared_ptr<grpc::Channel> Connect(const std::string& address, bool bulk = false,
+                                       int max_message_bytes = kMaxMessageBytes);
 
 /// Sets the deadline of a call: every call has one.
 void SetDeadline(grpc::ClientContext& context, absl::Duration timeout);
 
-/// Pauses between tries: doubles from 0.1 s to 2 s, times a random number in [0.5, 1). Not
+/// Pauses between tries: doubles from 0.1 s to `longest`, times a random number in [0.5, 1). Not
 /// thread-safe.
 class Backoff {
  public:
+  explicit Backoff(absl::Duration longest = absl::Seconds(2)) : longest_(longest) {}
   absl::Duration Next();
   void Reset() { tries_ = 0; }
 
  private:
+  const absl::Duration longest_;
   int tries_ = 0;
 };
 

@@ -14,7 +14,9 @@ namespace tandem::rpc {
 /// Answers one unary call from a thread of `executor`: gRPC's own threads never block. The body
 /// fills the response and returns a status. RESOURCE_EXHAUSTED, with a hint when to try again,
 /// where the executor's queue is full. Request and response stay valid until the body returns.
-///   return rpc::UnaryCall(ctx, executor_, [this, req, resp] { return core_->Insert(*req, resp);
+///
+///   return rpc::UnaryCall(context, executor_, [this, request, response] {
+///     return core_->Insert(*request, response);
 ///   });
 grpc::ServerUnaryReactor* UnaryCall(grpc::CallbackServerContext* context, Executor& executor,
                                     std::function<absl::Status()> body);

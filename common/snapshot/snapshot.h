@@ -52,11 +52,10 @@ inline constexpr char kModelVersionKey[] =
     "model_version";  ///< Policy series: model it imagined with.
 
 /// Policy series, what was in force; absent: not known.
-inline constexpr char kHorizonKey[] = "horizon";                  ///< Of imagined rollouts [steps].
-inline constexpr char kRealShareKey[] = "real_share";             ///< Of real rows in a batch.
-inline constexpr char kPessimismKey[] = "pessimism";              ///< Weight of the penalty.
-inline constexpr char kTruncatedShareKey[] = "truncated_share";   ///< Rollouts cut, newest refit.
-inline constexpr char kUpdatesPerStepKey[] = "updates_per_step";  ///< For each environment step.
+inline constexpr char kHorizonKey[] = "horizon";                 ///< Of imagined rollouts [steps].
+inline constexpr char kRealShareKey[] = "real_share";            ///< Of real rows in a batch.
+inline constexpr char kPessimismKey[] = "pessimism";             ///< Weight of the penalty.
+inline constexpr char kTruncatedShareKey[] = "truncated_share";  ///< Rollouts cut, newest refit.
 
 /// Where snapshots of one series come from. Thread-safe.
 class SnapshotSource {

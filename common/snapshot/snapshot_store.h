@@ -17,7 +17,7 @@ namespace tandem::snapshot {
 /// service serves from, and the in-memory fake of tests. Thread-safe.
 class SnapshotStore : public SnapshotPublisher, public SnapshotSource {
  public:
-  /// epoch: counts the starts of the publisher, >= 1.
+  /// epoch: grows with each start of the publisher, >= 1.
   SnapshotStore(std::string series, uint64_t epoch);
 
   absl::StatusOr<std::shared_ptr<const Snapshot>> Publish(const nn::TensorFile& file) override;

@@ -16,8 +16,10 @@ namespace tandem::training {
 /// then one each 5 s, and one when the peer is back. Services wait for absent peers for ever.
 ///
 ///   PeerWait wait("the replay buffer", stop, clock);
-///   while (!(status = Call()).ok()) if (!wait.Pause(status)) return
-///   absl::CancelledError("stopped"); wait.Succeeded();
+///   while (!(status = Call()).ok()) {
+///     if (!wait.Pause(status)) return absl::CancelledError("stopped");
+///   }
+///   wait.Succeeded();
 ///
 /// Not thread-safe. The signal and the clock outlive it.
 class PeerWait {

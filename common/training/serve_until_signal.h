@@ -15,4 +15,12 @@ absl::Status ServeUntilSignal(const rpc::ServerOptions& server, absl::Duration d
                               const std::function<absl::Status()>& run,
                               const std::function<void()>& stop);
 
+/// Sets the health of the server, from any thread; without effect once it drains.
+using SetServing = std::function<void(bool serving)>;
+
+/// The same for work that may be unhealthy now and then; it is healthy at first.
+absl::Status ServeUntilSignal(const rpc::ServerOptions& server, absl::Duration drain,
+                              const std::function<absl::Status(const SetServing&)>& run,
+                              const std::function<void()>& stop);
+
 }  // namespace tandem::training

@@ -11,6 +11,7 @@
 #include "common/clients/testing/fake_replay_client.h"
 #include "common/training/checkpointer.h"
 #include "common/training/peer_wait.h"
+#include "common/training/start_epoch.h"
 
 namespace tandem::training {
 namespace {
@@ -41,6 +42,25 @@ nn::TensorFile SomeState() {
   file.tensors["w"] = {.shape = {2}, .data = {1, 2}};
   file.metadata["updates"] = "7";
   return file;
+}
+
+TEST(StartEpoch, GrowsWithEachStartAlsoWhereTheFolderWasLost) {
+  const TempDir dir;
+  const std::string folder = dir / "policy_trainer";
+  const uint64_t first = *StartEpoch(folder);
+  EXPECT_GE(first, 1u);
+  EXPECT_EQ(*StartEpoch(folder), first + 1);
+  std::filesystem::remove_all(folder);
+  absl::SleepFor(absl::Milliseconds(1));
+  const uint64_t after_loss = *StartEpoch(folder);
+  EXPECT_GT(after_loss, first + 1);
+  EXPECT_EQ(*StartEpoch(folder), after_loss + 1);
+}
+
+TEST(StartEpoch, AFileThatHoldsNoNumberIsAnError) {
+  const TempDir dir;
+  std::ofstream(dir / "epoch") << "many\n";
+  EXPECT_TRUE(absl::IsDataLoss(StartEpoch(dir / "").status()));
 }
 
 TEST(PeerWait, SaysAtOnceAndThenEachFiveSecondsWhatItWaitsFor) {

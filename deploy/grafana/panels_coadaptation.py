@@ -75,8 +75,8 @@ ATTRIBUTION = [
           'pessimism works, below 0.1 it is blind.', 'none',
           (m('tandem_uncertainty_error_rank_correlation_ratio'), 'visibility'),
           lines=('red', (0.1, 'yellow'), (0.3, 'green'))),
-    panel('Range of imagined rewards', '99 % quantile of imagined rewards over that of real ones. Above 1.5 the '
-          'model promises what was never seen.', 'none',
+    panel('Range of imagined rewards', '1 + how far the 99 % quantile of imagined rewards lies above that of real '
+          'ones, in ranges of the real ones. Above 1.5 the model promises what was never seen.', 'none',
           (m('tandem_predicted_reward_range_ratio'), 'range'), lines=('green', (1.5, 'red'))),
 ]
 

@@ -67,8 +67,9 @@ POLICY_TRAINER = work(
 ACTOR = work(
     ('Environment steps', 'Taken, a second.', 'ops',
      (rate('tandem_actor_env_steps_total'), '{{instance}} {{purpose}}')),
-    (('Episodes that diverged', 'A second.', 'ops', (rate('tandem_actor_divergences_total'), '{{instance}}')),
-     ('TandemActorDiverging',)),
+    (('Environments that failed', 'A second, by kind.', 'ops',
+      (rate('tandem_actor_environment_faults_total'), '{{instance}} {{kind}}')),
+     ('TandemActorDiverging', 'TandemActorEnvironmentUnhealthy')),
     ('Time of a step', '95 % quantile, all environments of an actor at once.', 's',
      (p95('tandem_actor_env_step_seconds'), '{{instance}}')))
 

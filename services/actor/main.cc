@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/clients/environments.h"
 #include "common/clients/replay_client.h"
 #include "common/config/service_flags.h"
 #include "common/nn/device.h"
@@ -18,14 +19,12 @@ namespace {
 absl::Status Serve(ServiceOptions options) {
   // A batch of observations is small: more threads would only cost the trainers theirs.
   TANDEM_RETURN_IF_ERROR(nn::ConfigureThreads(1));
-  TANDEM_ASSIGN_OR_RETURN(
-      auto training_envs,
-      VectorEnvironment::Create(options.environment, options.num_envs, options.environment_seed,
-                                options.environment_options));
-  TANDEM_ASSIGN_OR_RETURN(
-      auto evaluation_envs,
-      VectorEnvironment::Create(options.environment, options.evaluation_episodes,
-                                options.actor.evaluation_seed, options.environment_options));
+  TANDEM_ASSIGN_OR_RETURN(const auto environments,
+                          EnvironmentProvider::Create(options.environment));
+  TANDEM_ASSIGN_OR_RETURN(auto training_envs,
+                          environments->Make(options.num_envs, options.environment_seed));
+  TANDEM_ASSIGN_OR_RETURN(auto evaluation_envs, environments->Make(options.evaluation_episodes,
+                                                                   options.actor.evaluation_seed));
   metrics::Registry registry;
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.actor.replay_buffer);
   const auto policies = snapshot::WatchRemote(options.actor.policy_trainer, snapshot::kPolicySeries,
@@ -38,7 +37,9 @@ absl::Status Serve(ServiceOptions options) {
                   std::move(loader), *Clock::Real(), registry, directives.get()});
   options.server.registry = &registry;
   return training::ServeUntilSignal(
-      options.server, options.drain, [&] { return core.Run(); }, [&] { core.Stop(); });
+      options.server, options.drain,
+      [&](const training::SetServing& set_serving) { return core.Run(set_serving); },
+      [&] { core.Stop(); });
 }
 
 }  // namespace

@@ -72,7 +72,7 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.trainer.freeze_after = config.model().freeze_after();
   options.replay_buffer = endpoints.replay_buffer();
   options.monitor = endpoints.monitor();
-  options.threads = config.runtime().threads();
+  options.threads = config::Threads(config);
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;
 }

@@ -37,9 +37,7 @@ MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
       2 * std::max({refit_updates, updates_per_step * static_cast<double>(options.window),
                     static_cast<double>(config.pace().max_policy_lag())});
   const bool lockstep = config.pace().mode() != config::v1::PACE_MODE_ASYNC;
-  options.paced = lockstep && (monitor.has_in_lockstep()
-                                   ? monitor.in_lockstep()
-                                   : config.control().mode() == config::v1::CONTROL_MODE_ACT);
+  options.paced = lockstep && config::MonitorInLockstep(config);
   if (options.paced) {
     // It looks at the pace's boundaries only: about a dozen of the policies in between are kept.
     options.policies_kept = 16;
@@ -56,7 +54,7 @@ MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
 coadaptation::Thresholds ThresholdsFrom(const config::v1::Monitor& monitor) {
   coadaptation::Thresholds thresholds;
   thresholds.tolerance = monitor.tolerance();
-  thresholds.bound = thresholds.tolerance;
+  thresholds.bound = thresholds.undersold = 0.5 * thresholds.tolerance;
   thresholds.warning = monitor.warning();
   thresholds.false_alarm_interval = monitor.false_alarm_interval();
   thresholds.warmup_refits = monitor.warmup_refits();

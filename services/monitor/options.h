@@ -25,9 +25,9 @@ struct ServiceOptions {
   absl::Duration drain = absl::Seconds(4);
 };
 
-/// Picks the monitor's part of a resolved config. INVALID_ARGUMENT where an address is missing
-/// or control.knobs names none,
-/// FAILED_PRECONDITION where the config wants a device that is not there.
+/// Picks the monitor's part of a resolved config. INVALID_ARGUMENT where an address is missing or
+/// control.knobs has a name that is no knob's, FAILED_PRECONDITION where the config wants a device
+/// that is not there.
 absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config);
 
 }  // namespace tandem::monitor

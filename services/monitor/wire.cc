@@ -29,17 +29,13 @@ void EncodeFigures(const Checkpoint& checkpoint, v1::GetReportResponse* response
   }
 }
 
-double Log10(double evidence) {
-  return evidence > 0 ? std::log10(evidence) : coadaptation::kUnknown;
-}
-
 void Encode(const HistoryCheckpoint& entry, v1::HistoryCheckpoint* message) {
   for (const CheckpointField& field : coadaptation::CheckpointFields()) {
     const double value = entry.checkpoint.*field.member;
     if (!std::isnan(value)) (*message->mutable_figures())[field.name] = value;
   }
   message->set_verdict(static_cast<v1::Verdict>(entry.judgement.verdict));
-  message->set_evidence_log10(Log10(entry.judgement.evidence));
+  message->set_evidence_log10(coadaptation::EvidenceLog10(entry.judgement.evidence));
 }
 
 void Encode(const HistoryEvent& event, v1::HistoryEvent* message) {
@@ -100,7 +96,8 @@ void Encode(const HistoryPage& page, v1::GetHistoryResponse* response) {
 
 absl::StatusOr<coadaptation::Receiver> Decode(v1::Receiver receiver) {
   if (receiver < v1::RECEIVER_POLICY_TRAINER || receiver > v1::RECEIVER_REPLAY_BUFFER) {
-    return absl::InvalidArgumentError("set the receiver: policy trainer, model trainer or actor");
+    return absl::InvalidArgumentError(
+        "set the receiver: policy trainer, model trainer, actor or replay buffer");
   }
   return static_cast<coadaptation::Receiver>(receiver);
 }

@@ -61,7 +61,6 @@ absl::StatusOr<PolicyTrainerOptions> TrainerFrom(const config::v1::RunConfig& co
   options.batch_size = config.policy().batch_size();
   options.real_share = config.imagination().real_share();
   options.publish_interval = config.policy().publish_interval();
-  options.updates_per_step = config.pace().updates_per_step();
   options.state_dir = endpoints.state_dir();
   options.checkpoint_interval = absl::Seconds(config.runtime().checkpoint_seconds());
   options.seed = seed;
@@ -94,7 +93,7 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   options.replay_buffer = endpoints.replay_buffer();
   options.model_trainer = endpoints.model_trainer();
   options.monitor = endpoints.monitor();
-  options.threads = config.runtime().threads();
+  options.threads = config::Threads(config);
   options.drain = absl::Seconds(config.runtime().drain_seconds());
   return options;
 }

@@ -20,26 +20,14 @@ absl::StatusOr<ServiceOptions> From(std::vector<std::string> overrides) {
 }
 
 TEST(PolicyTrainerOptions, TakesItsPartOfTheConfig) {
-  const auto options = From({"endpoints.member=pt",
-                             "policy.hidden=[32]",
-                             "policy.lr=0.5",
-                             "policy.temperature_lr=0",
-                             "policy.initial_temperature=0.3",
-                             "policy.tau=0.1",
-                             "policy.discount=0.9",
-                             "policy.batch_size=64",
-                             "policy.publish_interval=20",
-                             "policy.seed=9",
-                             "imagination.rollouts_per_refit=1000",
-                             "imagination.horizon_start=2",
-                             "imagination.horizon_end=4",
-                             "imagination.schedule_start=10",
-                             "imagination.schedule_end=20",
-                             "imagination.retain_refits=3",
-                             "imagination.real_share=0.5",
-                             "imagination.pessimism=0.25",
-                             "imagination.truncate_above=2",
-                             "pace.updates_per_step=3"});
+  const auto options = From(
+      {"endpoints.member=pt", "policy.hidden=[32]", "policy.lr=0.5", "policy.temperature_lr=0",
+       "policy.initial_temperature=0.3", "policy.tau=0.1", "policy.discount=0.9",
+       "policy.batch_size=64", "policy.publish_interval=20", "policy.seed=9",
+       "imagination.rollouts_per_refit=1000", "imagination.horizon_start=2",
+       "imagination.horizon_end=4", "imagination.schedule_start=10", "imagination.schedule_end=20",
+       "imagination.retain_refits=3", "imagination.real_share=0.5", "imagination.pessimism=0.25",
+       "imagination.truncate_above=2"});
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->trainer.member, "pt");
   EXPECT_TRUE(options->trainer.lockstep);
@@ -55,7 +43,6 @@ TEST(PolicyTrainerOptions, TakesItsPartOfTheConfig) {
   EXPECT_EQ(options->trainer.imagination.retain_refits, 3);
   EXPECT_EQ(options->trainer.imagination.pessimism, 0.25);
   EXPECT_EQ(options->trainer.imagination.truncate_above, 2);
-  EXPECT_EQ(options->trainer.updates_per_step, 3);
   EXPECT_TRUE(options->trainer.imagination.exact_model);
   EXPECT_EQ(options->learner.hidden, (std::vector<int>{32}));
   EXPECT_EQ(options->learner.sac.lr, 0.5);

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
+#include "common/config/config.h"
 
 namespace tandem {
 namespace {
@@ -26,9 +27,7 @@ PaceOptions PaceFrom(const config::v1::RunConfig& config) {
     pace.return_at_least = config.stop().return_at_least();
   }
   pace.evaluations_in_a_row = config.stop().evaluations_in_a_row();
-  pace.monitor_in_lockstep = config.monitor().has_in_lockstep()
-                                 ? config.monitor().in_lockstep()
-                                 : config.control().mode() == config::v1::CONTROL_MODE_ACT;
+  pace.monitor_in_lockstep = config::MonitorInLockstep(config);
   return pace;
 }
 

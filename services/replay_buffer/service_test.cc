@@ -2,96 +2,26 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
+
 #include <cmath>
-
-#include <atomic>
-#include <chrono>
-#include <filesystem>
 #include <limits>
-#include <thread>
+#include <string>
+#include <vector>
 
-#include "common/clients/replay_client.h"
 #include "common/codec/data_codec.h"
 #include "common/codec/replay_codec.h"
-#include "common/rpc/channel.h"
-#include "common/rpc/server_runner.h"
-#include "services/replay_buffer/core/local_replay_client.h"
-#include "services/replay_buffer/core/testing/make_steps.h"
+#include "services/replay_buffer/testing/service_fixture.h"
 
 namespace tandem {
 namespace {
 
-using replay::v1::ReplayBufferService;
 using testing::HasSubstr;
+using testing_support::kLong;
 using testing_support::MakeEpisode;
 using testing_support::MakeSegment;
 using testing_support::MakeSpec;
 
-constexpr absl::Duration kLong = absl::Seconds(20);
-
-class ReplayServiceTest : public testing::Test {
- protected:
-  ReplayServiceTest() {
-    char name[] = "/tmp/tandem-replay-XXXXXX";
-    dir_ = mkdtemp(name);
-    Start(/*threads=*/2, /*max_queue=*/256);
-  }
-  ~ReplayServiceTest() override {
-    client_.reset();
-    if (runner_) runner_->Drain(absl::Seconds(1));
-    runner_.reset();
-    executor_.reset();
-    std::filesystem::remove_all(dir_);
-  }
-
-  void Start(int threads, size_t max_queue) {
-    ReplayBuffer::Options options;
-    options.capacity = 200'000;
-    options.holdout_fraction = 0;
-    options.pace.warmup_steps = 10;
-    options.pace.refit_interval = 10;
-    options.pace.evaluation_interval = 0;
-    buffer_ = *ReplayBuffer::Create(options, registry_);
-    executor_ = std::make_unique<Executor>(threads, max_queue);
-    service_ = std::make_unique<ReplayService>(*buffer_, *executor_);
-    rpc::ServerOptions server;
-    server.role = "replay_buffer";
-    server.address = "unix:" + dir_ + "/r.sock";
-    server.services = {service_.get()};
-    server.live_calls = {service_->live_calls()};
-    auto runner = rpc::ServerRunner::Start(server);
-    EXPECT_TRUE(runner.ok()) << runner.status();
-    runner_ = *std::move(runner);
-    address_ = runner_->address();
-    client_ = ConnectReplay(address_);
-  }
-
-  /// Steps 0 .. n of one episode, in appends of at most 5000.
-  void Fill(int64_t n) {
-    const auto session = client_->OpenWriter("filler", MakeSpec());
-    ASSERT_TRUE(session.ok()) << session.status();
-    uint64_t sequence = 0;
-    for (int64_t t = 0; t < n; t += 5000) {
-      const auto result = client_->Append("filler", session->epoch, ++sequence,
-                                          {MakeSegment(1, t, std::min<int64_t>(5000, n - t))}, {});
-      ASSERT_TRUE(result.ok()) << result.status();
-    }
-  }
-
-  std::unique_ptr<ReplayBufferService::Stub> Stub() {
-    return ReplayBufferService::NewStub(rpc::Connect(address_));
-  }
-
-  std::string dir_;
-  metrics::Registry registry_;
-  std::unique_ptr<ReplayBuffer> buffer_;
-  std::unique_ptr<Executor> executor_;
-  std::unique_ptr<ReplayService> service_;
-  std::unique_ptr<rpc::ServerRunner> runner_;
-  std::string address_;
-  std::unique_ptr<ReplayClient> client_;
-};
+class ReplayServiceTest : public testing_support::ReplayServiceFixture {};
 
 TEST_F(ReplayServiceTest, AppendsSamplesAndTails) {
   const auto session = client_->OpenWriter("a", MakeSpec());
@@ -325,128 +255,5 @@ TEST_F(ReplayServiceTest, TailFollowsAndWakes) {
   EXPECT_EQ(next_index, 60);
   EXPECT_EQ(episodes, 20);
 }
-
-TEST_F(ReplayServiceTest, AdvanceWaitsWithoutAThreadAndWakes) {
-  const auto session = client_->OpenWriter("a", MakeSpec());
-  std::vector<std::thread> waiters;
-  std::atomic<int> granted{0};
-  for (int i = 0; i < 8; ++i) {  // more than the executor has threads
-    waiters.emplace_back([&, i] {
-      const auto grant = client_->Advance(
-          {.role = Role::kModelTrainer, .member = "m" + std::to_string(i)}, absl::Seconds(10));
-      ASSERT_TRUE(grant.ok()) << grant.status();
-      granted += static_cast<int>(grant->granted);
-    });
-  }
-  while (buffer_->GetStatus().waiting_for.empty()) std::this_thread::yield();
-  ASSERT_TRUE(client_->GetStatus().ok()) << "the executor is free";
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  ASSERT_TRUE(client_->Append("a", session->epoch, 1, {MakeSegment(1, 0, 10)}, {}).ok());
-  for (auto& waiter : waiters) waiter.join();
-  EXPECT_EQ(granted, 8);
-  const auto empty = client_->Advance({.role = Role::kPolicyTrainer, .member = "p", .wanted = 5},
-                                      absl::Milliseconds(30));
-  ASSERT_TRUE(empty.ok());
-  EXPECT_EQ(empty->granted, 0);
-  EXPECT_EQ(empty->waiting_for, "1 more environment step");
-}
-
-TEST_F(ReplayServiceTest, ACancelledCallLeavesNoTrace) {
-  auto stub = Stub();
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
-  replay::v1::AdvanceRequest request;
-  replay::v1::AdvanceResponse response;
-  codec::Encode({.role = Role::kModelTrainer, .member = "m"}, absl::Seconds(10), &request);
-  EXPECT_EQ(stub->Advance(&context, request, &response).error_code(), grpc::DEADLINE_EXCEEDED);
-  for (int i = 0; i < 20; ++i) {
-    auto tail = client_->OpenTail({});
-    auto sample = client_->OpenSample({.batch_size = 1000});
-    ASSERT_TRUE((*sample)->Request(3, 0).ok());
-  }
-  Fill(100);
-  EXPECT_TRUE(client_->GetStatus().ok());
-  runner_->Drain(absl::Seconds(5));  // hangs, and its watchdog ends the test, if a call was left
-  runner_.reset();
-}
-
-TEST_F(ReplayServiceTest, DrainEndsLiveCallsWithUnavailable) {
-  auto tail = client_->OpenTail({});
-  auto sample = client_->OpenSample({.batch_size = 1});
-  ASSERT_TRUE((*sample)->Request(1, 0).ok());
-  absl::Status advance;
-  std::thread waiter([&] {
-    advance =
-        client_->Advance({.role = Role::kModelTrainer, .member = "m"}, absl::Seconds(10)).status();
-  });
-  while (buffer_->GetStatus().waiting_for.empty()) std::this_thread::yield();
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  const auto start = std::chrono::steady_clock::now();
-  runner_->Drain(absl::Seconds(5));
-  waiter.join();
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(4));
-  EXPECT_EQ(advance.code(), absl::StatusCode::kUnavailable) << advance;
-  EXPECT_EQ((*tail)->Receive(kLong).status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ((*sample)->Receive(kLong).status().code(), absl::StatusCode::kUnavailable);
-  runner_.reset();
-}
-
-TEST_F(ReplayServiceTest, StopOfTheClientEndsItsCalls) {
-  auto tail = client_->OpenTail({});
-  std::thread stopper([&] {
-    while (buffer_->GetStatus().waiting_for.empty()) std::this_thread::yield();
-    client_->Stop();
-  });
-  EXPECT_EQ(client_->Advance({.role = Role::kModelTrainer, .member = "m"}, absl::Seconds(10))
-                .status()
-                .code(),
-            absl::StatusCode::kCancelled);
-  stopper.join();
-  EXPECT_EQ((*tail)->Receive(kLong).status().code(), absl::StatusCode::kCancelled);
-  EXPECT_EQ(client_->GetStatus().status().code(), absl::StatusCode::kCancelled);
-  EXPECT_EQ(client_->OpenTail({}).status().code(), absl::StatusCode::kCancelled);
-}
-
-TEST(ReplayServiceQueueTest, AFullQueueIsResourceExhausted) {
-  metrics::Registry registry;
-  const auto buffer = *ReplayBuffer::Create({}, registry);
-  Executor executor(/*threads=*/1, /*max_queue=*/1);
-  ReplayService service(*buffer, executor);
-  rpc::ServerOptions options;
-  options.role = "replay_buffer";
-  options.address = "127.0.0.1:0";
-  options.services = {&service};
-  options.live_calls = {service.live_calls()};
-  const auto runner = *rpc::ServerRunner::Start(options);
-  const auto client = ConnectReplay(runner->address());
-  ASSERT_TRUE(client->GetStatus().ok());
-  Mutex block;
-  block.Lock();
-  ASSERT_TRUE(executor.Submit([&] { MutexLock lock(block); }));
-  while (!executor.Submit([] {})) std::this_thread::yield();  // the thread is busy, the queue full
-  EXPECT_EQ(client->GetStatus().status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(client->Advance({.role = Role::kActor, .member = "a"}, {}).status().code(),
-            absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ((*client->OpenTail({}))->Receive(kLong).status().code(),
-            absl::StatusCode::kResourceExhausted);
-  block.Unlock();
-  // The queue empties soon: what was refused works when tried again.
-  absl::Status later;
-  do {
-    later = client->GetStatus().status();
-  } while (later.code() == absl::StatusCode::kResourceExhausted);
-  EXPECT_TRUE(later.ok()) << later;
-  runner->Drain(absl::Seconds(1));
-}
-
-TEST(ReplayClientTest, AnAbsentPeerIsUnavailableAndNamed) {
-  const auto client = ConnectReplay("unix:/tmp/tandem-nobody-here.sock");
-  const absl::Status status = client->GetStatus().status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("unix:/tmp/tandem-nobody-here.sock"));
-  EXPECT_EQ((*client->OpenTail({}))->Receive(kLong).status().code(),
-            absl::StatusCode::kUnavailable);
-}
-
 }  // namespace
 }  // namespace tandem

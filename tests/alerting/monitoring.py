@@ -15,8 +15,6 @@ RULES = [os.path.join(ROOT, 'deploy', 'prometheus', name) for name in ('rules.ym
 RUNBOOKS = os.path.join(ROOT, 'docs', 'runbooks')
 RULE_TESTS = sorted(glob.glob(os.path.join(ROOT, 'tests', 'alerting', 'rules', '*.yml')))
 
-# Of Prometheus itself.
-NOT_OURS = {'up', 'ALERTS'}
 NAME = re.compile(r'\b(?:tandem|process)_[a-z0-9_]+')
 RECORDED = re.compile(r'[a-z_]+(?::[a-z0-9_]+){2}')
 

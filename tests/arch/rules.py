@@ -14,7 +14,7 @@ COMMON = {
     'nn': ('base', 'data'),
     'dynamics': ('base', 'data', 'env', 'nn'),
     'policy': ('base', 'data', 'nn'),
-    'objective': ('base',),
+    'objective': ('base', 'data', 'env', 'nn', 'dynamics', 'policy'),
     'coadaptation': ('base', 'data'),
     'metrics': ('base',),
     'config': ('base',),

@@ -3,7 +3,6 @@
 //   checkpoint {"number": 1, "index": 0.3, ...}   judges it; null or absent: not known
 //   report {"env_steps": 500, ...}                  what moves between two checkpoints
 //   advance SECONDS                               time passes
-//   quit
 // Arguments: address of the dashboard, folder for the history, file with the token or "".
 #include <iostream>
 #include <string>
@@ -27,8 +26,6 @@ coadaptation::Checkpoint CheckpointFrom(const Json& json) {
   for (const coadaptation::CheckpointField& field : coadaptation::CheckpointFields()) {
     checkpoint.*field.member = Number(json, field.name);
   }
-  checkpoint.blocks.assign(5, checkpoint.index);
-  checkpoint.episode_gaps.assign(5, checkpoint.gap_episode);
   return checkpoint;
 }
 
@@ -51,8 +48,7 @@ class Harness {
 
   std::string address() const { return served_.address(); }
 
-  /// False after "quit".
-  bool Do(const std::string& line) {
+  void Do(const std::string& line) {
     const std::string command = line.substr(0, line.find(' '));
     const std::string rest = line.substr(std::min(line.size(), command.size() + 1));
     if (command == "checkpoint") judge_->OnCheckpoint(CheckpointFrom(Json::parse(rest)));
@@ -67,7 +63,6 @@ class Harness {
       report_.training_return = Number(json, "training_return");
     }
     judge_->Beat();
-    return command != "quit";
   }
 
  private:
@@ -112,9 +107,8 @@ int Main(int argc, char** argv) {
   std::cout << harness.address() << std::endl;
   std::string line;
   while (std::getline(std::cin, line)) {
-    const bool go_on = harness.Do(line);
+    harness.Do(line);
     std::cout << "done" << std::endl;
-    if (!go_on) break;
   }
   return 0;
 }

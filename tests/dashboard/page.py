@@ -1,10 +1,18 @@
-"""What the tests of the dashboard share: a dashboard with figures, and a browser that looks at it."""
+"""What the tests of the dashboard share: a dashboard with figures, and a browser that looks at it.
+
+With TANDEM_SCREENSHOTS set to a folder they also leave pictures there, to be looked at.
+"""
 
 import json
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
+import time
+import unittest
 
+SCREENSHOTS = os.environ.get("TANDEM_SCREENSHOTS")
 BINARIES = os.path.join(os.environ["TANDEM_BINARY_DIR"], "bin")
 CHROMIUM = os.environ.get("TANDEM_CHROMIUM") or shutil.which("chromium")
 
@@ -79,3 +87,76 @@ def exploited(number):
     """A checkpoint at which the policy looks far better in the model than it is."""
     return checkpoint(number, index=0.6, index_dynamics=0.58, gap_5=0.2, gap_25=0.5, gap_100=0.8,
                       gap_episode=0.9, model_return=900, real_return=470)
+
+
+class DashboardPage(unittest.TestCase):
+    """A browser, and a dashboard in a folder of its own. A page that breaks its rules fails the test."""
+
+    @classmethod
+    def setUpClass(cls):
+        from playwright.sync_api import sync_playwright
+        cls.player = sync_playwright().start()
+        cls.addClassCleanup(cls.player.stop)
+        # No sandbox: it needs rights that a container does not have, and the page is our own.
+        cls.browser = cls.player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        cls.addClassCleanup(cls.browser.close)
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="td")
+        self.addCleanup(self.folder.cleanup)
+        self.complaints = []
+
+    def start(self, **options):
+        harness = Harness(self.folder.name, **options)
+        self.addCleanup(harness.stop)
+        return harness
+
+    def open(self, harness, path="", **options):
+        context = self.browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+        self.addCleanup(context.close)
+        page = context.new_page()
+        page.set_default_timeout(20000)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda m: self.complaints.append(m.text) if "Content Security Policy" in m.text else None)
+        url = (harness.url if harness else "") + path
+        own = harness.url if harness else url
+        page.on("request", lambda r: None if r.url.startswith((own, "data:"))
+                else self.complaints.append(f"asks elsewhere: {r.url}"))
+        page.goto(url)
+        return page
+
+    def tearDown(self):
+        self.assertEqual(self.complaints, [])
+
+    def picture(self, page, name):
+        if SCREENSHOTS:
+            page.wait_for_timeout(300)
+            page.screenshot(path=os.path.join(SCREENSHOTS, f"{name}.png"), full_page=True)
+
+    def until(self, page, condition, timeout=30):
+        """Waits for an expression to be true. The page forbids eval, so Playwright's own way is barred."""
+        end = time.monotonic() + timeout
+        while not page.evaluate(condition):
+            self.assertLess(time.monotonic(), end, f"never: {condition}")
+            page.wait_for_timeout(50)
+
+    def state(self, page, state):
+        page.wait_for_selector(f"body[data-state={state}]")
+
+    def card(self, page, title):
+        return page.locator(f'[data-card="{title}"]')
+
+    def feed(self, harness, healthy, exploiting=0):
+        for number in range(1, healthy + exploiting + 1):
+            harness.tell("checkpoint", checkpoint(number) if number <= healthy else exploited(number))
+        harness.tell("report", {"env_steps": 250 * (healthy + exploiting + 1), "fresh_steps_scored": 250 * (healthy + exploiting),
+                              "model_version": healthy + exploiting, "policy_version": 99, "training_return": 480})
+
+
+def main():
+    """Runs the tests of the script, or says why they cannot be run."""
+    why = missing()
+    if why:
+        print(f"skipped: {why}")
+        sys.exit(77)
+    unittest.main()

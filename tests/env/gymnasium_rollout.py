@@ -1,11 +1,13 @@
 """Plays episodes in Gymnasium and prints every number, for comparison with our environments.
 
-    gymnasium_rollout.py NAME STEPS SEED
+    gymnasium_rollout.py NAME STEPS SEED [NAME STEPS SEED]...
 
-NAME is one of our environments. At least STEPS steps are played, and the last episode is played to
-its end where it has one. Lines of numbers, to 17 digits so that none is lost:
+NAME is one of our environments; one after the other is played. At least STEPS steps are played, and
+the last episode is played to its end where it has one. Lines of numbers, to 17 digits so that none
+is lost; CUT is the limit that holds here, MAX_EPISODE_STEPS or a shorter one:
 
-    spec OBS_DIM ACTION_DIM MAX_EPISODE_STEPS ACTION_LOW... ACTION_HIGH...
+    spec OBS_DIM ACTION_DIM MAX_EPISODE_STEPS CUT ACTION_LOW... ACTION_HIGH...
+    starts COUNT MEAN... STANDARD_DEVIATION... LEAST... GREATEST...   (of first observations)
     episode STATE... FIRST_OBSERVATION...
     step ACTION... OBSERVATION... REWARD TERMINATED TRUNCATED
 """
@@ -13,7 +15,11 @@ its end where it has one. Lines of numbers, to 17 digits so that none is lost:
 import sys
 
 import gymnasium
+import gymnasium_classic
+import gymnasium_mujoco
 import numpy as np
+
+STARTS = 800
 
 
 def line(word, *parts):
@@ -39,52 +45,31 @@ class InvertedPendulum:
         return action
 
 
-class Pendulum:
-    env_id, limit = "Pendulum-v1", None
-
-    def state(self, env):
-        return env.state
-
-    def action(self, rng, episode, obs):
-        return rng.uniform(-2.5, 2.5, 1).astype(np.float32)  # also beyond the bounds
-
-    def gymnasium_action(self, action):
-        return action
-
-
-class CartpoleContinuous:
-    env_id, limit = "CartPole-v1", 200  # full force to either side is what both can do
-
-    def state(self, env):
-        return env.state
-
-    def action(self, rng, episode, obs):
-        lean = obs[2] + 0.5 * obs[3] + 0.05 * obs[0] + 0.1 * obs[1]
-        right = rng.uniform() < 0.5 if episode % 2 else lean > 0
-        return np.array([1.0 if right else -1.0], dtype=np.float32)
-
-    def gymnasium_action(self, action):
-        return int(action[0] > 0)
-
-
 TASKS = {
-    "cartpole_continuous": CartpoleContinuous(),
-    "inverted_pendulum": InvertedPendulum(),
-    "pendulum": Pendulum(),
+    "inverted_pendulum": InvertedPendulum,
+    **gymnasium_classic.TASKS,
+    **gymnasium_mujoco.TASKS,
 }
 
 
-def main():
-    name, steps, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    task = TASKS[name]
-    env = gymnasium.make(task.env_id, max_episode_steps=task.limit)
-    limit = env.spec.max_episode_steps
+def line_of_starts(env, seed):
+    env.reset(seed=seed)
+    starts = np.array([env.reset()[0] for _ in range(STARTS)], dtype=np.float64)
+    line("starts", [STARTS], starts.mean(0), starts.std(0), starts.min(0), starts.max(0))
+
+
+def play(task, steps, seed):
+    limit = task.limit or gymnasium.spec(task.env_id).max_episode_steps
+    cut = getattr(task, "cut", None) or limit
+    env = gymnasium.make(task.env_id, max_episode_steps=cut)
     rng = np.random.default_rng(seed)
     if isinstance(env.action_space, gymnasium.spaces.Discrete):
-        bounds = [-1.0, 1.0]
+        numbers = getattr(task, "numbers", env.action_space.n)
+        bounds = [[-1.0] * numbers, [1.0] * numbers]
     else:
         bounds = [env.action_space.low, env.action_space.high]
-    line("spec", env.observation_space.shape, [1, limit], *bounds)
+    line("spec", env.observation_space.shape, [len(bounds[0]), limit, cut], *bounds)
+    line_of_starts(env.unwrapped, seed)
     played, episode, done = 0, 0, True
     while played < steps or not done:
         if done:
@@ -97,6 +82,11 @@ def main():
         played += 1
         done = terminated or truncated
         episode += int(done)
+
+
+def main():
+    for name, steps, seed in zip(*[iter(sys.argv[1:])] * 3):
+        play(TASKS[name](), int(steps), int(seed))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/files.h"
+#include "common/base/subprocess.h"
 
 namespace tandem::integration {
 namespace {
@@ -24,41 +24,22 @@ std::string OutputFile(const std::string& folder, pid_t pid, const char* stream)
   return absl::StrCat(folder, "/", pid, ".", stream);
 }
 
-/// In the child, between fork and exec: async-signal-safe calls only. The output files get their
-/// names from the parent, once it knows the pid.
-[[noreturn]] void Exec(char* const* argv, int out, int err) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  dup2(out, STDOUT_FILENO);
-  dup2(err, STDERR_FILENO);
-  execv(argv[0], argv);
-  _exit(127);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Process>> Process::Start(std::vector<std::string> argv,
                                                         const std::string& folder) {
-  if (access(argv.at(0).c_str(), X_OK) != 0) return ErrnoStatus(errno, argv[0]);
-  std::vector<char*> pointers;
-  for (std::string& argument : argv) pointers.push_back(argument.data());
-  pointers.push_back(nullptr);
-
   const std::string out = folder + "/new.out", err = folder + "/new.err";
   const int flags = O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC;
   const int out_fd = open(out.c_str(), flags, 0600), err_fd = open(err.c_str(), flags, 0600);
   if (out_fd < 0 || err_fd < 0) return ErrnoStatus(errno, folder);
-  const pid_t pid = fork();
-  if (pid == 0) Exec(pointers.data(), out_fd, err_fd);
-  const int error = errno;
+  const absl::StatusOr<pid_t> pid = StartSubprocess(
+      {.argv = std::move(argv), .output = out_fd, .error = err_fd, .parent_death_signal = SIGKILL});
   close(out_fd);
   close(err_fd);
-  if (pid < 0) return ErrnoStatus(error, "fork");
-  rename(out.c_str(), OutputFile(folder, pid, "out").c_str());
-  rename(err.c_str(), OutputFile(folder, pid, "err").c_str());
-  return std::unique_ptr<Process>(new Process(pid, folder));
+  if (!pid.ok()) return pid.status();
+  rename(out.c_str(), OutputFile(folder, *pid, "out").c_str());
+  rename(err.c_str(), OutputFile(folder, *pid, "err").c_str());
+  return std::unique_ptr<Process>(new Process(*pid, folder));
 }
 
 Process::~Process() {

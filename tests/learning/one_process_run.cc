@@ -11,14 +11,14 @@
 #include "common/base/status_macros.h"
 #include "common/clients/testing/fake_directive_client.h"
 #include "common/dynamics/dynamics_model.h"
-#include "common/env/vector_environment.h"
+#include "common/env/local_vector_environment.h"
 #include "common/metrics/registry.h"
 #include "common/nn/device.h"
 #include "common/policy/policy.h"
 #include "common/snapshot/snapshot_store.h"
 #include "services/actor/core/actor_core.h"
 #include "services/model_trainer/core/model_trainer.h"
-#include "services/replay_buffer/core/local_replay_client.h"
+#include "services/replay_buffer/core/testing/local_replay_client.h"
 
 namespace tandem {
 namespace {
@@ -55,12 +55,14 @@ absl::StatusOr<std::unique_ptr<actor::ActorCore>> MakeActor(const OneProcessOpti
                                                             DirectiveClient& directives,
                                                             metrics::Registry& registry) {
   const uint64_t seed = options.seed;
-  TANDEM_ASSIGN_OR_RETURN(auto training,
-                          VectorEnvironment::Create(options.environment, options.num_envs,
-                                                    StreamSeed(seed, "training"), {}));
   TANDEM_ASSIGN_OR_RETURN(
-      auto evaluation, VectorEnvironment::Create(options.environment, options.evaluation_episodes,
-                                                 StreamSeed(seed, "evaluation"), {}));
+      auto training,
+      LocalVectorEnvironment::Create(options.environment, {.num_envs = options.num_envs,
+                                                           .seed = StreamSeed(seed, "training")}));
+  TANDEM_ASSIGN_OR_RETURN(auto evaluation,
+                          LocalVectorEnvironment::Create(options.environment,
+                                                         {.num_envs = options.evaluation_episodes,
+                                                          .seed = StreamSeed(seed, "evaluation")}));
   const EnvironmentSpec spec = training->spec();
   const auto load = [spec](const snapshot::Snapshot& s) -> absl::StatusOr<policy::LoadedPolicy> {
     TANDEM_ASSIGN_OR_RETURN(const nn::TensorFile file, s.Parse());

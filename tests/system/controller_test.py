@@ -1,6 +1,5 @@
 """The monitor as a side of a whole run: a model with a planted error, a controller that acts, and a monitor that dies."""
 
-import json
 import os
 import re
 import signal
@@ -8,7 +7,7 @@ import tempfile
 import unittest
 import urllib.request
 
-from run import Run
+from run import Run, json_lines
 
 # A reward that only the model pays, where Pendulum turns fast; the policy finds it within some hundred steps.
 TRAPDOOR = [
@@ -35,16 +34,12 @@ class ControllerTest(unittest.TestCase):
 
     def start(self, name, *overrides):
         run = Run(os.path.join(self.scratch.name, name), "study/pendulum.yaml", *TRAPDOOR, *overrides)
-        self.addCleanup(lambda: run.process.poll() is None and run.process.kill())
+        self.addCleanup(run.kill)
         return run
 
     def history(self, run, *kinds):
         """The lines of the monitor's history so far; of events those of these kinds."""
-        try:
-            with open(os.path.join(run.folder, "state", "monitor", "history.jsonl"), encoding="utf-8") as file:
-                lines = [json.loads(line) for line in file if line.endswith("\n")]
-        except FileNotFoundError:
-            return []
+        lines = json_lines(os.path.join(run.folder, "state", "monitor", "history.jsonl"))
         return [line for line in lines if line.get("event", line["kind"]) in kinds]
 
     def course(self, run):

@@ -35,6 +35,15 @@ def wait_for(condition, what, timeout=60):
     raise AssertionError(f"no {what} within {timeout} s")
 
 
+def json_lines(path):
+    """What a file of JSON lines holds so far, but for a last line that is not whole yet; nothing while it is not there."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.endswith("\n")]
+    except FileNotFoundError:
+        return []
+
+
 class Run:
     """One `tandem train` in the background."""
 
@@ -57,6 +66,11 @@ class Run:
 
     def interrupt(self):
         self.process.send_signal(signal.SIGINT)
+
+    def kill(self):
+        """At once, where it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
 
     def endpoints(self, member):
         """endpoints.json of a service, or None while it has not started."""
@@ -81,11 +95,7 @@ class Run:
 
     def records(self):
         """What metrics.jsonl holds so far."""
-        try:
-            with open(os.path.join(self.folder, "metrics.jsonl"), encoding="utf-8") as file:
-                return [json.loads(line) for line in file if line.endswith("\n")]
-        except FileNotFoundError:
-            return []
+        return json_lines(os.path.join(self.folder, "metrics.jsonl"))
 
     def steps(self):
         """Environment steps taken, as far as metrics.jsonl knows."""

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
-from run import RECIPES, SMALL, Run, tandem
+from run import RECIPES, SMALL, Run, json_lines, tandem
 
 
 class TrainTest(unittest.TestCase):
@@ -20,7 +20,7 @@ class TrainTest(unittest.TestCase):
 
     def start(self, *overrides, folder=None, preexec=None):
         run = Run(folder or self.folder, "mbpo/cartpole_continuous.yaml", *SMALL, *overrides, preexec=preexec)
-        self.addCleanup(lambda: run.process.poll() is None and run.process.kill())
+        self.addCleanup(run.kill)
         return run
 
     def small_disk(self, size):
@@ -33,6 +33,13 @@ class TrainTest(unittest.TestCase):
             self.skipTest(f"needs the right to mount a tmpfs: {mount.stderr.strip()}")
         self.addCleanup(lambda: subprocess.run(["umount", "-l", folder], check=True))
         return folder
+
+    def fill(self, disk):
+        """Writes until nothing more fits on it."""
+        with open(os.path.join(disk, "ballast"), "wb", buffering=0) as file:
+            with self.assertRaises(OSError):
+                while True:
+                    file.write(bytes(4096))
 
     def expect_disk_error(self, run, reason):
         """The run must fail with one line that names its folder, and leave no process behind."""
@@ -92,8 +99,9 @@ class TrainTest(unittest.TestCase):
 
     def test_the_same_seed_gives_the_same_run_bit_for_bit(self):
         figures = []
-        for name in ("first", "again"):
-            run = self.start("stop.max_env_steps=400", "run.seed=5", folder=os.path.join(self.scratch.name, name))
+        for threads in (1, 2):  # which change no number either
+            run = self.start("stop.max_env_steps=400", "run.seed=5", f"runtime.threads={threads}",
+                             folder=os.path.join(self.scratch.name, f"with-{threads}"))
             code, _, err = run.finish(timeout=120)
             self.assertEqual(code, 0, f"{err}\n{run.logs()}")
             digests = {}
@@ -106,10 +114,7 @@ class TrainTest(unittest.TestCase):
 
     def test_a_full_disk_at_the_start_is_one_clear_line(self):
         disk = self.small_disk("64k")
-        with open(os.path.join(disk, "ballast"), "wb", buffering=0) as file:
-            with self.assertRaises(OSError):
-                while True:
-                    file.write(bytes(4096))
+        self.fill(disk)
         self.expect_disk_error(self.start(folder=os.path.join(disk, "run")), "No space left")
 
     def test_a_disk_that_fills_while_training_is_one_clear_line(self):
@@ -117,10 +122,7 @@ class TrainTest(unittest.TestCase):
         run = self.start("stop.max_env_steps=1000000", "runtime.checkpoint_seconds=0.5",
                          folder=os.path.join(disk, "run"))
         run.wait_for(lambda: run.steps() > 100, "training")
-        with open(os.path.join(disk, "ballast"), "wb", buffering=0) as file:
-            with self.assertRaises(OSError):
-                while True:
-                    file.write(bytes(4096))
+        self.fill(disk)
         self.expect_disk_error(run, "No space left")
 
     def test_a_limit_on_file_sizes_is_one_clear_line(self):
@@ -143,8 +145,7 @@ class TrainTest(unittest.TestCase):
         self.assertIn("policy_trainer rejects its configuration", err)
         self.assertIn("imagination: rollouts_per_refit x horizon", err)
         self.assertNotIn("report", err + out.replace("verdict_sentence", ""))
-        with open(os.path.join(self.folder, "events.jsonl"), encoding="utf-8") as file:
-            events = [json.loads(line) for line in file]
+        events = json_lines(os.path.join(self.folder, "events.jsonl"))
         self.assertEqual([e["event"] for e in events if e["member"] == "policy_trainer"], ["started", "died"])
 
     def test_the_variant_with_learned_termination_differs_in_that_alone(self):
@@ -179,6 +180,9 @@ class TrainTest(unittest.TestCase):
             "policy.lr=fast": "policy.lr",
             "env.name=pendulun": 'did you mean "pendulum"',
             "model.elites=9": "model.elites",
+            "env.name=gym:NoSuchTask-v0": "LEARNED or NEVER",
+            "env.name=": "env.name is missing",
+            "env.arguments='{}'": "takes none",
         }.items():
             with self.subTest(override):
                 result = tandem("train", recipe, override, "--run-dir", self.folder)

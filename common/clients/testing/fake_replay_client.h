@@ -13,7 +13,7 @@ namespace tandem {
 
 /// A replay buffer for tests: holds what a test puts in, answers Advance from a script, records
 /// what it was sent, and fails when told to. It keeps no pace and checks no data; the real buffer
-/// in the same process (services/replay_buffer/core/local_replay_client.h) does.
+/// in the same process (services/replay_buffer/core/testing/local_replay_client.h) does.
 ///
 /// Thread-safe. Its streams may outlive it.
 ///   FakeReplayClient replay;

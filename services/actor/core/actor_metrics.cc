@@ -23,8 +23,6 @@ ActorMetrics::ActorMetrics(metrics::Registry& registry)
       evaluation(MakeFor(registry, "evaluation")),
       evaluation_return(registry.AddGauge("tandem_actor_evaluation_return",
                                           "Mean return of the last whole evaluation.")),
-      divergences(registry.AddCounter("tandem_actor_divergences_total",
-                                      "Episodes cut short by numbers that are not finite.")),
       env_step_seconds(registry.AddHistogram("tandem_actor_env_step_seconds",
                                              "Time to step all environments once.", StepBuckets())),
       policy_updates(registry.AddGauge("tandem_actor_policy_updates",

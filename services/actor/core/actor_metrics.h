@@ -23,7 +23,6 @@ class ActorMetrics {
   ForPurpose training;
   ForPurpose evaluation;
   metrics::Gauge& evaluation_return;
-  metrics::Counter& divergences;
   metrics::Histogram& env_step_seconds;
   metrics::Gauge& policy_updates;
   metrics::Gauge& policy_age_seconds;

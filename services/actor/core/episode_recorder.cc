@@ -30,17 +30,18 @@ EpisodeRecorder::EpisodeRecorder(const EnvironmentSpec& spec, int num_envs, cons
       next_episode_id_(next_episode_id),
       open_(static_cast<size_t>(num_envs)) {}
 
-void EpisodeRecorder::StartAll(std::span<const float> observations) {
+void EpisodeRecorder::StartAll(const VectorEnvironment& env) {
   const size_t obs_dim = static_cast<size_t>(obs_dim_);
-  TANDEM_CHECK(observations.size() == open_.size() * obs_dim);
+  TANDEM_CHECK(env.outcomes().size() == open_.size());
   done_ = Recording();
   pending_steps_ = 0;
   episodes_ended_ = 0;
   return_sum_ = 0;
   recording_envs_ = static_cast<int>(open_.size());
   for (size_t i = 0; i < open_.size(); ++i) {
-    open_[i].recording = true;
-    Begin(open_[i], observations.subspan(i * obs_dim, obs_dim));
+    open_[i] = Open();
+    if (env.outcomes()[i] != Outcome::kStarted) continue;
+    Begin(open_[i], env.observations().subspan(i * obs_dim, obs_dim));
   }
 }
 
@@ -58,22 +59,25 @@ void EpisodeRecorder::Record(const VectorEnvironment& env, std::span<const float
   for (size_t i = 0; i < open_.size(); ++i) {
     Open& open = open_[i];
     if (!open.recording) continue;
-    const StepResult& result = env.results()[i];
-    if (env.diverged()[i]) {
-      // Where its last step was taken already it stays open: no step is left to carry the end.
-      const bool can_end = options_.keep_steps ? open.segment.size() > 0 : open.episode.length > 0;
-      if (can_end) End(open, /*terminated=*/false);
-    } else {
+    const Outcome outcome = env.outcomes()[i];
+    if (outcome == Outcome::kStepped) {
+      if (!open.begun) continue;
+      const StepResult& result = env.results()[i];
       Append(open, actions.subspan(i * action_dim, action_dim), log_probs[i], result,
              env.final_observations().subspan(i * obs_dim, obs_dim));
       if (!result.terminated && !result.truncated) continue;
       End(open, result.terminated);
+      if (!open.recording) continue;
+    } else {
+      if (open.begun) Lose(open);
+      if (outcome != Outcome::kStarted) continue;
     }
-    if (open.recording) Begin(open, env.observations().subspan(i * obs_dim, obs_dim));
+    Begin(open, env.observations().subspan(i * obs_dim, obs_dim));
   }
 }
 
 void EpisodeRecorder::Begin(Open& open, std::span<const float> observation) {
+  open.begun = true;
   open.segment = Segment();
   open.segment.episode_id = (*next_episode_id_)++;
   open.segment.purpose = options_.purpose;
@@ -107,6 +111,7 @@ void EpisodeRecorder::CutSegment(Open& open) {
 }
 
 void EpisodeRecorder::End(Open& open, bool terminated) {
+  open.begun = false;
   open.segment.terminated = terminated;
   open.segment.truncated = !terminated;
   CutSegment(open);
@@ -120,6 +125,18 @@ void EpisodeRecorder::End(Open& open, bool terminated) {
     open.recording = false;
     --recording_envs_;
   }
+}
+
+void EpisodeRecorder::Lose(Open& open) {
+  // Where its last step was taken already it stays open: no step is left to carry the end.
+  const bool can_end = options_.keep_steps ? open.segment.size() > 0 : open.episode.length > 0;
+  if (can_end && options_.purpose == Purpose::kTraining) {
+    End(open, /*terminated=*/false);
+    return;
+  }
+  open.segment.truncated = true;
+  CutSegment(open);
+  open.begun = false;
 }
 
 Recording EpisodeRecorder::Take() {

@@ -34,14 +34,14 @@ class EpisodeRecorder {
   EpisodeRecorder(const EnvironmentSpec& spec, int num_envs, const Options& options,
                   uint64_t* next_episode_id);
 
-  /// Begins an episode in each environment at `observations`, [num_envs, obs_dim]; drops all that
-  /// was recorded.
-  void StartAll(std::span<const float> observations);
+  /// Begins an episode in each environment that ResetAll has just started; drops all that was
+  /// recorded.
+  void StartAll(const VectorEnvironment& env);
   /// Who acts from the next step on: 0 for random actions.
   void SetPolicy(uint64_t version, uint64_t updates);
-  /// Records the step that `env` has just taken. An environment that diverged took none: its
-  /// episode ends truncated with the last good step. actions: [num_envs, action_dim]; log_probs:
-  /// [num_envs].
+  /// Records what has just become of each environment of `env`. The episode of one that was lost
+  /// ends truncated with the last good step; an evaluation's does not count and is played again.
+  /// actions: [num_envs, action_dim]; log_probs: [num_envs].
   void Record(const VectorEnvironment& env, std::span<const float> actions,
               std::span<const float> log_probs);
 
@@ -60,7 +60,8 @@ class EpisodeRecorder {
   struct Open {
     Segment segment;
     Episode episode;
-    bool recording = true;
+    bool recording = true;  // more is wanted of this environment
+    bool begun = false;     // an episode is under way
   };
 
   void Begin(Open& open, std::span<const float> observation);
@@ -68,6 +69,8 @@ class EpisodeRecorder {
               std::span<const float> after);
   void CutSegment(Open& open);
   void End(Open& open, bool terminated);
+  /// Ends an episode whose environment failed.
+  void Lose(Open& open);
 
   const int64_t obs_dim_;
   const int64_t action_dim_;

@@ -14,7 +14,7 @@ class Recorder : public testing::Test {
   void Use(std::unique_ptr<VectorEnvironment> env, const EpisodeRecorder::Options& options = {}) {
     env_ = std::move(env);
     recorder_ = std::make_unique<EpisodeRecorder>(env_->spec(), env_->num_envs(), options, &next_);
-    recorder_->StartAll(env_->observations());
+    recorder_->StartAll(*env_);
   }
   // One step; the action and the reward of environment i is action + i.
   void Step(float action) {
@@ -107,7 +107,7 @@ TEST_F(Recorder, EachSegmentHasOnePolicy) {
 
 TEST_F(Recorder, DivergenceTruncatesAtTheLastGoodStep) {
   Use(Counting({9}, /*diverge_at=*/3));
-  for (int t = 0; t < 4; ++t) Step(1);
+  for (int t = 0; t < 5; ++t) Step(1);
   const Recording recording = Take();
   ASSERT_EQ(recording.segments.size(), 2u);
   EXPECT_TRUE(recording.segments[0].truncated);
@@ -125,25 +125,36 @@ TEST_F(Recorder, DivergenceAfterTakeBeginsTheNextEpisodeWithoutASummary) {
   const uint64_t cut_short = Take().segments[0].episode_id;
   Step(1);
   EXPECT_TRUE(Take().empty());
-  for (int t = 0; t < 2; ++t) Step(1);
+  for (int t = 0; t < 3; ++t) Step(1);
   const Recording recording = Take();
   ASSERT_EQ(recording.episodes.size(), 1u);
   EXPECT_NE(recording.episodes[0].episode_id, cut_short);
   EXPECT_EQ(recording.episodes[0].length, 2);
 }
 
-TEST_F(Recorder, AnEvaluationThatDivergesIsStillWhole) {
-  Use(Counting({2}, /*diverge_at=*/2), {.purpose = Purpose::kEvaluation,
-                                        .first_episode_only = true,
-                                        .evaluation_id = 1,
-                                        .evaluation_size = 1});
-  Step(1);
-  Take();
-  Step(1);
-  EXPECT_EQ(recorder_->recording_envs(), 1);
-  for (int t = 0; t < 2; ++t) Step(1);
-  EXPECT_EQ(recorder_->recording_envs(), 0);
-  EXPECT_EQ(Take().episodes.size(), 1u);
+// Twice, with its steps kept and not.
+TEST_F(Recorder, AnEvaluationEpisodeThatIsLostIsPlayedAgain) {
+  for (const bool keep_steps : {false, true}) {
+    Use(Counting({3}, /*diverge_at=*/2), {.purpose = Purpose::kEvaluation,
+                                          .keep_steps = keep_steps,
+                                          .first_episode_only = true,
+                                          .evaluation_id = 1,
+                                          .evaluation_size = 1});
+    for (int t = 0; t < 3; ++t) Step(1);  // a good step, the loss, the new start
+    EXPECT_EQ(recorder_->recording_envs(), 1);
+    EXPECT_EQ(recorder_->episodes_ended(), 0);
+    const Recording lost = Take();
+    EXPECT_TRUE(lost.episodes.empty());
+    ASSERT_EQ(lost.segments.size(), keep_steps ? 1u : 0u);
+    for (const Segment& segment : lost.segments) EXPECT_TRUE(segment.truncated);
+    for (int t = 0; t < 3; ++t) Step(1);
+    EXPECT_EQ(recorder_->recording_envs(), 0);
+    const Recording whole = Take();
+    ASSERT_EQ(whole.episodes.size(), 1u);
+    EXPECT_EQ(whole.episodes[0].length, 3);
+    EXPECT_TRUE(whole.episodes[0].terminated);
+    EXPECT_EQ(recorder_->return_sum(), 3);
+  }
 }
 
 TEST_F(Recorder, DivergenceAtTheFirstStepLeavesNoEpisode) {
@@ -185,7 +196,7 @@ TEST_F(Recorder, StartAllDropsWhatWasRecorded) {
   Use(Counting({2}));
   for (int t = 0; t < 3; ++t) Step(0);
   ASSERT_TRUE(env_->ResetAll().ok());
-  recorder_->StartAll(env_->observations());
+  recorder_->StartAll(*env_);
   EXPECT_TRUE(Take().empty());
 }
 

@@ -100,7 +100,7 @@ class ModelTrainer {
   std::optional<TransitionMirror> train_;
   std::optional<TransitionMirror> holdout_;
   int64_t published_through_ = 0;
-  int64_t fitted_through_ = 0;     // >= published_through_: a frozen model is not published again
+  int64_t fitted_through_ = 0;     // >= published_through_: grants a frozen model answers as it is
   int64_t weights_through_ = 0;    // index below which the learner's weights have used all steps
   int64_t weights_env_steps_ = 0;  // training steps then
   int failures_in_a_row_ = 0;

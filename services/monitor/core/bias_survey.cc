@@ -90,11 +90,12 @@ absl::Status FillBias(const Material& material, const SurveyOptions& options,
   const std::vector<double> b = PartOf(scored, [](const ScoredStep& s) { return s.bias.total(); });
   const int64_t length = coadaptation::BlockLength(coadaptation::AutocorrelationTime(b));
   checkpoint->block_steps = static_cast<double>(length);
+  std::vector<double> blocks;
   for (const double mean : coadaptation::BlockMeans(b, length)) {
     const double block = coadaptation::CoadaptationIndex(mean, policy.discount, scale);
-    if (!std::isnan(block)) checkpoint->blocks.push_back(block);
+    if (!std::isnan(block)) blocks.push_back(block);
   }
-  checkpoint->index_error = coadaptation::MeanAndError(checkpoint->blocks).error;
+  checkpoint->index_error = coadaptation::MeanAndError(blocks).error;
 
   if (material.heldout.size() == 0) return absl::OkStatus();
   scores.clear();

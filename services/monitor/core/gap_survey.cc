@@ -9,6 +9,7 @@
 #include "common/coadaptation/mean_error.h"
 #include "common/coadaptation/return_scale.h"
 #include "common/dynamics/imagination.h"
+#include "services/monitor/core/act_by.h"
 #include "services/monitor/core/rows.h"
 
 namespace tandem::monitor {
@@ -21,13 +22,6 @@ constexpr int kWindowRollouts = 4;
 constexpr int64_t kMostEpisodes = 20;
 
 double Mean(std::span<const double> values) { return coadaptation::MeanAndError(values).mean; }
-
-/// noise: null for deterministic actions.
-dynamics::ActFunction ActBy(policy::Policy& policy, Rng* noise) {
-  return [&policy, noise](std::span<const float> observations, std::span<float> actions) {
-    return policy.Act(observations, noise, actions, {});
-  };
-}
 
 /// How many episodes and rollouts the bound allows.
 struct Plan {
@@ -49,6 +43,12 @@ Plan PlanRollouts(std::span<const Episode> episodes, int64_t max_episode_steps,
       static_cast<int>(std::clamp<int64_t>(affordable / plan.episodes, 1, options.rollouts));
   return plan;
 }
+
+/// Episodes that one policy played.
+struct Group {
+  const HeldPolicy* held = nullptr;
+  std::vector<const Episode*> episodes;
+};
 
 /// A window of real steps, to be held against the model's.
 struct Windows {
@@ -128,32 +128,32 @@ absl::StatusOr<PairedReturns> PairReturns(const HeldModel& model, const PolicyHi
   const Plan plan = PlanRollouts(episodes, max_episode_steps, options);
   if (plan.episodes == 0) return paired;
   *outcome = PairOutcome::kPolicyNotYet;
-  std::map<const HeldPolicy*, std::vector<const Episode*>> groups;
+  // By updates, not by address: the random numbers must not depend on where things lie.
+  std::map<uint64_t, Group> groups;
   for (const Episode& episode : episodes.last(plan.episodes)) {
     const double updates = static_cast<double>(episode.policy_updates);
     const HeldPolicy* held = policies.Nearest(updates);
     if (held == nullptr) return paired;
     const double distance = static_cast<double>(held->policy.policy_updates) - updates;
     if (std::abs(distance) <= options.updates_tolerance) {
-      groups[held].push_back(&episode);
+      Group& group = groups[held->policy.policy_updates];
+      group.held = held;
+      group.episodes.push_back(&episode);
     } else {
       *outcome = distance > 0 ? PairOutcome::kPolicyGone : PairOutcome::kPolicyNotYet;
     }
   }
-  // By updates, not by address: the random numbers must not depend on where things lie.
-  std::map<uint64_t, const HeldPolicy*> order;
-  for (const auto& [held, group] : groups) order[held->policy.policy_updates] = held;
-  for (const auto& [updates, held] : order) {
+  for (const auto& [updates, group] : groups) {
     std::vector<float> starts;
-    const bool evaluation = groups[held].front()->purpose == Purpose::kEvaluation;
-    for (const Episode* episode : groups[held]) {
+    const bool evaluation = group.episodes.front()->purpose == Purpose::kEvaluation;
+    for (const Episode* episode : group.episodes) {
       starts.insert(starts.end(), episode->initial_observation.begin(),
                     episode->initial_observation.end());
       paired.real.push_back(episode->episode_return);
     }
-    std::vector<double> returns(groups[held].size());
+    std::vector<double> returns(group.episodes.size());
     TANDEM_RETURN_IF_ERROR(dynamics::ImaginedReturns(
-        *model.model, ActBy(*held->policy.policy, evaluation ? nullptr : &rng), starts,
+        *model.model, ActBy(*group.held->policy.policy, evaluation ? nullptr : &rng), starts,
         plan.rollouts, plan.horizon, rng, cancelled, returns));
     paired.model.insert(paired.model.end(), returns.begin(), returns.end());
     *outcome = PairOutcome::kCompared;
@@ -171,14 +171,20 @@ absl::Status FillPairedGap(const Material& material, const SurveyOptions& option
                   options, rng, material.cancelled, &outcome));
   checkpoint->model_return = Mean(paired.model);
   checkpoint->real_return = Mean(paired.real);
+  std::vector<double> gaps;
   for (size_t i = 0; i < paired.model.size(); ++i) {
     const double gap =
         coadaptation::ReturnGap(paired.model[i], paired.real[i], material.world.return_scale);
-    if (std::isfinite(gap)) checkpoint->episode_gaps.push_back(gap);
+    if (std::isfinite(gap)) gaps.push_back(gap);
   }
-  const coadaptation::MeanError figures = coadaptation::MeanAndError(checkpoint->episode_gaps);
+  const coadaptation::MeanError figures = coadaptation::MeanAndError(gaps);
   checkpoint->gap_episode = figures.mean;
   checkpoint->gap_episode_error = figures.error;
+  if (gaps.size() >= 2) {
+    const std::span<const double> all = gaps;
+    checkpoint->gap_episode_first = Mean(all.first(gaps.size() / 2));
+    checkpoint->gap_episode_second = Mean(all.subspan(gaps.size() / 2));
+  }
   return absl::OkStatus();
 }
 

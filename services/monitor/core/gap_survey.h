@@ -24,20 +24,21 @@ struct PairedReturns {
 enum class PairOutcome { kCompared, kPolicyGone, kPolicyNotYet, kTooLong };
 
 /// Plays the policy of each episode (the held one with the nearest number of updates) in the model,
-/// from its start state, with the same kind of actions; mean of several rollouts. Bounded by
-/// options.model_steps: where episodes * rollouts * horizon is more, first the rollouts are cut,
-/// then the oldest episodes. The horizon (max_episode_steps; 0: the longest episode's length) is
-/// never cut, for the real return over another one is not known; where it alone is beyond the bound
-/// nothing is compared: kTooLong. Episodes whose policy is not within options.updates_tolerance are
-/// left out; where none is left the outcome says whether the newest one's is gone or still to come.
+/// from its start state, with the same kind of actions; mean of several rollouts. At most the
+/// newest 20 episodes are compared. Bounded by options.model_steps: where episodes * rollouts *
+/// horizon is more, first the rollouts are cut, then the oldest episodes. The horizon
+/// (max_episode_steps; 0: the longest episode's length) is never cut, for the real return over
+/// another one is not known; where it alone is beyond the bound nothing is compared: kTooLong.
+/// Episodes whose policy is not within options.updates_tolerance are left out; where none is left
+/// the outcome says whether the newest one's is gone or still to come.
 absl::StatusOr<PairedReturns> PairReturns(const HeldModel& model, const PolicyHistory& policies,
                                           std::span<const Episode> episodes,
                                           int64_t max_episode_steps, const SurveyOptions& options,
                                           Rng& rng, const std::function<bool()>& cancelled,
                                           PairOutcome* outcome);
 
-/// Fills gap_episode, its error, model_return, real_return and episode_gaps from the training
-/// episodes of the material.
+/// Fills gap_episode, its error and halves, model_return and real_return from the training episodes
+/// of the material.
 absl::Status FillPairedGap(const Material& material, const SurveyOptions& options, Rng& rng,
                            coadaptation::Checkpoint* checkpoint);
 

@@ -67,8 +67,8 @@ std::string ToLine(const HistoryCheckpoint& entry) {
   json["verdict"] = VerdictName(judgement.verdict);
   json["sentence"] = judgement.sentence;
   json["signal"] = judgement.signal;
-  Put(json, "evidence_log10", std::log10(judgement.evidence));
-  Put(json, "evidence_negative_log10", std::log10(judgement.evidence_negative));
+  Put(json, "evidence_log10", coadaptation::EvidenceLog10(judgement.evidence));
+  Put(json, "evidence_negative_log10", coadaptation::EvidenceLog10(judgement.evidence_negative));
   Put(json, "warning_score", judgement.warning_score);
   json["warnings"] = judgement.warnings;
   return Line(json);
@@ -193,8 +193,6 @@ bool History::Take(const std::string& line) {
 }
 
 void History::Keep(HistoryCheckpoint entry) {
-  entry.checkpoint.blocks.clear();
-  entry.checkpoint.episode_gaps.clear();
   checkpoints_.push_back(std::move(entry));
   if (checkpoints_.size() <= kKept) return;
   checkpoints_.pop_front();

@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "common/data/finite.h"
 #include "services/monitor/core/rows.h"
 
 namespace tandem::monitor {
@@ -14,10 +15,6 @@ constexpr int64_t kBlockRows = 256;
 
 std::span<const float> Row(const std::vector<float>& values, int64_t row, int64_t dim) {
   return std::span<const float>(values).subspan(row * dim, dim);
-}
-
-bool AllFinite(std::span<const float> values) {
-  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
 
 bool RowIsFinite(const TransitionBatch& steps, int64_t row) {

@@ -98,7 +98,7 @@ void Judge::Beat() {
   ShowVerdict();
 }
 
-Ruling Judge::OnCheckpoint(const Checkpoint& given) {
+void Judge::OnCheckpoint(const Checkpoint& given) {
   MutexLock lock(mu_);
   Checkpoint checkpoint = given;
   const auto last = static_cast<double>(report_.checkpoints);
@@ -111,18 +111,14 @@ Ruling Judge::OnCheckpoint(const Checkpoint& given) {
   report_.age_seconds = 0;
   report_.checkpoints = static_cast<int64_t>(checkpoint.number);
   Complain(history_->Append(HistoryCheckpoint{checkpoint, judgement}));
-  checkpoint.blocks.clear();
-  checkpoint.episode_gaps.clear();
   report_.checkpoint = checkpoint;
   report_.judgement = judgement;
-  report_.evidence_log10 =
-      judgement.evidence > 0 ? std::log10(judgement.evidence) : coadaptation::kUnknown;
+  report_.evidence_log10 = coadaptation::EvidenceLog10(judgement.evidence);
   report_.evidence_threshold_log10 = std::log10(judgement.level);
   metrics_.ShowJudgement(judgement, ClippedShare());
   FollowAlarm(judgement);
   if (options_.control) Control(checkpoint, judgement);
   Settle();
-  return RulingNow();
 }
 
 void Judge::FollowAlarm(const Judgement& judgement) {
@@ -246,17 +242,13 @@ void Judge::OnEvaluation(const HistoryEvaluation& evaluation) {
   Complain(history_->Append(evaluation));
 }
 
-Ruling Judge::RulingNow() const {
+Ruling Judge::ruling() {
+  MutexLock lock(mu_);
   Ruling ruling;
   ruling.directive_version = report_.directive.version;
   ruling.updates_per_step = report_.directive.ValueOf(Knob::kUpdatesPerStep).value_or(-1);
   if (report_.directive.ValueOf(Knob::kPolicyPause).value_or(0) > 0) ruling.updates_per_step = 0;
   return ruling;
-}
-
-Ruling Judge::ruling() {
-  MutexLock lock(mu_);
-  return RulingNow();
 }
 
 JudgeReport Judge::Report() {
@@ -363,7 +355,7 @@ double Judge::Age() const {
 double Judge::ClippedShare() const {
   int64_t updates = 0;
   int64_t clipped = 0;
-  for (const coadaptation::EvidenceMemory& memory : process_.memory().signals) {
+  for (const coadaptation::Evidence::Memory& memory : process_.memory().signals) {
     updates += memory.updates;
     clipped += memory.clipped;
   }

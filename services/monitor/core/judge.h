@@ -41,7 +41,7 @@ struct Ruling {
 
 /// The judgement by now.
 struct JudgeReport {
-  coadaptation::Checkpoint checkpoint;  ///< The newest, without its lists; all NaN before.
+  coadaptation::Checkpoint checkpoint;  ///< The newest; all NaN before.
   coadaptation::Judgement judgement;    ///< On it, or that it is stale.
   double age_seconds = -1;              ///< Since it was judged [s]; negative before the first.
   int64_t checkpoints = 0;              ///< Judged so far, restarts included.
@@ -71,15 +71,15 @@ class Judge {
   void Start();
   /// Idempotent. Blocks for a moment.
   void Stop();
-  /// What that thread does each second; for tests.
+  /// What that thread does twice a second; for tests.
   void Beat();
 
-  /// Judges one checkpoint. Where its number is NaN it gets the next. The ruling holds until the
-  /// next one or an override: see ruling().
-  Ruling OnCheckpoint(const coadaptation::Checkpoint& checkpoint);
+  /// Judges one checkpoint. Where its number is NaN it gets the next.
+  void OnCheckpoint(const coadaptation::Checkpoint& checkpoint);
   /// An evaluation that was held against the model; for the history alone.
   void OnEvaluation(const HistoryEvaluation& evaluation);
 
+  /// What the pace needs to know now; holds until the next checkpoint or override.
   Ruling ruling();
   JudgeReport Report();
   HistoryPage ReadHistory(int64_t from_checkpoint, int64_t from_event, size_t most = 1000) {
@@ -112,7 +112,6 @@ class Judge {
   void ShowVerdict() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Record(HistoryEvent event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Complain(const absl::Status& written);
-  Ruling RulingNow() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   double UnixSeconds() const;
   double ClippedShare() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::string StateName() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -12,7 +12,7 @@ namespace {
 using coadaptation::Knob;
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 
 // nlohmann throws on a value of another kind; JudgeStateFrom turns that into a status.
 double Number(const Json& json) {
@@ -26,12 +26,12 @@ Knob KnobOf(const Json& json) {
   return *knob;
 }
 
-Json From(const coadaptation::EvidenceMemory& memory) {
+Json From(const coadaptation::Evidence::Memory& memory) {
   return {{"state", memory.state}, {"updates", memory.updates}, {"clipped", memory.clipped}};
 }
 
-coadaptation::EvidenceMemory EvidenceOf(const Json& json) {
-  coadaptation::EvidenceMemory memory;
+coadaptation::Evidence::Memory EvidenceOf(const Json& json) {
+  coadaptation::Evidence::Memory memory;
   for (size_t i = 0; i < memory.state.size(); ++i) memory.state[i] = json.at("state").at(i);
   memory.updates = json.at("updates");
   memory.clipped = json.at("clipped");
@@ -77,6 +77,7 @@ Json From(const coadaptation::ControllerMemory& memory) {
           {"warnings", memory.warnings},
           {"paused", memory.paused},
           {"healthy_updates", memory.healthy_updates},
+          {"healthy_return", memory.healthy_return},
           {"advised", memory.advised}};
 }
 
@@ -107,6 +108,7 @@ coadaptation::ControllerMemory ControllerOf(const Json& json) {
   memory.warnings = json.at("warnings");
   memory.paused = json.at("paused");
   memory.healthy_updates = Number(json.at("healthy_updates"));
+  memory.healthy_return = Number(json.at("healthy_return"));
   memory.advised = json.at("advised");
   return memory;
 }
@@ -136,7 +138,7 @@ JudgeState Parse(const Json& json) {
 
 std::string ToJson(const JudgeState& state) {
   Json evidence = Json::array();
-  for (const coadaptation::EvidenceMemory& memory : state.verdict.signals) {
+  for (const coadaptation::Evidence::Memory& memory : state.verdict.signals) {
     evidence.push_back(From(memory));
   }
   Json settings = Json::array();

@@ -110,7 +110,7 @@ void Monitor::Compute() {
   if (options_.paced) FollowPace();
   do {
     Tick();
-    TellPace();
+    TellPace(absl::ZeroDuration()).IgnoreError();
   } while (Pause(options_.interval));
 }
 
@@ -236,7 +236,6 @@ void Monitor::CloseCheckpoint(const EnvironmentSpec& spec, int64_t through_index
   metrics_.scored.Increment(static_cast<double>(counts.scored));
   metrics_.clipped.Increment(static_cast<double>(counts.clipped));
   CountDropped(metrics_.dropped_nonfinite, counts.nonfinite);
-  next_.policy_lag_updates = checkpoint.policy_lag;
   metrics_.Show(checkpoint);
   metrics_.last_update.Set(checkpoint.wall_seconds);
   metrics_.survey_duration.Observe(absl::ToDoubleSeconds(clock_->Monotonic() - begin));

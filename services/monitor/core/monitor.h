@@ -96,8 +96,9 @@ class Monitor {
 
   void FollowReplay();
   void Compute();
-  /// Tells the pace the settings that it applies itself; it grants nothing here.
-  void TellPace();
+  /// Tells the pace the settings that it applies itself, and waits so long for its grant. An error
+  /// is in the log already.
+  absl::StatusOr<Grant> TellPace(absl::Duration wait);
   /// For whatever may take long: tells the pace when the time has come. Returns false after Stop().
   bool GoesOn();
   /// Judges where the pace says, until the run is over or Stop().

@@ -25,14 +25,18 @@ Progress ProgressOf(const Ruling& ruling, int64_t judged_through_index) {
 
 }  // namespace
 
-void Monitor::TellPace() {
-  const Progress progress = ProgressOf(judge_->ruling(), judged_through_index_);
-  Complain(replay_->Advance(progress, absl::ZeroDuration()).status(), "the pace did not answer");
+absl::StatusOr<Grant> Monitor::TellPace(absl::Duration wait) {
+  absl::StatusOr<Grant> grant =
+      replay_->Advance(ProgressOf(judge_->ruling(), judged_through_index_), wait);
+  Complain(grant.status(), "the pace did not answer");
   told_at_ = clock_->Monotonic();
+  return grant;
 }
 
 bool Monitor::GoesOn() {
-  if (!stopping_ && clock_->Monotonic() - told_at_ >= options_.heartbeat) TellPace();
+  if (!stopping_ && clock_->Monotonic() - told_at_ >= options_.heartbeat) {
+    TellPace(absl::ZeroDuration()).IgnoreError();
+  }
   return !stopping_;
 }
 
@@ -44,10 +48,7 @@ void Monitor::FollowPace() {
       if (!Pause(kArrivalPoll)) return;
       continue;
     }
-    const absl::StatusOr<Grant> grant =
-        replay_->Advance(ProgressOf(judge_->ruling(), judged_through_index_), kGrantWait);
-    told_at_ = clock_->Monotonic();
-    Complain(grant.status(), "the pace did not answer");
+    const absl::StatusOr<Grant> grant = TellPace(kGrantWait);
     if (!grant.ok()) {
       if (!Pause(options_.interval)) return;
       continue;

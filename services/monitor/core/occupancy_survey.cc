@@ -10,6 +10,7 @@
 #include "common/coadaptation/quantile.h"
 #include "common/coadaptation/two_sample.h"
 #include "common/dynamics/imagination.h"
+#include "services/monitor/core/act_by.h"
 #include "services/monitor/core/prediction_survey.h"
 #include "services/monitor/core/rows.h"
 
@@ -28,11 +29,7 @@ absl::StatusOr<TransitionBatch> ImagineRows(const Material& material, const Surv
   const int horizon = std::isfinite(known)
                           ? static_cast<int>(std::clamp<double>(known, 1, kLongestHorizon))
                           : kHorizonIfUnknown;
-  policy::Policy& policy = *material.policy.policy.policy;
-  const dynamics::ActFunction act = [&policy, &rng](std::span<const float> observations,
-                                                    std::span<float> actions) {
-    return policy.Act(observations, &rng, actions, {});
-  };
+  const dynamics::ActFunction act = ActBy(*material.policy.policy.policy, &rng);
   dynamics::DynamicsModel& model = *material.model.model;
   const int64_t starts = (options.imagined_rows + horizon - 1) / horizon;
   int64_t dropped = 0;

@@ -15,18 +15,15 @@ using coadaptation::kOpenLoopHorizons;
 
 constexpr int64_t kStarts = 50;
 
-/// Where a prediction started and how far the real steps go.
-struct Course {
-  int64_t begin = 0;
-  int64_t end = 0;
-};
-
-std::vector<Course> FindCourses(const TransitionBatch& rows) {
-  std::vector<Course> all;
+/// Where predictions start and how far the real steps go from there.
+std::vector<Stretch> FindCourses(const TransitionBatch& rows) {
+  std::vector<Stretch> all;
   for (const Stretch& stretch : FindStretches(rows)) {
-    for (int64_t i = stretch.begin; i < stretch.end; ++i) all.push_back({i, stretch.end});
+    for (int64_t i = stretch.begin; i < stretch.end; ++i) {
+      all.push_back({i, stretch.end, stretch.terminated});
+    }
   }
-  std::vector<Course> courses;
+  std::vector<Stretch> courses;
   for (const int64_t k : Spread(static_cast<int64_t>(all.size()), kStarts)) {
     courses.push_back(all[k]);
   }
@@ -52,20 +49,20 @@ absl::Status FillOpenLoop(const Material& material, Checkpoint* checkpoint) {
                                         &Checkpoint::open_loop_10, &Checkpoint::open_loop_20};
   if (static_cast<int64_t>(material.world.state_sds.size()) != dim + 1) return absl::OkStatus();
   const auto sds = std::span<const double>(material.world.state_sds).first(dim);
-  std::vector<Course> courses = FindCourses(rows);
+  std::vector<Stretch> courses = FindCourses(rows);
   std::vector<int64_t> begins;
-  for (const Course& course : courses) begins.push_back(course.begin);
+  for (const Stretch& course : courses) begins.push_back(course.begin);
   std::vector<float> states = Gather(rows.observations, dim, begins);
   for (int k = 1; k <= kOpenLoopHorizons.back() && !courses.empty(); ++k) {
     if (material.cancelled()) return absl::CancelledError("open loop: cancelled");
     std::vector<int64_t> at;  // the row of each course's k-th step
-    for (const Course& course : courses) at.push_back(course.begin + k - 1);
+    for (const Stretch& course : courses) at.push_back(course.begin + k - 1);
     TANDEM_ASSIGN_OR_RETURN(
         const ElitePredictions predictions,
         PredictElites(*material.model.model, states, Gather(rows.actions, rows.action_dim, at)));
     const std::vector<float> next = MeanNext(predictions);
     std::vector<double> distances;
-    std::vector<Course> going;
+    std::vector<Stretch> going;
     states.clear();
     for (size_t i = 0; i < courses.size(); ++i) {
       const auto predicted = std::span<const float>(next).subspan(i * dim, dim);

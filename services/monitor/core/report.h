@@ -14,7 +14,6 @@ struct Report {
   uint64_t model_version = 0;
   uint64_t policy_version = 0;
   double model_age_env_steps = coadaptation::Checkpoint::kNaN;
-  double policy_lag_updates = coadaptation::Checkpoint::kNaN;  ///< Of the newest checkpoint.
   int64_t env_steps = 0;
   double training_return = coadaptation::Checkpoint::kNaN;
   double evaluation_return = coadaptation::Checkpoint::kNaN;

@@ -32,7 +32,6 @@ absl::StatusOr<bool> ModelHistory::Poll(const EnvironmentSpec& spec) {
   TANDEM_ASSIGN_OR_RETURN(HeldModel held, Load(*latest, spec));
   held_.push_back(std::move(held));
   if (held_.size() > capacity_) held_.pop_front();
-  refits_ = std::max<int64_t>(refits_ + 1, static_cast<int64_t>(latest->version.version));
   return true;
 }
 

@@ -56,8 +56,6 @@ class ModelHistory {
   /// The newest model that was fitted before `env_steps` training steps; nullptr where none is
   /// held.
   const HeldModel* NewestBefore(int64_t env_steps) const;
-  /// Models published so far, as far as they are known here.
-  int64_t refits() const { return refits_; }
 
  private:
   absl::StatusOr<HeldModel> Load(const snapshot::Snapshot& snapshot, const EnvironmentSpec& spec);
@@ -67,7 +65,6 @@ class ModelHistory {
   const size_t capacity_;
   snapshot::Version seen_;
   std::deque<HeldModel> held_;  // oldest first
-  int64_t refits_ = 0;
 };
 
 /// A few policies of a source, so that an episode can be compared with the policy that played it,

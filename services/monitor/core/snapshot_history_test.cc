@@ -21,20 +21,9 @@ TEST(ModelHistoryTest, FindsTheNewestModelThatIsOlderThanAnEvaluation) {
     EXPECT_TRUE(*history.Poll(spec));
     EXPECT_FALSE(*history.Poll(spec));
   }
-  EXPECT_EQ(history.refits(), 3);
   EXPECT_EQ(history.NewestBefore(301)->env_steps, 300);
   EXPECT_EQ(history.NewestBefore(300)->env_steps, 200);
   EXPECT_EQ(history.NewestBefore(200), nullptr);  // the first is held no longer
-}
-
-TEST(ModelHistoryTest, CountsRefitsThatItDidNotSee) {
-  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
-  ModelHistory history(&store, testing::LoadFakeModel, 2);
-  for (int64_t through : {100, 200, 300}) {
-    ASSERT_TRUE(store.Publish(testing::ModelFile(through)).ok());
-  }
-  EXPECT_TRUE(*history.Poll(testing::WorldSpec(10)));
-  EXPECT_EQ(history.refits(), 3);
 }
 
 TEST(PolicyHistoryTest, FindsTheNearestPolicyAndInterpolatesUpdates) {

@@ -57,13 +57,6 @@ constexpr Asset kAssets[] = {{"/", &kPageHtml, kHtml},
                              {"/tables.js", &kPageTables, kScript},
                              {"/verdict.js", &kPageVerdict, kScript}};
 
-HttpResponse Text(int status, std::string_view text) {
-  HttpResponse response;
-  response.status = status;
-  response.body = absl::StrCat(absl::string_view(text.data(), text.size()), "\n");
-  return response;
-}
-
 HttpResponse Body(const char* type, std::string body, std::string download = "") {
   HttpResponse response;
   response.type = type;
@@ -95,9 +88,9 @@ HttpResponse FromStatus(const absl::Status& status) {
   if (absl::IsInvalidArgument(status) || absl::IsNotFound(status)) code = 400;
   if (absl::IsUnauthenticated(status)) code = 401;
   if (absl::IsPermissionDenied(status)) code = 403;
-  return Text(code, status.ok()
-                        ? "done"
-                        : std::string_view(status.message().data(), status.message().size()));
+  return TextResponse(
+      code,
+      status.ok() ? "done" : std::string_view(status.message().data(), status.message().size()));
 }
 
 /// A request of the override form, checked.
@@ -151,8 +144,9 @@ Dashboard::Dashboard(RunFacts facts, DashboardSource source, Clock* clock)
 
 HttpResponse Dashboard::Handle(const HttpRequest& request) {
   const bool get = request.method == "GET";
-  if (request.path == "/api/override") return get ? Text(405, "POST it") : Override(request);
-  if (!get) return Text(405, "only GET here");
+  if (request.path == "/api/override")
+    return get ? TextResponse(405, "POST it") : Override(request);
+  if (!get) return TextResponse(405, "only GET here");
   for (const Asset& asset : kAssets) {
     if (request.path == asset.path) return Body(asset.type, std::string(*asset.text));
   }
@@ -176,14 +170,14 @@ HttpResponse Dashboard::Handle(const HttpRequest& request) {
   if (request.path == "/api/export.json") {
     return Body(kJson, Dump(HistoryJson(Whole(source_))), "tandem.json");
   }
-  return Text(404, "there is no such page");
+  return TextResponse(404, "there is no such page");
 }
 
 HttpResponse Dashboard::Override(const HttpRequest& request) {
-  if (source_.set_override == nullptr) return Text(403, "this run allows no overrides");
+  if (source_.set_override == nullptr) return TextResponse(403, "this run allows no overrides");
   const absl::StatusOr<Wish> wish = ParseWish(request.body);
   if (!wish.ok()) return FromStatus(wish.status());
-  if (!MayTry()) return Text(429, "too many wrong tokens: wait a minute");
+  if (!MayTry()) return TextResponse(429, "too many wrong tokens: wait a minute");
   const absl::Status status =
       source_.set_override(wish->knob, wish->value, wish->token, wish->reason);
   if (absl::IsUnauthenticated(status)) CountWrongToken();

@@ -11,11 +11,6 @@ namespace {
 /// null for what is not known or not finite.
 Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
-/// Evidence starts at 0, whose logarithm is not finite.
-double Log10(double evidence) {
-  return evidence > 0 ? std::log10(evidence) : coadaptation::kUnknown;
-}
-
 Json FiguresJson(const coadaptation::Checkpoint& checkpoint) {
   Json figures = Json::object();
   for (const coadaptation::CheckpointField& field : coadaptation::CheckpointFields()) {
@@ -95,11 +90,12 @@ Json ReportJson(const RunFacts& facts, const Report& report, const JudgeReport& 
 Json HistoryJson(const HistoryPage& page) {
   Json checkpoints = Json::array(), events = Json::array();
   for (const HistoryCheckpoint& one : page.checkpoints) {
-    checkpoints.push_back({{"figures", FiguresJson(one.checkpoint)},
-                           {"verdict", coadaptation::VerdictName(one.judgement.verdict)},
-                           {"signal", one.judgement.signal},
-                           {"evidence_log10", Number(Log10(one.judgement.evidence))},
-                           {"warning_score", Number(one.judgement.warning_score)}});
+    checkpoints.push_back(
+        {{"figures", FiguresJson(one.checkpoint)},
+         {"verdict", coadaptation::VerdictName(one.judgement.verdict)},
+         {"signal", one.judgement.signal},
+         {"evidence_log10", Number(coadaptation::EvidenceLog10(one.judgement.evidence))},
+         {"warning_score", Number(one.judgement.warning_score)}});
   }
   for (const HistoryEvent& event : page.events) {
     events.push_back({{"wall_seconds", Number(event.wall_seconds)},
@@ -126,7 +122,8 @@ std::string HistoryCsv(const std::vector<HistoryCheckpoint>& checkpoints) {
   text += "\r\n";
   for (const HistoryCheckpoint& one : checkpoints) {
     absl::StrAppend(&text, coadaptation::VerdictName(one.judgement.verdict), ",",
-                    one.judgement.signal, ",", number(Log10(one.judgement.evidence)), ",",
+                    one.judgement.signal, ",",
+                    number(coadaptation::EvidenceLog10(one.judgement.evidence)), ",",
                     number(one.judgement.warning_score));
     for (const auto& field : coadaptation::CheckpointFields()) {
       absl::StrAppend(&text, ",", number(one.checkpoint.*field.member));

@@ -61,7 +61,7 @@ class DashboardTest : public testing::Test {
   }
 
   HttpResponse Get(const std::string& path, const std::string& query = "") {
-    return Made().Handle({"GET", path, query, "", ""});
+    return Made().Handle({"GET", path, query, ""});
   }
   Dashboard& Made() {
     if (dashboard_ == nullptr) {
@@ -70,7 +70,7 @@ class DashboardTest : public testing::Test {
     return *dashboard_;
   }
   HttpResponse Post(const std::string& body) {
-    return Made().Handle({"POST", "/api/override", "", "application/json", body});
+    return Made().Handle({"POST", "/api/override", "", body});
   }
   /// The run takes overrides with the token "secret".
   void AllowOverrides() {
@@ -195,7 +195,7 @@ TEST_F(DashboardTest, RefusesWhatIsNoOverride) {
     EXPECT_EQ(Post(body).status, 400) << body;
   }
   EXPECT_EQ(Get("/api/override").status, 405);
-  EXPECT_EQ(Made().Handle({"POST", "/api/report", "", "application/json", "{}"}).status, 405);
+  EXPECT_EQ(Made().Handle({"POST", "/api/report", "", "{}"}).status, 405);
   EXPECT_TRUE(set_.empty());
 }
 

@@ -58,13 +58,6 @@ const char* Reason(int status) {
   }
 }
 
-HttpResponse Refusal(int status, std::string why) {
-  HttpResponse response;
-  response.status = status;
-  response.body = std::move(why) + "\n";
-  return response;
-}
-
 std::string Header(mg_connection* connection, const char* name) {
   const char* value = mg_get_header(connection, name);
   return value == nullptr ? "" : value;
@@ -106,7 +99,7 @@ class CivetwebServer : public HttpServer {
       return Of(connection)->Serve(connection);
     };
     callbacks.http_error = [](mg_connection* connection, int status, const char*) {
-      Send(connection, Refusal(status, Reason(status)), /*with_body=*/true);
+      Send(connection, TextResponse(status, Reason(status)), /*with_body=*/true);
       return 0;
     };
     callbacks.log_message = [](const mg_connection*, const char*) { return 1; };  // say nothing
@@ -143,30 +136,30 @@ class CivetwebServer : public HttpServer {
     request.method = info.request_method;
     request.path = info.local_uri == nullptr ? "" : info.local_uri;
     request.query = info.query_string == nullptr ? "" : info.query_string;
-    request.content_type = Header(connection, "Content-Type");
     const std::string host = Header(connection, "Host");
     if (!IsOwnHost(host, options_.address)) {
-      return Refusal(421, "this server goes by its IP address or localhost");
+      return TextResponse(421, "this server goes by its IP address or localhost");
     }
     if (request.method == "HEAD") request.method = "GET";
     if (request.method == "GET") return handler_(request);
-    if (request.method != "POST") return Refusal(405, "only GET, HEAD and POST");
+    if (request.method != "POST") return TextResponse(405, "only GET, HEAD and POST");
     const std::string origin = Header(connection, "Origin");
     if (!origin.empty() && origin != "http://" + host && origin != "https://" + host) {
-      return Refusal(403, "only from this server's own page");
+      return TextResponse(403, "only from this server's own page");
     }
-    if (!IsJson(request.content_type)) return Refusal(415, "expected application/json");
+    if (!IsJson(Header(connection, "Content-Type")))
+      return TextResponse(415, "expected application/json");
     // Without a length there is nothing to bound what comes.
-    if (info.content_length < 0) return Refusal(400, "expected a Content-Length");
+    if (info.content_length < 0) return TextResponse(400, "expected a Content-Length");
     if (info.content_length > static_cast<long long>(options_.max_body_bytes)) {
-      return Refusal(413, absl::StrCat("more than ", options_.max_body_bytes, " bytes"));
+      return TextResponse(413, absl::StrCat("more than ", options_.max_body_bytes, " bytes"));
     }
     request.body.resize(static_cast<size_t>(info.content_length));
     size_t filled = 0;
     while (filled < request.body.size()) {
       const int got =
           mg_read(connection, request.body.data() + filled, request.body.size() - filled);
-      if (got <= 0) return Refusal(400, "the body ended early");
+      if (got <= 0) return TextResponse(400, "the body ended early");
       filled += static_cast<size_t>(got);
     }
     return handler_(request);
@@ -212,6 +205,13 @@ bool IsIpAddress(std::string_view host) {
 }
 
 }  // namespace
+
+HttpResponse TextResponse(int status, std::string_view line) {
+  HttpResponse response;
+  response.status = status;
+  response.body.append(line).append("\n");
+  return response;
+}
 
 bool IsOwnHost(std::string_view host, std::string_view bound) {
   host = WithoutPort(host);

@@ -11,10 +11,9 @@
 namespace tandem::monitor {
 
 struct HttpRequest {
-  std::string method;        ///< "GET" or "POST"; a HEAD is a GET whose body is not sent.
-  std::string path;          ///< Without the query, such as "/api/report".
-  std::string query;         ///< "from=3&events=0"; empty where there is none.
-  std::string content_type;  ///< Of the body.
+  std::string method;  ///< "GET" or "POST"; a HEAD is a GET whose body is not sent.
+  std::string path;    ///< Without the query, such as "/api/report".
+  std::string query;   ///< "from=3&events=0"; empty where there is none.
   std::string body;
 };
 
@@ -24,6 +23,9 @@ struct HttpResponse {
   std::string body;
   std::string download;  ///< Where not empty, the browser saves the body under this name.
 };
+
+/// One line of text, as for a refusal.
+HttpResponse TextResponse(int status, std::string_view line);
 
 /// Answers one request. Called from several threads at once.
 using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;

@@ -40,9 +40,10 @@ struct ImaginationUse {
   bool operator==(const ImaginationUse&) const = default;
 };
 
-/// Fills the pool of imagined transitions, once for each model: branched rollouts of the current
-/// policy from real states. All its draws derive from the seed and the model's through index, so a
-/// repeated run imagines the same.
+/// Fills the pool of imagined transitions: branched rollouts of the current policy from real
+/// states. Once for each model; anew with the same one where its use has changed, and where no new
+/// model comes any more (freeze_after) at each refit interval. All its draws derive from the seed,
+/// the model's through index and, then, the interval, so a repeated run imagines the same.
 ///
 /// Not thread-safe. All it is given outlives it.
 class ImaginationStage {
@@ -51,9 +52,9 @@ class ImaginationStage {
                    RealSampler& sampler, PolicyTrainerMetrics& metrics, StopSignal& stop,
                    Clock& clock);
 
-  /// Where the grant's model is newer than the pool's: waits for it (at most 5 s,
-  /// DEADLINE_EXCEEDED), imagines with `learner`'s policy and replaces the oldest generation.
-  /// CANCELLED once stopped.
+  /// Where the pool is not that of the grant's model, or is to be made anew: waits for the model
+  /// (at most 5 s, DEADLINE_EXCEEDED), imagines with `learner`'s policy and replaces the oldest
+  /// generation. CANCELLED once stopped.
   absl::Status Refresh(const Grant& grant, policy::SacLearner& learner);
 
   /// From now on. Where that is a change the pool is forgotten, and made anew at the next Refresh.

@@ -31,8 +31,9 @@ class Knobs {
   Knobs(const Recipe& recipe, DirectiveClient* directives, metrics::Registry& registry,
         Clock& clock);
 
-  /// Brings in what the directives say, at least that of the grant, and goes back to an older
-  /// policy where they ask for one that was not yet gone back to. Blocks at most 5 s.
+  /// Brings in what the directives say, waiting for at least that of the grant (at most 5 s), goes
+  /// back to an older policy where they ask for one that was not yet gone back to, and
+  /// acknowledges.
   void Apply(const Grant& grant, policy::SacLearner& learner);
 
   /// Whether none was kept yet since the refit interval in which `env_steps` lies began.

@@ -250,7 +250,6 @@ absl::Status PolicyTrainer::Publish() {
   file.metadata[snapshot::kHorizonKey] = absl::StrCat(imagination_->horizon());
   file.metadata[snapshot::kRealShareKey] = absl::StrCat(knobs_.real_share());
   file.metadata[snapshot::kPessimismKey] = absl::StrCat(knobs_.use().pessimism);
-  file.metadata[snapshot::kUpdatesPerStepKey] = absl::StrCat(options_.updates_per_step);
   file.metadata[snapshot::kTruncatedShareKey] = absl::StrCat(imagination_->truncated_share());
   TANDEM_RETURN_IF_ERROR(deps_.publisher.Publish(file).status());
   published_updates_ = learner_->updates();

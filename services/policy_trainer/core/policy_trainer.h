@@ -32,7 +32,6 @@ struct PolicyTrainerOptions {
   int64_t batch_size = 256;       ///< [rows] in an update
   double real_share = 0.05;       ///< Share of real rows among them; at 1 nothing is imagined.
   int64_t publish_interval = 50;  ///< [updates] between publications, unless in lockstep
-  double updates_per_step = 10;   ///< By the recipe; the pace enforces it. For the snapshots.
   ImaginationOptions imagination;
   std::string state_dir;  ///< For the checkpoint; empty: none.
   absl::Duration checkpoint_interval = absl::Seconds(20);

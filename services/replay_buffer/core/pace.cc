@@ -65,7 +65,7 @@ int64_t PacePolicy::DueModel(int64_t steps) const {
 }
 
 int64_t PacePolicy::DueJudgement(int64_t steps) const {
-  const int64_t refit = steps / options_.refit_interval * options_.refit_interval;
+  const int64_t refit = DueModel(steps);
   return refit > options_.warmup_steps ? refit : 0;
 }
 
@@ -73,8 +73,6 @@ bool PacePolicy::WantsJudgement() const {
   return MonitorIsPaced() && !stopped() && fitted_steps_ < DueModel(settled_) &&
          judged_steps_ < DueJudgement(settled_);
 }
-
-bool PacePolicy::SetUpdatesPerStep(double rate) { return schedule_.SetRate(rate, now()); }
 
 int64_t PacePolicy::ModelInUse() const {
   return fitted_steps_ > model_steps_ ? model_steps_ : DueModel(settled_);

@@ -103,11 +103,15 @@ class PacePolicy {
   /// Whether the monitor is there: a fit waits only for one that is. Whoever knows the time says
   /// it; at the start it is taken to be there.
   void SetMonitorThere(bool there) { monitor_there_ = there; }
+  bool monitor_there() const { return monitor_there_; }
+  /// Whether the monitor is one of the sides that move from one settled point to the next.
+  bool MonitorIsPaced() const {
+    return options_.mode == PaceMode::kLockstep && options_.monitor_in_lockstep;
+  }
   /// A fit that is due waits for the monitor, or would if it were there.
   bool WantsJudgement() const;
-  /// Policy updates for each step from here on; negative: the recipe's. True where that is a
-  /// change.
-  bool SetUpdatesPerStep(double rate);
+  /// Policy updates for each step from here on; negative: the recipe's.
+  void SetUpdatesPerStep(double rate) { schedule_.SetRate(rate, now()); }
   const UpdateSchedule& schedule() const { return schedule_; }
 
   int64_t env_steps() const { return stored_; }
@@ -152,9 +156,6 @@ class PacePolicy {
   void GiveEvaluation(const PaceAsk& ask, int64_t id, PaceGrant* grant);
   /// Training steps of the model that is to be used, once no fit is due: a frozen one stays.
   int64_t ModelInUse() const;
-  bool MonitorIsPaced() const {
-    return options_.mode == PaceMode::kLockstep && options_.monitor_in_lockstep;
-  }
   int64_t now() const { return options_.mode == PaceMode::kLockstep ? settled_ : stored_; }
   /// Whole batches of at most `room` (but at least one batch) and of what was wanted.
   int64_t Batches(int64_t room, int64_t wanted) const;

@@ -30,11 +30,7 @@ const char* RoleName(Role role) {
 
 PaceDesk::PaceDesk(const PaceOptions& options, const Patience& patience, const TrainingIndex& index,
                    ReplayMetrics& metrics)
-    : patience_(patience),
-      monitor_is_paced_(options.mode == PaceMode::kLockstep && options.monitor_in_lockstep),
-      index_(index),
-      metrics_(metrics),
-      pace_(options) {
+    : patience_(patience), index_(index), metrics_(metrics), pace_(options) {
   ShowRate();
 }
 
@@ -80,10 +76,9 @@ void PaceDesk::ShowRate() {
 
 void PaceDesk::HearMonitor(const PaceAsk& ask, Time now) {
   monitor_heard_ = now;
-  if (!monitor_there_ && monitor_is_paced_) {
+  if (!pace_.monitor_there() && pace_.MonitorIsPaced()) {
     LogInfo("the monitor is back: fits wait for its judgement again");
   }
-  monitor_there_ = true;
   pace_.SetMonitorThere(true);
   const double before = pace_.schedule().rate();
   pace_.Report(ask);
@@ -105,12 +100,11 @@ void PaceDesk::LookForMonitor(Time now) {
                             ", the recipe's: the monitor is silent"));
     ShowRate();
   }
-  if (!pace_.WantsJudgement() || !monitor_there_) return;
+  if (!pace_.WantsJudgement() || !pace_.monitor_there()) return;
   if (!monitor_heard_ && !monitor_awaited_) monitor_awaited_ = now;
   if (now - monitor_heard_.value_or(monitor_awaited_.value_or(now)) < patience_.monitor_silence) {
     return;
   }
-  monitor_there_ = false;
   pace_.SetMonitorThere(false);
   metrics_.monitor_lost.Increment();
   LogWarning("the monitor is silent: fits go on without its judgement until it is back");
@@ -164,7 +158,7 @@ void PaceDesk::Reconsider(Time now, Completions* out) {
   still.reserve(waiting_.size());
   for (Waiting& waiting : waiting_) {
     const PaceGrant answer = pace_.Grant(waiting.ask);
-    const bool bound = waiting.progress.role != Role::kMonitor || monitor_is_paced_;
+    const bool bound = waiting.progress.role != Role::kMonitor || pace_.MonitorIsPaced();
     reasons_[{waiting.progress.role, waiting.progress.member}] =
         answer.empty() && bound ? answer.waiting_for : "";
     Time deadline = waiting.deadline;

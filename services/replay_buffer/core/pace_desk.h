@@ -89,7 +89,6 @@ class PaceDesk {
   void ShowRate();
 
   const Patience patience_;
-  const bool monitor_is_paced_;
   const TrainingIndex& index_;
   ReplayMetrics& metrics_;
   PacePolicy pace_;
@@ -99,7 +98,6 @@ class PaceDesk {
   std::map<std::string, Time> heard_;
   std::optional<Time> monitor_heard_;
   std::optional<Time> monitor_awaited_;  ///< Since when a fit waits for one never heard of.
-  bool monitor_there_ = true;
 };
 
 }  // namespace tandem

@@ -12,12 +12,15 @@
 #include "common/base/rng.h"
 #include "services/replay_buffer/core/pace.h"
 #include "services/replay_buffer/core/pace_desk.h"
+#include "services/replay_buffer/core/testing/pace_sides.h"
 
 namespace tandem {
 namespace {
 
 using std::chrono::seconds;
 using testing::HasSubstr;
+using testing_support::Ask;
+using testing_support::Policy;
 
 PaceOptions Small(PaceMode mode = PaceMode::kLockstep) {
   PaceOptions o;
@@ -37,20 +40,12 @@ PaceAsk Actor() { return {.role = Role::kActor, .member = "a", .wanted = 1000}; 
 PaceAsk Model(int64_t steps, int64_t fitted = 0) {
   return {.role = Role::kModelTrainer, .member = "m", .model_steps = steps, .fitted_steps = fitted};
 }
-PaceAsk Policy(int64_t updates) {
-  return {.role = Role::kPolicyTrainer, .member = "p", .wanted = 1000, .policy_updates = updates};
-}
 PaceAsk Monitor(int64_t judged, int64_t version = 0, double rate = -1) {
   return {.role = Role::kMonitor,
           .member = "w",
           .judged_steps = judged,
           .directive_version = version,
           .updates_per_step = rate};
-}
-
-PaceGrant Ask(PacePolicy& pace, const PaceAsk& ask) {
-  pace.Report(ask);
-  return pace.Grant(ask);
 }
 
 /// Takes the steps that are granted and reports the updates that are, until neither comes.

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "services/replay_buffer/core/local_replay_client.h"
+#include "services/replay_buffer/core/testing/local_replay_client.h"
 #include "services/replay_buffer/core/testing/make_steps.h"
 
 namespace tandem {

@@ -23,13 +23,12 @@ double UpdateSchedule::Exact(int64_t steps) const {
   return due_ + rate_ * static_cast<double>(round_) * static_cast<double>(since);
 }
 
-bool UpdateSchedule::SetRate(double rate, int64_t steps) {
+void UpdateSchedule::SetRate(double rate, int64_t steps) {
   const double next = rate < 0 ? recipe_rate_ : rate;
-  if (next == rate_) return false;
+  if (next == rate_) return;
   due_ = Exact(steps);
   rounds_ = std::max(rounds_, Rounds(steps));
   rate_ = next;
-  return true;
 }
 
 int64_t UpdateSchedule::Due(int64_t steps) const {

@@ -16,8 +16,8 @@ class UpdateSchedule {
   UpdateSchedule(int64_t warmup, int64_t round, double recipe_rate);
 
   /// From `steps` training steps on `rate` updates for each step: 0 calls for no more, a negative
-  /// number is the recipe's rate. True where that is a change.
-  bool SetRate(double rate, int64_t steps);
+  /// number is the recipe's rate.
+  void SetRate(double rate, int64_t steps);
   double rate() const { return rate_; }
   bool off_recipe() const { return rate_ != recipe_rate_; }
 

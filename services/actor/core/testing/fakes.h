@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/base/mutex.h"
-#include "common/env/vector_environment.h"
+#include "common/env/local_vector_environment.h"
 #include "common/policy/policy.h"
 #include "common/snapshot/snapshot.h"
 #include "services/actor/core/policy_holder.h"
@@ -67,7 +67,7 @@ inline std::unique_ptr<VectorEnvironment> Counting(const std::vector<int>& lengt
   for (const int length : lengths) {
     envs.push_back(std::make_unique<CountingEnvironment>(length, diverge_at));
   }
-  return *VectorEnvironment::Create(std::move(envs), /*seed=*/0);
+  return *LocalVectorEnvironment::Create(std::move(envs), /*threads=*/1, /*seed=*/0);
 }
 
 /// Holds the snapshot that a test gives it. Thread-safe.
@@ -114,14 +114,16 @@ class FakeSnapshotSource : public snapshot::SnapshotSource {
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
 };
 
-/// Answers its updates / 1000, plus noise where it may draw any.
+/// Answers its updates / 1000, plus noise where it may draw any; NaN where it observes NaN.
 class FakePolicy : public policy::Policy {
  public:
   explicit FakePolicy(float action) : action_(action) {}
   absl::Status Act(std::span<const float> observations, Rng* rng, std::span<float> actions,
                    std::span<float> log_probs) override {
-    for (float& a : actions) {
-      a = action_ + (rng == nullptr ? 0.0f : static_cast<float>(rng->Uniform(0, 1e-3)));
+    const size_t ratio = observations.size() / actions.size();
+    for (size_t i = 0; i < actions.size(); ++i) {
+      const float noise = rng == nullptr ? 0.0f : static_cast<float>(rng->Uniform(0, 1e-3));
+      actions[i] = action_ + noise + 0 * observations[i * ratio];
     }
     for (float& p : log_probs) p = -1;
     return absl::OkStatus();

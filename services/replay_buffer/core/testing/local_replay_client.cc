@@ -1,4 +1,4 @@
-#include "services/replay_buffer/core/local_replay_client.h"
+#include "services/replay_buffer/core/testing/local_replay_client.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,10 +1,11 @@
-#include "common/env/cartpole_continuous.h"
+#include "common/env/cartpole.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <utility>
 
 namespace tandem {
 namespace {
@@ -18,30 +19,32 @@ constexpr double kForce = 10.0;
 constexpr double kTimeStep = 0.02;
 constexpr double kMaxAngle = 12 * 2 * std::numbers::pi / 360;
 constexpr double kMaxPosition = 2.4;
+constexpr int64_t kChoices = 2;
 
 bool Fallen(double position, double angle) {
   return position < -kMaxPosition || position > kMaxPosition || angle < -kMaxAngle ||
          angle > kMaxAngle;
 }
 
-EnvironmentSpec Spec() {
+EnvironmentSpec Spec(const char* name, BoxSpace action, int64_t steps) {
   constexpr float kInf = std::numeric_limits<float>::infinity();
   const float position = static_cast<float>(2 * kMaxPosition);
   const float angle = static_cast<float>(2 * kMaxAngle);
   EnvironmentSpec spec;
-  spec.name = "cartpole_continuous";
+  spec.name = name;
   spec.observation = {{-position, -kInf, -angle, -kInf}, {position, kInf, angle, kInf}};
-  spec.action = {{-1}, {1}};
-  spec.max_episode_steps = 200;
+  spec.action = std::move(action);
+  spec.max_episode_steps = steps;
   return spec;
 }
 
-class CartpoleContinuous : public Simulation {
+class CartpoleBase : public Simulation {
  public:
-  explicit CartpoleContinuous(const EnvironmentOptions& options) : Simulation(Spec(), options) {}
+  size_t state_dim() const override { return state_.size(); }
 
  protected:
-  size_t state_dim() const override { return state_.size(); }
+  using Simulation::Simulation;
+
   void DrawState(Rng& rng, double scale, std::span<double> state) const override {
     for (double& x : state) x = scale * rng.Uniform(-0.05, 0.05);
   }
@@ -54,14 +57,14 @@ class CartpoleContinuous : public Simulation {
     std::copy(state.begin(), state.end(), state_.begin());
   }
 
-  absl::StatusOr<StepResult> Advance(std::span<const float> action) override {
+  StepResult Push(double force) {
     auto& [x, x_dot, theta, theta_dot] = state_;
     const double cosine = std::cos(theta);
     const double sine = std::sin(theta);
-    const double push =
-        (kForce * action[0] + kPoleMassLength * theta_dot * theta_dot * sine) / kTotalMass;
-    const double theta_acc = (kGravity * sine - cosine * push) /
-                             (kHalfLength * (4.0 / 3.0 - kPoleMass * cosine * cosine / kTotalMass));
+    const double push = (force + kPoleMassLength * (theta_dot * theta_dot) * sine) / kTotalMass;
+    const double theta_acc =
+        (kGravity * sine - cosine * push) /
+        (kHalfLength * (4.0 / 3.0 - kPoleMass * (cosine * cosine) / kTotalMass));
     const double x_acc = push - kPoleMassLength * theta_acc * cosine / kTotalMass;
     x += kTimeStep * x_dot;  // explicit Euler: positions move with the old speeds
     x_dot += kTimeStep * x_acc;
@@ -78,7 +81,39 @@ class CartpoleContinuous : public Simulation {
   std::array<double, 4> state_ = {};
 };
 
+class Cartpole : public CartpoleBase {
+ public:
+  explicit Cartpole(const EnvironmentOptions& options)
+      : CartpoleBase(Spec("cartpole",
+                          SpaceLayout::OfChoice(SpaceLayout::Use::kAction, kChoices).flat(), 500),
+                     options) {}
+
+  SpaceLayout action_layout() const override {
+    return SpaceLayout::OfChoice(SpaceLayout::Use::kAction, kChoices);
+  }
+
+ protected:
+  absl::StatusOr<StepResult> Advance(std::span<const float> action) override {
+    return Push(HighestScore(action) == 1 ? kForce : -kForce);
+  }
+};
+
+class CartpoleContinuous : public CartpoleBase {
+ public:
+  explicit CartpoleContinuous(const EnvironmentOptions& options)
+      : CartpoleBase(Spec("cartpole_continuous", {{-1}, {1}}, 200), options) {}
+
+ protected:
+  absl::StatusOr<StepResult> Advance(std::span<const float> action) override {
+    return Push(kForce * action[0]);
+  }
+};
+
 }  // namespace
+
+absl::StatusOr<std::unique_ptr<Simulation>> MakeCartpole(const EnvironmentOptions& options) {
+  return std::make_unique<Cartpole>(options);
+}
 
 absl::StatusOr<std::unique_ptr<Simulation>> MakeCartpoleContinuous(
     const EnvironmentOptions& options) {

@@ -1,0 +1,121 @@
+#include "common/clients/environment_command.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "common/base/status_macros.h"
+
+namespace tandem::clients {
+namespace {
+
+/// No environment of this client is refused for want of room: it takes as many as its config says.
+constexpr int kGymCapacity = 65536;
+
+std::string Variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+std::string Interpreter() {
+  if (std::string chosen = Variable("TANDEM_PYTHON"); !chosen.empty()) return chosen;
+  const std::string own = TANDEM_SOURCE_DIR "/.venv/bin/python";
+  return access(own.c_str(), X_OK) == 0 ? own : "python3";
+}
+
+absl::StatusOr<std::string> ServerFolder() {
+  std::vector<std::string> folders;
+  if (std::string chosen = Variable("TANDEM_PYTHON_DIR"); !chosen.empty()) {
+    folders.push_back(chosen);
+  }
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (!error) folders.push_back(program.parent_path().parent_path() / "share/python");
+  folders.push_back(TANDEM_SOURCE_DIR "/python");
+  for (const std::string& folder : folders) {
+    if (access((folder + "/tandem_env.py").c_str(), R_OK) == 0) return folder;
+  }
+  return absl::NotFoundError(
+      absl::StrCat("tandem_env.py, which serves Python's environments, is in none of ",
+                   absl::StrJoin(folders, ", "), ": set TANDEM_PYTHON_DIR to its folder"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> SplitWords(std::string_view line) {
+  std::vector<std::string> words;
+  std::optional<std::string> word;  // set once the word has begun, be it empty
+  char quote = 0;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    const bool more = i + 1 < line.size();
+    const bool escapes =
+        quote == 0 || (quote == '"' && more && (line[i + 1] == '"' || line[i + 1] == '\\'));
+    if (quote == 0 && absl::ascii_isspace(static_cast<unsigned char>(c))) {
+      if (word) words.push_back(*std::move(word));
+      word.reset();
+      continue;
+    }
+    if (!word) word.emplace();
+    if (c == quote) {
+      quote = 0;
+    } else if (quote == 0 && (c == '\'' || c == '"')) {
+      quote = c;
+    } else if (c == '\\' && escapes && more) {
+      word->push_back(line[++i]);
+    } else {
+      word->push_back(c);
+    }
+  }
+  if (quote != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("expected a closing ", std::string(1, quote),
+                                                   " in the command: ", std::string(line)));
+  }
+  if (word) words.push_back(*std::move(word));
+  if (words.empty()) return absl::InvalidArgumentError("expected a command, got only white space");
+  return words;
+}
+
+absl::StatusOr<EnvironmentProcess::Options> GymCommand(const EnvironmentSource& source) {
+  absl::string_view id = source.name;
+  if (!absl::ConsumePrefix(&id, "gym:") || id.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected \"gym:\" and a Gymnasium id, such as gym:Hopper-v5, got ", source.name));
+  }
+  TANDEM_ASSIGN_OR_RETURN(const std::string folder, ServerFolder());
+  EnvironmentProcess::Options options;
+  options.argv = {Interpreter(),
+                  "-m",
+                  "tandem_env",
+                  "--gym",
+                  std::string(id),
+                  "--num-envs",
+                  absl::StrCat(kGymCapacity)};
+  if (source.threads > 1) {
+    options.argv.insert(options.argv.end(), {"--workers", absl::StrCat(source.threads)});
+  }
+  if (!source.arguments.empty()) {
+    options.argv.insert(options.argv.end(), {"--arguments", source.arguments});
+  }
+  const std::string others = Variable("PYTHONPATH");
+  options.environment = {
+      {"PYTHONPATH", others.empty() ? folder : absl::StrCat(folder, ":", others)},
+      {"PYTHONUNBUFFERED", "1"}};
+  return options;
+}
+
+std::string GymHint(const EnvironmentProcess::Options& command) {
+  return absl::StrCat(
+      "the command was: ", absl::StrJoin(command.argv, " "),
+      "\nGymnasium's environments need its package and those of the server: ", command.argv[0],
+      " -m pip install gymnasium grpcio numpy (for MuJoCo's tasks "
+      "'gymnasium[mujoco]'); TANDEM_PYTHON chooses another interpreter");
+}
+
+}  // namespace tandem::clients

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/clients/environment_process.h"
+#include "common/clients/environments.h"
+
+namespace tandem::clients {
+
+/// Splits a command line into words as a shell does: at white space; '...' and "..." keep it, a
+/// backslash keeps the next character (inside "..." only " and \). Nothing else of a shell is
+/// known: no variables, no patterns. INVALID_ARGUMENT for an open quote or no word.
+absl::StatusOr<std::vector<std::string>> SplitWords(std::string_view line);
+
+/// The program that serves the Gymnasium environments of a source whose name is "gym:" and an id.
+///
+/// The interpreter is $TANDEM_PYTHON; else that of the source tree's virtual environment, where
+/// there is one; else python3 of PATH. The server, tandem_env.py, is looked for in
+/// $TANDEM_PYTHON_DIR, in ../share/python beside the folder of this program, and in the source
+/// tree. NOT_FOUND, naming the places, where it is in none.
+absl::StatusOr<EnvironmentProcess::Options> GymCommand(const EnvironmentSource& source);
+
+/// What to tell people whose Gymnasium environment does not start.
+std::string GymHint(const EnvironmentProcess::Options& command);
+
+}  // namespace tandem::clients

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/rpc/call_scope.h"
+#include "tandem/env/v1/env.grpc.pb.h"
+
+namespace tandem::clients {
+
+/// One Step stream of tandem.env.v1 with one request in flight. It is polled by the thread that
+/// waits, so a step costs no other thread a wake-up. Not thread-safe, but calls->Stop() ends a wait
+/// from any thread.
+class StepStream {
+ public:
+  StepStream(env::v1::VectorEnvService::Stub& stub, std::shared_ptr<rpc::CallSet> calls);
+  ~StepStream();
+  StepStream(const StepStream&) = delete;
+  StepStream& operator=(const StepStream&) = delete;
+
+  /// Sends `request` and waits for its response. DEADLINE_EXCEEDED where none comes in time; else
+  /// the status with which the stream has ended, UNAVAILABLE where the server just ended it. The
+  /// stream is of no more use after an error.
+  absl::Status Exchange(const env::v1::StepRequest& request, env::v1::StepResponse* response,
+                        std::chrono::system_clock::time_point deadline);
+
+ private:
+  enum Operation : uintptr_t { kStart = 1, kWrite = 2, kRead = 4, kFinish = 8 };
+
+  /// Waits until none of `operations` is pending; false after the deadline.
+  bool Await(uintptr_t operations, std::chrono::system_clock::time_point deadline);
+  static void* Tag(Operation operation) { return reinterpret_cast<void*>(operation); }
+  /// Cancels the call and waits until gRPC lets go of its messages: at once.
+  void Abandon();
+  absl::Status Ending();
+
+  const std::shared_ptr<rpc::CallSet> calls_;
+  rpc::CallScope call_;
+  grpc::CompletionQueue queue_;
+  std::unique_ptr<grpc::ClientAsyncReaderWriter<env::v1::StepRequest, env::v1::StepResponse>>
+      stream_;
+  uintptr_t pending_ = 0;
+  bool failed_ = false;
+};
+
+/// A session with a server of environments, over one stream after the other: a request whose stream
+/// broke is sent again on a new one, with the same step_id, so it never steps twice. Not
+/// thread-safe, but calls->Stop() ends a wait from any thread.
+class EnvironmentSession {
+ public:
+  /// Opens one; the environments are not reset yet. The server's error.
+  static absl::StatusOr<std::unique_ptr<EnvironmentSession>> Open(
+      env::v1::VectorEnvService::Stub& stub, std::shared_ptr<rpc::CallSet> calls,
+      const env::v1::OpenRequest& request, absl::Duration timeout);
+
+  const std::string& id() const { return id_; }
+
+  /// Sends a request, of which this sets session and step_id, and waits for its response, over as
+  /// many streams as it takes. DEADLINE_EXCEEDED where a server that is connected does not answer
+  /// in time; UNAVAILABLE where none is, or as soon as `gone` says that it does not come back;
+  /// INTERNAL for the answer to another step; NOT_FOUND where the server has no such session;
+  /// CANCELLED after Stop. After an error the session is of no more use.
+  absl::Status Exchange(env::v1::StepRequest& request, env::v1::StepResponse* response,
+                        absl::Duration timeout, const std::function<bool()>& gone);
+
+  /// Gives the environments of a session back, if the server still has it. Blocks 1 s at most.
+  static void Close(env::v1::VectorEnvService::Stub& stub, const std::string& id);
+
+ private:
+  EnvironmentSession(env::v1::VectorEnvService::Stub& stub, std::shared_ptr<rpc::CallSet> calls,
+                     std::string id)
+      : stub_(stub), calls_(std::move(calls)), id_(std::move(id)) {}
+
+  env::v1::VectorEnvService::Stub& stub_;
+  const std::shared_ptr<rpc::CallSet> calls_;
+  const std::string id_;
+  uint64_t step_id_ = 0;
+  std::unique_ptr<StepStream> stream_;
+};
+
+}  // namespace tandem::clients

@@ -1,0 +1,182 @@
+"""Tests tandem_client.py against the real services."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import grpc
+import numpy as np
+
+import tandem_client
+from tandem_client import Actor, EpochLost, Spec, Writer
+from tandem_env import data, decode, encode, integer
+
+SOURCE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(SOURCE / "examples"))
+import own_loop  # noqa: E402  (after the path)
+
+BINARIES = os.path.join(os.environ.get("TANDEM_BINARY_DIR", SOURCE.parent / "build/release"), "bin")
+SPEC = Spec("box", [-1, -2], [1, np.inf], -1, 1, max_episode_steps=5)
+
+
+def protoc(how, message, raw):
+    """protoc's view of a message of replay.proto, or of its imports."""
+    return subprocess.run(
+        ["protoc", f"--{how}=tandem.{message}", f"-I{SOURCE.parent / 'proto'}",
+         "tandem/replay/v1/replay.proto", "tandem/snapshot/v1/snapshot.proto"],
+        input=raw, capture_output=True, check=True).stdout
+
+
+class SnapshotTest(unittest.TestCase):
+    def test_safetensors_files_are_read(self):
+        from safetensors.numpy import save
+        arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.zeros(0, np.float32)}
+        raw = save(arrays, metadata={"kind": "x"})
+        tensors, metadata = tandem_client.read_safetensors(raw)
+        self.assertEqual(metadata, {"kind": "x"})
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(tensors[name], array)
+        for bad in (b"", raw[:7], raw[:-1], b"\xff" * 16, raw.replace(b"F32", b"F64"),
+                    raw.replace(b"[2,3]", b"[2,4]"), raw.replace(b"dtype", b"dtyqe")):
+            with self.assertRaises(ValueError, msg=bad):
+                tandem_client.read_safetensors(bad)
+        with self.assertRaisesRegex(ValueError, "kind sac"):
+            tandem_client.SacPolicy(raw)
+
+    def test_parts_are_put_together(self):
+        part = lambda offset, piece, version=3: decode(encode(
+            (1, 2), (2, version), (3, 4), (4, offset), (5, piece), (6, self.digest)))
+        self.digest = 0
+        if tandem_client.xxhash is not None:
+            self.digest = tandem_client.xxhash.xxh3_64_intdigest(b"abcd")
+        assembler = tandem_client.Assembler()
+        self.assertIsNone(assembler.add(part(0, b"ab")))
+        self.assertEqual(assembler.add(part(2, b"cd")), (2, 3, b"abcd"))
+        for parts in ([(1, b"b")], [(0, b"ab"), (3, b"d")], [(0, b"abcde")],
+                      [(0, b"a"), (1, b"b", 4)]):
+            assembler = tandem_client.Assembler()
+            with self.assertRaises(ValueError, msg=parts):
+                for arguments in parts:
+                    assembler.add(part(*arguments))
+
+
+class ReplayTest(unittest.TestCase):
+    """The writer against a real replay buffer."""
+
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.address = f"unix:{self.folder}/replay.sock"
+        self.start()
+        self.addCleanup(lambda: self.stop(signal.SIGTERM))
+
+    def start(self):
+        config = pathlib.Path(self.folder, "config.yaml")
+        config.write_text("{}\n", encoding="utf-8")
+        with open(f"{self.folder}/log", "ab") as log:
+            self.process = subprocess.Popen(
+                [f"{BINARIES}/tandem_replay_buffer", "--config", config, "env.name=pendulum",
+                 "pace.warmup_steps=1000", f"endpoints.listen={self.address}",
+                 "endpoints.metrics=127.0.0.1:0", f"endpoints.state_dir={self.folder}/state"],
+                stdout=log, stderr=log)
+
+    def stop(self, number):
+        self.process.send_signal(number)
+        self.process.wait(20)
+
+    def call(self, method, request=b""):
+        with grpc.insecure_channel(self.address) as channel:
+            stub = channel.unary_unary(f"/tandem.replay.v1.ReplayBufferService/{method}")
+            return decode(stub(request, timeout=5, wait_for_ready=True))
+
+    def test_messages_are_those_of_protoc(self):
+        text = protoc("decode", "data.v1.EnvironmentSpec", SPEC.message()).decode()
+        self.assertIn('name: "box"', text)
+        self.assertIn("high: inf", text)
+        self.assertIn("max_episode_steps: 5", text)
+        tensor = tandem_client.tensor(np.ones((2, 1)))
+        self.assertEqual(protoc("decode", "data.v1.Tensor", tensor).decode().split("data")[0],
+                         "dtype: DTYPE_FLOAT32\nshape: 2\nshape: 1\n")
+
+    def test_an_append_counts_once_and_a_lost_buffer_is_noticed(self):
+        writer = Writer(self.address, "simulator-0", SPEC)
+        self.addCleanup(writer.close)
+        grant = writer.advance(10, 0)
+        self.assertTrue(grant.random_actions)
+        self.assertEqual(grant.steps, 10)
+        t = tandem_client.tensor
+        segment = encode((1, 1), (3, t([[0, 1], [0, 2], [0, 3]])), (4, t([[0.5], [0.25]])),
+                         (5, t([1, 2])), (6, t([0, 0])))
+        writer.append([segment], [])
+        writer._sequence -= 1  # as if the acknowledgement had been lost
+        writer.append([segment], [])
+        status = self.call("GetStatus")
+        self.assertEqual((integer(status, 3), integer(status, 4)), (2, 2))
+        with grpc.insecure_channel(self.address) as channel:
+            tail = channel.unary_stream("/tandem.replay.v1.ReplayBufferService/Tail")
+            [batch] = [data(decode(raw), 1) for raw in tail(encode((3, 2)), timeout=5)
+                       if data(decode(raw), 1)]
+        columns = decode(batch)
+        column = lambda n: np.frombuffer(data(decode(data(columns, n)), 3), np.float32).tolist()
+        self.assertEqual(column(1), [0, 1, 0, 2])
+        self.assertEqual(column(2), [0.5, 0.25])
+        self.assertEqual(column(3), [1, 2])
+        self.assertEqual(column(4), [0, 2, 0, 3])
+        with self.assertRaises(grpc.RpcError):
+            writer.append([encode((1, 1), (5, t([np.nan])))], [])
+        self.stop(signal.SIGKILL)
+        self.start()
+        with self.assertRaises(EpochLost):
+            writer.append([segment], [])
+        writer.append([segment.replace(b"\x08\x01", b"\x08\x02", 1)], [])
+        self.assertEqual(integer(self.call("GetStatus"), 4), 2)
+
+    def test_an_actor_goes_on_where_the_buffer_began_anew(self):
+        actor = Actor(self.address, f"unix:{self.folder}/none.sock", SPEC, seed=1)
+        self.addCleanup(actor.close)
+
+        def play(steps):
+            for t in range(steps):
+                if t % 5 == 0:
+                    actor.begin([0, 0])
+                action = actor.act()
+                self.assertTrue((abs(action) <= 1).all())
+                actor.record(1.0, [0, t], False, t % 5 == 4)
+
+        play(300)  # one append
+        self.stop(signal.SIGKILL)
+        self.start()
+        play(700)
+        actor._flush()
+        status = self.call("GetStatus")
+        self.assertGreater(integer(status, 4), 200)
+        self.assertEqual(integer(status, 4), 5 * integer(status, 7))  # whole episodes alone
+
+
+class RunTest(unittest.TestCase):
+    def test_a_run_whose_only_actor_is_a_loop_of_its_own(self):
+        settings = [*own_loop.SETTINGS, "pace.warmup_steps=200", "actor.evaluation_interval=200",
+                    "pace.updates_per_step=1", "stop.max_env_steps=600",
+                    "model.max_gradient_steps=20", "imagination.rollouts_per_refit=1000"]
+        with tempfile.TemporaryDirectory() as folder:
+            with own_loop.services(BINARIES, folder, settings) as (replay, policy):
+                with contextlib.redirect_stdout(sys.stderr):
+                    own_loop.act(replay, policy, "simulator-0", seed=3)
+                with grpc.insecure_channel(replay) as channel:
+                    stub = channel.unary_unary(
+                        "/tandem.replay.v1.ReplayBufferService/GetStatus")
+                    status = decode(stub(b"", timeout=5))
+        self.assertEqual(integer(status, 4), 600)
+        self.assertEqual(integer(status, 7), 3)
+        self.assertEqual(integer(status, 11), 1)
+        evaluations = [decode(raw) for raw in status[13]]
+        self.assertEqual([integer(evaluation, 3) for evaluation in evaluations], [3] * 3)
+        self.assertGreater(integer(evaluations[-1], 4), integer(evaluations[0], 4))
+
+
+if __name__ == "__main__":
+    unittest.main()

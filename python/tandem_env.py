@@ -1,0 +1,1545 @@
+"""Serves Python environments to Tandem's actors: one file that needs numpy and grpcio alone.
+
+    python -m tandem_env --gym Hopper-v5 --num-envs 16 --listen unix:/tmp/hopper.sock
+
+or, for an environment of your own with Gymnasium's five methods (reset, step, close,
+observation_space, action_space):
+
+    import tandem_env
+    tandem_env.serve(MyEnvironment, num_envs=16, address="localhost:7000")
+
+The protocol is proto/tandem/env/v1/env.proto: many environments in one message, arrays as columns.
+The few messages are written by hand here, so that neither protobuf nor generated code is needed.
+There is no authentication: listen on a unix socket, on localhost, or in a network of your own.
+
+Spaces: Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of them, told apart by the
+names of their classes, so that Gymnasium need not be installed. Types that the wire lacks become
+the next wider one (bool: uint8 from 0 to 1; float16: float32; int16 and uint16: int32; uint32:
+int64); MultiDiscrete and MultiBinary of several dimensions are sent flat. Everything else
+is refused.
+
+An episode that ends is reset in the same step. An environment that raises, or gives numbers that
+are not finite or of a wrong shape, loses its episode and is made anew: at once, and where that
+fails again with growing pauses. The others go on.
+
+With workers=0 the environments run in this process, which is fastest, but one that hangs or crashes
+takes all with it. With workers=K every session has K processes (forked from one that was forked
+before gRPC started, so environments need not be importable); one that dies or hangs is killed and
+started anew, and only its environments are lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import dataclasses
+import faulthandler
+import importlib
+import json
+import logging
+import mmap
+import os
+import pickle
+import secrets
+import select
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+from typing import Any, NamedTuple
+
+import numpy as np
+
+LOG = logging.getLogger("tandem_env")
+VERSION = "1.0"
+PROTOCOL_VERSION = 1
+LISTEN = "TANDEM_ENV_LISTEN"  # environment variable with the address to listen on
+MAX_ENVS = 65536
+MAX_MESSAGE = 4096  # bytes of a fault's message
+MAX_PAUSE_S = 30.0  # between two restarts of one environment
+HEALTHY_STEPS = 100  # so many steps after a failure it is forgotten
+SAID: set[str] = set()  # kinds of MuJoCo's warnings that were logged
+
+# env.proto's enums.
+BOX, DISCRETE, MULTI_DISCRETE, MULTI_BINARY = 1, 2, 3, 4
+STEPPED, LOST, ABSENT, STARTED = 0, 1, 2, 3
+EXCEPTION, CRASHED, HUNG, NOT_FINITE, WRONG_SHAPE = 1, 2, 3, 4, 5
+ELEMENT_TYPES = {"float32": 1, "float64": 2, "int32": 3, "int64": 4, "int8": 5, "uint8": 6}
+WIDER = {"bool": "uint8", "float16": "float32", "int16": "int32", "uint16": "int32",
+         "uint32": "int64"}
+
+
+# --- Protobuf's wire format -----------------------------------------------------------------------
+
+
+def varint(value: int) -> bytes:
+    """An unsigned varint; negative numbers as 64-bit two's complement."""
+    value &= 0xFFFFFFFFFFFFFFFF
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def prefix(number: int, length: int) -> bytes:
+    """What stands before `length` bytes of the field `number`."""
+    return varint(number << 3 | 2) + varint(length)
+
+
+def encode(*fields: tuple[int, Any]) -> bytes:
+    """A message of (number, value). int and bool become varints, float a double, str and bytes
+    themselves; a list repeats bytes, or packs integers. Zero and empty values are left out."""
+    out = []
+    for number, value in fields:
+        if isinstance(value, (list, tuple)):
+            if value and isinstance(value[0], int):
+                packed = b"".join(map(varint, value))
+                out += (prefix(number, len(packed)), packed)
+            else:
+                for item in value:
+                    out += (prefix(number, len(item)), item)
+        elif isinstance(value, float):
+            if value != 0:
+                out += (varint(number << 3 | 1), np.float64(value).tobytes())
+        elif isinstance(value, int):
+            if value:
+                out += (varint(number << 3), varint(value))
+        elif value:
+            data = value.encode() if isinstance(value, str) else value
+            out += (prefix(number, len(data)), data)
+    return b"".join(out)
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while shift < 70:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+    raise ValueError("a varint is too long")
+
+
+def decode(data: bytes) -> dict[int, list]:
+    """The fields of a message by number: varints as int, all else as bytes (numbers little-endian).
+    ValueError for bytes that are no message."""
+    fields: dict[int, list] = {}
+    at, end = 0, len(data)
+    try:
+        while at < end:
+            key, at = _read_varint(data, at)
+            kind = key & 7
+            if kind == 0:
+                value, at = _read_varint(data, at)
+            else:
+                if kind == 2:
+                    length, at = _read_varint(data, at)
+                elif kind in (1, 5):
+                    length = 8 if kind == 1 else 4
+                else:
+                    raise ValueError(f"wire type {kind} is unknown")
+                value = data[at:at + length]
+                at += length
+                if at > end:
+                    raise ValueError("a field is cut off")
+            fields.setdefault(key >> 3, []).append(value)
+    except IndexError:
+        raise ValueError("a message is cut off") from None
+    return fields
+
+
+def integer(fields: dict[int, list], number: int) -> int:
+    """The last value of an int64 field, 0 where it is absent."""
+    value = fields.get(number, (0,))[-1]
+    if not isinstance(value, int):
+        raise ValueError(f"field {number} is not an integer")
+    value &= 0xFFFFFFFFFFFFFFFF
+    return value - (1 << 64) if value >> 63 else value
+
+
+def integers(fields: dict[int, list], number: int) -> list[int]:
+    """The values of a repeated int64 field, packed or not."""
+    out = []
+    for value in fields.get(number, ()):
+        packed, at = (varint(value), 0) if isinstance(value, int) else (value, 0)
+        try:
+            while at < len(packed):
+                one, at = _read_varint(packed, at)
+                out.append(one - (1 << 64) if one >> 63 else one)
+        except IndexError:
+            raise ValueError(f"field {number} is cut off") from None
+    return out
+
+
+def data(fields: dict[int, list], number: int) -> bytes:
+    """The last value of a bytes field, empty where it is absent."""
+    value = fields.get(number, (b"",))[-1]
+    if isinstance(value, int):
+        raise ValueError(f"field {number} is not a string")
+    return value
+
+
+# --- Spaces ---------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Leaf:
+    """One array of a space: what env.proto's SpaceLeaf says, and how the environment has it."""
+
+    name: str
+    kind: int
+    dtype: np.dtype  # on the wire
+    shape: tuple[int, ...]  # on the wire
+    native_dtype: np.dtype
+    native_shape: tuple[int, ...]
+    low: bytes = b""
+    high: bytes = b""
+    choices: tuple[int, ...] = ()
+    start: int = 0
+
+    @property
+    def row_bytes(self) -> int:
+        return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
+
+    def message(self) -> bytes:
+        return encode((1, self.name), (2, self.kind), (3, ELEMENT_TYPES[self.dtype.name]),
+                      (4, self.shape), (5, self.low), (6, self.high), (7, self.choices),
+                      (8, self.start))
+
+    @classmethod
+    def of(cls, raw: bytes) -> Leaf:
+        """A leaf that another server describes. ValueError for one that makes no sense."""
+        fields = decode(raw)
+        types = {number: np.dtype(name) for name, number in ELEMENT_TYPES.items()}
+        kind, dtype = integer(fields, 2), types.get(integer(fields, 3))
+        shape, choices = tuple(integers(fields, 4)), tuple(integers(fields, 7))
+        if not BOX <= kind <= MULTI_BINARY or dtype is None or any(n < 1 for n in shape + choices):
+            raise ValueError(f"a leaf of kind {kind}, type {dtype}, shape {shape}")
+        return cls(data(fields, 1).decode(errors="replace"), kind, dtype, shape, dtype, shape,
+                   data(fields, 5), data(fields, 6), choices, integer(fields, 8))
+
+
+def _is(space: Any, name: str) -> bool:
+    return any(base.__name__ == name for base in type(space).__mro__)
+
+
+def _children(space: Any) -> list[tuple[Any, Any]] | None:
+    """(key, space) of a Dict or Tuple, None of any other."""
+    if _is(space, "Dict"):
+        return list(space.spaces.items())
+    if _is(space, "Tuple"):
+        return list(enumerate(space.spaces))
+    return None
+
+
+def _bounds(bound: Any, shape: tuple[int, ...]) -> bytes:
+    full = np.broadcast_to(np.asarray(bound, np.float64), shape).reshape(-1)
+    return (full[:1] if (full == full[0]).all() else full).astype("<f8").tobytes()
+
+
+def _leaf(space: Any, name: str, use: str) -> Leaf:
+    where = f"the {use} space" + (f"'s leaf '{name}'" if name else "")
+    native = np.dtype(getattr(space, "dtype", None) or np.int64)
+    dtype = np.dtype(WIDER.get(native.name, native.name))
+    if dtype.name not in ELEMENT_TYPES:
+        raise ValueError(f"{where} holds {native.name}; served are {', '.join(ELEMENT_TYPES)}")
+    shape = tuple(int(n) for n in (getattr(space, "shape", None) or ()))
+    if any(n < 1 for n in shape):
+        raise ValueError(f"{where} has the empty shape {shape}")
+    flat = (int(np.prod(shape, dtype=np.int64)),)
+    if _is(space, "Box"):
+        return Leaf(name, BOX, dtype, shape, native, shape, low=_bounds(space.low, shape),
+                    high=_bounds(space.high, shape))
+    if _is(space, "Discrete"):
+        return Leaf(name, DISCRETE, dtype, (), native, (), choices=(int(space.n),),
+                    start=int(getattr(space, "start", 0)))
+    if _is(space, "MultiDiscrete"):
+        if np.any(np.asarray(getattr(space, "start", 0)) != 0):
+            raise ValueError(f"{where} is a MultiDiscrete that does not start at 0")
+        choices = tuple(int(n) for n in np.asarray(space.nvec).reshape(-1))
+        shape = np.asarray(space.nvec).shape
+        return Leaf(name, MULTI_DISCRETE, dtype, (len(choices),), native, shape, choices=choices)
+    if _is(space, "MultiBinary"):
+        shape = shape or (int(space.n),)
+        return Leaf(name, MULTI_BINARY, dtype, flat if flat[0] > 1 else (shape[0],), native, shape)
+    raise ValueError(f"{where} is a {type(space).__name__}; served are Box, Discrete, "
+                     "MultiDiscrete, MultiBinary, Dict and Tuple")
+
+
+def leaves_of(space: Any, use: str) -> list[Leaf]:
+    """The leaves of a space, in order. ValueError names a leaf that cannot be served. `use`:
+    "observation" or "action", for messages."""
+    def walk(part: Any, path: str) -> Iterator[Leaf]:
+        children = _children(part)
+        if children is None:
+            yield _leaf(part, path, use)
+        else:
+            for key, child in children:
+                yield from walk(child, f"{path}.{key}" if path else str(key))
+
+    leaves = list(walk(space, ""))
+    names = [leaf.name for leaf in leaves]
+    if not leaves or len(set(names)) < len(names):
+        raise ValueError(f"the {use} space has no leaf, or two of one name: {names}")
+    return leaves
+
+
+def reader(space: Any) -> Callable[[Any], list]:
+    """value of a space -> its arrays, in the order of the leaves."""
+    children = _children(space)
+    if children is None:
+        return lambda value: [value]
+    parts = [(key, reader(child)) for key, child in children]
+    return lambda value: [array for key, read in parts for array in read(value[key])]
+
+
+def builder(space: Any) -> Callable[[Iterator], Any]:
+    """Arrays in the order of the leaves -> value of a space."""
+    children = _children(space)
+    if children is None:
+        return next
+    parts = [(key, builder(child)) for key, child in children]
+    if _is(space, "Dict"):
+        return lambda arrays: {key: build(arrays) for key, build in parts}
+    return lambda arrays: tuple(build(arrays) for _, build in parts)
+
+
+# --- Environments ---------------------------------------------------------------------------------
+
+
+class Description(NamedTuple):
+    """What one environment looks like."""
+
+    observation: list[Leaf]
+    action: list[Leaf]
+    max_episode_steps: int  # 0: unknown
+
+
+class Fault(NamedTuple):
+    """Why an environment failed."""
+
+    env: int
+    kind: int
+    message: str
+
+
+class Bad(Exception):
+    """What an environment gave cannot be used."""
+
+    def __init__(self, kind: int, message: str):
+        super().__init__(message)
+        self.kind = kind
+
+
+class Refused(Exception):
+    """A request that cannot be served; `code` names a gRPC status."""
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+def describe(env: Any) -> Description:
+    """Description of a Gymnasium-like environment, or of a vector of them."""
+    spec = getattr(env, "spec", None)
+    limit = getattr(spec, "max_episode_steps", None) or getattr(env, "max_episode_steps", None)
+    observation = getattr(env, "single_observation_space", None) or env.observation_space
+    action = getattr(env, "single_action_space", None) or env.action_space
+    return Description(leaves_of(observation, "observation"), leaves_of(action, "action"),
+                       int(limit or 0))
+
+
+def words(error: BaseException) -> str:
+    """An exception and the last lines of where it came from."""
+    if isinstance(error, (Bad, Refused)):
+        return str(error)
+    return "".join(traceback.format_exception(error)[-3:]).strip()[-MAX_MESSAGE:]
+
+
+def pause_after(failures: int) -> float:
+    """Seconds until the next restart, after so many failures in a row: none, then growing."""
+    return 0.0 if failures < 2 else min(MAX_PAUSE_S, 0.1 * 2.0 ** min(failures - 2, 20))
+
+
+class Columns:
+    """The arrays of N environments, in one block of memory that processes can share."""
+
+    def __init__(self, description: Description, count: int, memory: Any = None):
+        self._at = 0
+        self._memory = memory
+        self.observations = [self._array(leaf.dtype, (count, *leaf.shape))
+                             for leaf in description.observation]
+        self.finals = [self._array(leaf.dtype, (count, *leaf.shape))
+                       for leaf in description.observation]
+        self.actions = [self._array(leaf.dtype, (count, *leaf.shape))
+                        for leaf in description.action]
+        self.rewards = self._array(np.float32, (count,))
+        self.terminated, self.truncated, self.outcomes, self.restart, self.reset = (
+            self._array(np.uint8, (count,)) for _ in range(5))
+        self.seeds = self._array(np.uint64, (count,))
+        # Of the first environment of each process: the request and environment in work, as one
+        # number, and whether it is being made or reset.
+        self.progress = self._array(np.int64, (count, 2))
+        self.size = self._at
+
+    def _array(self, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
+        array = (np.zeros(shape, dtype) if self._memory is None else
+                 np.ndarray(shape, dtype, buffer=self._memory, offset=self._at))
+        self._at += (array.nbytes + 63) // 64 * 64
+        return array
+
+    def rows(self, first: int, count: int) -> Columns:
+        """A part of the environments."""
+        part = object.__new__(Columns)
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                value = value[first:first + count]
+            elif isinstance(value, list):
+                value = [array[first:first + count] for array in value]
+            setattr(part, name, value)
+        return part
+
+
+class Task(NamedTuple):
+    """What a session asked for."""
+
+    count: int
+    arguments: dict
+    max_episode_steps: int = 0  # 0: the environment's own
+    step_timeout_s: float = 60.0
+    reset_timeout_s: float = 60.0
+
+
+class Fleet:
+    """N environments in this process, one after the other. Not thread-safe."""
+
+    def __init__(self, make_env: Callable[..., Any], description: Description, task: Task,
+                 columns: Columns | None = None, generation: int = 0,
+                 seeds: list[int] | None = None):
+        n = task.count
+        self._make = make_env
+        self._description = description
+        self._task = task
+        self.columns = columns or Columns(description, n)
+        self.outcomes = self.columns.outcomes
+        self._progress = self.columns.progress[0].data
+        self._serial = 0  # requests so far
+        self._generation = generation
+        self._seeds = seeds  # of the last reset
+        self._envs: list[Any] = [None] * n
+        self._running = [False] * n  # an episode goes on
+        self._steps = [0] * n  # in the episode
+        self._failures = [0] * n  # in a row
+        self._restarts = [0] * n
+        self._since = [0] * n  # serial of the last failure
+        self._due = [0.0] * n  # when to restart
+        self._faults: list[Fault] = []
+
+    def make(self) -> None:
+        """Makes all environments; the first exception goes through."""
+        for i in range(self._task.count):
+            self._make_one(i)
+
+    def reset(self, seeds: bool) -> list[Fault]:
+        """Resets those of columns.reset, with columns.seeds if `seeds`."""
+        self._serial += 1
+        columns = self.columns
+        self._seeds = columns.seeds.tolist() if seeds else None
+        columns.outcomes.fill(STEPPED)
+        for i in np.flatnonzero(columns.reset).tolist():
+            self._try(i, lambda i=i: self._begin(i, self._seeds and self._seeds[i]))
+        return self._take_faults()
+
+    def revive(self) -> list[Fault]:
+        """Makes and resets all that do not run, where it is time."""
+        for i in range(self._task.count):
+            self._revive(i)
+        return self._take_faults()
+
+    def wait(self, limit_s: float) -> None:
+        """Returns when a restart is due, or after the limit."""
+        time.sleep(max(0.0, min(limit_s, min(self._due) - time.monotonic())))
+
+    def close(self) -> None:
+        for i in range(self._task.count):
+            self._close_one(i)
+
+    def step(self, restart: bool) -> list[Fault]:
+        """One step of all, with columns.actions; restarts those of columns.restart if `restart`."""
+        columns, envs, running, steps = self.columns, self._envs, self._running, self._steps
+        columns.rewards.fill(0)
+        columns.terminated.fill(0)
+        columns.truncated.fill(0)
+        columns.outcomes.fill(STEPPED)
+        if restart:
+            for i in np.flatnonzero(columns.restart).tolist():
+                self._fail(i)
+        self._serial += 1
+        serial = self._serial * len(envs)
+        progress = self._progress
+        limit = self._task.max_episode_steps
+        rewards, store = columns.rewards, self._store
+        single = columns.observations[0] if len(columns.observations) == 1 else None
+        dtype, shape = (single.dtype, single.shape[1:]) if single is not None else (None, None)
+        for i, action in enumerate(self._actions()):
+            if not running[i]:
+                self._revive(i)
+                continue
+            progress[0] = serial + i
+            try:
+                observation, reward, terminated, truncated, _ = envs[i].step(action)
+                if single is not None and type(observation) is np.ndarray and (
+                        observation.shape == shape and observation.dtype == dtype):
+                    single[i] = observation
+                else:
+                    store(columns.observations, i, observation)
+                rewards[i] = reward
+                steps[i] += 1
+                if terminated or truncated or steps[i] == limit:
+                    self._end(i, bool(terminated))
+            except Exception as error:  # pylint: disable=broad-except
+                self._lose(i, error)
+        self._check_finite()
+        return self._take_faults()
+
+    def _actions(self) -> Iterator[Any]:
+        """Each environment's action, in arrays of its own: environments may keep them."""
+        columns = [column.astype(leaf.native_dtype).reshape(len(column), *leaf.native_shape)
+                   for leaf, column in zip(self._description.action, self.columns.actions)]
+        if len(columns) == 1 and columns and self._flat_action:
+            return iter(columns[0])
+        return (self._build(iter(row)) for row in zip(*columns))
+
+    def _make_one(self, i: int) -> None:
+        self._progress[0], self._progress[1] = self._serial * self._task.count + i, 1
+        env = self._make(**self._task.arguments)
+        self._envs[i] = env
+        got = describe(env)
+        for expected, leaves in zip(self._description[:2], got[:2]):
+            if leaves != expected:
+                raise ValueError("the arguments change the spaces: give them to the server itself. "
+                                 f"Expected {expected}, got {leaves}")
+        self._read = reader(env.observation_space)
+        self._build = builder(env.action_space)
+        self._flat_action = _children(env.action_space) is None
+        limit, wrapper = self._task.max_episode_steps, env
+        while limit and wrapper is not None:
+            if type(wrapper).__name__ == "TimeLimit":
+                wrapper._max_episode_steps = limit  # pylint: disable=protected-access
+            wrapper = vars(wrapper).get("env")
+
+    def _close_one(self, i: int) -> None:
+        env, self._envs[i], self._running[i] = self._envs[i], None, False
+        try:
+            if env is not None:
+                env.close()
+        except Exception:  # pylint: disable=broad-except
+            pass  # it is given up anyway
+
+    def _begin(self, i: int, seed: int | None) -> None:
+        if self._envs[i] is None:
+            self._make_one(i)
+        self._progress[0], self._progress[1] = self._serial * self._task.count + i, 1
+        observation, _ = self._envs[i].reset(seed=seed)
+        self._progress[1] = 0
+        self._store(self.columns.observations, i, observation)
+        self._check_row(self.columns.observations, i)
+        self._steps[i], self._running[i] = 0, True
+
+    def _try(self, i: int, begin: Callable[[], None]) -> None:
+        try:
+            begin()
+            self.columns.outcomes[i] = STARTED
+        except Exception as error:  # pylint: disable=broad-except
+            self._lose(i, error)
+            self.columns.outcomes[i] = ABSENT
+
+    def _revive(self, i: int) -> None:
+        if self._envs[i] is None and time.monotonic() < self._due[i]:
+            self.columns.outcomes[i] = ABSENT
+            return
+        seed = None
+        if self._seeds is not None and self._envs[i] is None:
+            self._restarts[i] += 1  # a stream of its own, not the same episode again
+            path = (self._seeds[i], self._generation, self._restarts[i])
+            seed = int(np.random.SeedSequence(path).generate_state(1, np.uint32)[0])
+        self._try(i, lambda: self._begin(i, seed))
+
+    def _end(self, i: int, terminated: bool) -> None:
+        """An episode ended: keeps its last observation, and begins the next."""
+        columns = self.columns
+        self._check_row(columns.observations, i)
+        for final, column in zip(columns.finals, columns.observations):
+            final[i] = column[i]
+        columns.terminated[i] = terminated
+        columns.truncated[i] = not terminated
+        try:
+            self._begin(i, None)
+        except Exception as error:  # pylint: disable=broad-except
+            self._fail(i, error)  # the step itself counts
+            for final, column in zip(columns.finals, columns.observations):
+                column[i] = final[i]
+
+    def _lose(self, i: int, error: Exception) -> None:
+        self._fail(i, error)
+        columns = self.columns
+        columns.outcomes[i] = LOST
+        columns.rewards[i] = columns.terminated[i] = columns.truncated[i] = 0
+
+    def _fail(self, i: int, error: Exception | None = None) -> None:
+        if error is not None:
+            kind = error.kind if isinstance(error, Bad) else EXCEPTION
+            self._faults.append(Fault(i, kind, words(error)))
+        self._progress[1] = 0
+        if self._serial - self._since[i] > HEALTHY_STEPS:
+            self._failures[i] = 0
+        self._since[i] = self._serial
+        self._failures[i] += 1
+        self._due[i] = time.monotonic() + pause_after(self._failures[i])
+        self._close_one(i)
+
+    def _take_faults(self) -> list[Fault]:
+        faults, self._faults = self._faults, []
+        return faults
+
+    def _store(self, columns: list[np.ndarray], i: int, observation: Any) -> None:
+        try:
+            values = self._read(observation)
+        except (KeyError, IndexError, TypeError) as error:
+            raise Bad(WRONG_SHAPE, f"an observation lacks a part of its space: {error!r}") from None
+        for leaf, column, value in zip(self._description.observation, columns, values):
+            array = np.asarray(value)
+            if array.shape != leaf.native_shape or not np.can_cast(array.dtype, leaf.dtype,
+                                                                   "same_kind"):
+                raise Bad(WRONG_SHAPE, f"observation '{leaf.name}': expected {leaf.native_dtype} "
+                          f"{leaf.native_shape}, got {array.dtype} {array.shape}")
+            column[i] = array.reshape(leaf.shape)
+
+    def _check_row(self, columns: list[np.ndarray], i: int) -> None:
+        for leaf, column in zip(self._description.observation, columns):
+            if column.dtype.kind == "f" and not np.isfinite(column[i]).all():
+                raise _not_finite(leaf, column[i])
+
+    def _check_finite(self) -> None:
+        columns = self.columns
+        for leaf, column in zip(self._description.observation, columns.observations):
+            if column.dtype.kind == "f" and not np.isfinite(column).all():
+                bad = ~np.isfinite(column).reshape(len(column), -1).all(axis=1)
+                for i in np.flatnonzero(bad).tolist():
+                    if self._running[i]:
+                        self._lose(i, _not_finite(leaf, column[i]))
+                    column[i] = 0
+        if not np.isfinite(columns.rewards).all():
+            for i in np.flatnonzero(~np.isfinite(columns.rewards)).tolist():
+                self._lose(i, Bad(NOT_FINITE, f"the reward is {columns.rewards[i]}"))
+
+
+def _not_finite(leaf: Leaf, row: np.ndarray) -> Bad:
+    return Bad(NOT_FINITE, f"observation '{leaf.name}' is not finite: {row.tolist()}"[:MAX_MESSAGE])
+
+
+class VectorFleet:
+    """N environments behind one object that steps them as a batch. It fails as a whole.
+
+    Either a gymnasium.vector.VectorEnv with SAME_STEP autoreset, or an object with
+    single_observation_space, single_action_space and
+      reset_batch(mask [N] bool, seeds [N] uint64 or None) -> observations
+      step_batch(actions) -> (observations, rewards, terminated, truncated, final_observations)
+    where all arrays are [N, ...], what ended is reset in the same step, and of final_observations
+    only the rows of episodes that ended are read.
+    """
+
+    def __init__(self, make_vector: Callable[..., Any], description: Description, task: Task):
+        if task.max_episode_steps not in (0, description.max_episode_steps):
+            raise ValueError("environments served as a vector keep their own max_episode_steps")
+        self._make = make_vector
+        self._description = description
+        self._task = task
+        self.columns = Columns(description, task.count)
+        self.outcomes = self.columns.outcomes
+        self._vector: Any = None
+        self._seeds: np.ndarray | None = None
+        self._failures = self._steps = 0
+        self._due = 0.0
+
+    def make(self) -> None:
+        self._vector = vector = self._make(num_envs=self._task.count, **self._task.arguments)
+        if describe(vector)[:2] != self._description[:2]:
+            raise ValueError("the arguments change the spaces: give them to the server itself")
+        self._gymnasium = not hasattr(vector, "step_batch")
+        if self._gymnasium and "SAME_STEP" not in str(vector.metadata.get("autoreset_mode")):
+            raise ValueError("a gymnasium.vector environment must have AutoresetMode.SAME_STEP")
+        self._read = reader(vector.single_observation_space)
+        self._build = builder(vector.single_action_space)
+
+    def reset(self, seeds: bool) -> list[Fault]:
+        self._seeds = self.columns.seeds.copy() if seeds else None
+        return self._guard(lambda: self._reset(self.columns.reset != 0))
+
+    def step(self, restart: bool) -> list[Fault]:
+        if restart and self.columns.restart.any():
+            self._lose()
+        if self._vector is None:
+            if time.monotonic() < self._due:
+                self.outcomes.fill(ABSENT)
+                return []
+            return self._guard(lambda: self._reset(np.ones(self._task.count, bool)))
+        return self._guard(self._step)
+
+    def wait(self, limit_s: float) -> None:
+        time.sleep(max(0.0, min(limit_s, self._due - time.monotonic())))
+
+    def close(self) -> None:
+        vector, self._vector = self._vector, None
+        try:
+            if vector is not None:
+                vector.close()
+        except Exception:  # pylint: disable=broad-except
+            pass  # it is given up anyway
+
+    def _reset(self, mask: np.ndarray) -> None:
+        if self._vector is None:
+            self.make()
+            mask[:] = True
+        self.columns.rewards.fill(0)
+        self.columns.terminated.fill(0)
+        self.columns.truncated.fill(0)
+        if self._gymnasium:
+            options = {} if mask.all() else {"options": {"reset_mask": mask}}
+            seeds = None if self._seeds is None else self._seeds.tolist()
+            observations, _ = self._vector.reset(seed=seeds, **options)
+        else:
+            observations = self._vector.reset_batch(mask, self._seeds)
+        self._store(self.columns.observations, observations, mask)
+        self.outcomes[:] = np.where(mask, STARTED, STEPPED)
+
+    def _step(self) -> None:
+        columns = self.columns
+        actions = self._build(iter(
+            [column.astype(leaf.native_dtype).reshape(len(column), *leaf.native_shape)
+             for leaf, column in zip(self._description.action, columns.actions)]))
+        if self._gymnasium:
+            observations, rewards, terminated, truncated, info = self._vector.step(actions)
+            finals = info.get("final_obs")
+        else:
+            observations, rewards, terminated, truncated, finals = self._vector.step_batch(actions)
+        everyone = np.ones(self._task.count, bool)
+        self._store(columns.observations, observations, everyone)
+        columns.rewards[:] = rewards
+        columns.terminated[:] = terminated
+        columns.truncated[:] = np.asarray(truncated) & ~np.asarray(terminated)
+        ended = (columns.terminated | columns.truncated) != 0
+        if ended.any() and self._gymnasium:  # an array of objects, one for each environment
+            space = self._vector.single_observation_space
+            for i in np.flatnonzero(ended).tolist():
+                self._store([final[i:i + 1] for final in columns.finals],
+                            _as_batch(space, finals[i]), everyone[:1])
+        elif ended.any():
+            self._store(columns.finals, finals, ended)
+        if not np.isfinite(columns.rewards).all():
+            raise Bad(NOT_FINITE, "a reward is not finite")
+        self.outcomes.fill(STEPPED)
+        self._steps += 1
+        if self._steps > HEALTHY_STEPS:
+            self._failures = 0
+
+    def _store(self, columns: list[np.ndarray], value: Any, rows: np.ndarray) -> None:
+        for leaf, column, got in zip(self._description.observation, columns, self._read(value)):
+            array = np.asarray(got)
+            if array.shape != (len(column), *leaf.native_shape):
+                raise Bad(WRONG_SHAPE, f"observations '{leaf.name}': expected "
+                          f"{(len(column), *leaf.native_shape)}, got {array.shape}")
+            column[rows] = array.reshape(column.shape)[rows]
+            if column.dtype.kind == "f" and not np.isfinite(column[rows]).all():
+                raise Bad(NOT_FINITE, f"observations '{leaf.name}' are not finite")
+
+    def _guard(self, work: Callable[[], None]) -> list[Fault]:
+        try:
+            work()
+            return []
+        except Exception as error:  # pylint: disable=broad-except
+            ran = self._vector is not None
+            self._lose()
+            self.outcomes.fill(LOST if ran and work == self._step else ABSENT)
+            kind = error.kind if isinstance(error, Bad) else EXCEPTION
+            return [Fault(0, kind, words(error))] + [
+                Fault(i, kind, "as environment 0: they are one object")
+                for i in range(1, self._task.count)]
+
+    def _lose(self) -> None:
+        self.close()
+        self._failures, self._steps = self._failures + 1, 0
+        self._due = time.monotonic() + pause_after(self._failures)
+        for array in (self.columns.rewards, self.columns.terminated, self.columns.truncated,
+                      *self.columns.observations):
+            array.fill(0)
+
+
+def _as_batch(space: Any, value: Any) -> Any:
+    """One value of a space as a batch of one."""
+    return builder(space)(iter([np.asarray(array)[None] for array in reader(space)(value)]))
+
+
+# --- Worker processes -----------------------------------------------------------------------------
+
+
+class Zygote:
+    """A process without threads, forked before gRPC starts, that forks the workers and buries them.
+    It ends, and its workers with it, when its creator is gone. Thread-safe."""
+
+    def __init__(self, make_env: Callable[..., Any]):
+        self._lock = threading.Lock()
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._pid = os.fork()
+        if self._pid == 0:
+            try:
+                self._socket.close()
+                _zygote(theirs, make_env)
+            finally:
+                os._exit(0)
+        theirs.close()
+
+    def start(self, work: dict, fds: list[int]) -> int:
+        """Forks a worker, which gets the open files and runs _worker. Returns its process id."""
+        with self._lock:
+            socket.send_fds(self._socket, [pickle.dumps(work)], fds)
+            return int(self._socket.recv(64))
+
+    def bury(self, pid: int) -> int:
+        """Kills a worker, if it still runs, and returns how it ended, as os.waitpid says."""
+        with self._lock:
+            self._socket.send(str(pid).encode())
+            return int(self._socket.recv(64))
+
+    def close(self) -> None:
+        self._socket.close()
+        os.waitpid(self._pid, 0)
+
+
+def _zygote(creator: socket.socket, make_env: Callable[..., Any]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    workers = set()
+    while True:
+        message, fds, _, _ = socket.recv_fds(creator, 1 << 17, 3)
+        if not message:
+            break
+        if fds:
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    creator.close()
+                    _worker(make_env, pickle.loads(message), *fds)
+                except BaseException:  # pylint: disable=broad-except
+                    traceback.print_exc()
+                finally:
+                    sys.stderr.flush()
+                    os._exit(1)
+            for fd in fds:
+                os.close(fd)
+            workers.add(pid)
+            creator.send(str(pid).encode())
+        else:
+            pid = int(message)
+            os.kill(pid, signal.SIGKILL)
+            workers.remove(pid)
+            creator.send(str(os.waitpid(pid, 0)[1]).encode())
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _die_with_parent() -> None:
+    try:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    except (AttributeError, OSError):
+        pass  # not Linux: it ends when its socket does
+
+
+def _worker(make_env: Callable[..., Any], work: dict, commands: int, memory: int, log: int) -> None:
+    """A worker process: does what the Pool asks over the socket `commands`, on shared columns."""
+    _die_with_parent()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    faulthandler.enable(2)
+    pool = socket.socket(fileno=commands)
+    description, task, total = work["description"], work["task"], work["total"]
+    block = mmap.mmap(memory, Columns(description, total, None).size) if total else None
+    columns = Columns(description, total, block).rows(work["first"], task.count)
+    fleet = Fleet(make_env, description, task, columns, work["generation"], work["seeds"])
+    calls = {b"m": fleet.make, b"v": fleet.revive, b"s": lambda: fleet.step(False),
+             b"x": lambda: fleet.step(True), b"r": lambda: fleet.reset(False),
+             b"e": lambda: fleet.reset(True)}
+    while command := pool.recv(16):
+        try:
+            faults = calls[command]() or []
+            room = 40_000 // max(len(faults), 1)  # of what fits into one packet
+            reply = {"faults": [(*fault[:2], fault.message[-room:]) for fault in faults[:1000]]}
+        except Exception as error:  # pylint: disable=broad-except
+            reply = {"error": words(error)}
+        pool.send(pickle.dumps(reply))
+    fleet.close()
+
+
+class Worker:
+    """One worker process as the Pool sees it. Not thread-safe."""
+
+    def __init__(self, zygote: Zygote, work: dict, memory: int, progress: np.ndarray):
+        self._zygote = zygote
+        self._task: Task = work["task"]
+        self._progress = progress  # of its first environment
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        read, write = os.pipe()
+        self._pid = zygote.start(work, [theirs.fileno(), memory, write])
+        theirs.close()
+        os.close(write)
+        self._tail = b""
+        self._log = threading.Thread(target=self._follow, args=(read,), daemon=True)
+        self._log.start()
+        self._poll = select.poll()
+        self._poll.register(self.socket, select.POLLIN)
+        self._sent = 0.0
+        self._mark = -1
+
+    def ask(self, command: bytes) -> None:
+        self._sent, self._mark = time.monotonic(), int(self._progress[0])
+        try:
+            self.socket.send(command)
+        except OSError:
+            pass  # it is dead: the answer says so
+
+    def answer(self, wait: float | None = None) -> dict | None:
+        """The reply. None where there is none within `wait` seconds. Without `wait` it waits until
+        the worker is late with one environment. Bad (HUNG, CRASHED) where no reply will come."""
+        while True:
+            limit = self._task.reset_timeout_s if self._progress[1] else self._task.step_timeout_s
+            if self._poll.poll(1000 * (min(limit / 4, 1.0) if wait is None else wait)):
+                try:
+                    reply = self.socket.recv(1 << 18)
+                except OSError:
+                    reply = b""
+                if not reply:
+                    raise Bad(CRASHED, "")
+                return pickle.loads(reply)
+            mark, now = int(self._progress[0]), time.monotonic()
+            if mark != self._mark:
+                self._sent, self._mark = now, mark
+            elif now - self._sent > limit:
+                doing = "reset" if self._progress[1] else "step"
+                raise Bad(HUNG, f"a {doing} took longer than {limit:g} s")
+            if wait is not None:
+                return None
+
+    def end(self, error: Bad | None = None) -> str:
+        """Ends the process: at once for an error, of which it then tells all that is known."""
+        self.socket.close()
+        if error is None:
+            self._log.join(1.0)  # it closes its environments
+        status = self._zygote.bury(self._pid)
+        self._log.join(0.2)
+        how = str(error or "")
+        if error is not None and error.kind == CRASHED:
+            number = os.waitstatus_to_exitcode(status)
+            how = (f"its process was ended by {signal.Signals(-number).name}" if number < 0 else
+                   f"its process ended with exit code {number}")
+        return how + "\n" + self._tail.decode(errors="replace")
+
+    def _follow(self, fd: int) -> None:
+        """Passes the worker's output on, and keeps the end of it."""
+        with os.fdopen(fd, "rb", 0) as log:
+            while part := log.read(4096):
+                self._tail = (self._tail + part)[-2048:]
+                sys.stderr.write(part.decode(errors="replace"))
+
+
+class Pool:
+    """N environments in K processes; the same methods as Fleet's. A process that dies or hangs is
+    started anew, with growing pauses, while the others go on."""
+
+    def __init__(self, zygote: Zygote, workers: int, description: Description, task: Task):
+        count = task.count
+        self._zygote = zygote
+        self._description = description
+        self._task = task
+        size = Columns(description, count).size
+        self._file = os.memfd_create("tandem_env") if hasattr(os, "memfd_create") else os.dup(
+            tempfile.TemporaryFile().fileno())
+        os.ftruncate(self._file, size)
+        self.columns = Columns(description, count, mmap.mmap(self._file, size))
+        self.outcomes = np.zeros(count, np.uint8)
+        self._seeds: list[int] | None = None
+        bounds = np.linspace(0, count, min(workers, count) + 1).astype(int).tolist()
+        self._slots = [_Slot(first, end - first) for first, end in zip(bounds, bounds[1:])]
+
+    def make(self) -> None:
+        for slot in self._slots:
+            self._start(slot, b"m")
+        for slot in self._slots:
+            try:
+                reply = slot.worker.answer()
+            except Bad as error:
+                worker, slot.worker = slot.worker, None
+                raise RuntimeError(f"an environment failed: {worker.end(error)}") from None
+            if "error" in reply:
+                raise Refused("INVALID_ARGUMENT", reply["error"])
+            slot.ready = True
+
+    def reset(self, seeds: bool) -> list[Fault]:
+        self._seeds = self.columns.seeds.tolist() if seeds else None
+        return self._all(b"e" if seeds else b"r")
+
+    def step(self, restart: bool) -> list[Fault]:
+        return self._all(b"x" if restart else b"s")
+
+    def wait(self, limit_s: float) -> None:
+        """Returns when a worker may be ready, or after the limit."""
+        poll = select.poll()
+        due = limit_s
+        for slot in self._slots:
+            if slot.worker is not None and not slot.ready:
+                poll.register(slot.worker.socket, select.POLLIN)
+            elif slot.worker is None:
+                due = min(due, slot.due - time.monotonic())
+        poll.poll(1000 * max(0.0, due))
+
+    def close(self) -> None:
+        for slot in self._slots:
+            if slot.worker is not None:
+                slot.worker.socket.close()
+        for slot in self._slots:
+            if slot.worker is not None:
+                slot.worker.end()
+                slot.worker = None
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
+
+    def _start(self, slot: _Slot, command: bytes) -> None:
+        work = {"description": self._description, "task": self._task._replace(count=slot.count),
+                "total": self._task.count, "first": slot.first, "generation": slot.generation,
+                "seeds": self._seeds and self._seeds[slot.first:slot.first + slot.count]}
+        self.columns.progress[slot.first] = (-1, 1)
+        slot.generation += 1
+        slot.worker = Worker(self._zygote, work, self._file, self.columns.progress[slot.first])
+        slot.worker.ask(command)
+        slot.ready = False
+
+    def _all(self, command: bytes) -> list[Fault]:
+        """One request to every worker that is ready; looks after the others."""
+        faults: list[Fault] = []
+        asked = [slot for slot in self._slots if slot.ready]
+        for slot in asked:
+            slot.worker.ask(command)
+        for slot in self._slots:
+            if not slot.ready:
+                self._look_after(slot, faults)
+        for slot in asked:
+            try:
+                self._take(slot, slot.worker.answer(), faults)
+                slot.healthy += 1
+            except Bad as error:
+                self._bury(slot, error, LOST if command in b"sx" else ABSENT, faults)
+        return faults
+
+    def _take(self, slot: _Slot, reply: dict, faults: list[Fault]) -> None:
+        if "error" in reply:
+            raise Bad(EXCEPTION, reply["error"])
+        faults += [Fault(slot.first + env, kind, text) for env, kind, text in reply["faults"]]
+        self.outcomes[slot.rows] = self.columns.outcomes[slot.rows]
+
+    def _look_after(self, slot: _Slot, faults: list[Fault]) -> None:
+        self._clear(slot, ABSENT)
+        if slot.worker is None:
+            if time.monotonic() >= slot.due:
+                self._start(slot, b"v")
+            return
+        try:
+            reply = slot.worker.answer(wait=0)
+            if reply is not None:
+                self._take(slot, reply, faults)
+                slot.ready = True
+        except Bad as error:
+            self._bury(slot, error, ABSENT, faults)
+
+    def _bury(self, slot: _Slot, error: Bad, outcome: int, faults: list[Fault]) -> None:
+        """The process failed: tells of it, and plans its restart."""
+        guilty = max(int(self.columns.progress[slot.first][0]), 0) % slot.count
+        worker, slot.worker, slot.ready = slot.worker, None, False
+        text = worker.end(error)
+        for i in range(slot.count):
+            faults.append(Fault(slot.first + i, error.kind, text if i == guilty else
+                                f"shared a process with environment {slot.first + guilty}"))
+        slot.failures = 1 if slot.healthy > HEALTHY_STEPS else slot.failures + 1
+        slot.healthy = 0
+        slot.due = time.monotonic() + pause_after(slot.failures)
+        self._clear(slot, outcome)
+        for column in self.columns.observations:
+            column[slot.rows] = 0
+
+    def _clear(self, slot: _Slot, outcome: int) -> None:
+        self.outcomes[slot.rows] = outcome
+        for array in (self.columns.rewards, self.columns.terminated, self.columns.truncated):
+            array[slot.rows] = 0
+
+
+class _Slot:
+    """The place of one worker in a Pool."""
+
+    def __init__(self, first: int, count: int):
+        self.first, self.count = first, count
+        self.rows = slice(first, first + count)
+        self.worker: Worker | None = None
+        self.ready = False  # its environments are made; without: being made
+        self.generation = self.failures = self.healthy = 0
+        self.due = 0.0  # when to start it again
+
+
+def in_child(work: Callable[[], Any]) -> Any:
+    """What `work` returns in a forked process, which may crash."""
+    read, write = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(read)
+            try:
+                result = (True, work())
+            except Exception as error:  # pylint: disable=broad-except
+                result = (False, words(error))
+            with os.fdopen(write, "wb") as out:
+                out.write(pickle.dumps(result))
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as answer:
+        raw = answer.read()
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    good, result = pickle.loads(raw) if raw else (False, f"its process ended with {status}")
+    if not good:
+        raise RuntimeError(f"the environment cannot be described: {result}")
+    return result
+
+
+# --- Sessions and the server ----------------------------------------------------------------------
+
+
+class Session:
+    """The environments of one client, and the last answer, so that nothing steps twice."""
+
+    def __init__(self, fleet: Any, description: Description, count: int):
+        self.key = secrets.token_urlsafe(24)
+        self.count = count
+        self.idle_since = time.monotonic()
+        self.streams = 0
+        self._lock = threading.Lock()
+        self._fleet = fleet
+        self._owner: object | None = None
+        self._last_id, self._last = 0, b""
+        self._closed = False
+        columns = fleet.columns
+        self._observations = [(prefix(2, column.nbytes), column) for column in columns.observations]
+        self._actions = list(zip(description.action, columns.actions))
+        self._reward_prefix = prefix(3, columns.rewards.nbytes)
+        self._flag_prefixes = [prefix(number, count) for number in (4, 5, 7)]
+
+    def take(self, owner: object) -> None:
+        """From now on another stream than `owner` is refused."""
+        self._owner = owner
+
+    def answer(self, request: dict[int, list], owner: object) -> bytes:
+        """The response to one StepRequest."""
+        with self._lock:
+            if self._closed:
+                raise Refused("NOT_FOUND", "the session is closed")
+            if self._owner is not owner:
+                raise Refused("ABORTED", "another stream has taken the session over")
+            step_id = integer(request, 2)
+            if step_id == self._last_id and step_id > 0:
+                return self._last
+            if step_id != self._last_id + 1:
+                raise Refused("OUT_OF_RANGE", f"step_id: expected {self._last_id + 1} or the last, "
+                              f"{self._last_id}, got {step_id}")
+            if self._last_id and (self._fleet.outcomes == ABSENT).all():
+                self._fleet.wait(0.1)
+            faults, resets = self._work(request)
+            if self._closed:
+                self._fleet.close()
+                raise Refused("NOT_FOUND", "the session was closed")
+            if faults:
+                LOG.warning("%d of %d environments failed; %d: %s", len(faults), self.count,
+                            faults[0].env, faults[0].message)
+            self._last = self._encode(step_id, faults, resets)
+            self._last_id = step_id
+            return self._last
+
+    def close(self) -> None:
+        self._closed = True
+        if self._lock.acquire(timeout=2.0):  # else answer() closes, should what hangs ever return
+            try:
+                self._fleet.close()
+            finally:
+                self._lock.release()
+
+    def _work(self, request: dict[int, list]) -> tuple[list[Fault], bool]:
+        columns = self._fleet.columns
+        if 4 in request:
+            _fill(columns.reset, data(request, 4), "reset")
+            seeds = data(request, 5)
+            if seeds:
+                _fill(columns.seeds, seeds, "seeds")
+            return self._fleet.reset(bool(seeds)), True
+        if self._last_id == 0:
+            raise Refused("INVALID_ARGUMENT", "the first request of a session must be a reset")
+        actions = request.get(3, [])
+        if len(actions) != len(self._actions):
+            raise Refused("INVALID_ARGUMENT", f"actions: expected {len(self._actions)} columns, "
+                          f"got {len(actions)}")
+        for raw, (leaf, column) in zip(actions, self._actions):
+            _fill(column, raw, f"action '{leaf.name}'")
+        restart = data(request, 6)
+        if restart:
+            _fill(columns.restart, restart, "restart")
+        return self._fleet.step(bool(restart)), False
+
+    def _encode(self, step_id: int, faults: list[Fault], resets: bool) -> bytes:
+        columns, outcomes = self._fleet.columns, self._fleet.outcomes
+        out = [b"\x08", varint(step_id)]
+        for before, column in self._observations:
+            out += (before, column.tobytes())
+        if not resets:
+            out += (self._reward_prefix, columns.rewards.tobytes())
+            ended = columns.terminated | columns.truncated
+            if ended.any():
+                rows = ended != 0
+                flags = columns.terminated, columns.truncated
+                for before, column in zip(self._flag_prefixes, flags):
+                    out += (before, column.tobytes())
+                for final in columns.finals:
+                    last = final[rows].tobytes()
+                    out += (prefix(6, len(last)), last)
+        if not (outcomes == (STARTED if resets else STEPPED)).all():
+            out += (self._flag_prefixes[2], outcomes.tobytes())
+        for fault in faults:
+            text = fault.message.encode(errors="replace")[-MAX_MESSAGE:].decode(errors="ignore")
+            message = encode((1, fault.env), (2, fault.kind), (3, text))
+            out += (prefix(8, len(message)), message)
+        return b"".join(out)
+
+
+def _fill(array: np.ndarray, raw: bytes, name: str) -> None:
+    if len(raw) != array.nbytes:
+        raise Refused("INVALID_ARGUMENT", f"{name}: expected {array.nbytes} bytes for "
+                      f"{array.dtype} {array.shape}, got {len(raw)}")
+    array[...] = np.frombuffer(raw, array.dtype).reshape(array.shape)
+
+
+class Server:
+    """The gRPC server. start() returns at once; stop() ends every session. Thread-safe."""
+
+    def __init__(self, make_env: Callable[..., Any], num_envs: int = 64, address: str | None = None,
+                 workers: int = 0, *, name: str = "", arguments: dict | None = None,
+                 idle_timeout_s: float = 60.0, vector: bool = False):
+        """`num_envs`: capacity over all sessions. `address`: unix:PATH or HOST:PORT; without one
+        that of TANDEM_ENV_LISTEN, or a free port of localhost. `arguments`: for every make_env;
+        a session's own come on top. A session without a stream is closed after `idle_timeout_s`."""
+        if not 1 <= num_envs <= MAX_ENVS:
+            raise ValueError(f"num_envs: expected 1 to {MAX_ENVS}, got {num_envs}")
+        self.capacity = num_envs
+        self.address = address or os.environ.get(LISTEN) or "localhost:0"
+        self._make = make_env
+        self._arguments = dict(arguments or {})
+        self._vector = vector
+        self._idle_timeout_s = idle_timeout_s
+        self._name = name or getattr(make_env, "__name__", type(make_env).__name__)
+        self._lock = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+        self._used = 0
+        self._stopped = threading.Event()
+        self._workers = workers
+        self._zygote: Zygote | None = None
+        if vector and workers:
+            raise ValueError("environments that step as a batch have no workers")
+        self._description = in_child(self._probe) if workers else self._probe()
+
+    def start(self) -> str:
+        """Starts to serve and returns the real address."""
+        if self._workers:
+            self._zygote = Zygote(self._make)  # before gRPC has threads
+        import grpc
+
+        methods = {"Describe": self._describe, "Open": self._open, "Close": self._close}
+        handlers = {f"/tandem.env.v1.VectorEnvService/{name}":
+                    grpc.unary_unary_rpc_method_handler(_guarded(method))
+                    for name, method in methods.items()}
+        handlers["/tandem.env.v1.VectorEnvService/Step"] = grpc.stream_stream_rpc_method_handler(
+            self._step)
+        handlers["/grpc.health.v1.Health/Check"] = grpc.unary_unary_rpc_method_handler(
+            lambda request, context: b"\x08\x01")  # SERVING
+
+        class Handler(grpc.GenericRpcHandler):
+            """Finds a method by its full name."""
+
+            def service(self, handler_call_details):
+                return handlers.get(handler_call_details.method)
+
+        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
+                   ("grpc.so_reuseport", 0), ("grpc.keepalive_time_ms", 20000),
+                   ("grpc.http2.min_ping_interval_without_data_ms", 5000)]
+        self._server = grpc.server(futures.ThreadPoolExecutor(2 * min(self.capacity, 256) + 8),
+                                   handlers=[Handler()], options=options)
+        port = self._server.add_insecure_port(self.address)
+        if port == 0:
+            raise OSError(f"cannot listen on {self.address}")
+        self._server.start()
+        if not self.address.startswith("unix:"):
+            self.address = f"{self.address.rpartition(':')[0]}:{port}"
+        threading.Thread(target=self._close_idle, daemon=True).start()
+        return self.address
+
+    def stop(self, grace_s: float = 1.0) -> None:
+        """Ends every stream and session, and removes a unix socket's file."""
+        self._stopped.set()
+        self._server.stop(grace_s).wait(grace_s + 5)
+        for session in list(self._sessions.values()):
+            self._forget(session)
+        if self._zygote is not None:
+            self._zygote.close()
+        if self.address.startswith("unix:"):
+            try:
+                os.unlink(self.address[len("unix:"):])
+            except OSError:
+                pass  # gRPC has removed it
+
+    def _probe(self) -> Description:
+        env = self._make(**({"num_envs": 1} if self._vector else {}), **self._arguments)
+        try:
+            return describe(env)
+        finally:
+            env.close()
+
+    def _new_fleet(self, task: Task) -> Any:
+        if self._zygote is not None:
+            return Pool(self._zygote, self._workers, self._description, task)
+        return (VectorFleet if self._vector else Fleet)(self._make, self._description, task)
+
+    def _describe(self, request: dict[int, list]) -> bytes:
+        if integer(request, 1) < 1:
+            raise Refused("UNIMPLEMENTED", f"protocol version: expected {PROTOCOL_VERSION} or "
+                          f"more, got {integer(request, 1)}")
+        what = self._description
+        return encode((1, PROTOCOL_VERSION), (2, self._name),
+                      (3, [leaf.message() for leaf in what.observation]),
+                      (4, [leaf.message() for leaf in what.action]), (5, what.max_episode_steps),
+                      (6, self.capacity), (7, self.capacity - self._used),
+                      (8, [b"seed", b"isolate"] if self._workers else [b"seed"]),
+                      (9, f"tandem_env.py {VERSION}"))
+
+    def _open(self, request: dict[int, list]) -> bytes:
+        if integer(request, 1) != PROTOCOL_VERSION:
+            raise Refused("UNIMPLEMENTED", f"protocol version: expected {PROTOCOL_VERSION}, got "
+                          f"{integer(request, 1)}")
+        task = self._task(request)
+        with self._lock:
+            free = self.capacity - self._used
+            if task.count > free:
+                raise Refused("RESOURCE_EXHAUSTED", f"{task.count} environments asked for, {free} "
+                              f"of {self.capacity} are free")
+            self._used += task.count
+        fleet = None
+        try:
+            fleet = self._new_fleet(task)
+            fleet.make()
+            session = Session(fleet, self._description, task.count)
+        except BaseException as error:
+            with self._lock:
+                self._used -= task.count
+            if fleet is not None:
+                fleet.close()
+            refused = data(request, 3) or isinstance(error, (Refused, ValueError))
+            raise Refused("INVALID_ARGUMENT" if refused else "INTERNAL", words(error)) from None
+        with self._lock:
+            self._sessions[session.key] = session
+        LOG.info("%d environments for '%s'", task.count, data(request, 7).decode(errors="replace"))
+        return encode((1, session.key), (2, int(self._idle_timeout_s * 1000)))
+
+    def _task(self, request: dict[int, list]) -> Task:
+        count, limit, step_ms, reset_ms = (integer(request, n) for n in (2, 4, 5, 6))
+        for name, value, lowest in (
+                ("num_envs", count, 1), ("max_episode_steps", limit, 0),
+                ("step_timeout_ms", step_ms, 1), ("reset_timeout_ms", reset_ms, 1)):
+            if value < lowest or (name == "num_envs" and value > MAX_ENVS):
+                raise Refused("INVALID_ARGUMENT", f"{name}: {value} is out of range")
+        try:
+            own = json.loads(data(request, 3) or b"{}")
+        except ValueError as error:
+            raise Refused("INVALID_ARGUMENT", f"arguments are no JSON: {error}") from None
+        if not isinstance(own, dict):
+            raise Refused("INVALID_ARGUMENT", "arguments: expected a JSON object")
+        return Task(count, {**self._arguments, **own}, limit, step_ms / 1000, reset_ms / 1000)
+
+    def _close(self, request: dict[int, list]) -> bytes:
+        session = self._sessions.get(data(request, 1).decode(errors="replace"))
+        if session is not None:
+            self._forget(session)
+        return b""
+
+    def _step(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        import grpc
+
+        owner, session = object(), None
+        try:
+            for raw in requests:
+                request = decode(raw)
+                if session is None:
+                    session = self._sessions.get(data(request, 1).decode(errors="replace"))
+                    if session is None:
+                        raise Refused("NOT_FOUND", "the session is closed, expired or unknown")
+                    with self._lock:
+                        session.streams += 1
+                    session.take(owner)
+                yield session.answer(request, owner)
+        except (Refused, ValueError) as error:
+            code = getattr(error, "code", "INVALID_ARGUMENT")
+            context.abort(grpc.StatusCode[code], str(error))
+        finally:
+            if session is not None:
+                session.idle_since = time.monotonic()
+                with self._lock:
+                    session.streams -= 1
+
+    def _forget(self, session: Session) -> None:
+        with self._lock:
+            if self._sessions.pop(session.key, None) is None:
+                return
+        session.close()
+        with self._lock:
+            self._used -= session.count
+
+    def _close_idle(self) -> None:
+        while not self._stopped.wait(min(1.0, self._idle_timeout_s / 4)):
+            now = time.monotonic()
+            for session in list(self._sessions.values()):
+                if not session.streams and now - session.idle_since > self._idle_timeout_s:
+                    self._forget(session)
+
+
+def _guarded(method: Callable[[dict], bytes]) -> Callable[[bytes, Any], bytes]:
+    """A unary method of gRPC from one of ours."""
+    def call(raw: bytes, context: Any) -> bytes:
+        import grpc
+
+        try:
+            return method(decode(raw))
+        except (Refused, ValueError) as error:
+            code = getattr(error, "code", "INVALID_ARGUMENT")
+            return context.abort(grpc.StatusCode[code], str(error))
+    return call
+
+
+def serve(make_env: Callable[..., Any], num_envs: int = 64, address: str | None = None,
+          workers: int = 0, **options: Any) -> None:
+    """Serves until SIGTERM or SIGINT (a second one ends at once), or, where the address came from
+    TANDEM_ENV_LISTEN, until the parent process is gone. Prints the address in one line. `options`:
+    those of Server."""
+    done = threading.Event()
+    parent = os.getppid() if not address and os.environ.get(LISTEN) else None
+    server = Server(make_env, num_envs, address, workers, **options)
+
+    def end(number, frame):
+        signal.signal(number, signal.SIG_DFL)
+        done.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    print(f"tandem_env: {num_envs} environments on {server.start()}", flush=True)
+    while not done.wait(0.5):
+        if parent is not None and os.getppid() != parent:
+            break
+    server.stop()
+
+
+def serve_vector(make_vector: Callable[..., Any], num_envs: int = 64, address: str | None = None,
+                 **options: Any) -> None:
+    """As serve, for environments that step as a batch: make_vector(num_envs=N, **arguments) gives
+    what VectorFleet describes."""
+    serve(make_vector, num_envs, address, vector=True, **options)
+
+
+def quiet_mujoco() -> None:
+    """Takes MuJoCo's warnings, where it is in use: by itself it writes each to stderr and into
+    MUJOCO_LOG.TXT of the working directory, for every model. Logs each kind once."""
+    mujoco = sys.modules.get("mujoco")
+    if mujoco is None or not hasattr(mujoco, "set_mju_user_warning"):
+        return
+
+    def take(text: str) -> None:
+        kind = "".join(c for c in text if not c.isdigit())
+        if kind not in SAID and len(SAID) < 100:
+            SAID.add(kind)
+            LOG.info("MuJoCo: %s", text)
+
+    mujoco.set_mju_user_warning(take)
+
+
+def gym_maker(name: str) -> Callable[..., Any]:
+    """make_env of a registered Gymnasium environment."""
+    import gymnasium
+
+    if "mujoco" in str(gymnasium.spec(name).entry_point):
+        try:
+            importlib.import_module("mujoco")
+        except ImportError:
+            pass  # Gymnasium says what is missing
+        quiet_mujoco()
+
+    def make(**arguments: Any) -> Any:
+        env = gymnasium.make(name, disable_env_checker=True, **arguments)
+        quiet_mujoco()  # where only the making brought it in
+        return env
+
+    return make
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tandem_env",
+                                     description=__doc__.split("\n")[0])
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--gym", metavar="ID", help="a registered Gymnasium environment")
+    kind.add_argument("--make", metavar="MODULE:FUNCTION", help="FUNCTION(**arguments) makes one")
+    kind.add_argument("--make-vector", metavar="MODULE:FUNCTION",
+                      help="FUNCTION(num_envs=N, **arguments) makes N that step as a batch")
+    parser.add_argument("--num-envs", type=int, default=64, help="capacity over all sessions")
+    parser.add_argument("--listen", help=f"unix:PATH or HOST:PORT; else ${LISTEN}, else any port")
+    parser.add_argument("--workers", type=int, default=0, help="processes of each session; 0: none")
+    parser.add_argument("--arguments", type=json.loads, default={}, help="the maker's, as JSON")
+    parser.add_argument("--idle-timeout", type=float, default=60.0, help="of sessions [s]")
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="tandem_env: %(message)s")
+    sys.path.insert(0, os.getcwd())
+    if options.gym:
+        make, name = gym_maker(options.gym), f"gym:{options.gym}"
+    else:
+        name = options.make or options.make_vector
+        module, _, function = name.partition(":")
+        make = getattr(importlib.import_module(module), function)
+    serve(make, options.num_envs, options.listen, options.workers, name=name,
+          arguments=options.arguments, idle_timeout_s=options.idle_timeout,
+          vector=bool(options.make_vector))
+    os._exit(0)  # not waiting for an environment that hangs
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,553 @@
+"""Tests tandem_env.py: a real server process, and a client that speaks the protocol by hand."""
+
+import contextlib
+import functools
+import importlib.util
+import os
+import pathlib
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import numpy as np
+
+import tandem_env
+from tandem_env import decode, encode
+
+SOURCE = pathlib.Path(__file__).resolve().parent
+LONG = '{"limit": 1000000}'  # episodes
+GOOD, RAISE, NAN, SHAPE, SEGFAULT, HANG, TERMINATE, NAN_REWARD, BAD_FINAL = range(9)
+
+
+class Box:
+    """Looks like Gymnasium's."""
+
+    def __init__(self, low, high, shape, dtype=np.float32):
+        self.low, self.high = np.full(shape, low, dtype), np.full(shape, high, dtype)
+        self.shape, self.dtype = shape, np.dtype(dtype)
+
+
+class Discrete:
+    def __init__(self, n, start=0):
+        self.n, self.start = n, start
+
+
+class MultiDiscrete:
+    def __init__(self, nvec):
+        self.nvec = np.asarray(nvec)
+        self.shape = self.nvec.shape
+
+
+class MultiBinary:
+    def __init__(self, n):
+        self.n, self.dtype = n, np.dtype(np.int8)
+
+
+class Dict:
+    def __init__(self, **spaces):
+        self.spaces = spaces
+
+
+class Tuple:
+    def __init__(self, *spaces):
+        self.spaces = spaces
+
+
+class Text:
+    pass
+
+
+class Stub:
+    """Observes (steps of the episode, seed, episodes); the action says what goes wrong."""
+
+    observation_space = Box(-np.inf, np.inf, (3,), np.float64)
+    action_space = Discrete(9)
+    max_episode_steps = 50
+
+    def __init__(self, fail_after=None, slow_reset_s=0.0, size=3, limit=50):
+        if fail_after is not None and os.path.exists(fail_after):
+            raise OSError("the maker failed")
+        if size != 3:
+            self.observation_space = Box(-1, 1, (size,))
+        self.steps = self.seed = self.episodes = 0
+        self.slow_reset_s, self.limit = slow_reset_s, limit
+
+    def reset(self, seed=None, options=None):
+        time.sleep(self.slow_reset_s)
+        self.steps, self.seed = 0, self.seed if seed is None else seed
+        self.episodes += 1
+        return self._observation(), {}
+
+    def step(self, action):
+        if action == RAISE:
+            raise ArithmeticError("the stub was told to raise")
+        if action == SEGFAULT:
+            print("last words", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if action == HANG:
+            time.sleep(60)
+        self.steps += 1
+        observation = self._observation()
+        if action in (NAN, BAD_FINAL):
+            observation[1] = np.nan
+        if action == SHAPE:
+            observation = observation[:2]
+        reward = np.nan if action == NAN_REWARD else float(self.steps)
+        return observation, reward, action in (TERMINATE, BAD_FINAL), self.steps >= self.limit, {}
+
+    def close(self):
+        pass
+
+    def _observation(self):
+        return np.array([self.steps, self.seed, self.episodes], np.float64)
+
+
+class Nested:
+    """Every kind of space; the observation holds what the last action was."""
+
+    observation_space = Dict(
+        arm=Dict(pose=Box(-1, 1, (2, 2)), open=MultiBinary(3)), mode=Discrete(4, start=2),
+        pair=Tuple(Box(0, 255, (), np.uint8), MultiDiscrete([3, 4])), flag=Box(0, 1, (1,), bool))
+    action_space = Tuple(Box(-1, 1, (2,)), Discrete(3), MultiDiscrete([[2, 3], [4, 5]]))
+
+    def reset(self, seed=None, options=None):
+        return self._observation(0, 0, 0), {}
+
+    def step(self, action):
+        force, choice, grid = action
+        assert force.shape == (2,) and force.dtype == np.float32 and grid.shape == (2, 2)
+        return self._observation(force[1], choice, grid[1, 1]), 1, False, False, {}
+
+    def close(self):
+        pass
+
+    @staticmethod
+    def _observation(pose, mode, pair):
+        opened = np.array([1, 0, 1], np.int8)
+        return {"arm": {"pose": np.full((2, 2), pose, np.float32), "open": opened},
+                "mode": 2 + int(mode), "pair": (np.uint8(200), np.array([1, pair])),
+                "flag": np.array([True])}
+
+
+class StubVector:
+    """The protocol of batches: counts steps, ends every third."""
+
+    single_observation_space, single_action_space = Box(-9, 9, (1,)), Box(-1, 1, (1,))
+
+    def __init__(self, num_envs):
+        self.steps = np.zeros((num_envs, 1), np.float32)
+
+    def reset_batch(self, mask, seeds):
+        self.steps[mask] = 0
+        return self.steps
+
+    def step_batch(self, actions):
+        if (actions > 0.5).any():
+            raise ArithmeticError("the vector was told to raise")
+        self.steps = self.steps + 1
+        ended, final = self.steps[:, 0] >= 3, self.steps.copy()
+        self.steps[ended] = 0
+        return self.steps, final[:, 0], ended, np.zeros_like(ended), final
+
+    def close(self):
+        pass
+
+
+def gym_vector(num_envs, name="CartPole-v1"):
+    import gymnasium
+    mode = gymnasium.vector.AutoresetMode.SAME_STEP
+    return gymnasium.vector.SyncVectorEnv(
+        [lambda: gymnasium.make(name) for _ in range(num_envs)], autoreset_mode=mode)
+
+
+class Client:
+    """One session. Responses come as dicts by field number."""
+
+    def __init__(self, address, count, arguments="", limit=0, step_ms=1000, reset_ms=5000):
+        import grpc
+        self.error = grpc.RpcError
+        self.channel = grpc.insecure_channel(address)
+        self.count, self.step_id, self.requests = count, 0, None
+        self.description = self.call("Describe", (1, 1))
+        opened = self.call("Open", (1, 1), (2, count), (3, arguments), (4, limit), (5, step_ms),
+                           (6, reset_ms))
+        self.session = opened[1][0]
+        self.connect()
+
+    def call(self, method, *fields):
+        stub = self.channel.unary_unary(f"/tandem.env.v1.VectorEnvService/{method}")
+        return decode(stub(encode(*fields), timeout=20, wait_for_ready=True))
+
+    def connect(self):
+        self.requests = queue.Queue()
+        self.responses = self.channel.stream_stream("/tandem.env.v1.VectorEnvService/Step")(
+            iter(self.requests.get, None), timeout=60)
+
+    def send(self, step_id, *fields):
+        self.requests.put(encode((1, self.session), (2, step_id), *fields))
+        return next(self.responses)
+
+    def request(self, *fields):
+        self.step_id += 1
+        response = decode(self.send(self.step_id, *fields))
+        assert response[1] == [self.step_id]
+        return response
+
+    def reset(self, mask=None, seeds=None):
+        seeds = b"" if seeds is None else np.asarray(seeds, np.uint64).tobytes()
+        return self.request((4, bytes(mask or [1] * self.count)), (5, seeds))
+
+    def step(self, *actions, restart=b""):
+        """Actions of Stub."""
+        return self.request((3, [np.array(actions, np.int64).tobytes()]), (6, restart))
+
+    def close(self):
+        self.requests.put(None)
+        self.call("Close", (1, self.session))
+        self.channel.close()
+
+
+def rows(response, number=2):
+    """Stub's observations."""
+    return np.frombuffer(response[number][0], np.float64).reshape(-1, 3)
+
+
+def outcomes(response, count):
+    return list(response.get(7, [bytes(count)])[0])
+
+
+def faults(response):
+    parts = [decode(raw) for raw in response.get(8, [])]
+    return [(part.get(1, [0])[0], part[2][0], part[3][0].decode()) for part in parts]
+
+
+class ServerTest(unittest.TestCase):
+    """Starts servers and ends them."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.address = f"unix:{self.folder}/env.sock"
+
+    @contextlib.contextmanager
+    def serving(self, *arguments, **environment):
+        with open(self.folder / "log", "wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tandem_env", *arguments], cwd=SOURCE, text=True,
+                stdout=subprocess.PIPE, stderr=log,
+                env={**os.environ, "TANDEM_ENV_LISTEN": self.address, **environment})
+        try:
+            self.line = process.stdout.readline()
+            self.process = process
+            yield process
+        finally:
+            process.terminate()
+            self.assertEqual(process.wait(10), 0, (self.folder / "log").read_text())
+            process.stdout.close()
+
+    @contextlib.contextmanager
+    def stub(self, count, *arguments, **open_arguments):
+        with self.serving("--make", "tandem_env_test:Stub", "--num-envs", "8", *arguments):
+            client = Client(self.address, count, **open_arguments)
+            yield client
+            client.close()
+
+    def refused(self, code, work):
+        import grpc
+        with self.assertRaises(grpc.RpcError) as caught:
+            work()
+        self.assertEqual(caught.exception.code().name, code, caught.exception.details())
+        return caught.exception.details()
+
+
+class ProtocolTest(ServerTest):
+    def protoc(self, how, message, data):
+        return subprocess.run(
+            ["protoc", f"--{how}=tandem.env.v1.{message}", f"-I{SOURCE.parent / 'proto'}",
+             "tandem/env/v1/env.proto"], input=data, capture_output=True, check=True).stdout
+
+    def test_messages_are_those_of_protoc(self):
+        written = encode((1, b"key"), (2, 300), (3, [b"ab", b""]), (4, b"\x01"))
+        text = self.protoc("decode", "StepRequest", written).decode()
+        self.assertEqual(text.split("\n"), ['session: "key"', 'step_id: 300', 'actions: "ab"',
+                                            'actions: ""', 'reset: "\\001"', ''])
+        self.assertEqual(self.protoc("encode", "StepRequest", text.encode()), written)
+        leaf = tandem_env.leaves_of(Box(-2, 3, (2, 3)), "action")[0].message()
+        text = self.protoc("decode", "SpaceLeaf", leaf).decode()
+        self.assertIn("shape: 2\nshape: 3\n", text)
+        self.assertEqual(encode((8, -5)), self.protoc("encode", "SpaceLeaf", b"start: -5"))
+        self.assertEqual(tandem_env.integer(decode(encode((8, -5))), 8), -5)
+        self.assertEqual(encode((2, 1.5)), b"\x11" + np.float64(1.5).tobytes())
+
+    def test_garbage_is_no_message(self):
+        for raw in (b"\x0a\x05ab", b"\xff" * 12, b"\x0b", b"\x09\x01"):
+            with self.assertRaises(ValueError, msg=raw):
+                decode(raw)
+
+    def test_a_step_is_taken_once(self):
+        with self.stub(2) as client:
+            self.assertIn(self.address, self.line)
+            self.assertEqual(rows(client.reset(seeds=[7, 8])).tolist(), [[0, 7, 1], [0, 8, 1]])
+            response = client.step(GOOD, GOOD)
+            self.assertEqual(rows(response)[:, 0].tolist(), [1, 1])
+            self.assertEqual(np.frombuffer(response[3][0], np.float32).tolist(), [1, 1])
+            self.assertFalse({4, 5, 6, 7, 8} & set(response))
+            again = (3, [np.zeros(2, np.int64).tobytes()])
+            self.assertEqual(decode(client.send(2, again)), response)
+            old = client.requests, client.responses
+            client.connect()  # a new stream of the same session
+            self.assertEqual(decode(client.send(2, again)), response)
+            self.assertEqual(rows(client.step(GOOD, GOOD))[:, 0].tolist(), [2, 2])
+            old[0].put(encode((1, client.session), (2, 4), again))
+            self.refused("ABORTED", lambda: next(old[1]))
+            self.refused("OUT_OF_RANGE", lambda: client.send(9, again))
+
+    def test_the_end_of_an_episode(self):
+        with self.stub(3, limit=4) as client:
+            client.reset(seeds=[1, 2, 3])
+            response = client.step(GOOD, TERMINATE, GOOD)
+            self.assertEqual(response[4], [b"\0\1\0"])
+            self.assertEqual(response[5], [b"\0\0\0"])
+            self.assertEqual(rows(response).tolist(), [[1, 1, 1], [0, 2, 2], [1, 3, 1]])
+            self.assertEqual(rows(response, 6).tolist(), [[1, 2, 1]])
+            client.step(GOOD, GOOD, GOOD)
+            client.step(GOOD, GOOD, GOOD)
+            response = client.step(GOOD, GOOD, TERMINATE)
+            self.assertEqual((response[4], response[5]), ([b"\0\0\1"], [b"\1\0\0"]))
+            self.assertEqual(rows(response, 6)[:, 0].tolist(), [4, 4])
+            response = client.reset(mask=[0, 1, 0], seeds=[0, 9, 0])
+            self.assertEqual(rows(response)[1].tolist(), [0, 9, 3])
+            self.assertEqual(outcomes(response, 3), [0, 3, 0])
+
+    def test_what_cannot_be_opened_is_refused(self):
+        with self.stub(5) as client:
+            new = functools.partial(Client, self.address)
+            self.assertIn("3 of 8", self.refused("RESOURCE_EXHAUSTED", lambda: new(4)))
+            self.assertIn("unexpected",
+                          self.refused("INVALID_ARGUMENT", lambda: new(1, '{"x": 1}')))
+            self.assertIn("change the spaces",
+                          self.refused("INVALID_ARGUMENT", lambda: new(1, '{"size": 2}')))
+            self.refused("INVALID_ARGUMENT", lambda: new(1, "[]"))
+            self.refused("INVALID_ARGUMENT", lambda: new(0))
+            self.refused("UNIMPLEMENTED", lambda: client.call("Describe"))
+            other = new(3)
+            self.refused("INVALID_ARGUMENT", lambda: other.step(0, 0, 0))
+            other.connect()
+            other.step_id = 0
+            other.reset()
+            self.refused("INVALID_ARGUMENT", lambda: other.step(0, 0))
+            other.close()
+            self.assertEqual(client.call("Describe", (1, 1))[7], [3])
+            client.session = b"guess"
+            self.refused("NOT_FOUND", client.reset)
+
+    def test_an_idle_session_is_closed(self):
+        with self.stub(4, "--idle-timeout", "0.3") as client:
+            client.reset()
+            client.requests.put(None)
+            end = time.monotonic() + 5
+            while client.call("Describe", (1, 1)).get(7) != [8] and time.monotonic() < end:
+                time.sleep(0.05)
+            client.connect()
+            self.refused("NOT_FOUND", lambda: client.step(0, 0, 0, 0))
+
+    def test_ends_with_its_parent(self):
+        code = ("import subprocess, sys; p = subprocess.Popen([sys.executable, '-m', 'tandem_env', "
+                "'--make', 'tandem_env_test:Stub', '--workers', '1'], stdout=subprocess.PIPE); "
+                "p.stdout.readline(); print(p.pid, flush=True)")
+        environment = {**os.environ, "TANDEM_ENV_LISTEN": self.address}
+        pid = int(subprocess.run([sys.executable, "-c", code], cwd=SOURCE, env=environment,
+                                 capture_output=True, check=True, timeout=20).stdout)
+        end = time.monotonic() + 10
+        while os.path.exists(f"/proc/{pid}/exe") and time.monotonic() < end:
+            time.sleep(0.05)
+        self.assertFalse(os.path.exists(f"/proc/{pid}/exe"))
+        self.assertFalse((self.folder / "env.sock").exists())
+
+
+class FaultTest(ServerTest):
+    def check_faults(self, client):
+        client.reset(seeds=[1, 2, 3, 4])
+        for action, kind, text in ((RAISE, 1, "told to raise"), (NAN, 4, "nan"), (SHAPE, 5, "(2,)"),
+                                   (NAN_REWARD, 4, "reward"), (BAD_FINAL, 4, "nan")):
+            response = client.step(GOOD, action, GOOD, GOOD)
+            self.assertEqual(outcomes(response, 4), [0, 1, 0, 0], action)
+            self.assertNotIn(4, response)
+            [(env, got, message)] = faults(response)
+            self.assertEqual((env, got), (1, kind))
+            self.assertIn(text, message)
+            end = time.monotonic() + 10
+            while (state := outcomes(client.step(0, 0, 0, 0), 4)) == [0, 2, 0, 0]:
+                self.assertLess(time.monotonic(), end)
+            self.assertEqual(state, [0, 3, 0, 0])
+        response = client.step(0, 0, 0, 0, restart=b"\1\0\0\0")
+        self.assertIn(outcomes(response, 4)[0], (2, 3))
+        self.assertEqual(outcomes(response, 4)[1:], [0, 0, 0])
+
+    def test_in_process(self):
+        with self.stub(4, arguments=LONG) as client:
+            self.check_faults(client)
+
+    def test_in_workers(self):
+        with self.stub(4, "--workers", "2", arguments=LONG) as client:
+            self.check_faults(client)
+
+    def test_pauses_grow_and_a_step_without_environments_waits_no_longer_than_told(self):
+        flag = self.folder / "flag"
+        with self.stub(1, arguments=f'{{"fail_after": "{flag}"}}') as client:
+            client.reset()
+            flag.touch()
+            self.assertEqual(outcomes(client.step(RAISE), 1), [1])
+            waits, failed = [], 0
+            while failed < 3:
+                begin = time.monotonic()
+                response = client.step(GOOD)
+                waits.append(time.monotonic() - begin)
+                failed += len(faults(response))
+                self.assertEqual(outcomes(response, 1), [2])
+            self.assertLess(max(waits), 0.2)
+            self.assertGreater(sum(waits), 0.25)
+            flag.unlink()
+            end = time.monotonic() + 10
+            while outcomes(client.step(GOOD), 1) != [3]:
+                self.assertLess(time.monotonic(), end)
+
+    def check_lost_worker(self, action, kind, text):
+        with self.stub(4, "--workers", "2", step_ms=1000, arguments=LONG) as client:
+            self.assertIn(b"isolate", client.description[8])
+            client.reset(seeds=[1, 2, 3, 4])
+            response = client.step(GOOD, action, GOOD, GOOD)
+            self.assertEqual(outcomes(response, 4), [1, 1, 0, 0])
+            found = faults(response)
+            self.assertEqual([fault[:2] for fault in found], [(0, kind), (1, kind)])
+            self.assertIn(text, found[1][2])
+            steps, end = 1, time.monotonic() + 10
+            while True:
+                response = client.step(0, 0, 0, 0)
+                steps += 1
+                self.assertEqual(rows(response)[2:].tolist(), [[steps, 3, 1], [steps, 4, 1]])
+                if outcomes(response, 4) != [2, 2, 0, 0]:
+                    break
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.01)
+            self.assertEqual(outcomes(response, 4), [3, 3, 0, 0])
+            self.assertNotEqual(rows(response)[0, 1], 1)  # not the same episode again
+            self.assertEqual(outcomes(client.step(0, 0, 0, 0), 4), [0, 0, 0, 0])
+
+    def test_a_worker_that_crashes(self):
+        self.check_lost_worker(SEGFAULT, 2, "last words")
+
+    def test_a_worker_that_hangs(self):
+        self.check_lost_worker(HANG, 3, "longer than 1 s")
+
+    def test_all_workers_gone_answers_soon(self):
+        with self.stub(2, "--workers", "1", arguments='{"slow_reset_s": 0.5}') as client:
+            client.reset()
+            self.assertEqual(outcomes(client.step(SEGFAULT, GOOD), 2), [1, 1])
+            client.step(0, 0)  # starts it
+            begin, states = time.monotonic(), []
+            while not states or states[-1] == [2, 2]:
+                states.append(outcomes(client.step(0, 0), 2))
+                self.assertLess(time.monotonic() - begin, 10)
+            self.assertEqual(states[-1], [3, 3])
+            self.assertGreater(len(states), 3)
+
+
+class SpacesTest(ServerTest):
+    def test_nested_spaces(self):
+        with self.serving("--make", "tandem_env_test:Nested"):
+            client = Client(self.address, 2)
+            leaves = [decode(raw) for raw in client.description[3]]
+            self.assertEqual([leaf[1][0] for leaf in leaves],
+                             [b"arm.pose", b"arm.open", b"mode", b"pair.0", b"pair.1", b"flag"])
+            self.assertEqual([leaf[2][0] for leaf in leaves], [1, 4, 2, 1, 3, 1])
+            self.assertEqual([leaf[3][0] for leaf in leaves], [1, 5, 4, 6, 4, 6])
+            actions = [decode(raw) for raw in client.description[4]]
+            self.assertEqual(actions[2][4], [b"\x04"])  # flat
+            client.reset()
+            columns = [np.array([[0, 0.5], [0, 0.25]], np.float32), np.array([2, 1]),
+                       np.array([[0, 0, 0, 3], [1, 1, 1, 4]])]
+            response = client.request((3, [column.tobytes() for column in columns]))
+            self.assertNotIn(8, response)
+            pose, opened, mode, byte, pair, flag = response[2]
+            self.assertEqual(np.frombuffer(pose, np.float32).tolist(), [0.5] * 4 + [0.25] * 4)
+            self.assertEqual(list(opened), [1, 0, 1] * 2)
+            self.assertEqual(np.frombuffer(mode, np.int64).tolist(), [4, 3])
+            self.assertEqual(list(byte), [200, 200])
+            self.assertEqual(np.frombuffer(pair, np.int64).tolist(), [1, 3, 1, 4])
+            self.assertEqual(list(flag), [1, 1])
+            client.close()
+
+    def test_what_cannot_be_served_is_named(self):
+        for space, text in ((Text(), "the action space is a Text"),
+                            (Dict(a=Box(0, 1, (2,)), b=Tuple(Text())), "leaf 'b.0' is a Text"),
+                            (Box(0, 1, (2, 0)), "empty shape"),
+                            (Box(0, 1, (1,), np.uint64), "uint64"), (Dict(), "no leaf"),
+                            (Dict(**{"a.b": Discrete(2), "a": Dict(b=Discrete(2))}), "one name")):
+            with self.assertRaisesRegex(ValueError, text):
+                tandem_env.leaves_of(space, "action")
+
+    def test_vectors(self):
+        with self.serving("--make-vector", "tandem_env_test:StubVector", "--listen", "localhost:0"):
+            client = Client(self.line.split()[-1], 2)
+            client.reset()
+            act = lambda *values: client.request((3, [np.array(values, np.float32).tobytes()]))
+            act(0, 0)
+            client.reset(mask=[0, 1])
+            act(0, 0)
+            response = act(0, 0)
+            self.assertEqual(response[4], [b"\1\0"])
+            self.assertEqual(np.frombuffer(response[6][0], np.float32).tolist(), [3])
+            self.assertEqual(np.frombuffer(response[2][0], np.float32).tolist(), [0, 2])
+            response = act(1, 0)
+            self.assertEqual(outcomes(response, 2), [1, 1])
+            self.assertIn("told to raise", faults(response)[0][2])
+            self.assertEqual(outcomes(act(0, 0), 2), [3, 3])
+            client.close()
+
+
+@unittest.skipUnless(importlib.util.find_spec("gymnasium"), "gymnasium is not installed")
+class GymnasiumTest(ServerTest):
+    def test_a_rollout_is_gymnasiums(self):
+        import gymnasium
+        env = gymnasium.make("CartPole-v1")
+        for arguments in (["--gym", "CartPole-v1"], ["--gym", "CartPole-v1", "--workers", "2"],
+                          ["--make-vector", "tandem_env_test:gym_vector"]):
+            with self.subTest(arguments), self.serving(*arguments):
+                client = Client(self.address, 2)
+                got = client.reset(seeds=[5, 6])
+                expected, _ = env.reset(seed=5)
+                ends = 0
+                for t in range(60):
+                    row = np.frombuffer(got[2][0], np.float32).reshape(2, 4)[0]
+                    np.testing.assert_array_equal(row, expected)
+                    action = t % 3 % 2
+                    expected, _, terminated, truncated, _ = env.step(action)
+                    got = client.step(action, 1)
+                    self.assertEqual(got.get(4, [bytes(2)])[0][0], terminated)
+                    if terminated:
+                        final = np.frombuffer(got[6][0], np.float32).reshape(-1, 4)[0]
+                        np.testing.assert_array_equal(final, expected)
+                        expected, _ = env.reset()
+                        ends += 1
+                self.assertGreater(ends, 0)
+                client.close()
+
+    def test_a_limit_of_the_client_replaces_that_of_the_environment(self):
+        with self.serving("--gym", "Pendulum-v1"):
+            for limit in (7, 230):  # its own: 200
+                client = Client(self.address, 1, limit=limit)
+                self.assertEqual(client.description[5], [200])
+                client.reset()
+                steps = 1
+                while 5 not in client.request((3, [bytes(4)])):
+                    steps += 1
+                self.assertEqual(steps, limit)
+                client.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
