@@ -28,6 +28,8 @@ std::span<const CheckpointField> CheckpointFields() {
       {"gap_100", &Checkpoint::gap_100},
       {"gap_episode", &Checkpoint::gap_episode},
       {"gap_episode_error", &Checkpoint::gap_episode_error},
+      {"gap_episode_first", &Checkpoint::gap_episode_first},
+      {"gap_episode_second", &Checkpoint::gap_episode_second},
       {"score", &Checkpoint::score},
       {"gap_evaluation", &Checkpoint::gap_evaluation},
       {"model_return", &Checkpoint::model_return},

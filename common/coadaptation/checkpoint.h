@@ -51,8 +51,10 @@ struct Checkpoint {
   double gap_100 = kNaN;
   double gap_episode = kNaN;        ///< Whole training episodes, paired by start state.
   double gap_episode_error = kNaN;  ///< Standard error over episodes.
-  double score = kNaN;              ///< See ExploitationScore().
-  double gap_evaluation = kNaN;     ///< The same for the newest evaluation.
+  double gap_episode_first = kNaN;  ///< Mean over the first half of the episodes, for the evidence;
+  double gap_episode_second = kNaN;  ///< over the second half. NaN where there is one episode.
+  double score = kNaN;               ///< See ExploitationScore().
+  double gap_evaluation = kNaN;      ///< The same for the newest evaluation.
 
   // Returns.
   double model_return = kNaN;

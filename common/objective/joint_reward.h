@@ -52,9 +52,9 @@ struct JointRewardOptions {
   int64_t ramp_updates = 0;
   /// kDual: w rises while the divergence of imagined rows exceeds the target and falls below it
   /// [nats a step], > 0. Stays within [min_weight, max_weight], min_weight > 0.
-  double target_divergence = 0.1;
+  double target_divergence = 0.4;
   double weight_lr = 3e-4;  ///< Adam's, on log w.
-  double min_weight = 0.02;
+  double min_weight = 0.05;
   double max_weight = 1;
 };
 
