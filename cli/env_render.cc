@@ -22,7 +22,7 @@ namespace {
 nlohmann::json Map(const MazeLayout& maze) {
   nlohmann::json walls = nlohmann::json::array();
   for (const MazeWall& wall : maze.walls) {
-    if (wall.low == wall.high) continue;
+    if (wall.low == wall.high) continue;  // none
     walls.push_back({wall.low[0], wall.low[1], wall.high[0], wall.high[1]});
   }
   return {{"size", kMazeSize},
@@ -86,8 +86,8 @@ int RenderEnvironment(const EnvRenderOptions& options) {
   for (const std::string& word : command->argv) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   execvp(argv[0], argv.data());
-  return Fail(ErrnoStatus(errno, absl::StrCat("start ", command->argv[0],
-                                              " (TANDEM_PYTHON chooses the interpreter)")));
+  return Fail(ErrnoStatus(
+      errno, absl::StrCat("start ", command->argv[0], " (TANDEM_PYTHON chooses the interpreter)")));
 }
 
 }  // namespace tandem::cli

@@ -35,7 +35,8 @@ CONNECT_S = 10.0
 REPLY_S = 60.0  # of a step or a reset
 PROBE_S = 90.0  # of the first picture: a library may have to compile its shaders
 POLICY_S = 10.0  # of the first snapshot
-MOST_FRAMES = 600  # kept of an episode; of a longer one every second goes, again and again
+MOST_FRAMES = 600  # kept of an episode for a GIF; of more every second goes, again and again
+FRAME, PLOT = (320, 240), (800, 600)  # sizes unless asked otherwise, of environments that have none
 MOST_RATE = 25.0  # pictures a second unless asked otherwise
 CHECKPOINT = "state/policy_trainer/checkpoint.safetensors"  # of a run's folder
 SOCKET = "sock/policy_trainer.sock"  # there while the run trains
@@ -111,8 +112,9 @@ class GymEnvironment:
             make = tandem_env.gym_maker(name)
             options = {**arguments, **({"render_mode": "rgb_array"} if draws else {})}
             try:
-                sized = {"width": size[0], "height": size[1]} if draws and size else {}
-                self._env = make(**options, **sized)
+                width, height = size or FRAME
+                sized = {"width": width, "height": height} if draws else {}
+                self._env = make(**{**sized, **options})
             except TypeError:  # one that has a size of its own
                 self._env = make(**options)
         except ImportError as error:
@@ -273,7 +275,7 @@ def why_not_drawn(name: str, arguments: dict, size: tuple[int, int] | None) -> s
     """Empty where Gymnasium's environment draws itself here; else why it does not. Sets MUJOCO_GL
     to what works. It is tried in a process of its own, which a broken library may take down."""
     chosen = os.environ.get("MUJOCO_GL")
-    reasons = []
+    reasons: dict[str, str] = {}  # why not -> with which library first
     for library in [chosen] if chosen else ["egl", "osmesa"]:
         environment = {**os.environ, "MUJOCO_GL": library, "SDL_VIDEODRIVER": "dummy"}
         question = json.dumps([name, arguments, size])
@@ -282,7 +284,7 @@ def why_not_drawn(name: str, arguments: dict, size: tuple[int, int] | None) -> s
                                    capture_output=True, text=True, errors="replace", check=False,
                                    env=environment)
         except subprocess.TimeoutExpired:
-            reasons.append(f"{library}: no picture after {PROBE_S:.0f} s")
+            reasons.setdefault(f"no picture after {PROBE_S:.0f} s", library)
             continue
         if probe.returncode == 0:
             os.environ.update(MUJOCO_GL=library, SDL_VIDEODRIVER="dummy")
@@ -290,10 +292,10 @@ def why_not_drawn(name: str, arguments: dict, size: tuple[int, int] | None) -> s
         last = (probe.stderr.strip().splitlines() or ["no word"])[-1].strip()
         if probe.returncode < 0:
             last = f"it died of signal {-probe.returncode}"
-        if "uses no MuJoCo" in last:
-            return last.replace("uses no MuJoCo: ", "")
-        reasons.append(f"{library}: {last}")
-    return "; ".join(reasons)
+        reasons.setdefault(last, library)
+    if len(reasons) == 1 and not chosen:  # it has nothing to do with the library
+        return next(iter(reasons))
+    return "; ".join(f"with {library}: {why}" for why, library in reasons.items())
 
 
 def probe(question: str) -> None:
@@ -305,8 +307,7 @@ def probe(question: str) -> None:
         env.render()
     except Exception as error:  # whatever a graphics library raises
         words = " ".join(str(error).split()) or type(error).__name__
-        note = "" if "mujoco" in sys.modules else "uses no MuJoCo: "
-        print(f"{note}{words}", file=sys.stderr, flush=True)
+        print(words, file=sys.stderr, flush=True)
         os._exit(1)  # a broken library may not let us end
     os._exit(0)
 
@@ -368,14 +369,14 @@ def load_policy(where: str, env: Any) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def play(env: Any, act: Callable[[np.ndarray], np.ndarray], seed: int, limit: int, rate: float,
-         draws: bool) -> tuple[Any, list[np.ndarray], float]:
-    """One episode of at most `limit` steps (0: to its end), its frames at about `rate` a second of
-    the environment's time, and their real rate."""
+         most: int) -> tuple[Any, list[np.ndarray], float]:
+    """One episode of at most `limit` steps (0: to its end), at most `most` frames of it (0: none) at
+    about `rate` a second of the environment's time, and their real rate."""
     from tandem_plot import Episode
 
     every = max(1, round(env.rate / rate))
     observations, actions, rewards, frames = [env.reset(seed)], [], [], []
-    if draws:
+    if most:
         frames.append(env.render())
     end = "cut off"
     while end == "cut off" and (limit == 0 or len(rewards) < limit):
@@ -386,9 +387,9 @@ def play(env: Any, act: Callable[[np.ndarray], np.ndarray], seed: int, limit: in
                                        for array in unflatten(env.action, action)]))
         rewards.append(reward)
         end = "terminated" if terminated else "truncated" if truncated else end
-        if draws and (len(rewards) % every == 0 or end != "cut off"):
+        if most and (len(rewards) % every == 0 or end != "cut off"):
             frames.append(env.render())
-        if len(frames) > MOST_FRAMES:
+        if len(frames) > most > 0:
             frames, every = frames[::2], 2 * every
     return (Episode(np.array(observations), np.array(actions), np.array(rewards), end), frames,
             env.rate / every)
@@ -408,6 +409,8 @@ def opened(options: argparse.Namespace) -> tuple[Any, str]:
                 f"nothing draws {options.environment}")
     reason = "a plot was asked for" if options.plot else why_not_drawn(gym, options.arguments,
                                                                         options.size)
+    if reason:
+        os.environ["MUJOCO_GL"] = "disable"  # else MuJoCo does not load where the library is broken
     try:
         return GymEnvironment(gym, options.arguments, options.size, draws=not reason), reason
     except Unusable:
@@ -432,11 +435,13 @@ def render(options: argparse.Namespace) -> None:
             act = random_actions(env.action, options.seed)
             print("no --policy: random actions", flush=True)
         rows, rate = [], options.fps or MOST_RATE
+        moves = options.out.lower().endswith(".gif")
+        most = 0 if reason else MOST_FRAMES if moves else 2 * tandem_plot.STRIP
         field = tandem_plot.Field(**options.map) if options.map else None
-        shape = options.size or (800, 600)
+        shape = options.size or PLOT
         for number in range(options.episodes):
             episode, frames, drawn = play(env, act, options.seed + number, options.steps,
-                                          options.fps or min(MOST_RATE, env.rate), not reason)
+                                          options.fps or min(MOST_RATE, env.rate), most)
             print(f"episode {number + 1}: return {episode.total:.6g} in {len(episode.rewards)} "
                   f"steps, {episode.end}", flush=True)
             title = f"{options.environment}  episode {number + 1}"
@@ -445,14 +450,14 @@ def render(options: argparse.Namespace) -> None:
                 rows.append([picture.resize(options.size) if options.size else picture
                              for picture in pictures])
                 rate = drawn
-            elif options.out.lower().endswith(".gif"):
+            elif moves:
                 rows.append(tandem_plot.frames_of(episode, title, shape, field))
             else:
                 rows.append([tandem_plot.plot(episode, title, shape, field)])
         tandem_plot.save(options.out, rows, rate)
     finally:
         env.close()
-    print(f"{options.out}: " + (f"a plot, for {reason}" if reason else
+    print(f"{options.out}: " + (f"a plot ({reason})" if reason else
                                 f"drawn by {env.name.removeprefix('gym:')}"), flush=True)
 
 
@@ -472,7 +477,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("environment", help="a built-in name, gym:ID, host:port or unix:PATH")
     parser.add_argument("--policy", help="folder of a run, file, or address of a policy_trainer")
     parser.add_argument("--out", default="episode.gif", help="FILE.gif or FILE.png")
-    parser.add_argument("--episodes", type=int, default=1)
+    parser.add_argument("--episodes", type=int, default=1, help="how many, >= 1")
     parser.add_argument("--steps", type=int, default=0, help="at most, of an episode; 0: its end")
     parser.add_argument("--seed", type=int, default=0, help="of the first episode")
     parser.add_argument("--size", type=size_of, help="WIDTHxHEIGHT [pixels]")
@@ -485,6 +490,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if not options.out.lower().endswith((".gif", ".png")):
         parser.error(f"--out: expected FILE.gif or FILE.png, got {options.out}")
+    if not pathlib.Path(options.out).absolute().parent.is_dir():
+        parser.error(f"--out: there is no folder {pathlib.Path(options.out).parent}")
     try:
         render(options)
     except (Unusable, OSError) as error:

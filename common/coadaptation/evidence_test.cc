@@ -55,7 +55,7 @@ TEST(EvidenceTest, SeveralValuesOfACheckpointBeginAnewOnce) {
     mean += (1 - 0.2 * bet) * (1 + 0.5 * bet) * ((1 + 0.5 * bet) + 1) / Evidence::kBets.size();
   }
   EXPECT_NEAR(evidence.value(), mean, 1e-12);
-  EXPECT_EQ(evidence.updates(), 3);
+  EXPECT_EQ(evidence.memory().updates, 3);
   evidence.Update(std::vector<double>{});
   EXPECT_NEAR(evidence.value(), mean, 1e-12) << "no checkpoint";
 }
