@@ -61,8 +61,10 @@ class FailingEnvironments : public VectorEnvironment {
     if (outcome == Outcome::kStepped) {
       ++steps_[i];
       results_[i] = {.reward = action, .terminated = steps_[i] == length_};
-      Observe(i, final_observation(env));
-      if (results_[i].terminated) Begin(i);
+      if (results_[i].terminated) {
+        Observe(i, final_observation(env));
+        Begin(i);
+      }
     }
     Observe(i, observation(env));
   }
