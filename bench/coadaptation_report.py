@@ -24,7 +24,7 @@ NOT_SCORES = {
     "env", "arm", "seed", "kind", "verdict", "signal", "sentence", "number", "env_steps", "model_env_steps",
     "policy_updates", "model_version", "policy_version", "fresh_steps", "fresh_episodes", "wall_seconds",
     "label_gap", "label_real_return", "gap_evaluation", "evaluation_return", "model_return", "real_return",
-    "return_scale", "block_steps", "policy_lag", "model_age", "real_share", "update_to_data", "horizon", "pessimism",
+    "return_scale", "block_steps", "gap_episode_first", "gap_episode_second", "policy_lag", "model_age", "real_share", "update_to_data", "horizon", "pessimism",
 }
 # Less of these is the bad sign.
 FALLING = {"rank_correlation", "visibility", "coverage_onpolicy", "coverage_heldout", "effective_sample_share",
@@ -124,6 +124,9 @@ def summarise(rows):
         lead, lead_steps = at - alarm, rows[at]["env_steps"] - rows[alarm]["env_steps"]
     return {"alarm": alarm, "onset": at, "exploited": exploited, "lead": lead, "lead_steps": lead_steps,
             "first_positive": positive[0] if positive else None, "checkpoints": len(counted),
+            "warning": next((i for i, r in enumerate(rows) if i >= begin and r.get("verdict") in (ALARM, "warning")),
+                            None),
+            "harm_before": sum(i <= at for i in positive) if at is not None else None,
             "delay": alarm - positive[0] if alarm is not None and positive else None,
             "pessimistic": any(r.get("verdict") == "pessimistic" for r in rows)}
 
@@ -162,6 +165,35 @@ def run_section(env, runs):
                       str(len(good)), str(false), f"{show(low)} to {show(high)}" if good else "-",
                       str(sum(r["pessimistic"] for r in own))])
     return [f"## {env}: runs", "", *table(header, lines), ""]
+
+
+def lead_of(run, name):
+    """Checkpoints from the first alarm or warning to the onset; minus infinity where there is none."""
+    return run["onset"] - run[name] if run[name] is not None else -math.inf
+
+
+def collapse_section(runs):
+    """Collapses of the induced arms by what was there to be seen: by the number of positive checkpoints, after the
+    warm-up and up to the onset."""
+    own = [(env, summarise(rows)) for (env, arm, _), rows in runs.items() if study.ARMS[arm].kind == "induced"]
+    own = [(env, run) for env, run in own if run["exploited"] and run["onset"] is not None]
+    cases = [(env, lambda e, _, name=env: e == name) for env in study.ENVIRONMENTS]
+    cases += [(f"{n} positive checkpoints up to the onset", lambda _, run, n=n: run["harm_before"] == n)
+              for n in (0, 1, 2)]
+    cases += [("3 or more", lambda _, run: run["harm_before"] >= 3), ("all", lambda *_: True)]
+    lines = []
+    for name, belongs in cases:
+        some = [run for env, run in own if belongs(env, run)]
+        if not some:
+            continue
+        lines.append([name, str(len(some))])
+        for tier in ("alarm", "warning"):
+            leads = [lead_of(run, tier) for run in some]
+            lines[-1] += [f"{sum(lead >= 0 for lead in leads)} ({100 * sum(lead >= 0 for lead in leads) / len(some):.0f} %)",
+                          show(median(leads), 1), str(sum(lead >= 2 for lead in leads))]
+    header = ["collapses", "runs", "alarmed at or before the onset", "median lead [checkpoints]", "2 or more ahead",
+              "warned at or before", "median lead", "2 or more ahead"]
+    return ["## Collapses", "", *table(header, lines), ""]
 
 
 def false_alarm_section(runs):
@@ -273,7 +305,7 @@ def main():
     runs = by_run(rows)
     lines = ["# Study of co-adaptation", "",
              "Calibration: " + ", ".join(study.CALIBRATION) + ". Held out: " + ", ".join(study.HELD_OUT) + ".", ""]
-    lines += inducement_section(good) + false_alarm_section(runs)
+    lines += inducement_section(good) + false_alarm_section(runs) + collapse_section(runs)
     for env in study.ENVIRONMENTS:
         own = [r for r in good if r["env"] == env and r["arm"] != "C0"]
         if not own:

@@ -6,8 +6,10 @@ real system. docs/coadaptation_study.md describes method and results; bench/coad
 
 Each run is `tandem train` with its five processes on recipes/study/<env>.yaml, with the arm's fields laid over it.
 Runs lie in FOLDER/<env>/<arm>/<seed>; one that is complete is skipped, one that is not is run anew, so the command
-can be repeated until all are done. Afterwards FOLDER/checkpoints.csv holds one row for each checkpoint of every
-complete run, and FOLDER/runs.csv one for each run. Exits 1 where a run failed.
+can be repeated until all are done. It needs no terminal (`nohup bench/coadaptation_study.py --out FOLDER --jobs 2 >
+study.log &`): it reads nothing, goes on when a terminal closes, and at SIGTERM or SIGINT ends the runs under way and
+collects what is complete. Afterwards FOLDER/checkpoints.csv holds one row for each checkpoint of every complete run,
+and FOLDER/runs.csv one for each run. Exits 1 where a run failed, 130 where it was told to end.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -141,8 +144,8 @@ def run_one(args, env, arm, seed, running):
     if args.cores:
         command += ["--cores", str(args.cores)]
     start = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               start_new_session=True)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, start_new_session=True)
     running.append(process)
     try:
         output, _ = process.communicate(timeout=args.timeout)
@@ -252,7 +255,12 @@ def parse(argv):
     return args
 
 
+def told_to_end(*_):
+    raise KeyboardInterrupt
+
+
 def run_all(args, missing):
+    """Runs them; returns how many failed. KeyboardInterrupt once none is under way, where it was told to end."""
     failed = 0
     running = []
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
@@ -265,7 +273,7 @@ def run_all(args, missing):
                       f"exit {record['exit']}, {record['wall_s']} s", flush=True)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in running:
+            for process in list(running):
                 if process.poll() is None:
                     end_group(process)
             raise
@@ -282,12 +290,19 @@ def main(argv=None):
         print("\n".join(" ".join(map(str, key)) for key in missing))
         return 0
     os.makedirs(args.out, exist_ok=True)
-    failed = run_all(args, missing)
+    signal.signal(signal.SIGTERM, told_to_end)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    ended = False
+    failed = 0
+    try:
+        failed = run_all(args, missing)
+    except KeyboardInterrupt:
+        ended = True
     rows, runs = collect(args.out, args.rejudge)
     cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"CPU of the runs done now: {cpu.ru_utime + cpu.ru_stime:.1f} s")
-    print(f"{len(runs)} runs with {len(rows)} checkpoints in {args.out}, {failed} failed now")
-    return 1 if failed else 0
+    print(f"{len(runs)} runs with {len(rows)} checkpoints in {args.out}, {failed} failed now", flush=True)
+    return 130 if ended else 1 if failed else 0
 
 
 if __name__ == "__main__":

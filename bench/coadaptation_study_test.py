@@ -4,9 +4,11 @@ import concurrent.futures
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -66,6 +68,52 @@ class Study(unittest.TestCase):
             self.assertAlmostEqual(read[3]["combined"], (0.45 + 0.9) / 2)
             summary = report.summarise(read)
             self.assertEqual((summary["alarm"], summary["exploited"]), (3, True))
+
+    def test_collapses_are_counted_by_what_was_there_to_be_seen(self):
+        with tempfile.TemporaryDirectory() as out:
+            write_run(out, "pendulum", "I3", 1, [0.0, 0.0, 0.0, 0.0, 0.9, 0.9, 0.9, 0.9])
+            _, runs = study.collect(out)
+            rows = report.read(out)
+            for row in rows:  # it learned, and lost it again
+                row["return_scale"] = 100
+            rows[0]["label_real_return"] = 0
+            run = report.summarise(rows)
+            self.assertEqual((run["onset"], run["alarm"], run["warning"], run["harm_before"]), (4, 4, 4, 1))
+            lines = report.collapse_section({("pendulum", "I3", "1"): rows})
+            self.assertIn("| 1 positive checkpoints up to the onset | 1 | 1 (100 %) | 0.0 | 0 | 1 (100 %) | 0.0 | 0 |",
+                          lines)
+
+    def test_told_to_end_it_leaves_no_process_and_goes_on_later(self):
+        with tempfile.TemporaryDirectory() as out:
+            command = [sys.executable, os.path.join(study.ROOT, "bench", "coadaptation_study.py"), "--out", out,
+                       "--binaries", BINARIES, "--arms", "C0", "--envs", "cartpole_continuous", "--seeds", "0", "--jobs", "1"]
+            driver = subprocess.Popen([*command, "stop.max_env_steps=10000000"], stdout=subprocess.PIPE, text=True)
+            history = os.path.join(study.run_folder(out, "cartpole_continuous", "C0", 0), "state", "monitor",
+                                   "history.jsonl")
+            until = time.monotonic() + 60
+            while not os.path.exists(history) and driver.poll() is None and time.monotonic() < until:
+                time.sleep(0.05)
+            driver.send_signal(signal.SIGTERM)
+            output, _ = driver.communicate(timeout=60)
+            self.assertEqual(driver.returncode, 130, output)
+            self.assertIn("0 runs with 0 checkpoints", output)
+            self.assertEqual(processes_about(out), [])
+            listed = subprocess.run([*command, "--list"], capture_output=True, text=True, timeout=30, check=True)
+            self.assertIn("1 runs, 1 to do", listed.stdout)
+
+
+def processes_about(text):
+    """Command lines of living processes that name it."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                line = file.read().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if text in line and int(pid) != os.getpid():
+            found.append(line)
+    return found
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@
 #include "common/env/environment.h"
 #include "common/nn/flat_actor_critic.h"
 #include "common/nn/flat_ensemble.h"
+#include "common/objective/classifier_learner.h"
+#include "common/objective/joint_reward.h"
+#include "common/objective/log_ratio.h"
 #include "common/policy/sac_learner.h"
 
 namespace tandem::bench {
@@ -211,6 +214,68 @@ Case ImaginedSteps() {
           }};
 }
 
+/// A model of the standard size and a classifier that was trained against it, on random rows.
+struct JointModel {
+  std::shared_ptr<dynamics::DynamicsModel> model;
+  std::shared_ptr<objective::ClassifierLearner> learner;
+  std::shared_ptr<objective::TransitionClassifier> classifier;
+};
+
+JointModel MakeJointModel(const TransitionBatch& rows, int classifier_steps) {
+  const EnvironmentSpec spec = Spec();
+  dynamics::EnsembleLearnerOptions options;
+  options.termination = dynamics::TerminationKind::kNever;
+  options.max_gradient_steps = 1;
+  auto learner = Value(dynamics::EnsembleLearner::Create(spec, options));
+  Check(learner->Fit(rows, {}, {}).status());
+  nn::TensorFile snapshot = learner->ExportModel();
+  JointModel out;
+  out.model = Value(dynamics::LoadDynamicsModel(snapshot, spec, "cpu"));
+  out.learner = Value(objective::ClassifierLearner::Create(
+      spec, {.first_steps = classifier_steps, .fit_steps = classifier_steps}));
+  Check(out.learner->Fit(rows, {}, *out.model, {}).status());
+  out.learner->Export(&snapshot);
+  out.classifier = Value(objective::TransitionClassifier::Load(snapshot, spec, "cpu"));
+  return out;
+}
+
+/// An update under the joint objective: that of sac_update, the reward of its batch, and its part
+/// of the pool's log-ratios (100,000 imagined rows for 2,500 updates, three samples each). The
+/// reference is that of sac_update, so that the ratios of both compare.
+Case JointPolicyUpdate() {
+  constexpr int kUpdates = 100, kRows = 40 * kUpdates;
+  const Case plain = SacUpdate("sac_update", Explicit, kPolicyHidden, kBatch);
+  auto pool = std::make_shared<TransitionBatch>(RandomTransitions(kRows));
+  auto joint = std::make_shared<JointModel>(MakeJointModel(*pool, 20));
+  auto reward = std::make_shared<objective::JointReward>(
+      Value(objective::JointReward::Create({.reward_shift = 10})));
+  auto rng = std::make_shared<Rng>(1);
+  auto ratios = std::make_shared<std::vector<float>>(kRows);
+  return {"joint_policy_update", "ms", 1e3 / kUpdates, kUpdates * plain.flops, 0, 1, [=] {
+            objective::LogRatioEstimator estimator({}, *joint->model, *joint->classifier);
+            Check(estimator.Estimate(pool->observations, pool->actions, pool->next_observations,
+                                     *rng, *ratios, nullptr));
+            for (int update = 0; update < kUpdates; ++update) {
+              std::vector<float> rewards(pool->rewards.begin(), pool->rewards.begin() + kBatch);
+              reward->Augment(std::span(*ratios).first(kBatch), rewards);
+              plain.work();
+            }
+          }};
+}
+
+/// A step of the classifier: 256 rows, the model's samples for them, forward and backward on both
+/// kinds. The reference is that of fit_step; a fit has one and a half such steps for each of the
+/// model's.
+Case ClassifierStep() {
+  constexpr int kSteps = 100;
+  auto rows = std::make_shared<TransitionBatch>(RandomTransitions(5000));
+  auto joint = std::make_shared<JointModel>(MakeJointModel(*rows, kSteps));
+  const double flops = kSteps * EnsembleStepFlops(kMembers, kModelHidden, kBatch);
+  return {"classifier_step", "ms", 1e3 / kSteps, flops, 0, 1, [=] {
+            Check(joint->learner->Fit(*rows, {}, *joint->model, {}).status());
+          }};
+}
+
 Case PolicyAct(const std::string& name, int64_t rows, double budget) {
   auto policy = std::shared_ptr(Value(policy::SacLearner::Create(Spec(), {})));
   auto observations = std::make_shared<std::vector<float>>(Normals(rows * kObs, 1));
@@ -259,6 +324,8 @@ std::vector<NamedCase> StandardCases() {
        }},
       {"fit_step", FitStep},
       {"imagined_step", ImaginedSteps},
+      {"joint_policy_update", JointPolicyUpdate},
+      {"classifier_step", ClassifierStep},
       {"policy_act_1row", [] { return PolicyAct("policy_act_1row", 1, 8); }},
       {"policy_act_64rows", [] { return PolicyAct("policy_act_64rows", 64, 100); }},
   };

@@ -16,8 +16,8 @@
 #include "common/dynamics/dynamics_model.h"
 #include "common/dynamics/ensemble_learner.h"
 #include "common/dynamics/imagination.h"
+#include "common/env/local_vector_environment.h"
 #include "common/env/maze.h"
-#include "common/env/vector_environment.h"
 #include "common/objective/transition_classifier.h"
 #include "common/policy/sac_learner.h"
 
@@ -108,9 +108,10 @@ class MazeRun {
   uint64_t Seed(const char* stream) const { return StreamSeed(options_.seed, stream); }
 
   absl::Status Prepare() {
-    TANDEM_ASSIGN_OR_RETURN(evaluation_,
-                            VectorEnvironment::Create(options_.maze, options_.evaluation_episodes,
-                                                      Seed("evaluation"), {}));
+    TANDEM_ASSIGN_OR_RETURN(
+        evaluation_,
+        LocalVectorEnvironment::Create(
+            options_.maze, {.num_envs = options_.evaluation_episodes, .seed = Seed("evaluation")}));
     const EnvironmentSpec& spec = evaluation_->spec();
     policy::SacLearnerOptions policy;
     policy.hidden = {64, 64};
@@ -144,9 +145,12 @@ class MazeRun {
   absl::Status Collect() {
     const int episodes = std::max(2, options_.transitions / options_.walk_steps);
     const int held_out = std::max(1, static_cast<int>(kHoldoutShare * episodes));
-    TANDEM_ASSIGN_OR_RETURN(auto world,
-                            VectorEnvironment::Create(options_.maze, episodes, Seed("data"),
-                                                      {.max_episode_steps = options_.walk_steps}));
+    TANDEM_ASSIGN_OR_RETURN(
+        auto world,
+        LocalVectorEnvironment::Create(
+            options_.maze, {.num_envs = episodes,
+                            .seed = Seed("data"),
+                            .environment = {.max_episode_steps = options_.walk_steps}}));
     const int64_t obs = world->spec().observation.dim(), act = world->spec().action.dim();
     std::vector<float> actions(episodes * act);
     for (TransitionBatch* part : {&train_, &holdout_}) *part = Rows(world->spec(), 0);

@@ -108,6 +108,11 @@ int Main(int argc, char** argv) {
   app.add_option("--weight", options.reward.weight, "of the log-ratio; where a dual one begins");
   app.add_option("--target", options.reward.target_divergence, "of the dual weight [nats]");
   app.add_option("--weight-lr", options.reward.weight_lr, "of the dual weight");
+  app.add_option("--min-weight", options.reward.min_weight, "of the dual weight");
+  app.add_option("--max-weight", options.reward.max_weight, "of the dual weight");
+  app.add_option("--samples", options.ratio.samples, "logits averaged for an imagined step");
+  app.add_option("--smoothing", options.classifier.smoothing, "of the classifier's targets");
+  app.add_option("--horizon", options.horizon, "of imagined rollouts [steps]");
   app.add_option("--penalty", options.variance_penalty, "of the method variance");
   app.add_option("--model-steps", options.first_fit_steps, "gradient steps of the first fit");
   app.add_option("--walk-steps", options.walk_steps, "length of the walks that the data are from");

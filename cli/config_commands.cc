@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "common/base/status_macros.h"
@@ -13,18 +14,42 @@ int Fail(const absl::Status& status, int code) {
   return code;
 }
 
+namespace {
+
+/// Whether the environment can be had, and its termination where the model is to know it.
+absl::Status CheckEnvironment(const config::v1::RunConfig& config) {
+  const config::v1::Env& env = config.env();
+  const bool served = !env.server().empty() || !env.command().empty();
+  if (!env.server().empty() && !env.command().empty()) {
+    return absl::InvalidArgumentError("env.server and env.command: expected one of them, got both");
+  }
+  if (env.name().empty() && !served) {
+    return absl::InvalidArgumentError("env.name is missing; it says what is trained on");
+  }
+  const bool built_in = !served && !absl::StartsWith(env.name(), "gym:");
+  if (built_in && !env.arguments().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("env.arguments: the built-in environment ", env.name(), " takes none"));
+  }
+  const bool needs_it = config.model().termination() == config::v1::TERMINATION_KNOWN;
+  if (needs_it && (env.name().empty() || !env.arguments().empty())) {
+    return absl::InvalidArgumentError(
+        "model.termination: KNOWN needs env.name and no env.arguments; set LEARNED or NEVER");
+  }
+  const absl::Status termination = KnownTermination(env.name()).status();
+  if ((built_in && absl::IsNotFound(termination)) || (needs_it && !termination.ok())) {
+    return absl::InvalidArgumentError(absl::StrCat("env.name: ", termination.message()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<config::v1::RunConfig> LoadForTraining(const std::string& recipe,
                                                       const std::vector<std::string>& overrides) {
   TANDEM_ASSIGN_OR_RETURN(config::v1::RunConfig config, config::Load(recipe, overrides));
-  const std::string& name = config.env().name();
-  if (name.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(recipe, ": env.name is missing; it says what is trained on"));
-  }
-  const absl::Status termination = KnownTermination(name).status();
-  const bool needs_it = config.model().termination() == config::v1::TERMINATION_KNOWN;
-  if (absl::IsNotFound(termination) || (needs_it && !termination.ok())) {
-    return absl::InvalidArgumentError(absl::StrCat("env.name: ", termination.message()));
+  if (const absl::Status status = CheckEnvironment(config); !status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(recipe, ": ", status.message()));
   }
   return config;
 }

@@ -55,15 +55,38 @@ void AddCheck(CLI::App* env, int& code) {
   check->callback([target, &code] { code = CheckEnvironment(*target); });
 }
 
+void AddRender(CLI::App* env, int& code) {
+  auto options = std::make_shared<EnvRenderOptions>();
+  CLI::App* render = env->add_subcommand("render", "Play episodes and show them as a GIF or PNG");
+  render
+      ->add_option("environment", options->environment,
+                   "A built-in name, gym:ID, host:port or unix:PATH")
+      ->required();
+  render->add_option("--policy", options->policy,
+                     "Folder of a run, its snapshot, or address of its policy_trainer [random]");
+  render->add_option("--out", options->out, "FILE.gif or FILE.png [episode.gif]");
+  render->add_option("--episodes", options->episodes, "How many [1]")->check(CLI::Range(1, 100));
+  render->add_option("--steps", options->steps, "At most, of an episode [to its end]")
+      ->check(CLI::Range(1, 1000000));
+  render->add_option("--seed", options->seed, "Of the first episode [0]");
+  render->add_option("--size", options->size, "WIDTHxHEIGHT in pixels [the environment's own]");
+  render->add_option("--fps", options->fps, "Pictures a second [25 or the environment's own]")
+      ->check(CLI::Range(0.1, 100.0));
+  render->add_flag("--plot", options->plot, "Plot also what can be drawn");
+  render->add_option("--arguments", options->arguments, "JSON object for the environment's maker");
+  render->callback([options, &code] { code = RenderEnvironment(*options); });
+}
+
 }  // namespace
 
 void AddEnv(CLI::App& app, int& code) {
-  CLI::App* env = app.add_subcommand("env", "List, serve, check and measure environments");
+  CLI::App* env = app.add_subcommand("env", "List, serve, check, measure and show environments");
   env->require_subcommand(1);
   AddList(env, code);
   AddServe(env, code);
   AddCheck(env, code);
   AddBench(env, code);
+  AddRender(env, code);
 }
 
 }  // namespace tandem::cli

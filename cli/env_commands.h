@@ -48,6 +48,22 @@ int ServeEnvironment(const EnvServeOptions& options);
 /// Checks whether a server or an environment keeps its promises: one line a check.
 int CheckEnvironment(const EnvTarget& target);
 
+struct EnvRenderOptions {
+  std::string environment;  ///< As EnvTarget's source, but for dm_env_rpc.
+  std::string arguments;    ///< JSON object for the environment's maker.
+  std::string policy;       ///< Folder of a run, file or address; empty: random actions.
+  std::string out = "episode.gif";
+  int episodes = 1;
+  int64_t steps = 0;  ///< At most, of an episode; 0: to its end.
+  uint64_t seed = 0;
+  std::string size;  ///< "WIDTHxHEIGHT"; empty: the environment's own.
+  double fps = 0;    ///< 0: real time with at most 25 pictures a second.
+  bool plot = false;
+};
+/// Plays episodes and writes a GIF or PNG of them: becomes python/tandem_render.py, so that it
+/// returns only where that cannot be started.
+int RenderEnvironment(const EnvRenderOptions& options);
+
 /// Adds `env` and its commands; what they do sets `code`.
 void AddEnv(CLI::App& app, int& code);
 

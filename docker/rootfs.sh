@@ -41,6 +41,8 @@ find "$site" -path '*/nvidia/*/lib/*.so*' -exec cp -L {} "$root/opt/tandem/lib/"
 assets=$(sed -n 's/^TANDEM_GYMNASIUM_ASSETS:[A-Z]*=//p' build/release/CMakeCache.txt)
 cp -r "$assets" "$root/opt/tandem/share/assets"
 cp -r recipes "$root/opt/tandem/recipes"
+# For images that add Python to this one.
+install -Dm 644 python/tandem_env.py "$root/opt/tandem/share/python/tandem_env.py"
 cp LICENSE "$root/opt/tandem/LICENSE"
 echo 'root:x:0:0:root:/:/none
 tandem:x:10001:10001:Tandem:/var/lib/tandem:/none' > "$root/etc/passwd"

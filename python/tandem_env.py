@@ -63,6 +63,7 @@ MAX_ENVS = 65536
 MAX_MESSAGE = 4096  # bytes of a fault's message
 MAX_PAUSE_S = 30.0  # between two restarts of one environment
 HEALTHY_STEPS = 100  # so many steps after a failure it is forgotten
+SAID: set[str] = set()  # kinds of MuJoCo's warnings that were logged
 
 # env.proto's enums.
 BOX, DISCRETE, MULTI_DISCRETE, MULTI_BINARY = 1, 2, 3, 4
@@ -165,6 +166,20 @@ def integer(fields: dict[int, list], number: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
+def integers(fields: dict[int, list], number: int) -> list[int]:
+    """The values of a repeated int64 field, packed or not."""
+    out = []
+    for value in fields.get(number, ()):
+        packed, at = (varint(value), 0) if isinstance(value, int) else (value, 0)
+        try:
+            while at < len(packed):
+                one, at = _read_varint(packed, at)
+                out.append(one - (1 << 64) if one >> 63 else one)
+        except IndexError:
+            raise ValueError(f"field {number} is cut off") from None
+    return out
+
+
 def data(fields: dict[int, list], number: int) -> bytes:
     """The last value of a bytes field, empty where it is absent."""
     value = fields.get(number, (b"",))[-1]
@@ -199,6 +214,18 @@ class Leaf:
         return encode((1, self.name), (2, self.kind), (3, ELEMENT_TYPES[self.dtype.name]),
                       (4, self.shape), (5, self.low), (6, self.high), (7, self.choices),
                       (8, self.start))
+
+    @classmethod
+    def of(cls, raw: bytes) -> Leaf:
+        """A leaf that another server describes. ValueError for one that makes no sense."""
+        fields = decode(raw)
+        types = {number: np.dtype(name) for name, number in ELEMENT_TYPES.items()}
+        kind, dtype = integer(fields, 2), types.get(integer(fields, 3))
+        shape, choices = tuple(integers(fields, 4)), tuple(integers(fields, 7))
+        if not BOX <= kind <= MULTI_BINARY or dtype is None or any(n < 1 for n in shape + choices):
+            raise ValueError(f"a leaf of kind {kind}, type {dtype}, shape {shape}")
+        return cls(data(fields, 1).decode(errors="replace"), kind, dtype, shape, dtype, shape,
+                   data(fields, 5), data(fields, 6), choices, integer(fields, 8))
 
 
 def _is(space: Any, name: str) -> bool:
@@ -1450,11 +1477,41 @@ def serve_vector(make_vector: Callable[..., Any], num_envs: int = 64, address: s
     serve(make_vector, num_envs, address, vector=True, **options)
 
 
+def quiet_mujoco() -> None:
+    """Takes MuJoCo's warnings, where it is in use: by itself it writes each to stderr and into
+    MUJOCO_LOG.TXT of the working directory, for every model. Logs each kind once; what is only
+    deprecated in a model's file, for debugging alone."""
+    mujoco = sys.modules.get("mujoco")
+    if mujoco is None or not hasattr(mujoco, "set_mju_user_warning"):
+        return
+
+    def take(text: str) -> None:
+        kind = "".join(c for c in text if not c.isdigit())
+        if kind not in SAID and len(SAID) < 100:
+            SAID.add(kind)
+            level = logging.DEBUG if "deprecated" in text else logging.WARNING
+            LOG.log(level, "MuJoCo: %s", text)
+
+    mujoco.set_mju_user_warning(take)
+
+
 def gym_maker(name: str) -> Callable[..., Any]:
     """make_env of a registered Gymnasium environment."""
     import gymnasium
 
-    return lambda **arguments: gymnasium.make(name, disable_env_checker=True, **arguments)
+    if "mujoco" in str(gymnasium.spec(name).entry_point):
+        try:
+            importlib.import_module("mujoco")
+        except ImportError:
+            pass  # Gymnasium says what is missing
+        quiet_mujoco()
+
+    def make(**arguments: Any) -> Any:
+        env = gymnasium.make(name, disable_env_checker=True, **arguments)
+        quiet_mujoco()  # where only the making brought it in
+        return env
+
+    return make
 
 
 def main(argv: Sequence[str] | None = None) -> None:

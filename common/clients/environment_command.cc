@@ -29,7 +29,7 @@ std::string Interpreter() {
   return access(own.c_str(), X_OK) == 0 ? own : "python3";
 }
 
-absl::StatusOr<std::string> ServerFolder() {
+absl::StatusOr<std::string> FolderOf(const std::string& file) {
   std::vector<std::string> folders;
   if (std::string chosen = Variable("TANDEM_PYTHON_DIR"); !chosen.empty()) {
     folders.push_back(chosen);
@@ -39,11 +39,11 @@ absl::StatusOr<std::string> ServerFolder() {
   if (!error) folders.push_back(program.parent_path().parent_path() / "share/python");
   folders.push_back(TANDEM_SOURCE_DIR "/python");
   for (const std::string& folder : folders) {
-    if (access((folder + "/tandem_env.py").c_str(), R_OK) == 0) return folder;
+    if (access(absl::StrCat(folder, "/", file).c_str(), R_OK) == 0) return folder;
   }
-  return absl::NotFoundError(
-      absl::StrCat("tandem_env.py, which serves Python's environments, is in none of ",
-                   absl::StrJoin(folders, ", "), ": set TANDEM_PYTHON_DIR to its folder"));
+  return absl::NotFoundError(absl::StrCat(file, " of Tandem is in none of ",
+                                          absl::StrJoin(folders, ", "),
+                                          ": set TANDEM_PYTHON_DIR to its folder"));
 }
 
 }  // namespace
@@ -82,31 +82,30 @@ absl::StatusOr<std::vector<std::string>> SplitWords(std::string_view line) {
   return words;
 }
 
+absl::StatusOr<EnvironmentProcess::Options> PythonCommand(const std::string& module) {
+  TANDEM_ASSIGN_OR_RETURN(const std::string folder, FolderOf(module + ".py"));
+  EnvironmentProcess::Options options;
+  options.argv = {Interpreter(), "-m", module};
+  const std::string others = Variable("PYTHONPATH");
+  options.environment = {
+      {"PYTHONPATH", others.empty() ? folder : absl::StrCat(folder, ":", others)},
+      {"PYTHONUNBUFFERED", "1"}};
+  return options;
+}
+
 absl::StatusOr<EnvironmentProcess::Options> GymCommand(const EnvironmentSource& source) {
   absl::string_view id = source.name;
   if (!absl::ConsumePrefix(&id, "gym:") || id.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "expected \"gym:\" and a Gymnasium id, such as gym:Hopper-v5, got ", source.name));
   }
-  TANDEM_ASSIGN_OR_RETURN(const std::string folder, ServerFolder());
-  EnvironmentProcess::Options options;
-  options.argv = {Interpreter(),
-                  "-m",
-                  "tandem_env",
-                  "--gym",
-                  std::string(id),
-                  "--num-envs",
-                  absl::StrCat(kGymCapacity)};
+  TANDEM_ASSIGN_OR_RETURN(EnvironmentProcess::Options options, PythonCommand("tandem_env"));
+  std::vector<std::string>& argv = options.argv;
+  argv.insert(argv.end(), {"--gym", std::string(id), "--num-envs", absl::StrCat(kGymCapacity)});
   if (source.threads > 1) {
-    options.argv.insert(options.argv.end(), {"--workers", absl::StrCat(source.threads)});
+    argv.insert(argv.end(), {"--workers", absl::StrCat(source.threads)});
   }
-  if (!source.arguments.empty()) {
-    options.argv.insert(options.argv.end(), {"--arguments", source.arguments});
-  }
-  const std::string others = Variable("PYTHONPATH");
-  options.environment = {
-      {"PYTHONPATH", others.empty() ? folder : absl::StrCat(folder, ":", others)},
-      {"PYTHONUNBUFFERED", "1"}};
+  if (!source.arguments.empty()) argv.insert(argv.end(), {"--arguments", source.arguments});
   return options;
 }
 

@@ -15,12 +15,17 @@ namespace tandem::clients {
 /// known: no variables, no patterns. INVALID_ARGUMENT for an open quote or no word.
 absl::StatusOr<std::vector<std::string>> SplitWords(std::string_view line);
 
-/// The program that serves the Gymnasium environments of a source whose name is "gym:" and an id.
+/// The command that runs one of Tandem's own Python modules, such as "tandem_env"; arguments are
+/// to be added.
 ///
 /// The interpreter is $TANDEM_PYTHON; else that of the source tree's virtual environment, where
-/// there is one; else python3 of PATH. The server, tandem_env.py, is looked for in
-/// $TANDEM_PYTHON_DIR, in ../share/python beside the folder of this program, and in the source
-/// tree. NOT_FOUND, naming the places, where it is in none.
+/// there is one; else python3 of PATH. The module's file is looked for in $TANDEM_PYTHON_DIR, in
+/// ../share/python beside the folder of this program, and in the source tree. NOT_FOUND, naming
+/// the places, where it is in none.
+absl::StatusOr<EnvironmentProcess::Options> PythonCommand(const std::string& module);
+
+/// The program that serves the Gymnasium environments of a source whose name is "gym:" and an id.
+/// INVALID_ARGUMENT for another name; else as PythonCommand.
 absl::StatusOr<EnvironmentProcess::Options> GymCommand(const EnvironmentSource& source);
 
 /// What to tell people whose Gymnasium environment does not start.

@@ -30,6 +30,7 @@ TEST(EnvironmentCommandTest, AGymnasiumIdBecomesTheServerOfTheSourceTree) {
   source.arguments = R"({"ctrl_cost_weight": 0})";
   const auto command = GymCommand(source);
   ASSERT_TRUE(command.ok()) << command.status();
+  ASSERT_NE(std::getenv("TANDEM_PYTHON"), nullptr);
   EXPECT_EQ(command->argv[0], std::getenv("TANDEM_PYTHON"));
   EXPECT_THAT(command->argv, Contains("Hopper-v5"));
   EXPECT_THAT(command->argv, Contains(source.arguments));

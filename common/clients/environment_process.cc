@@ -16,6 +16,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/clock.h"
@@ -71,6 +72,27 @@ void OutputTail::Add(std::string line) {
 }
 
 std::string OutputTail::Text() const { return absl::StrJoin(lines_, "\n"); }
+
+std::vector<std::string> RepeatFilter::Add(std::string line) {
+  if (absl::StripAsciiWhitespace(line).empty()) return {};
+  if (line == last_) {
+    ++times_;
+    return {};
+  }
+  std::vector<std::string> lines = Flush();
+  last_ = line;
+  times_ = 1;
+  lines.push_back(std::move(line));
+  return lines;
+}
+
+std::vector<std::string> RepeatFilter::Flush() {
+  std::vector<std::string> lines;
+  if (times_ > 1) lines.push_back(absl::StrCat("(", times_, " times)"));
+  last_.clear();
+  times_ = 0;
+  return lines;
+}
 
 EnvironmentProcess::EnvironmentProcess(Options options, std::string folder, int wake)
     : options_(std::move(options)),
@@ -182,7 +204,9 @@ void EnvironmentProcess::Watch() {
   if (process_ >= 0) close(process_);
   output_ = process_ = -1;
   if (!line_.empty()) TakeOutput("\n");
-  if (!stopping()) LogWarning(absl::StrCat("the environment server ended: ", LastWords()));
+  PassOn(filter_.Flush());
+  MutexLock lock(mu_);
+  if (!stopping_) LogWarning(absl::StrCat("the environment server ended: ", last_death_));
 }
 
 bool EnvironmentProcess::Reap() {
@@ -214,9 +238,15 @@ void EnvironmentProcess::TakeOutput(std::string_view bytes) {
   for (const char byte : bytes) {
     if (byte != '\n') line_.push_back(byte);
     if (byte != '\n' && line_.size() < kMaxLine) continue;
-    LogInfo(absl::StrCat("environment server: ", line_));
+    PassOn(filter_.Add(std::exchange(line_, {})));
+  }
+}
+
+void EnvironmentProcess::PassOn(std::vector<std::string> lines) {
+  for (std::string& line : lines) {
+    LogInfo(absl::StrCat("environment server: ", line));
     MutexLock lock(mu_);
-    tail_.Add(std::exchange(line_, {}));
+    tail_.Add(std::move(line));
   }
 }
 

@@ -31,6 +31,20 @@ class OutputTail {
   size_t bytes_ = 0;
 };
 
+/// Thins out what a program writes: drops empty lines, and counts repeats of the last line instead
+/// of passing them on. Not thread-safe.
+class RepeatFilter {
+ public:
+  /// The lines to pass on now: none, `line`, or "(N times)" about the one before and `line`.
+  std::vector<std::string> Add(std::string line);
+  /// "(N times)" where the last line came more than once; it then counts as new.
+  std::vector<std::string> Flush();
+
+ private:
+  std::string last_;
+  int64_t times_ = 0;
+};
+
 /// A program that serves environments to this process alone, at a Unix socket in a private folder
 /// whose address it finds in TANDEM_ENV_LISTEN. It is started again whenever it dies, with pauses
 /// that grow from 0.1 s to 30 s, and killed with everything in its process group when this object
@@ -80,6 +94,7 @@ class EnvironmentProcess {
   void Watch();
   void ReadOutput();
   void TakeOutput(std::string_view bytes);
+  void PassOn(std::vector<std::string> lines);
   bool Reap();
   bool Pause(absl::Duration pause);
   bool stopping() const;
@@ -92,6 +107,7 @@ class EnvironmentProcess {
   int output_ = -1;   // reads what the present one writes
   int process_ = -1;  // pidfd; -1 where the system has none
   std::string line_;  // the unfinished one
+  RepeatFilter filter_;
   mutable Mutex mu_;
   mutable CondVar changed_;
   bool started_ ABSL_GUARDED_BY(mu_) = false;  // the first start was tried

@@ -128,9 +128,9 @@ absl::StatusOr<OpenedSession> EnvironmentServer::OpenSession(
     ready = process_->AwaitListening(source_.reset_timeout, [&] { return calls->stopped(); });
   }
   if (ready.ok() && !lost.empty()) CloseSession(lost);
-  absl::StatusOr<OpenedSession> opened =
-      ready.ok() ? TryOpen(calls, expected, num_envs, seed, *ready)
-                 : absl::StatusOr<OpenedSession>(ready.status());
+  absl::StatusOr<OpenedSession> opened = ready.ok()
+                                             ? TryOpen(calls, expected, num_envs, seed, *ready)
+                                             : absl::StatusOr<OpenedSession>(ready.status());
   if (process_ && absl::IsDeadlineExceeded(opened.status())) {
     process_->Kill(process_->incarnation());
   }

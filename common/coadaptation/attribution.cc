@@ -30,10 +30,11 @@ Why WhyManyUpdates(const Checkpoint& c, const MitigationOptions& options) {
 Why WhyRealShare(const Checkpoint& c, const MitigationOptions& options) {
   if (c.effective_sample_share < options.sample_share_low) {
     return absl::StrFormat(
-        "imagined data lies off the support of real data (effective sample share %.2f)",
+        "imagined steps do harm and lie off the support of real ones (effective sample share "
+        "%.2f): learn from real steps alone",
         c.effective_sample_share);
   }
-  return WhyManyUpdates(c, options);
+  return "imagined steps do harm: learn from real steps alone";
 }
 
 Why WhyPessimism(const Checkpoint& c, const MitigationOptions& options) {
@@ -86,10 +87,10 @@ struct Rung {
 };
 
 constexpr std::array<Rung, 9> kLadder = {{
-    {Knob::kRewardClamp, WhyClamp, true},
     {Knob::kRefit, WhyStale, true},
-    {Knob::kRolloutHorizon, WhyHorizon, false},
     {Knob::kRealShare, WhyRealShare, false},
+    {Knob::kRewardClamp, WhyClamp, true},
+    {Knob::kRolloutHorizon, WhyHorizon, false},
     {Knob::kPessimism, WhyPessimism, true},
     {Knob::kRefit, WhyRefit, false},
     {Knob::kMemberReset, WhyRefit, false},
@@ -145,9 +146,7 @@ std::optional<double> Tighten(Knob knob, double value, double recipe, const Chec
       return std::max(1.0, std::min(std::floor(now / 2), SafeHorizon(checkpoint, options)));
     }
     case Knob::kRealShare:
-      if (value >= options.real_share_most) return std::nullopt;
-      return std::min(options.real_share_most,
-                      std::max(2 * value, value + options.real_share_step));
+      return value < 1 ? std::optional<double>(1) : std::nullopt;
     case Knob::kPessimism:
       if (value >= options.pessimism_most) return std::nullopt;
       return value > 0 ? std::min(2 * value, options.pessimism_most) : options.pessimism_first;

@@ -20,7 +20,7 @@ struct MitigationOptions {
   double blind = 0.1;           ///< Visibility below which the ensemble does not.
   double coverage_low = 0.8;    ///< Of the 90 % interval: the model is confidently wrong.
   double age_high = 1.5;        ///< Model's age over the checkpoint's fresh steps: a fit is missed.
-  double sample_share_low = 0.1;    ///< Imagined data is off the real data's support.
+  double sample_share_low = 0.1;    ///< Imagined data is off the real data's support (for texts).
   double updates_high = 20;         ///< Update-to-data ratio.
   double reward_part = 0.5;         ///< Of the index: the reward dominates.
   double reward_range_high = 1.5;   ///< Imagined rewards beyond real ones: clamp ...
@@ -31,17 +31,16 @@ struct MitigationOptions {
   double occupancy_high = 0.75;     ///< c2st_auc at which more varied data is worth having.
 
   // How far a knob goes in one step, and at most.
-  double real_share_step = 0.25;  ///< At least, where doubling is less.
-  double real_share_back = 0.1;   ///< The way back.
-  double real_share_most = 0.5;   ///< But for the last resort, which is 1.
-  double pessimism_first = 0.5;   ///< From 0; doubled then.
+  double real_share_back = 0.1;  ///< The way back, from 1.
+  double pessimism_first = 0.5;  ///< From 0; doubled then.
   double pessimism_most = 8;
   double updates_least = 0.125;  ///< Of the recipe's updates per step; also the way back.
   double collection_step = 0.02;
   double collection_most = 0.1;
-  int refits_most = 2;                 ///< Before members are reset, in one alarm.
-  int resets_most = 3;                 ///< In one alarm, one member each.
-  int pause_most = 3;                  ///< Checkpoints: only updates can change the policy.
+  double return_lost = 0.25;  ///< Real return lost since the last clean policy to go back to it.
+  int refits_most = 2;        ///< Before members are reset, in one alarm.
+  int resets_most = 3;        ///< In one alarm, one member each.
+  int pause_most = 3;         ///< Checkpoints: only updates can change the policy.
   int warnings_before_collection = 3;  ///< In a row.
 };
 
@@ -54,11 +53,12 @@ struct Candidate {
 
 /// Knobs against exploitation in the order in which to try them: first those that a figure speaks
 /// for, then the rest of the ladder, both in this order:
-///   reward_clamp      only where the reward part dominates and imagined rewards exceed real ones
 ///   refit             first where the model was not fitted when it should have been
+///   real_share        the confirmed alarm speaks for it: imagined steps do harm, so the policy
+///                     learns from real steps alone while the cause is looked for
+///   reward_clamp      only where the reward part dominates and imagined rewards exceed real ones
 ///   rollout_horizon   the open-loop error grows with the horizon; never while the critic's
 ///                     residual is large, since shorter rollouts lean on the critic more
-///   real_share        imagined data is off the real data's support, or many updates a step
 ///   pessimism         only where disagreement sees the errors
 ///   refit             disagreement is blind to them, or the model is confidently wrong
 ///   member_reset      the same
@@ -72,8 +72,8 @@ std::vector<Candidate> Attribute(const Checkpoint& checkpoint, const MitigationO
 /// far. Empty where it does not. Pure.
 std::string WhyCollect(const Checkpoint& checkpoint, const MitigationOptions& options);
 
-/// One step against exploitation from `value`: multiplicative; nullopt where the knob is at its
-/// limit. Pure.
+/// One step against exploitation from `value`: multiplicative, the real share to 1 at once; nullopt
+/// where the knob is at its limit. Pure.
 std::optional<double> Tighten(Knob knob, double value, double recipe, const Checkpoint& checkpoint,
                               const MitigationOptions& options);
 /// One step back from `value`: additive (pessimism is halved); nullopt: back at the recipe's. Pure.

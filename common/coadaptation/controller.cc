@@ -57,9 +57,11 @@ std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judge
     return Against(checkpoint, unix_seconds);
   }
   if (judgement.verdict == Verdict::kPessimistic) {
-    if (cooling || NothingTurned()) return {};
-    memory_.cooldown = options_.dwell_refits;
-    return Back(checkpoint, "the model undersells the policy: never tighten, relax");
+    if (cooling) return {};
+    std::vector<Action> relaxed =
+        Back(checkpoint, "the model undersells the policy", Knob::kPessimism);
+    if (!relaxed.empty()) memory_.cooldown = options_.dwell_refits;
+    return relaxed;
   }
   if (memory_.clean > 0 && memory_.clean % options_.recover_refits == 0) {
     if (!NothingTurned()) return Back(checkpoint, "clean again");
@@ -80,6 +82,7 @@ void Controller::CountClean(const Checkpoint& checkpoint, const Judgement& judge
   }
   ++memory_.clean;
   memory_.healthy_updates = checkpoint.policy_updates;
+  memory_.healthy_return = checkpoint.real_return;
   if (!NothingTurned() || !memory_.tries.empty()) memory_.state = ControllerState::kRecover;
   if (memory_.clean < options_.recover_refits) return;
   memory_.failed = 0;
@@ -103,9 +106,10 @@ std::vector<Action> Controller::Against(const Checkpoint& checkpoint, double uni
                             options_.max_actions_per_hour);
     return {};
   }
-  std::optional<Action> action =
-      memory_.failed >= options_.rollback_after ? LastResort(checkpoint) : Choose(checkpoint);
-  if (!action) action = LastResort(checkpoint);
+  std::optional<Action> action;
+  if (memory_.failed >= options_.rollback_after) action = RollBack(checkpoint);
+  if (!action) action = Choose(checkpoint);
+  if (!action) action = RollBack(checkpoint);
   if (!action) {
     note_ = "Every knob that may be turned is at its limit: a human has to look at this run.";
     return {};
@@ -133,9 +137,11 @@ std::vector<Action> Controller::Advise(Action action) {
 std::optional<Action> Controller::Choose(const Checkpoint& checkpoint) {
   std::vector<Candidate> candidates = Attribute(checkpoint, options_.mitigation);
   const auto tries = [&](Knob knob) {
+    if (knob == Knob::kRealShare) return 0;  // however often
     const auto it = memory_.tries.find(knob);
     return it == memory_.tries.end() ? 0 : it->second;
   };
+  const bool real_alone = ValueOf(Knob::kRealShare) >= 1;
   std::stable_sort(
       candidates.begin(), candidates.end(),
       [&](const Candidate& a, const Candidate& b) { return tries(a.knob) < tries(b.knob); });
@@ -143,6 +149,8 @@ std::optional<Action> Controller::Choose(const Checkpoint& checkpoint) {
   for (const Candidate& candidate : candidates) {
     const Knob knob = candidate.knob;
     if (!Usable(knob)) continue;
+    // Learning from real steps is the way out: nothing that slows it down.
+    if (real_alone && (knob == Knob::kUpdatesPerStep || knob == Knob::kPolicyPause)) continue;
     if (knob == Knob::kRefit && refits >= options_.mitigation.refits_most) continue;
     if (knob == Knob::kMemberReset &&
         ((Usable(Knob::kRefit) && refits < options_.mitigation.refits_most) ||
@@ -157,27 +165,26 @@ std::optional<Action> Controller::Choose(const Checkpoint& checkpoint) {
   return std::nullopt;
 }
 
-std::optional<Action> Controller::LastResort(const Checkpoint&) {
-  const double share = ValueOf(Knob::kRealShare);
-  if (Usable(Knob::kRealShare) && share < 1) {
-    return Action{
-        Knob::kRealShare, share, 1, true,
-        absl::StrCat(memory_.failed, " actions had no effect: learn from real steps alone")};
-  }
+std::optional<Action> Controller::RollBack(const Checkpoint& checkpoint) {
+  const double lost = memory_.healthy_return - checkpoint.real_return;
   if (!Usable(Knob::kRollback) || !std::isfinite(memory_.healthy_updates) ||
-      memory_.tries.count(Knob::kRollback) > 0) {
+      memory_.tries.count(Knob::kRollback) > 0 ||
+      !(lost > options_.mitigation.return_lost * checkpoint.return_scale)) {
     return std::nullopt;
   }
-  return Action{Knob::kRollback, ValueOf(Knob::kRollback), memory_.healthy_updates, true,
-                absl::StrFormat("nothing else had an effect: back to the last clean policy, of "
-                                "%.0f updates; a human should look at this run",
-                                memory_.healthy_updates)};
+  return Action{
+      Knob::kRollback, ValueOf(Knob::kRollback), memory_.healthy_updates, true,
+      absl::StrFormat("nothing else had an effect: back to the last clean policy, of "
+                      "%.0f updates, which returned %.4g where it is %.4g now; a human "
+                      "should look at this run",
+                      memory_.healthy_updates, memory_.healthy_return, checkpoint.real_return)};
 }
 
-std::vector<Action> Controller::Back(const Checkpoint& checkpoint, const char* why) {
+std::vector<Action> Controller::Back(const Checkpoint& checkpoint, const char* why,
+                                     std::optional<Knob> only) {
   for (size_t i = memory_.turned.size(); i-- > 0;) {
     const Knob knob = memory_.turned[i];
-    if (memory_.held.count(knob) > 0) continue;
+    if (memory_.held.count(knob) > 0 || (only && knob != *only)) continue;
     if (knob == Knob::kRewardClamp &&
         checkpoint.reward_range >= options_.mitigation.reward_range_low) {
       continue;  // clamped rewards would come back at once

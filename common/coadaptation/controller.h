@@ -25,7 +25,7 @@ struct ControllerOptions {
   int max_actions_per_hour = 6;  ///< Wall clock, over the last 3600 s.
   int dwell_refits = 1;          ///< Checkpoints between two actions.
   int recover_refits = 5;        ///< Clean checkpoints before one knob goes one step back.
-  int rollback_after = 3;        ///< Actions in a row without effect before the last resorts.
+  int rollback_after = 3;        ///< Actions in a row without effect before a rollback.
   std::set<Knob> allowed;        ///< What may be turned; empty: all.
   // What the recipe says, from where knobs start.
   double horizon = 1;
@@ -60,15 +60,21 @@ struct ControllerMemory {
   int warnings = 0;                 ///< Warnings in a row.
   int paused = 0;                   ///< Checkpoints since the policy was paused.
   double healthy_updates = Checkpoint::kNaN;  ///< In the policy of the last clean checkpoint.
+  double healthy_return = Checkpoint::kNaN;   ///< What it returned, really.
   std::string advised;                        ///< The newest advice, so as not to repeat it.
 };
 
-/// Decides what to turn, from the verdict on each checkpoint. One knob a decision, chosen by
-/// attribution: of the candidates, those least often tried since the run was healthy, and of these
-/// the first in the order of Attribute(). Multiplicative against exploitation, additive on
-/// recovery; never more than the limits allow. After rollback_after actions in a row without effect
-/// come the last resorts: real data alone, then a rollback to the last clean policy. An action has
-/// failed when the alarm is confirmed again, on evidence that began anew after it.
+/// Decides what to turn, from the verdict on each checkpoint. One knob a decision. The first is the
+/// real share, to 1 (or a refit, once, where the model missed one): a confirmed alarm says that
+/// imagined steps do harm, and while the policy learns from real steps alone it is safe to look for
+/// the cause. Then by attribution: of the candidates, those least often tried since the run was
+/// healthy, and of these the first in the order of Attribute(). Multiplicative against
+/// exploitation, additive on recovery, so that imagined steps come back a little at a time; never
+/// more than the limits allow. Where the model undersells the policy nothing is tightened, and
+/// pessimism goes a step back. After rollback_after actions in a row without effect, or where
+/// nothing is left to turn, the policy goes back to the last clean one, where that one returned
+/// more. An action has failed when the alarm is confirmed again, on evidence that began anew after
+/// it.
 ///
 /// Deterministic: the time is an argument. Not thread-safe.
 class Controller {
@@ -103,8 +109,10 @@ class Controller {
  private:
   std::vector<Action> Against(const Checkpoint& checkpoint, double unix_seconds);
   std::optional<Action> Choose(const Checkpoint& checkpoint);
-  std::optional<Action> LastResort(const Checkpoint& checkpoint);
-  std::vector<Action> Back(const Checkpoint& checkpoint, const char* why);
+  std::optional<Action> RollBack(const Checkpoint& checkpoint);
+  /// One step back of the knob turned last, or of `only` that one.
+  std::vector<Action> Back(const Checkpoint& checkpoint, const char* why,
+                           std::optional<Knob> only = std::nullopt);
   std::vector<Action> Collect(const Checkpoint& checkpoint);
   std::vector<Action> EndPause(const Checkpoint& checkpoint);
   std::vector<Action> Advise(Action action);

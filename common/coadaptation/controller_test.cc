@@ -79,13 +79,13 @@ TEST(ControllerTest, AnAlarmTurnsOneKnobThenCoolsDown) {
   Trial run(Acting());
   const std::vector<Action> actions = run.Next(Exploiting());
   ASSERT_EQ(actions.size(), 1u);
-  EXPECT_EQ(actions[0].knob, Knob::kRolloutHorizon);
-  EXPECT_EQ(actions[0].before, 8);
-  EXPECT_EQ(actions[0].after, 4);
+  EXPECT_EQ(actions[0].knob, Knob::kRealShare);
+  EXPECT_EQ(actions[0].before, 0.05);
+  EXPECT_EQ(actions[0].after, 1);
   EXPECT_TRUE(actions[0].against);
   EXPECT_EQ(run.controller.state(), ControllerState::kAct);
-  EXPECT_EQ(run.controller.settings().at(Knob::kRolloutHorizon).value, 4);
-  EXPECT_EQ(run.controller.settings().at(Knob::kRolloutHorizon).safe_value, 4);
+  EXPECT_EQ(run.controller.settings().at(Knob::kRealShare).value, 1);
+  EXPECT_EQ(run.controller.settings().at(Knob::kRealShare).safe_value, 1);
   EXPECT_TRUE(run.Next(Exploiting()).empty());
   EXPECT_EQ(run.controller.state(), ControllerState::kCooldown);
   EXPECT_EQ(run.Next(Exploiting()).size(), 1u);
@@ -105,38 +105,67 @@ TEST(ControllerTest, EscalatesThroughWhatWasNotTried) {
   options.rollback_after = 100;
   Trial run(options);
   std::vector<Knob> knobs;
-  for (int i = 0; i < 8; ++i) knobs.push_back(run.NextAction()->knob);
-  EXPECT_THAT(knobs, testing::ElementsAre(Knob::kRolloutHorizon, Knob::kRealShare, Knob::kRefit,
-                                          Knob::kUpdatesPerStep,  // members wait for two refits
-                                          Knob::kRolloutHorizon, Knob::kRealShare, Knob::kRefit,
-                                          Knob::kMemberReset));
+  for (int i = 0; i < 6; ++i) knobs.push_back(run.NextAction()->knob);
+  EXPECT_THAT(knobs, testing::ElementsAre(Knob::kRealShare, Knob::kRolloutHorizon, Knob::kRefit,
+                                          Knob::kRolloutHorizon,  // members wait for two refits
+                                          Knob::kRefit, Knob::kMemberReset));
 }
 
-TEST(ControllerTest, WhatAFigureSpeaksForGoesFirst) {
+TEST(ControllerTest, AfterTheRealShareComesWhatAFigureSpeaksFor) {
   Trial run(Acting());
   Checkpoint c;
   c.visibility = 0.6;
+  EXPECT_EQ(run.NextAction(c)->knob, Knob::kRealShare);
   EXPECT_EQ(run.NextAction(c)->knob, Knob::kPessimism);
 }
 
-TEST(ControllerTest, AfterFailedActionsRealStepsAloneThenRollback) {
-  Trial run(Acting());
+TEST(ControllerTest, AfterFailedActionsThePolicyGoesBackWhereItWasBetter) {
   Checkpoint c;
   c.policy_updates = 5000;
+  c.real_return = 180;
+  c.return_scale = 100;
+  Trial run(Acting());
   run.Next(Clean(), c);
   c.policy_updates = 9000;
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(run.NextAction(c).has_value());
-  std::optional<Action> action = run.NextAction(c);
-  ASSERT_TRUE(action.has_value());
-  EXPECT_EQ(action->knob, Knob::kRealShare);
-  EXPECT_EQ(action->after, 1);
-  action = run.NextAction(c);
+  c.real_return = 60;
+  for (int i = 0; i < 3; ++i) ASSERT_NE(run.NextAction(c)->knob, Knob::kRollback);
+  Trial mild = run;
+  const std::optional<Action> action = run.NextAction(c);
   ASSERT_TRUE(action.has_value());
   EXPECT_EQ(action->knob, Knob::kRollback);
   EXPECT_EQ(action->after, 5000);
-  EXPECT_THAT(action->reason, HasSubstr("human"));
-  EXPECT_FALSE(run.NextAction(c).has_value());
+  EXPECT_THAT(action->reason, HasSubstr("returned 180 where it is 60 now; a human"));
+  EXPECT_NE(run.NextAction(c)->knob, Knob::kRollback) << "once";
+  c.real_return = 160;  // not a quarter of the scale lost
+  EXPECT_NE(mild.NextAction(c)->knob, Knob::kRollback);
+}
+
+TEST(ControllerTest, ANewAlarmTakesTheImaginedStepsAwayAgain) {
+  Trial run(Acting());
+  ASSERT_EQ(run.NextAction()->knob, Knob::kRealShare);
+  ASSERT_EQ(run.NextAction()->knob, Knob::kRolloutHorizon);
+  for (int i = 0; i < 14; ++i) run.Next(Clean());
+  ASSERT_LT(run.controller.ValueOf(Knob::kRealShare), 1);
+  EXPECT_EQ(run.NextAction()->knob, Knob::kRealShare);
+  EXPECT_EQ(run.controller.ValueOf(Knob::kRealShare), 1);
+}
+
+TEST(ControllerTest, WhereEveryKnobIsAtItsLimitAHumanHasToLook) {
+  ControllerOptions options = Acting();
+  options.allowed = {Knob::kRealShare};
+  Trial run(options);
+  ASSERT_TRUE(run.NextAction().has_value());
+  EXPECT_FALSE(run.NextAction().has_value());
   EXPECT_THAT(run.controller.note(), HasSubstr("human"));
+}
+
+TEST(ControllerTest, AModelThatMissedItsFitIsFittedFirstButOnce) {
+  Trial run(Acting());
+  Checkpoint c;
+  c.fresh_steps = 400;
+  c.model_age = 2000;
+  EXPECT_EQ(run.NextAction(c)->knob, Knob::kRefit);
+  EXPECT_EQ(run.NextAction(c)->knob, Knob::kRealShare);
 }
 
 TEST(ControllerTest, WithoutACleanPolicyThereIsNothingToRollBackTo) {
@@ -159,7 +188,9 @@ TEST(ControllerTest, NeverMoreThanTheHourlyLimit) {
 }
 
 TEST(ControllerTest, GoesBackToTheRecipeWhenClean) {
-  Trial run(Acting());
+  ControllerOptions options = Acting();
+  options.allowed = {Knob::kRolloutHorizon};
+  Trial run(options);
   ASSERT_TRUE(run.NextAction().has_value());  // horizon 8 to 4
   std::vector<double> values;
   for (int i = 0; i < 20; ++i) {
@@ -173,6 +204,19 @@ TEST(ControllerTest, GoesBackToTheRecipeWhenClean) {
   EXPECT_EQ(run.controller.state(), ControllerState::kHealthy);
 }
 
+TEST(ControllerTest, ImaginedStepsComeBackALittleAtATime) {
+  Trial run(Acting());
+  ASSERT_EQ(run.NextAction()->knob, Knob::kRealShare);
+  std::vector<double> values;
+  for (int i = 0; i < 30; ++i) {
+    for (const Action& action : run.Next(Clean())) values.push_back(action.after);
+  }
+  ASSERT_EQ(values.size(), 10u);
+  EXPECT_NEAR(values[0], 0.9, 1e-12);
+  EXPECT_NEAR(values[8], 0.1, 1e-12);
+  EXPECT_EQ(values[9], 0.05) << "the recipe's";
+}
+
 TEST(ControllerTest, HysteresisUncleanCheckpointsDelayTheWayBack) {
   Trial run(Acting());
   ASSERT_TRUE(run.NextAction().has_value());
@@ -181,7 +225,7 @@ TEST(ControllerTest, HysteresisUncleanCheckpointsDelayTheWayBack) {
     EXPECT_EQ(run.controller.state(), ControllerState::kRecover);
     EXPECT_TRUE(run.Next(Warning()).empty());  // below the alarm, not clean
   }
-  EXPECT_EQ(run.controller.settings().at(Knob::kRolloutHorizon).value, 4);
+  EXPECT_EQ(run.controller.settings().at(Knob::kRealShare).value, 1);
 }
 
 TEST(ControllerTest, ADriftThatDoesNoHarmDoesNotHoldUpTheWayBack) {
@@ -196,7 +240,7 @@ TEST(ControllerTest, ACleanSpellMeansThatTheActionWorked) {
   for (int i = 0; i < 6; ++i) {
     const std::optional<Action> action = run.NextAction();
     ASSERT_TRUE(action.has_value());
-    EXPECT_NE(action->after, 1) << "no last resort: each action worked";
+    EXPECT_EQ(action->knob, Knob::kRealShare) << "each action worked";
     for (int k = 0; k < 30; ++k) run.Next(Clean());
   }
   EXPECT_TRUE(run.controller.settings().empty());
@@ -207,18 +251,18 @@ TEST(ControllerTest, PessimismOfTheModelOnlyRelaxes) {
   EXPECT_TRUE(run.Next(Pessimistic()).empty());
   Checkpoint visible;
   visible.visibility = 0.6;
+  ASSERT_EQ(run.NextAction(visible)->knob, Knob::kRealShare);
   ASSERT_EQ(run.NextAction(visible)->knob, Knob::kPessimism);
-  run.NextAction(visible);  // a second knob
-  const size_t before = run.controller.settings().size();
-  bool relaxed = false;
+  std::vector<Action> relaxed;
   for (int i = 0; i < 30; ++i) {
-    for (const Action& action : run.Next(Pessimistic(), visible)) {
-      EXPECT_FALSE(action.against);
-      relaxed = true;
-    }
+    for (const Action& action : run.Next(Pessimistic(), visible)) relaxed.push_back(action);
   }
-  EXPECT_TRUE(relaxed);
-  EXPECT_LT(run.controller.settings().size(), before);
+  ASSERT_EQ(relaxed.size(), 2u);  // from 0.5 to 0.25 and the recipe's 0
+  for (const Action& action : relaxed) {
+    EXPECT_EQ(action.knob, Knob::kPessimism);
+    EXPECT_FALSE(action.against);
+  }
+  EXPECT_EQ(run.controller.ValueOf(Knob::kRealShare), 1) << "a model that is wrong is left alone";
 }
 
 TEST(ControllerTest, AWarningThatStaysAsksForVariedData) {
@@ -253,7 +297,9 @@ TEST(ControllerTest, APauseEndsByItself) {
 }
 
 TEST(ControllerTest, AClampStaysWhileImaginedRewardsAreBeyondReal) {
-  Trial run(Acting());
+  ControllerOptions options = Acting();
+  options.allowed = {Knob::kRewardClamp};
+  Trial run(options);
   Checkpoint c;
   c.index = 0.5;
   c.index_reward = 0.5;
@@ -278,22 +324,22 @@ TEST(ControllerTest, AdviceChangesNothingAndIsNotRepeated) {
   Trial run(options);
   const std::vector<Action> advice = run.Next(Exploiting());
   ASSERT_EQ(advice.size(), 1u);
-  EXPECT_EQ(advice[0].knob, Knob::kRolloutHorizon);
+  EXPECT_EQ(advice[0].knob, Knob::kRealShare);
   EXPECT_TRUE(run.controller.settings().empty());
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(run.Next(Exploiting()).empty());
-  EXPECT_THAT(run.controller.note(), HasSubstr("Would turn rollout_horizon 8 to 4"));
+  EXPECT_THAT(run.controller.note(), HasSubstr("Would turn real_share 0.05 to 1"));
 }
 
 TEST(ControllerTest, WhatIsHeldByHandIsLeftAlone) {
   Trial run(Acting());
-  run.controller.Override(Knob::kRolloutHorizon, 6, "ops: a try");
-  EXPECT_EQ(run.controller.settings().at(Knob::kRolloutHorizon).value, 6);
-  EXPECT_EQ(run.NextAction()->knob, Knob::kRealShare);
+  run.controller.Override(Knob::kRealShare, 0.6, "ops: a try");
+  EXPECT_EQ(run.controller.settings().at(Knob::kRealShare).value, 0.6);
+  EXPECT_EQ(run.NextAction()->knob, Knob::kRolloutHorizon);
   for (int i = 0; i < 60; ++i) run.Next(Clean());
   EXPECT_EQ(run.controller.settings().size(), 1u);
-  run.controller.Override(Knob::kRolloutHorizon, std::nullopt, "");
+  run.controller.Override(Knob::kRealShare, std::nullopt, "");
   EXPECT_TRUE(run.controller.settings().empty());
-  EXPECT_EQ(run.NextAction()->knob, Knob::kRolloutHorizon);
+  EXPECT_EQ(run.NextAction()->knob, Knob::kRealShare);
 }
 
 TEST(ControllerTest, WhatIsNotAllowedOrWasRefusedIsNotTurned) {

@@ -12,17 +12,21 @@ constexpr double kMost = 1e100;
 
 }  // namespace
 
-void Evidence::Update(double value) {
-  if (std::isnan(value)) return;
-  double x = (value - options_.tolerance) / options_.bound;
-  ++memory_.updates;
-  if (x < -1) {
-    x = -1;
-    ++memory_.clipped;
-  }
-  for (size_t i = 0; i < kBets.size(); ++i) {
-    double& m = memory_.state[i];
-    m = std::fmin(kMost, (1 + kBets[i] * x) * (m + 1));
+void Evidence::Update(std::span<const double> values) {
+  bool begun = false;
+  for (const double value : values) {
+    if (std::isnan(value)) continue;
+    double x = (value - options_.tolerance) / options_.bound;
+    ++memory_.updates;
+    if (x < -1) {
+      x = -1;
+      ++memory_.clipped;
+    }
+    for (size_t i = 0; i < kBets.size(); ++i) {
+      double& m = memory_.state[i];
+      m = std::fmin(kMost, (1 + kBets[i] * x) * (m + (begun ? 0 : 1)));
+    }
+    begun = true;
   }
 }
 

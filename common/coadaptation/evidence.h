@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 namespace tandem::coadaptation {
 
@@ -10,17 +11,21 @@ struct EvidenceOptions {
   /// this share of S.
   double tolerance = 0.2;
   /// With a bound as large as the tolerance the null is about the mean of the positive part. A
-  /// smaller bound finds a large gap sooner. There is no clip above: it would only cost power.
-  double bound = 0.2;
+  /// smaller bound finds a gap sooner and allows for less noise around a gap of 0: at half the
+  /// tolerance a standard deviation of 0.36 for each value, at the whole of it 0.5. There is no
+  /// clip above: it would only cost power.
+  double bound = 0.1;
 };
 
 /// Sequential evidence against "at most the tolerance": a mixture of Shiryaev-Roberts e-detectors
-/// (Shin, Ramdas and Rinaldo 2022), one for each bet l in kBets:
-///     M_l <- (1 + l x) (M_l + 1),   x = max((value - tolerance) / bound, -1),
-///     evidence = mean of M_l.
-/// Under the null evidence minus the number of updates is a supermartingale, so the mean number of
-/// updates until evidence >= A is at least A (average run length), whatever the distribution: one
-/// update is what may depend on the past only through the null, which here is one checkpoint.
+/// (Shin, Ramdas and Rinaldo 2022), one for each bet l in kBets. A checkpoint brings one or more
+/// values, one after the other:
+///     M_l <- (M_l + 1) * product over values of (1 + l x),
+///     x = max((value - tolerance) / bound, -1),     evidence = mean of M_l.
+/// Under the null (for each value, given all before it and what it shares with others of its
+/// checkpoint: model and policy) every factor has a mean of at most 1. So evidence minus the number
+/// of checkpoints is a supermartingale, and the mean number of checkpoints until evidence >= A is
+/// at least A (average run length), whatever the distribution and however many values each brings.
 ///
 /// Not thread-safe. Plain value: copying it saves and restores it.
 class Evidence {
@@ -30,14 +35,15 @@ class Evidence {
   /// What it needs to go on after a restart. Plain data.
   struct Memory {
     std::array<double, kBets.size()> state{};  ///< M_l of each bet.
-    int64_t updates = 0;                       ///< Since the start, resets included.
+    int64_t updates = 0;                       ///< Values since the start, resets included.
     int64_t clipped = 0;                       ///< Of those, clipped below.
   };
 
   explicit Evidence(const EvidenceOptions& options) : options_(options) {}
 
-  /// Takes one value, in units of S; NaN is left out.
-  void Update(double value);
+  /// Takes the values of one checkpoint, in units of S; NaN is left out. Without any it is none.
+  void Update(std::span<const double> values);
+  void Update(double value) { Update(std::span<const double>(&value, 1)); }
   /// After an action the past no longer tells: start again. Counters stay.
   void Reset();
 

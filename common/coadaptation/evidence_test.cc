@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <functional>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -42,6 +43,21 @@ TEST(EvidenceTest, FollowsTheRecurrence) {
   EXPECT_NEAR(evidence.value(), mean, 1e-12);
   EXPECT_EQ(evidence.memory().updates, 2);
   EXPECT_EQ(evidence.memory().clipped, 0);
+}
+
+TEST(EvidenceTest, SeveralValuesOfACheckpointBeginAnewOnce) {
+  Evidence evidence({.tolerance = 0.2, .bound = 0.5});
+  evidence.Update(0.45);
+  const std::vector<double> values = {0.45, std::nan(""), 0.1};
+  evidence.Update(values);
+  double mean = 0;
+  for (const double bet : Evidence::kBets) {
+    mean += (1 - 0.2 * bet) * (1 + 0.5 * bet) * ((1 + 0.5 * bet) + 1) / Evidence::kBets.size();
+  }
+  EXPECT_NEAR(evidence.value(), mean, 1e-12);
+  EXPECT_EQ(evidence.memory().updates, 3);
+  evidence.Update(std::vector<double>{});
+  EXPECT_NEAR(evidence.value(), mean, 1e-12) << "no checkpoint";
 }
 
 TEST(EvidenceTest, ClipsBelowAndCountsItButNotAbove) {
@@ -100,14 +116,28 @@ TEST(EvidenceTest, MeanRunLengthUnderTheNullIsAtLeastTheInterval) {
   constexpr double kLevel = 200;
   constexpr int kRuns = 400;
   const double margin = kLevel * (1 - 3 / std::sqrt(kRuns));
-  // At the edge of the null: the mean of the positive part is the tolerance, 0.2. That of a normal
-  // variable around 0 is 0.3989 standard deviations.
-  EXPECT_GE(MeanRunLength(options, kLevel, kRuns, [&] { return rng.Normal() * 0.5; }), margin);
-  EXPECT_GE(MeanRunLength(options, kLevel, kRuns, [&] { return rng.Uniform(0, 0.4); }), margin);
+  // At the edge of the null: the mean of max(value, 0.1) is the tolerance, 0.2.
+  EXPECT_GE(MeanRunLength(options, kLevel, kRuns, [&] { return rng.Normal() * 0.36; }), margin);
+  EXPECT_GE(MeanRunLength(options, kLevel, kRuns, [&] { return rng.Uniform(0, 0.373); }), margin);
   // With a wide bound it is about the mean itself.
   const EvidenceOptions wide{.tolerance = 0.2, .bound = 1.5};
   EXPECT_GE(MeanRunLength(wide, kLevel, kRuns, [&] { return rng.Normal() * 0.3 + 0.2; }), margin);
   EXPECT_GE(MeanRunLength(wide, kLevel, kRuns, [&] { return rng.Uniform(-0.3, 0.7); }), margin);
+}
+
+TEST(EvidenceTest, TheIntervalIsInCheckpointsHoweverManyValuesEachBrings) {
+  Rng rng(15);
+  constexpr double kLevel = 100;
+  constexpr int kRuns = 400;
+  double checkpoints = 0;
+  for (int run = 0; run < kRuns; ++run) {
+    Evidence evidence({});
+    for (int n = 0; n < 20'000 && evidence.value() < kLevel; ++n, ++checkpoints) {
+      const std::vector<double> halves = {rng.Normal() * 0.36, rng.Normal() * 0.36};
+      evidence.Update(halves);
+    }
+  }
+  EXPECT_GE(checkpoints / kRuns, kLevel * (1 - 3 / std::sqrt(kRuns)));
 }
 
 TEST(EvidenceTest, RareLargeValuesDoNotBreakTheGuarantee) {
@@ -127,8 +157,8 @@ TEST(EvidenceTest, NoGapRaisesPracticallyNoAlarm) {
 
 TEST(EvidenceTest, FindsALargeGapWithinAFewCheckpoints) {
   Rng rng(14);
-  EXPECT_LT(MeanRunLength({}, 200, 200, [&] { return rng.Normal() * 0.2 + 1.0; }), 11);
-  EXPECT_LT(MeanRunLength({}, 200, 200, [&] { return rng.Normal() * 0.2 + 0.5; }), 25);
+  EXPECT_LT(MeanRunLength({}, 200, 200, [&] { return rng.Normal() * 0.2 + 1.0; }), 5);
+  EXPECT_LT(MeanRunLength({}, 200, 200, [&] { return rng.Normal() * 0.2 + 0.5; }), 11);
 }
 
 }  // namespace

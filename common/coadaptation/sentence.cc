@@ -90,7 +90,7 @@ std::string DescribeEvidence(const Judgement& judgement, const Thresholds& thres
   const bool negative = judgement.verdict == Verdict::kPessimistic;
   return absl::StrFormat(" The evidence is %.3g, an alarm takes %.3g; the tolerance is %.2f.",
                          negative ? judgement.evidence_negative : judgement.evidence,
-                         judgement.level, thresholds.tolerance);
+                         judgement.level, negative ? thresholds.undersold : thresholds.tolerance);
 }
 
 /// Clauses that say why a signal does not count, where there is something to say: that a gap is not
@@ -127,7 +127,11 @@ std::string DescribeJudgement(const Checkpoint& checkpoint, const Readings& read
   const Reading* reading = Find(readings, judgement.signal);
   if (reading == nullptr) reading = Largest(readings);
   std::string text = Opening(judgement.verdict);
-  if (reading != nullptr) absl::StrAppend(&text, DescribeReading(checkpoint, *reading));
+  if (judgement.verdict == Verdict::kPessimistic) {
+    absl::StrAppend(&text, DescribeGapOver(5, checkpoint.gap_5));
+  } else if (reading != nullptr) {
+    absl::StrAppend(&text, DescribeReading(checkpoint, *reading));
+  }
   if (judgement.verdict != Verdict::kHealthy && !std::isnan(readings[0].value) &&
       std::abs(readings[0].value) > thresholds.warning) {
     absl::StrAppend(&text, DescribeSource(checkpoint));

@@ -45,10 +45,22 @@ std::string WhyBiasDoesNotCount(const Checkpoint& checkpoint, const Thresholds& 
   return "";
 }
 
-Reading ReadGap(Signal signal, double value, double error) {
-  if (std::isfinite(value)) return {signal, value, error, ""};
-  return {signal, Checkpoint::kNaN, Checkpoint::kNaN,
-          absl::StrFormat("%s is not known", SignalName(signal))};
+Reading ReadGap(Signal signal, double value, double error, std::vector<double> parts) {
+  if (std::isfinite(value)) return {signal, value, error, "", std::move(parts)};
+  return {signal,
+          Checkpoint::kNaN,
+          Checkpoint::kNaN,
+          absl::StrFormat("%s is not known", SignalName(signal)),
+          {}};
+}
+
+/// The halves where there are two, else the mean itself.
+Reading ReadEpisodes(const Checkpoint& c) {
+  std::vector<double> parts = {c.gap_episode};
+  if (std::isfinite(c.gap_episode_first) && std::isfinite(c.gap_episode_second)) {
+    parts = {c.gap_episode_first, c.gap_episode_second};
+  }
+  return ReadGap(Signal::kGapEpisode, c.gap_episode, c.gap_episode_error, std::move(parts));
 }
 
 double OpenLoopGrowth(const Checkpoint& c) {
@@ -76,13 +88,17 @@ const char* SignalName(Signal signal) {
 
 Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds) {
   Readings readings = {
-      Reading{Signal::kBias, Checkpoint::kNaN, Checkpoint::kNaN,
-              WhyBiasDoesNotCount(checkpoint, thresholds)},
-      ReadGap(Signal::kGap100, checkpoint.gap_100, Checkpoint::kNaN),
-      ReadGap(Signal::kGapEpisode, checkpoint.gap_episode, checkpoint.gap_episode_error)};
+      Reading{Signal::kBias,
+              Checkpoint::kNaN,
+              Checkpoint::kNaN,
+              WhyBiasDoesNotCount(checkpoint, thresholds),
+              {}},
+      ReadGap(Signal::kGap100, checkpoint.gap_100, Checkpoint::kNaN, {checkpoint.gap_100}),
+      ReadEpisodes(checkpoint)};
   if (readings[0].why_not.empty()) {
     readings[0].value = checkpoint.index;
     readings[0].error = checkpoint.index_error;
+    readings[0].parts = {checkpoint.index};
   }
   return readings;
 }

@@ -14,10 +14,11 @@ struct Thresholds {
   /// The same after an action, until the alarm is cleared, where it is less: whether it helped is
   /// another question than whether there is harm.
   double repeat_interval = 5;
-  /// Values below tolerance - bound are clipped, see EvidenceOptions. As large as the tolerance:
-  /// the null is that the mean of what the policy looks too good by, its positive part, is
-  /// tolerable.
-  double bound = 0.2;
+  /// Values below tolerance - bound are clipped, see EvidenceOptions.
+  double bound = 0.1;
+  /// By how much the model may undersell the policy over a few steps, as a share of S. Half the
+  /// tolerance: such gaps of healthy runs stay within a few hundredths.
+  double undersold = 0.1;
 
   // What counts.
   double residual_limit = 0.5;     ///< |residual| above which the index does not count.

@@ -6,25 +6,20 @@
 #include "common/coadaptation/sentence.h"
 
 namespace tandem::coadaptation {
-namespace {
-
-constexpr size_t kBiasAt = 0;  // in kSignals
-
-}  // namespace
 
 VerdictProcess::VerdictProcess(const Thresholds& thresholds)
     : thresholds_(thresholds),
       evidence_{Evidence({thresholds.tolerance, thresholds.bound}),
                 Evidence({thresholds.tolerance, thresholds.bound}),
                 Evidence({thresholds.tolerance, thresholds.bound})},
-      negative_({thresholds.tolerance, thresholds.bound}) {}
+      negative_({thresholds.undersold, thresholds.undersold}) {}
 
 Judgement VerdictProcess::Judge(const Checkpoint& checkpoint) {
   Judgement judgement;
   const Readings readings = ReadSignals(checkpoint, thresholds_);
   const bool warm = checkpoint.number > static_cast<double>(thresholds_.warmup_refits);
   const bool counts = !std::isnan(LargestValue(readings));
-  if (warm && counts) Feed(readings);
+  if (warm && counts) Feed(readings, checkpoint);
   judgement.evidence = MeanEvidence();
   judgement.evidence_negative = negative_.value();
   judgement.level = level();
@@ -37,7 +32,7 @@ Judgement VerdictProcess::Judge(const Checkpoint& checkpoint) {
   judgement.warnings = FindUnusual(checkpoint);
   judgement.warning_score = WarningScore(readings, judgement.warnings.size());
   judgement.clean = IsClean(readings, thresholds_);
-  judgement.verdict = Decide(readings, judgement);
+  judgement.verdict = Decide(checkpoint, judgement);
   judgement.signal = Carrier(readings, judgement.verdict);
   judgement.sentence = DescribeJudgement(checkpoint, readings, judgement, thresholds_);
   return judgement;
@@ -59,9 +54,9 @@ double VerdictProcess::MeanEvidence() const {
   return fed > 0 ? sum / fed : 0;
 }
 
-void VerdictProcess::Feed(const Readings& readings) {
-  for (size_t i = 0; i < readings.size(); ++i) evidence_[i].Update(readings[i].value);
-  negative_.Update(-readings[kBiasAt].value);
+void VerdictProcess::Feed(const Readings& readings, const Checkpoint& checkpoint) {
+  for (size_t i = 0; i < readings.size(); ++i) evidence_[i].Update(readings[i].parts);
+  negative_.Update(-checkpoint.gap_5);
 }
 
 std::vector<std::string> VerdictProcess::FindUnusual(const Checkpoint& checkpoint) {
@@ -83,11 +78,11 @@ void VerdictProcess::LearnHealthy(const Checkpoint& checkpoint) {
   if (healthy_.size() > thresholds_.healthy_most) healthy_.pop_front();
 }
 
-Verdict VerdictProcess::Decide(const Readings& readings, const Judgement& judgement) const {
-  const double largest = LargestValue(readings);
+Verdict VerdictProcess::Decide(const Checkpoint& checkpoint, const Judgement& judgement) const {
+  const double largest = judgement.largest;
   const bool confirmed = judgement.evidence >= level();
   if (confirmed && largest > thresholds_.tolerance) return Verdict::kExploiting;
-  if (judgement.evidence_negative >= level() && readings[kBiasAt].value < -thresholds_.tolerance) {
+  if (judgement.evidence_negative >= level() && checkpoint.gap_5 < -thresholds_.undersold) {
     return Verdict::kPessimistic;
   }
   const bool unusual = static_cast<int>(judgement.warnings.size()) >= thresholds_.unusual_needed;
@@ -96,7 +91,7 @@ Verdict VerdictProcess::Decide(const Readings& readings, const Judgement& judgem
 }
 
 std::string VerdictProcess::Carrier(const Readings& readings, Verdict verdict) const {
-  if (verdict == Verdict::kPessimistic) return SignalName(Signal::kBias);
+  if (verdict == Verdict::kPessimistic) return kUndersoldSignal;
   if (verdict != Verdict::kExploiting && verdict != Verdict::kWarning) return "";
   const double limit =
       verdict == Verdict::kExploiting ? thresholds_.tolerance : thresholds_.warning;

@@ -22,13 +22,14 @@ struct VerdictMemory {
 
 /// Judges one checkpoint after another, in two tiers.
 ///
-/// Confirmed. Each signal has an evidence process of its own, fed once a checkpoint; what counts is
-/// the mean over the signals fed so far, which has the same bound on false alarms as each of them,
-/// however they depend on each other. EXPLOITING: that mean is at least level(), and
-/// some signal is above the tolerance now; the one with the most evidence carries the verdict.
-/// PESSIMISTIC: the mirrored evidence of the bias alone is, and the bias is below minus the
-/// tolerance (gaps do not count here: imagined returns over long horizons are often low in healthy
-/// training). The verdict is never both: exploiting goes first.
+/// Confirmed. Each signal has an evidence process of its own, fed by each checkpoint; what counts
+/// is the mean over the signals fed so far, which has the same bound on false alarms as each of
+/// them, however they depend on each other. EXPLOITING: that mean is at least level(), and some
+/// signal is above the tolerance now; the one with the most evidence carries the verdict.
+/// PESSIMISTIC: the mirrored evidence of the gap over 5 steps is, against a tolerance and a bound
+/// of `undersold`, and that gap is below minus it now. Longer gaps do not count here: imagined
+/// returns over long horizons are often low in healthy training; the bias takes a critic. The
+/// verdict is never both: exploiting goes first.
 ///
 /// Warning. One signal is above the warning threshold, or unusual_needed figures of
 /// UnusualFigures() are above what the run itself showed while the signals were low, or evidence
@@ -59,10 +60,10 @@ class VerdictProcess {
 
  private:
   double MeanEvidence() const;
-  void Feed(const Readings& readings);
+  void Feed(const Readings& readings, const Checkpoint& checkpoint);
   /// Names of the unusual figures; then learns from the checkpoint.
   std::vector<std::string> FindUnusual(const Checkpoint& checkpoint);
-  Verdict Decide(const Readings& readings, const Judgement& judgement) const;
+  Verdict Decide(const Checkpoint& checkpoint, const Judgement& judgement) const;
   std::string Carrier(const Readings& readings, Verdict verdict) const;
   double WarningScore(const Readings& readings, size_t unusual) const;
 

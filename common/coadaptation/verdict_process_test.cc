@@ -105,6 +105,37 @@ TEST(VerdictProcessTest, EachSignalCanCarryAnAlarmAlone) {
   }
 }
 
+TEST(VerdictProcessTest, TheEvidenceTakesTheEpisodesInTwoHalves) {
+  Checkpoint c = Course::Quiet();
+  EXPECT_THAT(ReadSignals(c, {})[2].parts, ElementsAre(0.03)) << "one episode";
+  c.gap_episode_first = 0.7;
+  EXPECT_THAT(ReadSignals(c, {})[2].parts, ElementsAre(0.03));
+  c.gap_episode_second = -0.1;
+  EXPECT_THAT(ReadSignals(c, {})[2].parts, ElementsAre(0.7, -0.1));
+  EXPECT_EQ(ReadSignals(c, {})[2].value, 0.03);
+  EXPECT_THAT(ReadSignals({}, {})[2].parts, ElementsAre());
+}
+
+TEST(VerdictProcessTest, EpisodesThatAgreeConfirmSooner) {
+  Course one;
+  Checkpoint c = Course::Quiet();
+  c.gap_episode = 0.5;
+  Judgement judgement;
+  const int alone = one.Until(Verdict::kExploiting, c, &judgement);
+  Course two;
+  c.gap_episode_first = c.gap_episode_second = 0.5;
+  EXPECT_LT(two.Until(Verdict::kExploiting, c, &judgement), alone);
+}
+
+TEST(VerdictProcessTest, OneModelHardlyConfirmsAnAlarmAlone) {
+  Course course;
+  Checkpoint c = Course::Quiet();
+  c.gap_100 = 1;
+  c.gap_episode = c.gap_episode_first = c.gap_episode_second = 2;
+  EXPECT_EQ(course.Next(c).verdict, Verdict::kWarning);
+  EXPECT_EQ(course.Next(c).verdict, Verdict::kExploiting);
+}
+
 TEST(VerdictProcessTest, EvidenceWithoutAPresentGapOnlyWarns) {
   Course course;
   Checkpoint c = Course::Quiet();
@@ -179,20 +210,24 @@ TEST(VerdictProcessTest, WhereNothingCountsThereIsNoVerdict) {
   EXPECT_THAT(course.Next({}).sentence, Not(HasSubstr("nan")));
 }
 
-TEST(VerdictProcessTest, ALowIndexIsPessimisticButLowGapsAreNot) {
+TEST(VerdictProcessTest, ALowGapOverFewStepsIsPessimisticButLongOnesAreNot) {
   Course gaps;
   Checkpoint c = Course::Quiet();
+  c.gap_5 = -0.04;  // a healthy run's
   c.gap_25 = c.gap_100 = c.gap_episode = -0.9;
   for (int i = 0; i < 50; ++i) EXPECT_EQ(gaps.Next(c).verdict, Verdict::kHealthy);
-  Course bias;
+  Course fear;
   c = Course::Quiet();
-  c.index = -0.9;
-  c.index_reward = -0.9;
+  c.gap_5 = -0.3;
+  c.index = -0.15;
+  c.index_reward = -0.15;
   Judgement judgement;
-  EXPECT_LT(bias.Until(Verdict::kPessimistic, c, &judgement), 20);
-  EXPECT_EQ(judgement.signal, "bias");
-  EXPECT_THAT(judgement.sentence, HasSubstr("0.90 of the return range worse"));
-  EXPECT_THAT(judgement.sentence, HasSubstr("the reward (-0.90)"));
+  EXPECT_LT(fear.Until(Verdict::kPessimistic, c, &judgement), 20);
+  EXPECT_EQ(judgement.signal, "gap_5");
+  EXPECT_THAT(judgement.sentence, HasSubstr("over 5 steps from real states the model promises 0.30 "
+                                            "of the return range less than came"));
+  EXPECT_THAT(judgement.sentence, HasSubstr("the reward (-0.15)"));
+  EXPECT_THAT(judgement.sentence, HasSubstr("the tolerance is 0.10"));
   EXPECT_LT(judgement.evidence, 200);
 }
 
@@ -301,11 +336,16 @@ TEST(VerdictProcessTest, FalseAlarmsOfTheWholeVerdictKeepTheInterval) {
     for (bool alarm = false; !alarm; ++checkpoints) {
       Checkpoint c = Course::Quiet();
       // Strongly dependent signals at the edge of the null, some of them missing now and then.
-      const double common = rng.Normal() * 0.49;  // the mean of its positive part is 0.195
+      const double common = rng.Normal() * 0.34;  // the mean of max(0.1, it) is 0.191
       c.index = common;
       c.gap_25 = common;
       c.gap_100 = common + 0.1 * rng.Normal();
-      c.gap_episode = rng.Uniform() < 0.3 ? std::nan("") : 0.5 * rng.Normal();
+      c.gap_episode = std::nan("");
+      if (rng.Uniform() > 0.3) {
+        c.gap_episode_first = 0.35 * rng.Normal();
+        c.gap_episode_second = 0.35 * rng.Normal();
+        c.gap_episode = (c.gap_episode_first + c.gap_episode_second) / 2;
+      }
       const Judgement judgement = course.Next(c);
       alarm = judgement.verdict == Verdict::kExploiting || course.number > 5000;
     }

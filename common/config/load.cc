@@ -39,6 +39,19 @@ class CrossChecks {
   const Origins& origins_;
 };
 
+absl::Status CheckObjective(const v1::RunConfig& config, const CrossChecks& checks) {
+  const v1::Objective& objective = config.objective();
+  TANDEM_RETURN_IF_ERROR(checks.AtMost("objective.logit_lower", objective.logit_lower(),
+                                       "objective.logit_upper", objective.logit_upper()));
+  TANDEM_RETURN_IF_ERROR(checks.AtMost("objective.weight_min", objective.weight_min(),
+                                       "objective.weight_max", objective.weight_max()));
+  if (objective.kind() == v1::OBJECTIVE_KIND_MNM && !(config.policy().discount() < 1)) {
+    return checks.Error("policy.discount", "objective.kind",
+                        "policy.discount is 1, but objective.kind MNM needs less");
+  }
+  return absl::OkStatus();
+}
+
 bool IsRunName(const std::string& name) {
   if (name.empty() || name.size() > 100 || name[0] == '.' || name[0] == '-') return false;
   for (const char c : name) {
@@ -57,6 +70,7 @@ absl::Status CheckTogether(const v1::RunConfig& config, const Origins& origins) 
   TANDEM_RETURN_IF_ERROR(
       checks.AtMost("imagination.schedule_start", static_cast<double>(imagination.schedule_start()),
                     "imagination.schedule_end", static_cast<double>(imagination.schedule_end())));
+  TANDEM_RETURN_IF_ERROR(CheckObjective(config, checks));
   if (!IsRunName(config.run().name())) {
     return checks.Error(
         "run.name", "",

@@ -230,6 +230,13 @@ TEST_P(EveryEnvironment, KnownTerminationAgrees) {
   EXPECT_EQ(terminated > 0, !NeverEnds(GetParam()));
 }
 
+TEST(KnownTermination, HoldsForTheSameTaskOfGymnasium) {
+  EXPECT_EQ(*KnownTermination("gym:Hopper-v5"), *KnownTermination("hopper"));
+  const absl::Status status = KnownTermination("gym:Other-v0").status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_TRUE(absl::IsNotFound(KnownTermination("Hopper-v5").status()));
+}
+
 TEST(KnownTermination, WorksOnBatches) {
   const float kNan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> rows = {0, 0.19f, 0, 0, 0, -0.21f, 0, 0, kNan, 0, 0, 0, 5, 0, 9, 9};

@@ -67,8 +67,9 @@ std::optional<std::string> BuiltInNameOf(const std::string& gymnasium_id);
 /// The Gymnasium id, such as "Hopper-v5", of a registered environment that has a twin there.
 std::optional<std::string> GymnasiumIdOf(const std::string& name);
 
-/// The termination function of a registered environment; FAILED_PRECONDITION where it publishes
-/// none, NOT_FOUND where the name is unknown.
+/// The termination function of a registered environment, also by the name "gym:" and the
+/// Gymnasium id of the same task; FAILED_PRECONDITION where it publishes none, NOT_FOUND where the
+/// name is unknown.
 absl::StatusOr<TerminationFunction> KnownTermination(const std::string& name);
 
 }  // namespace tandem

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "common/base/nearest.h"
 #include "common/base/status_macros.h"
 #include "common/env/acrobot.h"
@@ -16,6 +17,8 @@
 
 namespace tandem {
 namespace {
+
+constexpr char kGymnasiumPrefix[] = "gym:";
 
 struct Entry {
   const char* name;
@@ -110,7 +113,16 @@ std::optional<std::string> BuiltInNameOf(const std::string& gymnasium_id) {
 }
 
 absl::StatusOr<TerminationFunction> KnownTermination(const std::string& name) {
-  TANDEM_ASSIGN_OR_RETURN(const Entry* entry, Find(name));
+  absl::string_view id = name;
+  const bool of_gymnasium = absl::ConsumePrefix(&id, kGymnasiumPrefix);
+  const std::optional<std::string> twin =
+      of_gymnasium ? BuiltInNameOf(std::string(id)) : std::nullopt;
+  if (of_gymnasium && !twin.has_value()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the termination function of ", name,
+                     " is not known: set model.termination to LEARNED or NEVER"));
+  }
+  TANDEM_ASSIGN_OR_RETURN(const Entry* entry, Find(twin.value_or(name)));
   if (entry->termination == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat(
         name, " publishes no termination function: set model.termination to LEARNED or NEVER"));

@@ -86,14 +86,14 @@ TEST_P(BothProtocolsTest, AServedEnvironmentIsTheLocalOneStepForStep) {
   ExpectSame(**served, **local, 20);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, BothProtocolsTest,
-                         testing::Values(Case{"", "cartpole_continuous"}, Case{"", "acrobot"},
-                                         Case{"dm_env_rpc:", "cartpole_continuous"},
-                                         Case{"dm_env_rpc:", "acrobot"}),
-                         [](const auto& info) {
-                           return (*info.param.protocol != 0 ? "DmEnvRpc_" : "Vector_") +
-                                  std::string(info.param.name);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All, BothProtocolsTest,
+    testing::Values(Case{"", "cartpole_continuous"}, Case{"", "acrobot"}, Case{"", "gridworld"},
+                    Case{"dm_env_rpc:", "cartpole_continuous"}, Case{"dm_env_rpc:", "acrobot"},
+                    Case{"dm_env_rpc:", "gridworld"}),
+    [](const auto& info) {
+      return (*info.param.protocol != 0 ? "DmEnvRpc_" : "Vector_") + std::string(info.param.name);
+    });
 
 /// Fails on demand: the third step of each episode diverges where `diverges` is set.
 class Fragile : public Environment {

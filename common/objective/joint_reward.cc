@@ -73,6 +73,7 @@ absl::Status JointReward::Observe(std::span<const float> real_rewards) {
       return absl::InvalidArgumentError("joint reward: a reward is not finite");
     smallest = std::min<double>(smallest, r);
   }
+  if (!options_.log_reward) return absl::OkStatus();
   if (options_.shift_from_data) {
     shift_ = std::max(shift_, options_.min_reward - smallest);
   } else if (smallest + shift_ < options_.min_reward * (1 - kTolerance)) {
@@ -85,6 +86,7 @@ absl::Status JointReward::Observe(std::span<const float> real_rewards) {
 }
 
 double JointReward::Paid(double reward) const {
+  if (!options_.log_reward) return reward;
   const double share = 1 - options_.discount;
   const double positive = std::max(reward + shift_, options_.min_reward);
   const double constant = options_.keep_constant ? -share * std::log(share) : 0;

@@ -22,6 +22,10 @@ const char* Name(RatioWeight kind);
 
 struct JointRewardOptions {
   double discount = 0.99;  ///< g, in [0, 1).
+  /// Whether the logarithm of the reward is paid. Without it rewards are paid as they are, need not
+  /// be positive and are not shifted: no bound, and the weight is in reward units a nat, but often
+  /// the better task where rewards are costs.
+  bool log_reward = true;
 
   /// Added to each reward, because the bound needs positive ones. With shift_from_data at least so
   /// much, and enough to make the smallest real reward seen so far min_reward; else as given, and a
@@ -48,13 +52,14 @@ struct JointRewardOptions {
   int64_t ramp_updates = 0;
   /// kDual: w rises while the divergence of imagined rows exceeds the target and falls below it
   /// [nats a step], > 0. Stays within [min_weight, max_weight], min_weight > 0.
-  double target_divergence = 0.1;
+  double target_divergence = 0.4;
   double weight_lr = 3e-4;  ///< Adam's, on log w.
-  double min_weight = 0.02;
+  double min_weight = 0.05;
   double max_weight = 1;
 };
 
-/// The reward of the joint objective, equation (1) of docs/algorithms.md, with a weight w:
+/// The reward of the joint objective, equation (1) of docs/algorithms.md, with a weight w (without
+/// log_reward, the first term is r alone):
 ///   r~ = (1 - g) log((r + shift) / terminal_reward) + w * log-ratio  [ - (1 - g) log(1 - g) ].
 /// Imagined rows pay their log-ratio (log_ratio.h), real ones have none: 0. Rewards and log-ratios
 /// are kept as they are and combined when a batch is drawn, since shift and weight move on.

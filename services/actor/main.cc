@@ -4,9 +4,9 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/clients/environments.h"
 #include "common/clients/replay_client.h"
 #include "common/config/service_flags.h"
-#include "common/env/local_vector_environment.h"
 #include "common/nn/device.h"
 #include "common/rpc/server_runner.h"
 #include "common/snapshot/snapshot_service.h"
@@ -19,16 +19,12 @@ namespace {
 absl::Status Serve(ServiceOptions options) {
   // A batch of observations is small: more threads would only cost the trainers theirs.
   TANDEM_RETURN_IF_ERROR(nn::ConfigureThreads(1));
+  TANDEM_ASSIGN_OR_RETURN(const auto environments,
+                          EnvironmentProvider::Create(options.environment));
   TANDEM_ASSIGN_OR_RETURN(auto training_envs,
-                          LocalVectorEnvironment::Create(
-                              options.environment, {.num_envs = options.num_envs,
-                                                    .seed = options.environment_seed,
-                                                    .environment = options.environment_options}));
-  TANDEM_ASSIGN_OR_RETURN(auto evaluation_envs,
-                          LocalVectorEnvironment::Create(
-                              options.environment, {.num_envs = options.evaluation_episodes,
-                                                    .seed = options.actor.evaluation_seed,
-                                                    .environment = options.environment_options}));
+                          environments->Make(options.num_envs, options.environment_seed));
+  TANDEM_ASSIGN_OR_RETURN(auto evaluation_envs, environments->Make(options.evaluation_episodes,
+                                                                   options.actor.evaluation_seed));
   metrics::Registry registry;
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.actor.replay_buffer);
   const auto policies = snapshot::WatchRemote(options.actor.policy_trainer, snapshot::kPolicySeries,

@@ -34,7 +34,23 @@ ActorOptions CoreOptions(const config::v1::RunConfig& config, const std::string&
   options.record_evaluation_steps = config.actor().record_evaluation_steps();
   options.shift_start_after = config.study().shift_start_after();
   options.shift_start_scale = config.study().shift_start_scale();
+  options.health.max_failures = config.env().max_failures();
+  options.health.failure_window = absl::Seconds(config.env().failure_window_seconds());
   return options;
+}
+
+EnvironmentSource SourceFrom(const config::v1::Env& env, const std::string& member) {
+  EnvironmentSource source;
+  source.name = env.name();
+  source.server = env.server();
+  source.command = env.command();
+  source.arguments = env.arguments();
+  source.max_episode_steps = env.max_episode_steps();
+  source.threads = env.threads();
+  source.step_timeout = absl::Seconds(env.step_timeout_seconds());
+  source.reset_timeout = absl::Seconds(env.reset_timeout_seconds());
+  source.client = member;
+  return source;
 }
 
 }  // namespace
@@ -49,8 +65,7 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config, 
   ServiceOptions options;
   options.actor = CoreOptions(config, own_stream);
   options.actor.evaluation_seed = StreamSeed(seed, "evaluation");
-  options.environment = config.env().name();
-  options.environment_options.max_episode_steps = config.env().max_episode_steps();
+  options.environment = SourceFrom(config.env(), member);
   options.environment_seed = StreamSeed(seed, "training/" + own_stream);
   options.num_envs = config.actor().num_envs();
   options.evaluation_episodes = config.actor().evaluation_episodes();

@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "common/env/vector_environment.h"
+#include "common/clients/environments.h"
 #include "common/rpc/server_runner.h"
 #include "services/actor/core/actor_core.h"
 #include "tandem/config/v1/config.pb.h"
@@ -16,8 +16,7 @@ namespace tandem::actor {
 /// All that the process needs to know, from the config of the run.
 struct ServiceOptions {
   ActorOptions actor;
-  std::string environment;  ///< Registered name.
-  EnvironmentOptions environment_options;
+  EnvironmentSource environment;
   int num_envs = 1;              ///< Training environments.
   int evaluation_episodes = 10;  ///< Evaluation environments.
   uint64_t environment_seed = 0;

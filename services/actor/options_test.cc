@@ -26,10 +26,20 @@ ServiceOptions Options(const std::vector<std::string>& overrides, uint64_t start
 TEST(ActorOptionsFrom, TakesFieldsAndDefaults) {
   const ServiceOptions options =
       Options({"actor.num_envs=3", "actor.evaluation_interval=77", "study.shift_start_after=500",
-               "study.shift_start_scale=4"});
+               "study.shift_start_scale=4", "env.threads=2", "env.server=host:1",
+               "env.arguments={}", "env.step_timeout_seconds=0.5", "env.max_failures=3"});
   EXPECT_EQ(options.actor.shift_start_after, 500);
   EXPECT_EQ(options.actor.shift_start_scale, 4);
-  EXPECT_EQ(options.environment, "pendulum");
+  EXPECT_EQ(options.environment.name, "pendulum");
+  EXPECT_EQ(options.environment.server, "host:1");
+  EXPECT_EQ(options.environment.command, "");
+  EXPECT_EQ(options.environment.arguments, "{}");
+  EXPECT_EQ(options.environment.threads, 2);
+  EXPECT_EQ(options.environment.step_timeout, absl::Milliseconds(500));
+  EXPECT_EQ(options.environment.reset_timeout, absl::Minutes(1));
+  EXPECT_EQ(options.environment.client, "actor");
+  EXPECT_EQ(options.actor.health.max_failures, 3);
+  EXPECT_EQ(options.actor.health.failure_window, absl::Minutes(10));
   EXPECT_EQ(options.num_envs, 3);
   EXPECT_EQ(options.evaluation_episodes, 10);
   EXPECT_EQ(options.actor.evaluation_interval, 77);

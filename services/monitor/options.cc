@@ -54,7 +54,7 @@ MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
 coadaptation::Thresholds ThresholdsFrom(const config::v1::Monitor& monitor) {
   coadaptation::Thresholds thresholds;
   thresholds.tolerance = monitor.tolerance();
-  thresholds.bound = thresholds.tolerance;
+  thresholds.bound = thresholds.undersold = 0.5 * thresholds.tolerance;
   thresholds.warning = monitor.warning();
   thresholds.false_alarm_interval = monitor.false_alarm_interval();
   thresholds.warmup_refits = monitor.warmup_refits();

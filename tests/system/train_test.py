@@ -180,6 +180,9 @@ class TrainTest(unittest.TestCase):
             "policy.lr=fast": "policy.lr",
             "env.name=pendulun": 'did you mean "pendulum"',
             "model.elites=9": "model.elites",
+            "env.name=gym:NoSuchTask-v0": "LEARNED or NEVER",
+            "env.name=": "env.name is missing",
+            "env.arguments='{}'": "takes none",
         }.items():
             with self.subTest(override):
                 result = tandem("train", recipe, override, "--run-dir", self.folder)

@@ -15,14 +15,14 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "Traceback: no module named 'robots'\n");
     return 3;
   }
-  const char* address = std::getenv("TANDEM_ENV_LISTEN");
-  tandem::clients::ScriptedEnvServer server(address != nullptr ? address : "");
-  if (mode != "deaf" && !server.Start()) return 1;
-  std::fprintf(stderr, "ready for the test\n");
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
+  const char* address = std::getenv("TANDEM_ENV_LISTEN");
+  tandem::clients::ScriptedEnvServer server(address != nullptr ? address : "");
+  if (mode != "deaf" && !server.Start()) return 1;
+  std::fprintf(stderr, "ready for the test\n");
   int number = 0;
   sigwait(&signals, &number);
   return 0;

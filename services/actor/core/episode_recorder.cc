@@ -63,9 +63,10 @@ void EpisodeRecorder::Record(const VectorEnvironment& env, std::span<const float
     if (outcome == Outcome::kStepped) {
       if (!open.begun) continue;
       const StepResult& result = env.results()[i];
+      const bool ended = result.terminated || result.truncated;
       Append(open, actions.subspan(i * action_dim, action_dim), log_probs[i], result,
-             env.final_observations().subspan(i * obs_dim, obs_dim));
-      if (!result.terminated && !result.truncated) continue;
+             (ended ? env.final_observations() : env.observations()).subspan(i * obs_dim, obs_dim));
+      if (!ended) continue;
       End(open, result.terminated);
       if (!open.recording) continue;
     } else {

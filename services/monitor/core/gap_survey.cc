@@ -180,6 +180,11 @@ absl::Status FillPairedGap(const Material& material, const SurveyOptions& option
   const coadaptation::MeanError figures = coadaptation::MeanAndError(gaps);
   checkpoint->gap_episode = figures.mean;
   checkpoint->gap_episode_error = figures.error;
+  if (gaps.size() >= 2) {
+    const std::span<const double> all = gaps;
+    checkpoint->gap_episode_first = Mean(all.first(gaps.size() / 2));
+    checkpoint->gap_episode_second = Mean(all.subspan(gaps.size() / 2));
+  }
   return absl::OkStatus();
 }
 

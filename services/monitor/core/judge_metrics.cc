@@ -35,11 +35,13 @@ JudgeMetrics::JudgeMetrics(metrics::Registry& registry)
                                             "1 for the verdict in force, 0 for the others.",
                                             {{"verdict", VerdictName(verdict)}});
   }
-  for (const coadaptation::Signal signal : coadaptation::kSignals) {
-    signals_[SignalName(signal)] = &registry.AddGauge("tandem_coadaptation_signal",
-                                                      "1 for the signal that carries the verdict.",
-                                                      {{"signal", SignalName(signal)}});
-  }
+  const auto add_signal = [&](const char* name) {
+    signals_[name] =
+        &registry.AddGauge("tandem_coadaptation_signal",
+                           "1 for the signal that carries the verdict.", {{"signal", name}});
+  };
+  for (const coadaptation::Signal signal : coadaptation::kSignals) add_signal(SignalName(signal));
+  add_signal(coadaptation::kUndersoldSignal);
   for (const char* state : {"off", "healthy", "warn", "act", "cooldown", "recover"}) {
     states_[state] = &registry.AddGauge("tandem_controller_state",
                                         "1 for the state of the controller.", {{"state", state}});

@@ -12,7 +12,7 @@ namespace {
 using coadaptation::Knob;
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 
 // nlohmann throws on a value of another kind; JudgeStateFrom turns that into a status.
 double Number(const Json& json) {
@@ -77,6 +77,7 @@ Json From(const coadaptation::ControllerMemory& memory) {
           {"warnings", memory.warnings},
           {"paused", memory.paused},
           {"healthy_updates", memory.healthy_updates},
+          {"healthy_return", memory.healthy_return},
           {"advised", memory.advised}};
 }
 
@@ -107,6 +108,7 @@ coadaptation::ControllerMemory ControllerOf(const Json& json) {
   memory.warnings = json.at("warnings");
   memory.paused = json.at("paused");
   memory.healthy_updates = Number(json.at("healthy_updates"));
+  memory.healthy_return = Number(json.at("healthy_return"));
   memory.advised = json.at("advised");
   return memory;
 }

@@ -105,16 +105,16 @@ TEST_F(JudgeTest, AnAlarmActsAndADirectiveIsInForce) {
   const JudgeReport report = judge->Report();
   EXPECT_EQ(report.judgement.verdict, Verdict::kExploiting);
   EXPECT_EQ(report.controller_state, "act");
-  EXPECT_EQ(report.directive.ValueOf(Knob::kRolloutHorizon), 4);
+  EXPECT_EQ(report.directive.ValueOf(Knob::kRealShare), 1);
   EXPECT_GT(report.directive.version, 0);
   EXPECT_EQ(judge->ruling().directive_version, report.directive.version);
   EXPECT_LT(judge->ruling().updates_per_step, 0);
-  EXPECT_THAT(report.advice, HasSubstr("rollout_horizon 8 to 4"));
+  EXPECT_THAT(report.advice, HasSubstr("real_share 0.05 to 1"));
   EXPECT_THAT(Page(), HasSubstr("tandem_mitigation_actions_total{direction=\"tighten\",knob="
-                                "\"rollout_horizon\"} 1"));
+                                "\"real_share\"} 1"));
   EXPECT_THAT(Page(), HasSubstr("tandem_coadaptation_verdict{verdict=\"exploiting\"} 1"));
   EXPECT_THAT(Page(), HasSubstr("tandem_controller_state{state=\"act\"} 1"));
-  EXPECT_THAT(Page(), HasSubstr("tandem_mitigation_knob_value{knob=\"rollout_horizon\"} 4"));
+  EXPECT_THAT(Page(), HasSubstr("tandem_mitigation_knob_value{knob=\"real_share\"} 1"));
   // The evidence began anew: the next action takes its time.
   judge->OnCheckpoint(With(1));
   EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kWarning);
@@ -124,7 +124,7 @@ TEST_F(JudgeTest, AllClearThenBackToTheRecipe) {
   const auto judge = Make();
   Until(*judge, "action", 1);
   EXPECT_EQ(Until(*judge, "all_clear", 0), 3);
-  for (int i = 0; i < 20; ++i) judge->OnCheckpoint(With(0));
+  for (int i = 0; i < 40; ++i) judge->OnCheckpoint(With(0));
   const JudgeReport report = judge->Report();
   EXPECT_EQ(report.judgement.verdict, Verdict::kHealthy);
   EXPECT_EQ(report.controller_state, "healthy");
@@ -203,7 +203,7 @@ TEST_F(JudgeTest, ARestartSaysWhatCameBackAndVersionsGrow) {
     ASSERT_EQ(restarts.size(), 1u);
     EXPECT_THAT(restarts[0].text, HasSubstr("the evidence and the controller came back"));
     EXPECT_EQ(judge->Report().directive.version, version);
-    EXPECT_EQ(judge->Report().directive.ValueOf(Knob::kRolloutHorizon), 4);
+    EXPECT_EQ(judge->Report().directive.ValueOf(Knob::kRealShare), 1);
     EXPECT_EQ(judge->Report().checkpoint.env_steps, steps_);
   }
   options_.thresholds.tolerance = 0.3;
@@ -327,7 +327,7 @@ TEST_F(JudgeTest, ARefusalTakesTheKnobBack) {
   Acknowledgement ack = {Receiver::kModelTrainer, "model_trainer", version,
                          AckOutcome::kRefused,    "not mine",      0};
   ASSERT_TRUE(judge->Acknowledge(ack).ok());
-  EXPECT_EQ(judge->Report().directive.ValueOf(Knob::kRolloutHorizon), 4) << "another's knob";
+  EXPECT_EQ(judge->Report().directive.ValueOf(Knob::kRealShare), 1) << "another's knob";
   ack.receiver = Receiver::kPolicyTrainer;
   ack.member = "policy_trainer";
   ack.message = "no rollouts here";
@@ -335,7 +335,7 @@ TEST_F(JudgeTest, ARefusalTakesTheKnobBack) {
   EXPECT_TRUE(judge->Report().directive.settings.empty());
   EXPECT_THAT(Kinds(*judge, "refused").back().text, HasSubstr("no rollouts here"));
   Until(*judge, "action", 1);
-  EXPECT_EQ(judge->Report().directive.settings[0].knob, Knob::kRealShare);
+  EXPECT_EQ(judge->Report().directive.settings[0].knob, Knob::kRolloutHorizon);
 }
 
 TEST_F(JudgeTest, TheBeatReportsWhoDoesNotAcknowledge) {

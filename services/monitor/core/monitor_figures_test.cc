@@ -138,9 +138,13 @@ TEST_F(MonitorFiguresTest, TrainingEpisodesThatEndInTheCheckpointArePaired) {
   EXPECT_NEAR(checkpoint.real_return, 15, 1e-9);
   EXPECT_NEAR(checkpoint.gap_episode, 0.15, 1e-4);
   EXPECT_NEAR(checkpoint.gap_episode_error, 0.05, 1e-4);
+  EXPECT_NEAR(checkpoint.gap_episode_first, 0.2, 1e-4);
+  EXPECT_NEAR(checkpoint.gap_episode_second, 0.1, 1e-4);
   EXPECT_TRUE(std::isnan(checkpoint.gap_evaluation));
   AddSteps(WorldSteps(60));
-  EXPECT_EQ(End(160).fresh_episodes, 1);
+  const Checkpoint next = End(160);
+  EXPECT_EQ(next.fresh_episodes, 1);
+  EXPECT_TRUE(std::isnan(next.gap_episode_first)) << "one episode has no halves";
 }
 
 TEST_F(MonitorFiguresTest, AnEvaluationIsHeldAgainstTheModelBeforeItAndNothingElse) {

@@ -12,7 +12,8 @@ const TITLES = {
 };
 const STATES = ["healthy", "warn", "act", "cooldown", "recover"];
 const SIGNALS = {
-  bias: "the index", gap_100: "the gap over 100 steps", gap_episode: "the gap over whole episodes",
+  bias: "the index", gap_5: "the gap over 5 steps", gap_100: "the gap over 100 steps",
+  gap_episode: "the gap over whole episodes",
 };
 
 const byId = (id) => document.getElementById(id);
