@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/base/stop_signal.h"
 #include "common/env/vector_environment.h"
 
 namespace tandem {
@@ -20,6 +21,9 @@ struct EnvironmentSource {
   absl::Duration step_timeout = absl::Seconds(10);
   absl::Duration reset_timeout = absl::Seconds(60);
   std::string client;  ///< Name of this client, for the server's log.
+  /// Ends every wait of Create and Make, which are then CANCELLED; null: nothing does. Not owned;
+  /// outlives the provider. The environments that Make gave have a Stop() of their own.
+  StopSignal* stop = nullptr;
 };
 
 /// What serves the environments of one source: nothing for built-in ones, a connection, or a child

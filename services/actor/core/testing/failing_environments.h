@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,7 +14,8 @@
 namespace tandem::actor {
 
 /// Environments whose outcomes a test writes: one list of Step's, call by call, and after its end
-/// all run. Episode and step are observed as with CountingEnvironment; every fault is a crash.
+/// all run. Episode and step are observed as with CountingEnvironment; every fault is a crash. The
+/// final observation of a step that does not end its episode is NaN: nobody may read it.
 class FailingEnvironments : public VectorEnvironment {
  public:
   using Script = std::vector<std::vector<Outcome>>;
@@ -61,9 +64,12 @@ class FailingEnvironments : public VectorEnvironment {
     if (outcome == Outcome::kStepped) {
       ++steps_[i];
       results_[i] = {.reward = action, .terminated = steps_[i] == length_};
+      const std::span<float> last = final_observation(env);
       if (results_[i].terminated) {
-        Observe(i, final_observation(env));
+        Observe(i, last);
         Begin(i);
+      } else {
+        std::fill(last.begin(), last.end(), std::numeric_limits<float>::quiet_NaN());
       }
     }
     Observe(i, observation(env));
