@@ -1487,7 +1487,8 @@ def serve_vector(make_vector: Callable[..., Any], num_envs: int = 64, address: s
 
 def quiet_mujoco() -> None:
     """Takes MuJoCo's warnings, where it is in use: by itself it writes each to stderr and into
-    MUJOCO_LOG.TXT of the working directory, for every model. Logs each kind once."""
+    MUJOCO_LOG.TXT of the working directory, for every model. Logs each kind once; what is only
+    deprecated in a model's file, for debugging alone."""
     mujoco = sys.modules.get("mujoco")
     if mujoco is None or not hasattr(mujoco, "set_mju_user_warning"):
         return
@@ -1496,7 +1497,8 @@ def quiet_mujoco() -> None:
         kind = "".join(c for c in text if not c.isdigit())
         if kind not in SAID and len(SAID) < 100:
             SAID.add(kind)
-            LOG.info("MuJoCo: %s", text)
+            level = logging.DEBUG if "deprecated" in text else logging.WARNING
+            LOG.log(level, "MuJoCo: %s", text)
 
     mujoco.set_mju_user_warning(take)
 

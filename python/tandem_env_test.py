@@ -322,6 +322,18 @@ class ProtocolTest(ServerTest):
             self.assertEqual(rows(response)[1].tolist(), [0, 9, 3])
             self.assertEqual(outcomes(response, 3), [0, 3, 0])
 
+    def test_mujoco_is_quiet(self):
+        if importlib.util.find_spec("mujoco") is None:
+            self.skipTest("MuJoCo is not installed")
+        code = ("import sys; sys.path.insert(0, sys.argv[1]); import logging, tandem_env\n"
+                "logging.basicConfig(level=logging.INFO)\n"
+                "make = tandem_env.gym_maker('HalfCheetah-v5')\n"
+                "make().close(), make().close()\n"
+                "tandem_env.quiet_mujoco()\n")
+        done = subprocess.run([sys.executable, "-c", code, SOURCE], cwd=self.folder, text=True,
+                              capture_output=True, check=True, timeout=60)
+        self.assertEqual((done.stdout, done.stderr, os.listdir(self.folder)), ("", "", []))
+
     def test_what_cannot_be_opened_is_refused(self):
         with self.stub(5) as client:
             new = functools.partial(Client, self.address)

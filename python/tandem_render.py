@@ -439,12 +439,13 @@ def render(options: argparse.Namespace) -> None:
         most = 0 if reason else MOST_FRAMES if moves else 2 * tandem_plot.STRIP
         field = tandem_plot.Field(**options.map) if options.map else None
         shape = options.size or PLOT
+        name = env.name if ":" in options.environment else options.environment
         for number in range(options.episodes):
             episode, frames, drawn = play(env, act, options.seed + number, options.steps,
                                           options.fps or min(MOST_RATE, env.rate), most)
             print(f"episode {number + 1}: return {episode.total:.6g} in {len(episode.rewards)} "
                   f"steps, {episode.end}", flush=True)
-            title = f"{options.environment}  episode {number + 1}"
+            title = f"{name}  episode {number + 1}"
             if not reason:
                 pictures = [Image.fromarray(frame) for frame in frames]
                 rows.append([picture.resize(options.size) if options.size else picture

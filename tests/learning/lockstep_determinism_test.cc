@@ -72,6 +72,7 @@ TEST(Lockstep, WithAMonitorThatActsTheSameSeedGivesTheSameRunBitForBit) {
 /// critic and classifier.
 OneProcessOptions Joint() {
   OneProcessOptions options = Short(1);
+  options.model.max_gradient_steps = 30;
   options.joint.emplace();
   options.joint->classifier.first_steps = 100;
   options.joint->classifier.fit_steps = 50;

@@ -118,7 +118,7 @@ TEST_F(JointCompanionTest, TheClassifierGoesOutWithTheModelAndTheSmallestReward)
   EXPECT_EQ(snapshot.metadata.at(snapshot::kSmallestRewardKey), "-2");
   const std::string page = registry_.Page();
   EXPECT_THAT(page, HasSubstr("tandem_model_trainer_classifier_fit_seconds_count 1"));
-  EXPECT_THAT(page, HasSubstr("tandem_model_trainer_critic_updates NaN"));
+  EXPECT_THAT(page, HasSubstr("tandem_model_trainer_critic_updates Nan"));
 }
 
 TEST_F(JointCompanionTest, ARestartGoesOnBitForBit) {

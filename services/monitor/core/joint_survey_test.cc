@@ -32,6 +32,7 @@ Material JointMaterial(float logit, const testing::Fault& fault = {.reward = 2})
   material.policy.joint = objective::JointTerms{.discount = kDiscount, .weight = 0.3};
   material.fresh = testing::WorldSteps(50);
   std::fill(material.fresh.rewards.begin(), material.fresh.rewards.end(), 3.0f);
+  material.policy.policy.discount = kDiscount;
   material.heldout = testing::WorldSteps(20);
   return material;
 }
