@@ -133,37 +133,6 @@ class Nested:
                 "flag": np.array([True])}
 
 
-class StubVector:
-    """The protocol of batches: counts steps, ends every third."""
-
-    single_observation_space, single_action_space = Box(-9, 9, (1,)), Box(-1, 1, (1,))
-
-    def __init__(self, num_envs):
-        self.steps = np.zeros((num_envs, 1), np.float32)
-
-    def reset_batch(self, mask, seeds):
-        self.steps[mask] = 0
-        return self.steps
-
-    def step_batch(self, actions):
-        if (actions > 0.5).any():
-            raise ArithmeticError("the vector was told to raise")
-        self.steps = self.steps + 1
-        ended, final = self.steps[:, 0] >= 3, self.steps.copy()
-        self.steps[ended] = 0
-        return self.steps, final[:, 0], ended, np.zeros_like(ended), final
-
-    def close(self):
-        pass
-
-
-def gym_vector(num_envs, name="CartPole-v1"):
-    import gymnasium
-    mode = gymnasium.vector.AutoresetMode.SAME_STEP
-    return gymnasium.vector.SyncVectorEnv(
-        [lambda: gymnasium.make(name) for _ in range(num_envs)], autoreset_mode=mode)
-
-
 class Client:
     """One session. Responses come as dicts by field number."""
 
@@ -502,32 +471,13 @@ class SpacesTest(ServerTest):
             with self.assertRaisesRegex(ValueError, text):
                 tandem_env.leaves_of(space, "action")
 
-    def test_vectors(self):
-        with self.serving("--make-vector", "tandem_env_test:StubVector", "--listen", "localhost:0"):
-            client = Client(self.line.split()[-1], 2)
-            client.reset()
-            act = lambda *values: client.request((3, [np.array(values, np.float32).tobytes()]))
-            act(0, 0)
-            client.reset(mask=[0, 1])
-            act(0, 0)
-            response = act(0, 0)
-            self.assertEqual(response[4], [b"\1\0"])
-            self.assertEqual(np.frombuffer(response[6][0], np.float32).tolist(), [3])
-            self.assertEqual(np.frombuffer(response[2][0], np.float32).tolist(), [0, 2])
-            response = act(1, 0)
-            self.assertEqual(outcomes(response, 2), [1, 1])
-            self.assertIn("told to raise", faults(response)[0][2])
-            self.assertEqual(outcomes(act(0, 0), 2), [3, 3])
-            client.close()
-
 
 @unittest.skipUnless(importlib.util.find_spec("gymnasium"), "gymnasium is not installed")
 class GymnasiumTest(ServerTest):
     def test_a_rollout_is_gymnasiums(self):
         import gymnasium
         env = gymnasium.make("CartPole-v1")
-        for arguments in (["--gym", "CartPole-v1"], ["--gym", "CartPole-v1", "--workers", "2"],
-                          ["--make-vector", "tandem_env_test:gym_vector"]):
+        for arguments in (["--gym", "CartPole-v1"], ["--gym", "CartPole-v1", "--workers", "2"]):
             with self.subTest(arguments), self.serving(*arguments):
                 client = Client(self.address, 2)
                 got = client.reset(seeds=[5, 6])
