@@ -62,6 +62,7 @@ LISTEN = "TANDEM_ENV_LISTEN"  # environment variable with the address to listen 
 MAX_ENVS = 65536
 MAX_MESSAGE = 4096  # bytes of a fault's message
 MAX_PAUSE_S = 30.0  # between two restarts of one environment
+TICK_S = 0.1  # between two looks at what a worker does
 HEALTHY_STEPS = 100  # so many steps after a failure it is forgotten
 SAID: set[str] = set()  # kinds of MuJoCo's warnings that were logged
 
@@ -387,8 +388,9 @@ class Columns:
             self._array(np.uint8, (count,)) for _ in range(5))
         self.seeds = self._array(np.uint64, (count,))
         # Of the first environment of each process: the request and environment in work, as one
-        # number, and whether it is being made or reset.
-        self.progress = self._array(np.int64, (count, 2))
+        # number; whether it is being made or reset; and since when [ns of time.monotonic], which
+        # is written before the second and read after it.
+        self.progress = self._array(np.int64, (count, 3))
         self.size = self._at
 
     def _array(self, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -494,7 +496,7 @@ class Fleet:
             if not running[i]:
                 self._revive(i)
                 continue
-            progress[0] = serial + i
+            progress[0], progress[2] = serial + i, time.monotonic_ns()
             try:
                 observation, reward, terminated, truncated, _ = envs[i].step(action)
                 if single is not None and type(observation) is np.ndarray and (
@@ -519,8 +521,14 @@ class Fleet:
             return iter(columns[0])
         return (self._build(iter(row)) for row in zip(*columns))
 
+    def _tell(self, i: int, resets: int) -> None:
+        """Environment i begins to be reset, or goes on to step."""
+        self._progress[0] = self._serial * self._task.count + i
+        self._progress[2] = time.monotonic_ns()
+        self._progress[1] = resets
+
     def _make_one(self, i: int) -> None:
-        self._progress[0], self._progress[1] = self._serial * self._task.count + i, 1
+        self._tell(i, 1)
         env = self._make(**self._task.arguments)
         self._envs[i] = env
         got = describe(env)
@@ -548,9 +556,9 @@ class Fleet:
     def _begin(self, i: int, seed: int | None) -> None:
         if self._envs[i] is None:
             self._make_one(i)
-        self._progress[0], self._progress[1] = self._serial * self._task.count + i, 1
+        self._tell(i, 1)
         observation, _ = self._envs[i].reset(seed=seed)
-        self._progress[1] = 0
+        self._tell(i, 0)
         self._store(self.columns.observations, i, observation)
         self._check_row(self.columns.observations, i)
         self._steps[i], self._running[i] = 0, True
@@ -599,7 +607,7 @@ class Fleet:
         if error is not None:
             kind = error.kind if isinstance(error, Bad) else EXCEPTION
             self._faults.append(Fault(i, kind, words(error)))
-        self._progress[1] = 0
+        self._tell(i, 0)
         if self._serial - self._since[i] > HEALTHY_STEPS:
             self._failures[i] = 0
         self._since[i] = self._serial
@@ -910,11 +918,10 @@ class Worker:
         self._log.start()
         self._poll = select.poll()
         self._poll.register(self.socket, select.POLLIN)
-        self._sent = 0.0
-        self._mark = -1
+        self._asked = 0.0
 
     def ask(self, command: bytes) -> None:
-        self._sent, self._mark = time.monotonic(), int(self._progress[0])
+        self._asked = time.monotonic()
         try:
             self.socket.send(command)
         except OSError:
@@ -923,9 +930,9 @@ class Worker:
     def answer(self, wait: float | None = None) -> dict | None:
         """The reply. None where there is none within `wait` seconds. Without `wait` it waits until
         the worker is late with one environment. Bad (HUNG, CRASHED) where no reply will come."""
+        tick = TICK_S if wait is None else wait
         while True:
-            limit = self._task.reset_timeout_s if self._progress[1] else self._task.step_timeout_s
-            if self._poll.poll(1000 * (min(limit / 4, 1.0) if wait is None else wait)):
+            if self._poll.poll(1000 * tick):
                 try:
                     reply = self.socket.recv(1 << 18)
                 except OSError:
@@ -933,12 +940,12 @@ class Worker:
                 if not reply:
                     raise Bad(CRASHED, "")
                 return pickle.loads(reply)
-            mark, now = int(self._progress[0]), time.monotonic()
-            if mark != self._mark:
-                self._sent, self._mark = now, mark
-            elif now - self._sent > limit:
-                doing = "reset" if self._progress[1] else "step"
-                raise Bad(HUNG, f"a {doing} took longer than {limit:g} s")
+            resets = bool(self._progress[1])  # before the time: see Columns
+            since = max(self._asked, float(self._progress[2]) * 1e-9)
+            limit = self._task.reset_timeout_s if resets else self._task.step_timeout_s
+            if time.monotonic() - since > limit:
+                what = "reset" if resets else "step"
+                raise Bad(HUNG, f"a {what} took longer than {limit:g} s")
             if wait is not None:
                 return None
 
@@ -1030,7 +1037,7 @@ class Pool:
         work = {"description": self._description, "task": self._task._replace(count=slot.count),
                 "total": self._task.count, "first": slot.first, "generation": slot.generation,
                 "seeds": self._seeds and self._seeds[slot.first:slot.first + slot.count]}
-        self.columns.progress[slot.first] = (-1, 1)
+        self.columns.progress[slot.first] = (-1, 1, time.monotonic_ns())
         slot.generation += 1
         slot.worker = Worker(self._zygote, work, self._file, self.columns.progress[slot.first])
         slot.worker.ask(command)
@@ -1343,7 +1350,8 @@ class Server:
                       (3, [leaf.message() for leaf in what.observation]),
                       (4, [leaf.message() for leaf in what.action]), (5, what.max_episode_steps),
                       (6, self.capacity), (7, self.capacity - self._used),
-                      (8, [b"seed", b"isolate"] if self._workers else [b"seed"]),
+                      (8, [b"seed", b"isolate", b"workers=%d" % self._workers] if self._workers
+                       else [b"seed"]),
                       (9, f"tandem_env.py {VERSION}"))
 
     def _open(self, request: dict[int, list]) -> bytes:

@@ -29,7 +29,7 @@ class Box:
 
 
 class Ball:
-    """Observation: position and speed. Action: a push. Reward: how near the middle it is, [0, 1]."""
+    """Observation: position, speed. Action: a push. Reward: how near the middle it is, (0, 1]."""
 
     observation_space = Box(-4, 4, (2,))
     action_space = Box(-1, 1, (1,))
