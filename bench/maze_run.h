@@ -35,17 +35,17 @@ struct MazeOptions {
   int transitions = 8000;  ///< Of random actions, in walks of so many steps from the start, ...
   int walk_steps = 500;    ///< ... long enough to get everywhere.
   std::vector<int> model_hidden = {64, 64};
-  int first_fit_steps = 12000; ///< Gradient steps of the model before the first iteration ...
-  int fit_steps = 150;         ///< ... and in each one.
-  int rollouts = 1000;         ///< Imagined in an iteration, from real states ...
-  int horizon = 3;             ///< ... each of so many steps.
-  int generations = 5;         ///< Iterations whose rollouts the pool keeps.
-  int updates = 500;           ///< Of the policy in an iteration.
+  int first_fit_steps = 12000;  ///< Gradient steps of the model before the first iteration ...
+  int fit_steps = 150;          ///< ... and in each one.
+  int rollouts = 1000;          ///< Imagined in an iteration, from real states ...
+  int horizon = 3;              ///< ... each of so many steps.
+  int generations = 5;          ///< Iterations whose rollouts the pool keeps.
+  int updates = 500;            ///< Of the policy in an iteration.
   int batch_size = 256;
   double real_share = 0.05;
   double discount = 0.93;
   int evaluation_episodes = 4;
-  double variance_penalty = 1;  ///< kVariance: per unit of the standardised deviation.
+  double variance_penalty = 0.5;  ///< kVariance: per unit of the standardised deviation.
   objective::ClassifierLearnerOptions classifier;
   objective::LogRatioOptions ratio;
   objective::JointRewardOptions reward;  ///< Discount, shift and kind are set by the run.

@@ -35,6 +35,26 @@ void AddBench(CLI::App* env, int& code) {
   bench->callback([options, &code] { code = BenchEnvironment(*options); });
 }
 
+void AddServe(CLI::App* env, int& code) {
+  auto options = std::make_shared<EnvServeOptions>();
+  CLI::App* serve = env->add_subcommand(
+      "serve", "Serve a built-in environment as tandem.env.v1 and as dm_env_rpc");
+  serve->add_option("environment", options->name, "A built-in name; see env list")->required();
+  serve->add_option("--listen", options->listen,
+                    "\"host:port\", or \"unix:/path\" [a free port of this machine]");
+  serve->add_option("--num-envs", options->num_envs, "Environments that may be open at a time [64]")
+      ->check(CLI::Range(1, 65536));
+  serve->callback([options, &code] { code = ServeEnvironment(*options); });
+}
+
+void AddCheck(CLI::App* env, int& code) {
+  auto target = std::make_shared<EnvTarget>();
+  CLI::App* check = env->add_subcommand("check", "Check what an environment or a server promises");
+  AddTarget(check, *target);
+  check->footer("Exit code: 0 all checks passed, 1 one failed, 2 wrong command line.");
+  check->callback([target, &code] { code = CheckEnvironment(*target); });
+}
+
 void AddRender(CLI::App* env, int& code) {
   auto options = std::make_shared<EnvRenderOptions>();
   CLI::App* render = env->add_subcommand("render", "Play episodes and show them as a GIF or PNG");
@@ -60,9 +80,11 @@ void AddRender(CLI::App* env, int& code) {
 }  // namespace
 
 void AddEnv(CLI::App& app, int& code) {
-  CLI::App* env = app.add_subcommand("env", "List, check, measure and show environments");
+  CLI::App* env = app.add_subcommand("env", "List, serve, check, measure and show environments");
   env->require_subcommand(1);
   AddList(env, code);
+  AddServe(env, code);
+  AddCheck(env, code);
   AddBench(env, code);
   AddRender(env, code);
 }

@@ -36,6 +36,18 @@ struct EnvBenchOptions {
 /// Steps environments with random actions and prints how fast they are.
 int BenchEnvironment(const EnvBenchOptions& options);
 
+struct EnvServeOptions {
+  std::string name;       ///< Built-in.
+  std::string listen;     ///< Empty: TANDEM_ENV_LISTEN, else a free port of this machine.
+  int64_t num_envs = 64;  ///< Open at a time.
+};
+/// Serves a built-in environment, in both protocols, until SIGINT or SIGTERM. Prints where once it
+/// listens. Call before any thread exists.
+int ServeEnvironment(const EnvServeOptions& options);
+
+/// Checks whether a server or an environment keeps its promises: one line a check.
+int CheckEnvironment(const EnvTarget& target);
+
 struct EnvRenderOptions {
   std::string environment;  ///< As EnvTarget's source, but for dm_env_rpc.
   std::string arguments;    ///< JSON object for the environment's maker.

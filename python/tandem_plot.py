@@ -65,7 +65,8 @@ def plot(episode: Episode, title: str, size: tuple[int, int], field: Field | Non
     left = 0
     if field is not None:
         side = min(height - 2 * TOP, width // 2)
-        _draw_field(draw, (BOTTOM // 2, TOP + 4, side), field, field.path(episode.observations), upto)
+        path = field.path(episode.observations)
+        _draw_field(draw, (BOTTOM // 2, TOP + 4, side), field, path, upto)
         left = side + BOTTOM // 2
     chosen, labels = _most_moving(episode.observations)
     panels = [("observation" + ("" if chosen.shape[1] == episode.observations.shape[1] else
@@ -78,7 +79,8 @@ def plot(episode: Episode, title: str, size: tuple[int, int], field: Field | Non
         panels = panels[1:]
     each = (height - TOP) / len(panels)
     for i, (name, values, labels) in enumerate(panels):
-        box = (left + LEFT, int(TOP + i * each + TOP), width - RIGHT, int(TOP + (i + 1) * each - 10))
+        top = int(TOP + i * each)
+        box = left + LEFT, top + TOP, width - RIGHT, int(top + each - 10)
         _draw_panel(draw, box, name, np.asarray(values, np.float64), labels, upto)
     return image
 
@@ -94,7 +96,8 @@ def frames_of(episode: Episode, title: str, size: tuple[int, int], field: Field 
 def save(path: str, episodes: Sequence[Sequence[Image.Image]], rate: float) -> None:
     """`rate`: pictures each second of a GIF. A PNG shows each episode as a row of at most STRIP."""
     if pathlib.Path(path).suffix.lower() == ".gif":
-        frames = [frame.quantize(128, dither=Image.Dither.NONE) for row in episodes for frame in row]
+        frames = [frame.quantize(128, dither=Image.Dither.NONE)
+                  for row in episodes for frame in row]
         frames[0].save(path, save_all=True, append_images=frames[1:], loop=0,
                        duration=max(20, round(1000 / rate / 10) * 10), optimize=False)
         return
@@ -163,7 +166,7 @@ def _draw_field(draw: ImageDraw.ImageDraw, where: tuple[int, int, int], field: F
     points = [corner(row, column) for row, column in path[:upto + 1]]
     for i, (a, b) in enumerate(zip(points, points[1:])):
         done = i / max(len(path) - 2, 1)  # from blue to red
-        draw.line((*a, *b), fill=(int(31 + 183 * done), int(119 - 80 * done), int(180 - 140 * done)),
-                  width=2)
+        colour = tuple((COLOURS[0][k] + (COLOURS[1][k] - COLOURS[0][k]) * done) for k in range(3))
+        draw.line((*a, *b), fill=tuple(map(int, colour)), width=2)
     for (x, y), radius, colour in ((points[0], 4, COLOURS[0]), (points[-1], 5, COLOURS[1])):
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)

@@ -1,4 +1,4 @@
-"""Tests tandem_render.py: real environments, real files, and `tandem env render` as people type it."""
+"""Tests tandem_render.py and what it uses: real environments, real files, the real command."""
 
 import json
 import os
@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 import tandem_env
+import tandem_play
 import tandem_plot
 import tandem_render
 from tandem_plot import Episode, Field
@@ -48,10 +49,10 @@ class FlatRowTest(unittest.TestCase):
                                   np.dtype("int8"), (2,)),
                   tandem_env.Leaf("c", tandem_env.BOX, np.dtype("int32"), (1,), np.dtype("int32"),
                                   (1,), low=np.float64(-2).tobytes(), high=np.float64(2).tobytes())]
-        self.assertEqual(tandem_render.widths(leaves), [3, 2, 1])
-        self.assertEqual(tandem_render.flatten(leaves, [6, [1, 0], [2]]).tolist(),
+        self.assertEqual(tandem_play.widths(leaves), [3, 2, 1])
+        self.assertEqual(tandem_play.flatten(leaves, [6, [1, 0], [2]]).tolist(),
                          [0, 1, 0, 1, 0, 2])
-        arrays = tandem_render.unflatten(leaves, np.array([-1, 0.2, 0.2, 0.1, -0.1, 7.0]))
+        arrays = tandem_play.unflatten(leaves, np.array([-1, 0.2, 0.2, 0.1, -0.1, 7.0]))
         self.assertEqual([array.tolist() for array in arrays], [6, [1, 0], [2]])
         self.assertEqual([array.dtype.name for array in arrays], ["int64", "int8", "int32"])
 
@@ -177,10 +178,19 @@ class RenderTest(unittest.TestCase):
             self.assertEqual((image.size, image.n_frames), ((160, 120), 5))
             self.assertGreater(np.asarray(image.convert("RGB")).std(), 20)
 
-    def test_the_command_takes_the_same(self):
-        self.assertIn("Out of range", self.run_one(TANDEM, "env", "render", "maze", "--steps", "0",
-                                                   code=2).replace("not in range", "Out of range"))
-        self.assertIn("did you mean \"maze\"", self.run_one(TANDEM, "env", "render", "maz", code=2))
+    def test_the_command_passes_on_what_it_was_told(self):
+        self.assertIn("not in range", self.run_one(TANDEM, "env", "render", "maze", "--steps", "0",
+                                                   code=2))
+        self.assertIn('did you mean "maze"', self.run_one(TANDEM, "env", "render", "maz", code=2))
+        self.assertIn("required", self.run_one(TANDEM, "env", "render", code=2))
+        said = self.run_one(TANDEM, "env", "render", self.served(), "--out", "b.png", "--seed", "3",
+                            "--episodes", "2", "--steps", "5", "--size", "200x160", "--plot")
+        self.assertIn("episode 2: return", said)
+        self.assertIn("in 5 steps, cut off", said)
+        with Image.open(self.folder / "b.png") as image:
+            self.assertEqual(image.size, (320, 480))
+
+    def test_a_maze_of_our_own_is_shown_with_its_walls(self):
         said = self.run_one(TANDEM, "env", "render", "maze", "--out", "maze.png", "--seed", "3")
         self.assertIn("in 50 steps, truncated", said)
         self.assertIn("nothing draws maze", said)

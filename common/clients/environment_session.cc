@@ -16,72 +16,7 @@ using TimePoint = std::chrono::system_clock::time_point;
 constexpr absl::Duration kCloseTimeout = absl::Seconds(1);
 constexpr auto kStopPoll = std::chrono::milliseconds(20);
 
-/// A broken stream tells its status at once.
-TimePoint Soon() { return std::chrono::system_clock::now() + std::chrono::seconds(1); }
-
 }  // namespace
-
-StepStream::StepStream(VectorEnvService::Stub& stub, std::shared_ptr<rpc::CallSet> calls)
-    : calls_(calls), call_(std::move(calls)) {
-  if (!call_.started().ok()) return;
-  stream_ = stub.PrepareAsyncStep(&call_.context(), &queue_);
-  pending_ = kStart;
-  stream_->StartCall(Tag(kStart));
-}
-
-StepStream::~StepStream() {
-  Abandon();
-  queue_.Shutdown();
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue_.Next(&tag, &ok)) {
-  }
-}
-
-bool StepStream::Await(uintptr_t operations, TimePoint deadline) {
-  while ((pending_ & operations) != 0) {
-    void* tag = nullptr;
-    bool ok = false;
-    if (queue_.AsyncNext(&tag, &ok, deadline) != grpc::CompletionQueue::GOT_EVENT) return false;
-    pending_ &= ~reinterpret_cast<uintptr_t>(tag);
-    failed_ = failed_ || !ok;
-  }
-  return true;
-}
-
-void StepStream::Abandon() {
-  call_.context().TryCancel();
-  Await(~uintptr_t{0}, TimePoint::max());
-}
-
-absl::Status StepStream::Ending() {
-  if (!Await(kStart | kWrite | kRead, Soon())) Abandon();
-  grpc::Status status;
-  pending_ |= kFinish;
-  stream_->Finish(&status, Tag(kFinish));
-  if (!Await(kFinish, Soon())) Abandon();
-  const absl::Status ending = calls_->Explain(status);
-  if (!ending.ok()) return ending;
-  return absl::UnavailableError(absl::StrCat(calls_->peer(), ": the server ended the stream"));
-}
-
-absl::Status StepStream::Exchange(const env::v1::StepRequest& request,
-                                  env::v1::StepResponse* response, TimePoint deadline) {
-  TANDEM_RETURN_IF_ERROR(call_.started());
-  bool in_time = Await(kStart, deadline);
-  if (in_time && !failed_) {
-    pending_ |= kWrite | kRead;
-    stream_->Write(request, Tag(kWrite));
-    stream_->Read(response, Tag(kRead));
-    in_time = Await(kWrite | kRead, deadline);
-  }
-  if (!in_time) {
-    Abandon();
-    if (calls_->stopped()) return calls_->Cancelled();
-    return absl::DeadlineExceededError(absl::StrCat(calls_->peer(), ": no answer in time"));
-  }
-  return failed_ ? Ending() : absl::OkStatus();
-}
 
 absl::StatusOr<std::unique_ptr<EnvironmentSession>> EnvironmentSession::Open(
     VectorEnvService::Stub& stub, std::shared_ptr<rpc::CallSet> calls,
@@ -105,7 +40,11 @@ absl::Status EnvironmentSession::Exchange(env::v1::StepRequest& request,
   request.set_step_id(++step_id_);
   rpc::Backoff backoff;
   for (;;) {
-    if (!stream_) stream_ = std::make_unique<StepStream>(stub_, calls_);
+    if (!stream_) {
+      stream_ = std::make_unique<StepStream>(calls_, [this](auto* context, auto* queue) {
+        return stub_.PrepareAsyncStep(context, queue);
+      });
+    }
     const absl::Status status = stream_->Exchange(request, response, deadline);
     if (status.ok() && response->step_id() != step_id_) {
       stream_.reset();

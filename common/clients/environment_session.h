@@ -1,8 +1,5 @@
 #pragma once
 
-#include <grpcpp/grpcpp.h>
-
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -10,45 +7,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/clients/exchange_stream.h"
 #include "common/rpc/call_scope.h"
 #include "tandem/env/v1/env.grpc.pb.h"
 
 namespace tandem::clients {
 
-/// One Step stream of tandem.env.v1 with one request in flight. It is polled by the thread that
-/// waits, so a step costs no other thread a wake-up. Not thread-safe, but calls->Stop() ends a wait
-/// from any thread.
-class StepStream {
- public:
-  StepStream(env::v1::VectorEnvService::Stub& stub, std::shared_ptr<rpc::CallSet> calls);
-  ~StepStream();
-  StepStream(const StepStream&) = delete;
-  StepStream& operator=(const StepStream&) = delete;
-
-  /// Sends `request` and waits for its response. DEADLINE_EXCEEDED where none comes in time; else
-  /// the status with which the stream has ended, UNAVAILABLE where the server just ended it. The
-  /// stream is of no more use after an error.
-  absl::Status Exchange(const env::v1::StepRequest& request, env::v1::StepResponse* response,
-                        std::chrono::system_clock::time_point deadline);
-
- private:
-  enum Operation : uintptr_t { kStart = 1, kWrite = 2, kRead = 4, kFinish = 8 };
-
-  /// Waits until none of `operations` is pending; false after the deadline.
-  bool Await(uintptr_t operations, std::chrono::system_clock::time_point deadline);
-  static void* Tag(Operation operation) { return reinterpret_cast<void*>(operation); }
-  /// Cancels the call and waits until gRPC lets go of its messages: at once.
-  void Abandon();
-  absl::Status Ending();
-
-  const std::shared_ptr<rpc::CallSet> calls_;
-  rpc::CallScope call_;
-  grpc::CompletionQueue queue_;
-  std::unique_ptr<grpc::ClientAsyncReaderWriter<env::v1::StepRequest, env::v1::StepResponse>>
-      stream_;
-  uintptr_t pending_ = 0;
-  bool failed_ = false;
-};
+/// One Step stream of tandem.env.v1.
+using StepStream = ExchangeStream<env::v1::StepRequest, env::v1::StepResponse>;
 
 /// A session with a server of environments, over one stream after the other: a request whose stream
 /// broke is sent again on a new one, with the same step_id, so it never steps twice. Not

@@ -96,6 +96,17 @@ struct Checkpoint {
   double policy_shift = kNaN;           ///< KL since the last fit [nats].
   double improvement_agreement = kNaN;  ///< Share of members that see the newest policy improve.
 
+  // The joint objective; NaN without it.
+  double classifier_accuracy = kNaN;  ///< On held-out steps; 0.5: model and world look the same.
+  double log_ratio_1 = kNaN;          ///< Mean clipped log-ratio of imagined steps by depth [nats].
+  double log_ratio_5 = kNaN;
+  double log_ratio_10 = kNaN;
+  double log_ratio_20 = kNaN;
+  double log_ratio_clipped = kNaN;  ///< Share of those that a bound changed.
+  double joint_bound = kNaN;        ///< On joint_log_return, estimated in the model [nats].
+  double joint_log_return = kNaN;   ///< Logarithm of the discounted real return [nats].
+  double ratio_weight = kNaN;       ///< Of the log-ratio, in force.
+
   // What was in force.
   double policy_lag = kNaN;  ///< [updates] mean over fresh steps
   double model_age = kNaN;   ///< [env steps]

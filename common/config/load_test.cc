@@ -152,6 +152,19 @@ TEST(Load, FieldsAreCheckedAgainstEachOther) {
       "or '-' first, got \"a/b\"");
 }
 
+TEST(Load, TheJointObjectiveNeedsADiscountAndOrderedBounds) {
+  EXPECT_EQ(ErrorOf("objective:\n  kind: MNM\npolicy:\n  discount: 1\n"),
+            "r.yaml:4: policy.discount is 1, but objective.kind MNM needs less");
+  EXPECT_EQ(
+      ErrorOf("objective:\n  logit_lower: 1\n"),
+      "r.yaml:2: objective.logit_lower is 1, but must be at most objective.logit_upper, which "
+      "is 0 by default");
+  EXPECT_EQ(
+      ErrorOf("objective:\n  weight_min: 2\n"),
+      "r.yaml:2: objective.weight_min is 2, but must be at most objective.weight_max, which is "
+      "1 by default");
+}
+
 TEST(Load, AMissingFileIsNamed) {
   const auto config = Load("/nowhere/r.yaml", {});
   EXPECT_EQ(config.status().code(), absl::StatusCode::kNotFound);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/dynamics/rng_state.h"
 #include "common/nn/normal_stream.h"
 #include "common/policy/sac_snapshot.h"
 
@@ -12,6 +13,8 @@ namespace tandem::objective {
 namespace {
 
 constexpr double kMostWeight = 0.1;
+constexpr char kStepsKey[] = "useful_model.steps";
+constexpr char kRngKey[] = "useful_model.rng";
 
 bool InRange(double weight) { return weight >= 0 && weight <= kMostWeight; }
 
@@ -44,6 +47,18 @@ absl::Status UsefulModel::SetCritic(const nn::TensorFile& policy_snapshot) {
 bool UsefulModel::active() const {
   return (options_.value_weight > 0 && value_ != nullptr) ||
          (options_.ratio_weight > 0 && classifier_ != nullptr);
+}
+
+void UsefulModel::SaveState(nn::TensorFile* state) const {
+  state->metadata[kStepsKey] = absl::StrCat(steps_);
+  dynamics::SaveRng(kRngKey, rng_, state);
+}
+
+absl::Status UsefulModel::LoadState(const nn::TensorFile& state) {
+  TANDEM_ASSIGN_OR_RETURN(const int64_t steps, nn::FindInt(state, kStepsKey));
+  TANDEM_ASSIGN_OR_RETURN(rng_, dynamics::LoadRng(kRngKey, state));
+  steps_ = std::max<int64_t>(0, steps);
+  return absl::OkStatus();
 }
 
 double UsefulModel::ramp() const {

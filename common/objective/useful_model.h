@@ -53,6 +53,11 @@ class UsefulModel : public dynamics::SampleObjective {
                          std::span<const float> next_observations,
                          std::span<float> gradients) override;
 
+  /// Stores and restores how far the weights have risen and the random stream, in the metadata
+  /// ("useful_model.*"). NOT_FOUND or INVALID_ARGUMENT name the key.
+  void SaveState(nn::TensorFile* state) const;
+  absl::Status LoadState(const nn::TensorFile& state);
+
   /// Share of the weights in force, in [0, 1].
   double ramp() const;
   /// Mean V(s') of the last step's samples; 0 without a critic.

@@ -51,6 +51,9 @@ inline constexpr char kPolicyUpdatesKey[] =
 inline constexpr char kModelVersionKey[] =
     "model_version";  ///< Policy series: model it imagined with.
 
+/// Model series, with the joint objective: the smallest reward of the steps that it used.
+inline constexpr char kSmallestRewardKey[] = "smallest_reward";
+
 /// Policy series, what was in force; absent: not known.
 inline constexpr char kHorizonKey[] = "horizon";                 ///< Of imagined rollouts [steps].
 inline constexpr char kRealShareKey[] = "real_share";            ///< Of real rows in a batch.

@@ -1,12 +1,13 @@
 """An environment of your own behind Tandem's server: a ball that wants to be in the middle.
 
-    build/release/bin/tandem train recipes/mbpo/pendulum.yaml env.name= stop.max_env_steps=2000 \\
-        env.command=".venv/bin/python python/examples/own_environment.py"
+    ./dev train recipes/mbpo/own_environment.yaml
 
-The actor starts this program, tells it by TANDEM_ENV_LISTEN where to listen, and starts it again
-should it die. Alone it serves at the address given (--listen localhost:7000), for actors with
-env.server=localhost:7000, and `tandem env bench localhost:7000` measures it. Gymnasium is not
-needed: any class with the five methods below will do.
+The recipe names this program as env.command: the actor starts it, tells it by TANDEM_ENV_LISTEN
+where to listen, and starts it again should it die. It learns in about a quarter of a minute.
+
+Alone it serves at the address given (--listen localhost:7000), for actors with
+env.server=localhost:7000, and `tandem env check localhost:7000` checks it. Gymnasium is not needed:
+any class with the five methods below will do.
 """
 
 import argparse
@@ -28,7 +29,7 @@ class Box:
 
 
 class Ball:
-    """Observation: position and speed. Action: a push. Reward: how near the middle it is, [0, 1]."""
+    """Observation: position, speed. Action: a push. Reward: how near the middle it is, (0, 1]."""
 
     observation_space = Box(-4, 4, (2,))
     action_space = Box(-1, 1, (1,))

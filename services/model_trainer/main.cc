@@ -24,14 +24,18 @@ absl::Status Serve(ServiceOptions options) {
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.replay_buffer);
   const auto directives = WatchDirectives(options.monitor, coadaptation::Receiver::kModelTrainer,
                                           options.trainer.member, metrics);
-  ModelTrainer trainer(options.trainer, {*replay, store, *Clock::Real(), metrics,
-                                         [&](const EnvironmentSpec& spec) {
-                                           return options.simulator
-                                                      ? dynamics::MakeSimulatorLearner(spec)
-                                                      : dynamics::EnsembleLearner::Create(
-                                                            spec, options.learner);
-                                         },
-                                         directives.get()});
+  const auto policies = options.policy_trainer.empty()
+                            ? nullptr
+                            : snapshot::WatchRemote(options.policy_trainer, snapshot::kPolicySeries,
+                                                    options.trainer.member, metrics);
+  const auto make_learner = [&](const EnvironmentSpec& spec) {
+    return options.simulator ? dynamics::MakeSimulatorLearner(spec)
+                             : dynamics::EnsembleLearner::Create(spec, options.learner);
+  };
+  ModelTrainer trainer(options.trainer,
+                       {*replay, store, *Clock::Real(), metrics, make_learner, directives.get(),
+                        JointCompanionMaker(options.joint, policies.get(), metrics, *Clock::Real()),
+                        policies.get()});
   options.server.services = {snapshots->service()};
   options.server.live_calls = {snapshots->live_calls()};
   options.server.registry = &metrics;

@@ -33,9 +33,33 @@ absl::StatusOr<dynamics::EnsembleLearnerOptions> LearnerFrom(const config::v1::R
   options.max_gradient_steps = model.max_gradient_steps();
   options.termination = TerminationOf(model.termination());
   options.deterministic = model.deterministic();
+  options.known_reward = model.known_reward();
   options.observation_margin = config.imagination().observation_margin();
   options.seed = config::SeedFor(config, model.has_seed(), model.seed(), "model");
   TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));
+  return options;
+}
+
+JointCompanionOptions JointFrom(const config::v1::RunConfig& config, const std::string& device) {
+  const config::v1::Objective& objective = config.objective();
+  JointCompanionOptions options;
+  objective::ClassifierLearnerOptions& classifier = options.classifier;
+  classifier.hidden.assign(objective.classifier_hidden().begin(),
+                           objective.classifier_hidden().end());
+  classifier.adam = {.lr = objective.classifier_lr(),
+                     .weight_decay = objective.classifier_weight_decay()};
+  classifier.batch_size = objective.classifier_batch_size();
+  classifier.first_steps = objective.classifier_first_steps();
+  classifier.fit_steps = objective.classifier_steps();
+  classifier.smoothing = 1 - objective.classifier_target();
+  classifier.input_noise = objective.classifier_input_noise();
+  classifier.device = device;
+  classifier.seed = config::SeedFor(config, objective.has_seed(), objective.seed(), "objective");
+  options.model_loss = {.value_weight = objective.model_value_weight(),
+                        .ratio_weight = objective.model_ratio_weight(),
+                        .ramp_steps = objective.model_ramp_steps(),
+                        .device = device,
+                        .seed = classifier.seed};
   return options;
 }
 
@@ -58,6 +82,16 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   ServiceOptions options;
   options.simulator = config.model().kind() == config::v1::MODEL_KIND_SIMULATOR;
   TANDEM_ASSIGN_OR_RETURN(options.learner, LearnerFrom(config));
+  if (config.objective().kind() == config::v1::OBJECTIVE_KIND_MNM) {
+    options.joint = JointFrom(config, options.learner.device);
+    if (options.joint->model_loss.value_weight > 0) {
+      if (endpoints.policy_trainer().empty()) {
+        return absl::InvalidArgumentError(
+            "model_trainer: objective.model_value_weight needs endpoints.policy_trainer");
+      }
+      options.policy_trainer = endpoints.policy_trainer();
+    }
+  }
   options.trainer.planted = PlantedIn(config.study());
   options.trainer.planted_from = config.study().planted_from();
   if (!endpoints.member().empty()) options.trainer.member = endpoints.member();

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/dynamics/ensemble_learner.h"
 #include "common/rpc/server_runner.h"
+#include "services/model_trainer/core/joint_companion.h"
 #include "services/model_trainer/core/model_trainer.h"
 #include "tandem/config/v1/config.pb.h"
 
@@ -17,10 +19,12 @@ struct ServiceOptions {
   ModelTrainerOptions trainer;
   bool simulator = false;  ///< The model is the environment itself: `learner` is not used.
   dynamics::EnsembleLearnerOptions learner;
-  rpc::ServerOptions server;  ///< Without services and registry, which main() makes.
-  std::string replay_buffer;  ///< Its address.
-  std::string monitor;        ///< Its address; empty: there is none.
-  int threads = 1;            ///< For tensor operations.
+  std::optional<JointCompanionOptions> joint;  ///< Nothing: the likelihood alone.
+  rpc::ServerOptions server;   ///< Without services and registry, which main() makes.
+  std::string replay_buffer;   ///< Its address.
+  std::string policy_trainer;  ///< Its address; empty: its critic is not needed.
+  std::string monitor;         ///< Its address; empty: there is none.
+  int threads = 1;             ///< For tensor operations.
   absl::Duration drain = absl::Seconds(4);
 };
 

@@ -33,6 +33,7 @@ TEST(ModelTrainerOptions, TakesItsPartOfTheConfig) {
                              "runtime.checkpoint_seconds=1.5",
                              "runtime.drain_seconds=2",
                              "model.deterministic=true",
+                             "model.known_reward=true",
                              "model.freeze_after=900",
                              "study.planted_reward=5",
                              "study.planted_element=2",
@@ -53,6 +54,7 @@ TEST(ModelTrainerOptions, TakesItsPartOfTheConfig) {
   EXPECT_EQ(options->learner.termination, dynamics::TerminationKind::kLearned);
   EXPECT_FALSE(options->simulator);
   EXPECT_TRUE(options->learner.deterministic);
+  EXPECT_TRUE(options->learner.known_reward);
   EXPECT_EQ(options->trainer.freeze_after, 900);
   EXPECT_EQ(options->trainer.planted.reward, 5);
   EXPECT_EQ(options->trainer.planted.element, 2);
@@ -74,6 +76,45 @@ TEST(ModelTrainerOptions, TheSimulatorCanStandInForTheModel) {
       From({"endpoints.listen=unix:/a", "endpoints.replay_buffer=unix:/b", "model.kind=simulator"});
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_TRUE(options->simulator);
+}
+
+TEST(ModelTrainerOptions, TakesTheJointObjective) {
+  const std::vector<std::string> ends = {"endpoints.listen=unix:/a",
+                                         "endpoints.replay_buffer=unix:/b"};
+  const auto with = [&ends](std::vector<std::string> more) {
+    more.insert(more.begin(), ends.begin(), ends.end());
+    return From(more);
+  };
+  auto options = with({});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_FALSE(options->joint.has_value());
+  options = with({"objective.kind=mnm", "objective.classifier_hidden=[8]",
+                  "objective.classifier_lr=0.5", "objective.classifier_batch_size=16",
+                  "objective.classifier_first_steps=7", "objective.classifier_steps=3",
+                  "objective.classifier_target=0.75", "objective.classifier_weight_decay=0.1",
+                  "objective.classifier_input_noise=0.2", "objective.seed=4",
+                  "objective.model_ratio_weight=0.05", "objective.model_ramp_steps=9"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  const objective::ClassifierLearnerOptions& classifier = options->joint->classifier;
+  EXPECT_EQ(classifier.hidden, (std::vector<int>{8}));
+  EXPECT_EQ(classifier.adam.lr, 0.5);
+  EXPECT_EQ(classifier.adam.weight_decay, 0.1);
+  EXPECT_EQ(classifier.batch_size, 16);
+  EXPECT_EQ(classifier.first_steps, 7);
+  EXPECT_EQ(classifier.fit_steps, 3);
+  EXPECT_EQ(classifier.smoothing, 0.25);
+  EXPECT_EQ(classifier.input_noise, 0.2);
+  EXPECT_EQ(classifier.seed, 4u);
+  EXPECT_EQ(options->joint->model_loss.ratio_weight, 0.05);
+  EXPECT_EQ(options->joint->model_loss.ramp_steps, 9);
+  EXPECT_EQ(options->policy_trainer, "");
+  const std::vector<std::string> value = {"objective.kind=mnm", "objective.model_value_weight=0.1"};
+  EXPECT_TRUE(absl::IsInvalidArgument(with(value).status()));
+  auto reachable = value;
+  reachable.push_back("endpoints.policy_trainer=unix:/p");
+  options = with(reachable);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->policy_trainer, "unix:/p");
 }
 
 TEST(ModelTrainerOptions, SeedsDeriveFromTheRunsSeed) {

@@ -121,8 +121,8 @@ TEST_F(MonitorServiceTest, AWatcherSeesAChangeAndAcknowledgesIt) {
   Exploit();
   ASSERT_TRUE(reader->Read(&directive));
   ASSERT_EQ(directive.settings_size(), 1);
-  EXPECT_EQ(directive.settings(0).knob(), v1::KNOB_ROLLOUT_HORIZON);
-  EXPECT_EQ(directive.settings(0).value(), 4);
+  EXPECT_EQ(directive.settings(0).knob(), v1::KNOB_REAL_SHARE);
+  EXPECT_EQ(directive.settings(0).value(), 1);
 
   v1::AcknowledgeRequest request;
   request.set_receiver(v1::RECEIVER_POLICY_TRAINER);

@@ -31,7 +31,8 @@ absl::Status Serve(ServiceOptions options) {
       {*replay, *models, store, *Clock::Real(), metrics,
        [&](const auto& spec) { return policy::SacLearner::Create(spec, options.learner); },
        [&](const auto& f, const auto& s) { return dynamics::LoadDynamicsModel(f, s, device); },
-       directives.get()});
+       directives.get(),
+       [&](auto& f, auto& s) { return objective::TransitionClassifier::Load(f, s, device); }});
   options.server.services = {snapshots->service()};
   options.server.live_calls = {snapshots->live_calls()};
   options.server.registry = &metrics;
@@ -51,6 +52,9 @@ int main(int argc, char** argv) {
   if (!options.ok()) return tandem::config::RefuseOptions("policy_trainer", options.status());
   tandem::InitLog(options->trainer.member);
   const absl::Status status = tandem::policy_trainer::Serve(*std::move(options));
+  // Rewards that the objective cannot take: a restart would meet them again.
+  if (absl::IsInvalidArgument(status))
+    return tandem::config::RefuseOptions("policy_trainer", status);
   if (!status.ok()) tandem::LogError(status.ToString());
   return status.ok() ? 0 : 1;
 }

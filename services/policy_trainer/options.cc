@@ -52,6 +52,40 @@ absl::StatusOr<ImaginationOptions> ImaginationFrom(const config::v1::Imagination
   return options;
 }
 
+objective::RatioWeight WeightOf(config::v1::RatioWeight mode) {
+  switch (mode) {
+    case config::v1::RATIO_WEIGHT_SCHEDULE:
+      return objective::RatioWeight::kLinear;
+    case config::v1::RATIO_WEIGHT_DUAL:
+      return objective::RatioWeight::kDual;
+    default:
+      return objective::RatioWeight::kFixed;
+  }
+}
+
+JointOptions JointFrom(const config::v1::RunConfig& config) {
+  const config::v1::Objective& objective = config.objective();
+  JointOptions options;
+  options.reward.discount = config.policy().discount();
+  options.reward.log_reward = objective.log_reward();
+  options.reward.shift_from_data = !objective.has_reward_shift();
+  options.reward.reward_shift = objective.reward_shift();
+  options.reward.min_reward = objective.reward_min();
+  options.reward.terminal_reward = objective.terminal_reward();
+  options.reward.kind = WeightOf(objective.weight_mode());
+  options.reward.weight = objective.weight();
+  options.reward.weight_end = objective.weight_end();
+  options.reward.ramp_updates = objective.weight_updates();
+  options.reward.target_divergence = objective.divergence_target();
+  options.reward.weight_lr = objective.dual_lr();
+  options.reward.min_weight = objective.weight_min();
+  options.reward.max_weight = objective.weight_max();
+  options.ratio = {.lower = objective.logit_lower(),
+                   .upper = objective.logit_upper(),
+                   .samples = objective.logit_samples()};
+  return options;
+}
+
 absl::StatusOr<PolicyTrainerOptions> TrainerFrom(const config::v1::RunConfig& config,
                                                  uint64_t seed) {
   const config::v1::Endpoints& endpoints = config.endpoints();
@@ -68,6 +102,8 @@ absl::StatusOr<PolicyTrainerOptions> TrainerFrom(const config::v1::RunConfig& co
                           ImaginationFrom(config.imagination(), options.lockstep, seed));
   options.imagination.refit_interval = config.pace().refit_interval();
   options.imagination.freeze_after = config.model().freeze_after();
+  if (config.objective().kind() == config::v1::OBJECTIVE_KIND_MNM)
+    options.joint = JointFrom(config);
   return options;
 }
 

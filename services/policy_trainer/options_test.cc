@@ -62,6 +62,44 @@ TEST(PolicyTrainerOptions, AsyncNeedsNoExactModel) {
   EXPECT_EQ(options->learner.target_entropy, -3);
 }
 
+TEST(PolicyTrainerOptions, TakesTheJointObjective) {
+  auto options = From({});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_FALSE(options->trainer.joint.has_value());
+  options =
+      From({"objective.kind=mnm", "objective.weight_mode=dual", "objective.weight=0.3",
+            "objective.divergence_target=0.4", "objective.dual_lr=0.01", "objective.weight_min=0.1",
+            "objective.weight_max=0.9", "objective.logit_lower=-3", "objective.logit_samples=2",
+            "objective.terminal_reward=0.5", "policy.discount=0.9"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  const JointOptions& joint = *options->trainer.joint;
+  EXPECT_EQ(joint.reward.kind, objective::RatioWeight::kDual);
+  EXPECT_EQ(joint.reward.weight, 0.3);
+  EXPECT_EQ(joint.reward.target_divergence, 0.4);
+  EXPECT_EQ(joint.reward.weight_lr, 0.01);
+  EXPECT_EQ(joint.reward.min_weight, 0.1);
+  EXPECT_EQ(joint.reward.max_weight, 0.9);
+  EXPECT_EQ(joint.reward.discount, 0.9);
+  EXPECT_EQ(joint.reward.terminal_reward, 0.5);
+  EXPECT_TRUE(joint.reward.log_reward);
+  EXPECT_TRUE(joint.reward.shift_from_data);
+  EXPECT_EQ(joint.ratio.lower, -3);
+  EXPECT_EQ(joint.ratio.upper, 0);
+  EXPECT_EQ(joint.ratio.samples, 2);
+  options = From({"objective.kind=mnm", "objective.weight_mode=schedule", "objective.weight_end=1",
+                  "objective.weight_updates=50", "objective.reward_shift=4",
+                  "objective.reward_min=2", "objective.log_reward=false"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  const objective::JointRewardOptions& reward = options->trainer.joint->reward;
+  EXPECT_EQ(reward.kind, objective::RatioWeight::kLinear);
+  EXPECT_EQ(reward.weight_end, 1);
+  EXPECT_EQ(reward.ramp_updates, 50);
+  EXPECT_FALSE(reward.shift_from_data);
+  EXPECT_EQ(reward.reward_shift, 4);
+  EXPECT_EQ(reward.min_reward, 2);
+  EXPECT_FALSE(reward.log_reward);
+}
+
 TEST(PolicyTrainerOptions, RefusesAPoolBeyondMemory) {
   const auto options =
       From({"imagination.rollouts_per_refit=1000000", "imagination.horizon_end=1000"});

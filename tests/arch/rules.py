@@ -22,6 +22,7 @@ COMMON = {
     'rpc': ('base', 'metrics'),
     'snapshot': ('base', 'data', 'nn', 'metrics', 'codec', 'rpc'),
     'clients': ('base', 'data', 'coadaptation', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot'),
+    'env_server': ('base', 'data', 'env', 'metrics', 'rpc', 'clients'),
     'training': ('base', 'data', 'coadaptation', 'env', 'nn', 'metrics', 'codec', 'rpc', 'snapshot',
                  'clients'),
 }

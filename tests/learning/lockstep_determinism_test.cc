@@ -68,6 +68,40 @@ TEST(Lockstep, WithAMonitorThatActsTheSameSeedGivesTheSameRunBitForBit) {
   EXPECT_TRUE(first->policy == again->policy) << "the last policies differ";
 }
 
+/// Both sides of the joint objective, with all its terms: a dual weight, and the model's loss with
+/// critic and classifier.
+OneProcessOptions Joint() {
+  OneProcessOptions options = Short(1);
+  options.model.max_gradient_steps = 30;
+  options.joint.emplace();
+  options.joint->classifier.first_steps = 100;
+  options.joint->classifier.fit_steps = 50;
+  options.joint->classifier.seed = 5;
+  options.joint->model_loss = {
+      .value_weight = 0.01, .ratio_weight = 0.01, .ramp_steps = 50, .seed = 5};
+  options.trainer.joint.emplace();
+  options.trainer.joint->reward.kind = objective::RatioWeight::kDual;
+  options.trainer.joint->reward.shift_from_data = true;
+  options.trainer.joint->reward.terminal_reward = 0.001;
+  return options;
+}
+
+TEST(Lockstep, WithTheJointObjectiveTheSameSeedGivesTheSameRunBitForBit) {
+  const auto first = TrainInOneProcess(Joint());
+  const auto again = TrainInOneProcess(Joint());
+  const auto without = TrainInOneProcess(Short(1));
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(again.ok()) << again.status();
+  ASSERT_TRUE(without.ok()) << without.status();
+  EXPECT_EQ(first->evaluations.back().policy_updates, 1000);
+  EXPECT_TRUE(first->model == again->model) << "the last models differ";
+  EXPECT_TRUE(first->policy == again->policy) << "the last policies differ";
+  EXPECT_NE(first->model.find("classifier.w0"), std::string::npos);
+  EXPECT_EQ(without->model.find("classifier."), std::string::npos);
+  EXPECT_EQ(without->policy.find("joint."), std::string::npos);
+  EXPECT_NE(first->policy.find("joint.weight"), std::string::npos);
+}
+
 TEST(Lockstep, AnotherSeedGivesAnotherRun) {
   const auto first = TrainInOneProcess(Short(1));
   const auto other = TrainInOneProcess(Short(2));

@@ -187,7 +187,9 @@ absl::StatusOr<OneProcessResult> TrainInOneProcess(const OneProcessOptions& opti
       {.replay_capacity = options.replay.capacity, .members = options.model.members},
       {*model_client, stores.models, *Clock::Real(), registries.model_trainer,
        [&](const auto& spec) { return dynamics::EnsembleLearner::Create(spec, options.model); },
-       &monitor.model_trainer});
+       &monitor.model_trainer,
+       model_trainer::JointCompanionMaker(options.joint, &stores.policies, registries.model_trainer,
+                                          *Clock::Real())});
   policy_trainer::PolicyTrainer policy_trainer(
       options.trainer,
       {*policy_client, stores.models, stores.policies, *Clock::Real(), registries.policy_trainer,
@@ -195,7 +197,10 @@ absl::StatusOr<OneProcessResult> TrainInOneProcess(const OneProcessOptions& opti
        [](const auto& file, const auto& spec) {
          return dynamics::LoadDynamicsModel(file, spec, "cpu");
        },
-       &monitor.policy_trainer});
+       &monitor.policy_trainer,
+       [](const auto& file, const auto& spec) {
+         return objective::TransitionClassifier::Load(file, spec, "cpu");
+       }});
 
   Running running_monitor(monitor);
   Running running_actor(*actor);

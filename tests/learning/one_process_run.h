@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "common/coadaptation/knob.h"
 #include "common/dynamics/ensemble_learner.h"
 #include "common/policy/sac_learner.h"
+#include "services/model_trainer/core/joint_companion.h"
 #include "services/policy_trainer/core/policy_trainer.h"
 #include "services/replay_buffer/core/replay_buffer.h"
 
@@ -30,6 +32,8 @@ struct OneProcessOptions {
   ReplayBuffer::Options replay;
   dynamics::EnsembleLearnerOptions model;
   policy::SacLearnerOptions policy;
+  /// The model's side of the joint objective; trainer.joint is the policy's.
+  std::optional<model_trainer::JointCompanionOptions> joint;
   policy_trainer::PolicyTrainerOptions trainer;
   /// What a monitor in lockstep wants after each of its judgements, the last again and again;
   /// empty: there is no monitor.

@@ -42,6 +42,21 @@ TEST(ActorFaults, AGrantCountsTheStepsThatWereTaken) {
   EXPECT_TRUE(actor.PageHas("tandem_actor_environment_faults_total{kind=\"crashed\"} 1"));
 }
 
+// final_observations holds nothing of an episode that goes on.
+TEST(ActorFaults, EachStepIsFollowedByWhatWasObservedAfterIt) {
+  Actor actor(Failing(1, 3, {}), Counting({2}));
+  actor.replay.AddGrant(RandomSteps(3));
+  actor.Run();
+  std::vector<float> observations;
+  for (const Segment& segment : actor.Segments()) {
+    const size_t shared = observations.empty() ? 0 : 2;  // with the segment before
+    observations.insert(observations.end(), segment.observations.begin() + shared,
+                        segment.observations.end());
+  }
+  const float episode = observations[0];
+  EXPECT_EQ(observations, (std::vector<float>{episode, 0, episode, 1, episode, 2, episode, 3}));
+}
+
 TEST(ActorFaults, AGrantIsNotOverrun) {
   for (int lost_at = 0; lost_at < 4; ++lost_at) {
     Script script(static_cast<size_t>(lost_at), {kStepped, kStepped, kStepped});

@@ -33,6 +33,7 @@ ModelTrainer::ModelTrainer(ModelTrainerOptions options, Deps deps)
 void ModelTrainer::Stop() {
   stop_.Stop();
   if (deps_.directives != nullptr) deps_.directives->Stop();
+  if (deps_.policies != nullptr) deps_.policies->Stop();
   deps_.replay.Stop();
 }
 
@@ -48,7 +49,7 @@ absl::Status ModelTrainer::Run() {
 absl::Status ModelTrainer::Prepare() {
   TANDEM_ASSIGN_OR_RETURN(spec_, training::WaitForSpec(deps_.replay, stop_, deps_.clock));
   TANDEM_RETURN_IF_ERROR(options_.planted.Check(spec_.observation.dim()));
-  TANDEM_ASSIGN_OR_RETURN(learner_, deps_.make_learner(spec_));
+  TANDEM_RETURN_IF_ERROR(MakeLearners());
   TANDEM_RETURN_IF_ERROR(RestoreCheckpoint());
   train_.emplace(deps_.replay, spec_, Split::kTrain, options_.replay_capacity, stop_, deps_.clock);
   holdout_.emplace(deps_.replay, spec_, Split::kHoldout, options_.replay_capacity, stop_,
@@ -56,10 +57,21 @@ absl::Status ModelTrainer::Prepare() {
   return absl::OkStatus();
 }
 
+absl::Status ModelTrainer::MakeLearners() {
+  std::unique_ptr<Companion> companion;
+  if (deps_.make_companion) {
+    TANDEM_ASSIGN_OR_RETURN(companion, deps_.make_companion(spec_));
+  }
+  TANDEM_ASSIGN_OR_RETURN(learner_, deps_.make_learner(spec_));
+  companion_ = std::move(companion);
+  return absl::OkStatus();
+}
+
 absl::Status ModelTrainer::RestoreCheckpoint() {
   const std::optional<nn::TensorFile> state = checkpointer_.Load();
   if (!state.has_value()) return absl::OkStatus();
-  const absl::Status status = learner_->LoadState(*state);
+  absl::Status status = learner_->LoadState(*state);
+  if (status.ok() && companion_ != nullptr) status = companion_->Load(*state);
   if (status.ok()) {
     knobs_.Load(*state);
     weights_through_ = nn::FindInt(*state, kWeightsThroughKey).value_or(0);
@@ -68,8 +80,7 @@ absl::Status ModelTrainer::RestoreCheckpoint() {
     return absl::OkStatus();
   }
   checkpointer_.Refused(status);
-  TANDEM_ASSIGN_OR_RETURN(learner_, deps_.make_learner(spec_));  // it may be restored in part
-  return absl::OkStatus();
+  return MakeLearners();  // they may be restored in part
 }
 
 void ModelTrainer::ServeGrants() {
@@ -151,11 +162,15 @@ absl::Status ModelTrainer::FitAndPublish(const Grant& grant) {
   metrics_.fetch_seconds.Observe(absl::ToDoubleSeconds(fetched - start));
 
   unsaved_ = true;
+  const auto cancelled = [this] { return stop_.stopped(); };
   TANDEM_RETURN_IF_ERROR(knobs_.Prepare(*learner_));
-  TANDEM_ASSIGN_OR_RETURN(
-      const dynamics::FitReport report,
-      learner_->Fit(train_->rows(), holdout_->rows(), [this] { return stop_.stopped(); }));
+  if (companion_ != nullptr) TANDEM_RETURN_IF_ERROR(companion_->Prepare(grant, *learner_));
+  TANDEM_ASSIGN_OR_RETURN(const dynamics::FitReport report,
+                          learner_->Fit(train_->rows(), holdout_->rows(), cancelled));
   knobs_.FitDone();
+  if (companion_ != nullptr) {
+    TANDEM_RETURN_IF_ERROR(companion_->Fit(*learner_, train_->rows(), holdout_->rows(), cancelled));
+  }
   weights_through_ = grant.through_index;
   weights_env_steps_ = grant.env_steps;
   metrics_.fit_seconds.Observe(absl::ToDoubleSeconds(deps_.clock.Monotonic() - fetched));
@@ -168,6 +183,7 @@ absl::Status ModelTrainer::FitAndPublish(const Grant& grant) {
 
 absl::Status ModelTrainer::Publish(const Grant& grant) {
   nn::TensorFile file = learner_->ExportModel();
+  if (companion_ != nullptr) companion_->Export(&file);
   file.metadata[snapshot::kThroughIndexKey] = absl::StrCat(weights_through_);
   file.metadata[snapshot::kEnvStepsKey] = absl::StrCat(weights_env_steps_);
   if (grant.env_steps >= options_.planted_from) options_.planted.Export(&file);
@@ -204,10 +220,8 @@ void ModelTrainer::HandleFailure(const absl::Status& status) {
   ++failures_in_a_row_;
   LogError(absl::StrCat("fit ", failures_in_a_row_, " in a row failed: ", status.ToString()));
   if (failures_in_a_row_ % kFailuresBeforeNewWeights == 0) {
-    absl::StatusOr<std::unique_ptr<dynamics::EnsembleLearner>> fresh = deps_.make_learner(spec_);
-    if (fresh.ok()) {
+    if (MakeLearners().ok()) {
       LogWarning("starting again from new weights");
-      learner_ = *std::move(fresh);
       weights_through_ = 0;
       unsaved_ = false;
     }
@@ -218,6 +232,7 @@ void ModelTrainer::HandleFailure(const absl::Status& status) {
 void ModelTrainer::Checkpoint(bool now) {
   if (!unsaved_ || !(now || checkpointer_.Due())) return;
   nn::TensorFile state = learner_->SaveState();
+  if (companion_ != nullptr) companion_->Save(&state);
   knobs_.Save(&state);
   state.metadata[kWeightsThroughKey] = absl::StrCat(weights_through_);
   state.metadata[kWeightsEnvStepsKey] = absl::StrCat(weights_env_steps_);

@@ -19,6 +19,7 @@
 #include "common/metrics/registry.h"
 #include "common/snapshot/snapshot.h"
 #include "common/training/checkpointer.h"
+#include "services/model_trainer/core/companion.h"
 #include "services/model_trainer/core/knobs.h"
 #include "services/model_trainer/core/model_trainer_metrics.h"
 #include "services/model_trainer/core/transition_mirror.h"
@@ -47,12 +48,18 @@ struct ModelTrainerOptions {
 /// published again as it is at each grant, so that the run's pace does not change; it keeps its
 /// through_index, since fresh steps are those that its weights have not seen.
 ///
+/// With a companion (the joint objective) each fit is followed by one of the companion, and both go
+/// out in one snapshot and into one checkpoint.
+///
 /// Run() belongs to one thread; Stop() may be called from any.
 class ModelTrainer {
  public:
   /// Makes the learner, once the environment is known and after repeated failures.
   using MakeLearner = std::function<absl::StatusOr<std::unique_ptr<dynamics::EnsembleLearner>>(
       const EnvironmentSpec& spec)>;
+
+  using MakeCompanion =
+      std::function<absl::StatusOr<std::unique_ptr<Companion>>(const EnvironmentSpec& spec)>;
 
   /// What it works with; all outlive it. The client is this trainer's alone: Stop() stops it.
   struct Deps {
@@ -62,12 +69,15 @@ class ModelTrainer {
     metrics::Registry& metrics;
     MakeLearner make_learner;
     DirectiveClient* directives = nullptr;  ///< Of the monitor; nullptr: there is none.
+    MakeCompanion make_companion;  ///< Empty: there is none. Called when learners are made.
+    /// What a companion watches, this trainer's alone: Stop() stops it. nullptr: nothing.
+    snapshot::SnapshotSource* policies = nullptr;
   };
 
   ModelTrainer(ModelTrainerOptions options, Deps deps);
 
-  /// Blocks until Stop(). OK then, after a last checkpoint; the error of `make_learner`, where no
-  /// learner can be made for the environment.
+  /// Blocks until Stop(). OK then, after a last checkpoint; the error of `make_learner` or
+  /// `make_companion`, where none can be made for the environment.
   absl::Status Run();
 
   /// Ends Run() soon, also within a fit (at the next gradient step). Does not wait for it.
@@ -75,6 +85,8 @@ class ModelTrainer {
 
  private:
   absl::Status Prepare();
+  /// A new learner, and a new companion where there is one.
+  absl::Status MakeLearners();
   absl::Status RestoreCheckpoint();
   void ServeGrants();
   absl::StatusOr<Grant> Ask();
@@ -96,6 +108,7 @@ class ModelTrainer {
   Knobs knobs_;
 
   EnvironmentSpec spec_;
+  std::unique_ptr<Companion> companion_;  // null: there is none; its terms outlive the learner
   std::unique_ptr<dynamics::EnsembleLearner> learner_;
   std::optional<TransitionMirror> train_;
   std::optional<TransitionMirror> holdout_;

@@ -1,5 +1,7 @@
 #include "services/monitor/core/monitor_metrics.h"
 
+#include <cmath>
+
 namespace tandem::monitor {
 namespace {
 
@@ -169,6 +171,7 @@ MonitorMetrics::MonitorMetrics(Registry& registry)
       survey_duration(registry.AddHistogram("tandem_monitor_computation_duration_seconds",
                                             "Time of the figures of one checkpoint [s].",
                                             metrics::LatencyBuckets())),
+      registry_(registry),
       compared_(Comparisons(registry, "compared")),
       policy_gone_(Comparisons(registry, "policy_gone")),
       too_long_(Comparisons(registry, "too_long")) {
@@ -179,7 +182,37 @@ MonitorMetrics::MonitorMetrics(Registry& registry)
   }
 }
 
+void MonitorMetrics::AddJoint() {
+  joint_ = true;
+  const auto add = [this](double Checkpoint::*member, metrics::Gauge& gauge) {
+    figures_.emplace_back(member, &gauge);
+  };
+  add(&Checkpoint::classifier_accuracy,
+      registry_.AddGauge("tandem_classifier_accuracy_ratio",
+                         "Share of held-out real and modelled steps that are told apart."));
+  for (const auto& [depth, member] : {std::pair{"1", &Checkpoint::log_ratio_1},
+                                      {"5", &Checkpoint::log_ratio_5},
+                                      {"10", &Checkpoint::log_ratio_10},
+                                      {"20", &Checkpoint::log_ratio_20}}) {
+    add(member, registry_.AddGauge("tandem_log_ratio_nats",
+                                   "Mean clipped log-ratio of imagined steps by depth [nats].",
+                                   {{"depth", depth}}));
+  }
+  add(&Checkpoint::log_ratio_clipped,
+      registry_.AddGauge("tandem_log_ratio_clipped_ratio",
+                         "Share of imagined steps whose log-ratio a bound changed."));
+  add(&Checkpoint::joint_bound,
+      registry_.AddGauge("tandem_joint_bound_nats",
+                         "Lower bound on the logarithm of the real return, from the model."));
+  add(&Checkpoint::joint_log_return,
+      registry_.AddGauge("tandem_joint_log_return_nats",
+                         "Logarithm of the discounted return of fresh episodes."));
+  add(&Checkpoint::ratio_weight,
+      registry_.AddGauge("tandem_joint_ratio_weight", "Weight of the log-ratio in force."));
+}
+
 void MonitorMetrics::Show(const Checkpoint& checkpoint) {
+  if (!joint_ && !std::isnan(checkpoint.ratio_weight)) AddJoint();
   for (const auto& [member, gauge] : figures_) gauge->Set(checkpoint.*member);
 }
 

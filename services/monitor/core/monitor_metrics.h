@@ -16,6 +16,7 @@ class MonitorMetrics {
   explicit MonitorMetrics(metrics::Registry& registry);
 
   /// Sets every gauge that shows a number of a checkpoint; NaN where it is not known.
+  /// Those of the joint objective are made with the first checkpoint that has it.
   void Show(const coadaptation::Checkpoint& checkpoint);
   void CountComparison(PairOutcome outcome);
 
@@ -33,6 +34,10 @@ class MonitorMetrics {
   metrics::Histogram& survey_duration;
 
  private:
+  void AddJoint();
+
+  metrics::Registry& registry_;
+  bool joint_ = false;
   metrics::Counter& compared_;
   metrics::Counter& policy_gone_;
   metrics::Counter& too_long_;

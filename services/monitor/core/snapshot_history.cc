@@ -22,6 +22,10 @@ absl::StatusOr<HeldModel> ModelHistory::Load(const snapshot::Snapshot& snapshot,
   TANDEM_ASSIGN_OR_RETURN(held.through_index, nn::FindInt(file, snapshot::kThroughIndexKey));
   TANDEM_ASSIGN_OR_RETURN(held.env_steps, nn::FindInt(file, snapshot::kEnvStepsKey));
   TANDEM_ASSIGN_OR_RETURN(held.model, factory_(file, spec));
+  if (objective::TransitionClassifier::IsIn(file)) {
+    TANDEM_ASSIGN_OR_RETURN(held.classifier,
+                            objective::TransitionClassifier::Load(file, spec, "cpu"));
+  }
   return held;
 }
 
@@ -56,6 +60,12 @@ absl::StatusOr<HeldPolicy> PolicyHistory::Load(const snapshot::Snapshot& snapsho
   held.real_share = figure(snapshot::kRealShareKey);
   held.pessimism = figure(snapshot::kPessimismKey);
   held.truncated_share = figure(snapshot::kTruncatedShareKey);
+  const absl::StatusOr<objective::JointTerms> joint = objective::JointTerms::Import(file);
+  if (joint.ok()) {
+    held.joint = *joint;
+  } else if (!absl::IsNotFound(joint.status())) {
+    return joint.status();
+  }
   return held;
 }
 

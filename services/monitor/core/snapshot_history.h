@@ -6,10 +6,13 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "common/data/spec.h"
 #include "common/dynamics/dynamics_model.h"
+#include "common/objective/joint_terms.h"
+#include "common/objective/transition_classifier.h"
 #include "common/policy/policy.h"
 #include "common/snapshot/snapshot.h"
 
@@ -26,6 +29,7 @@ struct HeldModel {
   int64_t through_index = 0;  ///< The model was fitted to steps below this index only.
   int64_t env_steps = 0;      ///< Training steps when it was fitted.
   std::shared_ptr<dynamics::DynamicsModel> model;
+  std::shared_ptr<objective::TransitionClassifier> classifier;  ///< Null where none came with it.
 };
 
 struct HeldPolicy {
@@ -38,6 +42,7 @@ struct HeldPolicy {
   double real_share = std::numeric_limits<double>::quiet_NaN();
   double pessimism = std::numeric_limits<double>::quiet_NaN();
   double truncated_share = std::numeric_limits<double>::quiet_NaN();
+  std::optional<objective::JointTerms> joint;  ///< What its critics value; nothing: the reward.
 };
 
 /// The newest few models of a source, so that an evaluation can be held against the one that was

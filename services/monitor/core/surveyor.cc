@@ -9,6 +9,7 @@
 #include "common/coadaptation/rank_correlation.h"
 #include "common/coadaptation/signals.h"
 #include "services/monitor/core/gap_survey.h"
+#include "services/monitor/core/joint_survey.h"
 #include "services/monitor/core/occupancy_survey.h"
 #include "services/monitor/core/prediction_survey.h"
 #include "services/monitor/core/rows.h"
@@ -47,15 +48,21 @@ Checkpoint Surveyor::Survey(const Material& material, int64_t env_steps,
     complain(predictions.status(), "fresh steps were not predicted");
     complain(heldout.status(), "held-out steps were not predicted");
     if (predictions.ok() && heldout.ok()) {
-      part("fresh steps were not scored", [&] {
-        return FillBias(material, options_, scored, *predictions, *heldout, scorer, &checkpoint,
-                        counts);
-      });
+      if (IsJoint(material)) {
+        counts->scored += scored.size();
+      } else {
+        part("fresh steps were not scored", [&] {
+          return FillBias(material, options_, scored, *predictions, *heldout, scorer, &checkpoint,
+                          counts);
+        });
+      }
       part("the model's errors were not measured",
            [&] { return FillPredictions(material, scored, *predictions, *heldout, &checkpoint); });
     }
-    part("the critic's bias was not measured",
-         [&] { return FillValueBias(material, scored, scorer, &checkpoint); });
+    if (!IsJoint(material)) {
+      part("the critic's bias was not measured",
+           [&] { return FillValueBias(material, scored, scorer, &checkpoint); });
+    }
     part("branched gaps were not measured",
          [&] { return FillBranchedGaps(material, options_, rng, &checkpoint); });
     part("open-loop errors were not measured", [&] { return FillOpenLoop(material, &checkpoint); });
@@ -66,6 +73,10 @@ Checkpoint Surveyor::Survey(const Material& material, int64_t env_steps,
   }
   part("episodes were not compared",
        [&] { return FillPairedGap(material, options_, rng, &checkpoint); });
+  part("the joint objective was not measured", [&] {
+    Rng joint(seed, "joint");
+    return FillJoint(material, options_, joint, &checkpoint);
+  });
   checkpoint.score = coadaptation::ExploitationScore(checkpoint);
   Compare(material, &checkpoint);
   return checkpoint;

@@ -103,24 +103,40 @@ absl::Status ImaginationStage::Fill(FollowedModel& followed, const std::string& 
     TANDEM_RETURN_IF_ERROR(ClampRewards(draw, followed.through_index, &columns));
   }
   pool_.Commit();
+  if (options_.ratio) TANDEM_RETURN_IF_ERROR(EstimateRatios(followed, draw));
   pool_through_index_ = followed.through_index;
   model_version_ = followed.version.version;
+  smallest_reward_ = followed.smallest_reward;
   horizon_ = horizon;
   truncated_share_ = static_cast<double>(truncated) / options_.rollouts_per_refit;
+  Show(columns.size(), truncated, dropped, start);
+  return absl::OkStatus();
+}
 
+absl::Status ImaginationStage::EstimateRatios(FollowedModel& followed, const std::string& draw) {
+  Rng rng(options_.seed, "log_ratios/" + draw);
+  objective::LogRatioEstimator estimator(*options_.ratio, *followed.model, *followed.classifier);
+  ratios_ = {};
+  return pool_.Relabel([&](const TransitionBatch& rows, std::span<float> log_ratios) {
+    return estimator.Estimate(rows.observations, rows.actions, rows.next_observations, rng,
+                              log_ratios, &ratios_);
+  });
+}
+
+void ImaginationStage::Show(int64_t imagined, int64_t truncated, int64_t dropped,
+                            absl::Duration start) {
   metrics_.imagine_seconds.Observe(absl::ToDoubleSeconds(clock_.Monotonic() - start));
   metrics_.rollouts.Increment(static_cast<double>(options_.rollouts_per_refit));
   metrics_.truncated_rollouts.Increment(static_cast<double>(truncated));
-  metrics_.imagined_steps.Increment(static_cast<double>(columns.size()));
+  metrics_.imagined_steps.Increment(static_cast<double>(imagined));
   metrics_.dropped_rows.Increment(static_cast<double>(dropped));
-  metrics_.horizon.Set(horizon);
+  metrics_.horizon.Set(horizon_);
   metrics_.pool_rows.Set(static_cast<double>(pool_.rows()));
   metrics_.model_version.Set(static_cast<double>(model_version_));
   metrics_.model_through_index.Set(static_cast<double>(pool_through_index_));
   LogInfo(absl::StrFormat("imagined %d steps of horizon %d with model %d in %.2f s, %d dropped",
-                          columns.size(), horizon, model_version_,
+                          imagined, horizon_, model_version_,
                           absl::ToDoubleSeconds(clock_.Monotonic() - start), dropped));
-  return absl::OkStatus();
 }
 
 }  // namespace tandem::policy_trainer

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "common/base/clock.h"
 #include "common/base/stop_signal.h"
 #include "common/clients/replay_client.h"
+#include "common/objective/log_ratio.h"
 #include "common/policy/sac_learner.h"
 #include "services/policy_trainer/core/imagined_pool.h"
 #include "services/policy_trainer/core/model_follower.h"
@@ -29,6 +31,8 @@ struct ImaginationOptions {
   /// Training steps after which no new model comes, and the pool is made anew at each refit
   /// interval with the old one; 0: never.
   int64_t freeze_after = 0;
+  /// How log-ratios are estimated, for the joint objective; nothing: they are not.
+  std::optional<objective::LogRatioOptions> ratio;
   uint64_t seed = 0;
 };
 
@@ -69,9 +73,16 @@ class ImaginationStage {
   /// Of the newest generation; 0 before the first.
   int horizon() const { return horizon_; }
   double truncated_share() const { return truncated_share_; }
+  /// Log-ratios of the whole pool, by its newest model and classifier; no rows without `ratio`.
+  const objective::LogRatioFigures& ratios() const { return ratios_; }
+  /// Smallest real reward that the newest model was fitted to, where it says so.
+  std::optional<double> smallest_reward() const { return smallest_reward_; }
 
  private:
   absl::Status Fill(FollowedModel& followed, const std::string& draw, policy::SacLearner& learner);
+  /// Gives every row of the pool its log-ratio by this model and its classifier.
+  absl::Status EstimateRatios(FollowedModel& followed, const std::string& draw);
+  void Show(int64_t imagined, int64_t truncated, int64_t dropped, absl::Duration start);
   /// `draw` names the random choice.
   absl::Status ClampRewards(const std::string& draw, int64_t through_index,
                             TransitionBatch* imagined);
@@ -87,6 +98,8 @@ class ImaginationStage {
   uint64_t model_version_ = 0;
   int horizon_ = 0;
   double truncated_share_ = 0;
+  objective::LogRatioFigures ratios_;
+  std::optional<double> smallest_reward_;
   int64_t pool_refit_ = -1;  // refit intervals passed when the pool was filled
   ImaginationUse use_;
 };

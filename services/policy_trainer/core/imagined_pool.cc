@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/log.h"
+#include "common/base/status_macros.h"
 
 namespace tandem::policy_trainer {
 namespace {
@@ -33,6 +34,7 @@ TransitionBatch& ImaginedPool::Begin(int64_t expected_rows) {
   Generation& generation = generations_[filling_];
   rows_ -= generation.rows;
   generation.rows = 0;
+  generation.log_ratios.clear();
   TransitionBatch& columns = generation.columns;
   ClearColumns(columns);
   columns.observations.reserve(expected_rows * obs_dim_);
@@ -57,14 +59,28 @@ void ImaginedPool::Clear() {
   rows_ = 0;
 }
 
-void ImaginedPool::Sample(Rng& rng, int64_t count, int64_t at, TransitionBatch* out) const {
+void ImaginedPool::Sample(Rng& rng, int64_t count, int64_t at, TransitionBatch* out,
+                          std::span<float> log_ratios) const {
   TANDEM_CHECK(rows_ > 0);
   for (int64_t i = 0; i < count; ++i) {
     int64_t row = static_cast<int64_t>(rng.Below(static_cast<uint64_t>(rows_)));
     size_t generation = 0;
     while (row >= generations_[generation].rows) row -= generations_[generation++].rows;
-    CopyRows(generations_[generation].columns, row, 1, at + i, out);
+    const Generation& from = generations_[generation];
+    CopyRows(from.columns, row, 1, at + i, out);
+    if (!log_ratios.empty())
+      log_ratios[at + i] = from.log_ratios.empty() ? 0 : from.log_ratios[row];
   }
+}
+
+absl::Status ImaginedPool::Relabel(
+    const std::function<absl::Status(const TransitionBatch&, std::span<float>)>& label) {
+  for (Generation& generation : generations_) {
+    if (generation.rows == 0) continue;
+    generation.log_ratios.resize(generation.rows);
+    TANDEM_RETURN_IF_ERROR(label(generation.columns, generation.log_ratios));
+  }
+  return absl::OkStatus();
 }
 
 void CopyRows(const TransitionBatch& from, int64_t first, int64_t count, int64_t at,

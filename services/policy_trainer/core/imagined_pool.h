@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/base/rng.h"
 #include "common/data/batch.h"
 
@@ -29,13 +32,21 @@ class ImaginedPool {
   int64_t rows() const { return rows_; }
 
   /// Copies `count` rows, uniform with replacement, into the rows [at, at + count) of `out`, whose
-  /// columns are large enough. rows() >= 1.
-  void Sample(Rng& rng, int64_t count, int64_t at, TransitionBatch* out) const;
+  /// columns are large enough. rows() >= 1. log_ratios: empty, or those of the rows go to the same
+  /// places; 0 before the first Relabel.
+  void Sample(Rng& rng, int64_t count, int64_t at, TransitionBatch* out,
+              std::span<float> log_ratios = {}) const;
+
+  /// Lets `label` give a log-ratio to each row, one generation after the other. Ends at the first
+  /// error, which it returns.
+  absl::Status Relabel(const std::function<absl::Status(const TransitionBatch& rows,
+                                                        std::span<float> log_ratios)>& label);
 
  private:
   struct Generation {
     TransitionBatch columns;
-    int64_t rows = 0;  // that count
+    int64_t rows = 0;               // that count
+    std::vector<float> log_ratios;  // [rows]; empty: never labelled
   };
 
   const int64_t obs_dim_;

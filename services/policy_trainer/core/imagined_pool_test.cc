@@ -32,6 +32,26 @@ std::set<float> RewardsIn(const ImaginedPool& pool) {
   return {out.rewards.begin(), out.rewards.end()};
 }
 
+TEST(ImaginedPool, RowsGoOutWithTheirLogRatios) {
+  ImaginedPool pool(2, 1, /*generations=*/2);
+  AddGeneration(pool, 10, 1);
+  ASSERT_TRUE(pool.Relabel([](const TransitionBatch& rows, std::span<float> log_ratios) {
+                    EXPECT_EQ(log_ratios.size(), 10u);
+                    for (size_t i = 0; i < log_ratios.size(); ++i) {
+                      log_ratios[i] = -rows.rewards[i];
+                    }
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  AddGeneration(pool, 10, 2);  // not labelled yet
+  TransitionBatch out = MakeRows(2, 1, 101);
+  std::vector<float> log_ratios(101, 5);
+  Rng rng(1);
+  pool.Sample(rng, 100, 1, &out, log_ratios);
+  EXPECT_EQ(log_ratios[0], 5);
+  for (int i = 1; i <= 100; ++i) EXPECT_EQ(log_ratios[i], out.rewards[i] == 1 ? -1 : 0);
+}
+
 TEST(ImaginedPool, KeepsTheNewestGenerationsAndForgetsTheOldest) {
   ImaginedPool pool(2, 1, /*generations=*/2);
   AddGeneration(pool, 10, 1);

@@ -10,9 +10,11 @@
 namespace tandem::policy_trainer {
 
 ModelFollower::ModelFollower(snapshot::SnapshotSource& source, LoadModel load, StopSignal& stop,
-                             Clock& clock, metrics::Registry& metrics)
+                             Clock& clock, metrics::Registry& metrics,
+                             LoadClassifier load_classifier)
     : source_(source),
       load_(std::move(load)),
+      load_classifier_(std::move(load_classifier)),
       stop_(stop),
       clock_(clock),
       rejected_(metrics.AddCounter("tandem_policy_trainer_models_rejected_total",
@@ -67,6 +69,11 @@ absl::StatusOr<FollowedModel> ModelFollower::Load(const snapshot::Snapshot& snap
   TANDEM_ASSIGN_OR_RETURN(followed.through_index, nn::FindInt(file, snapshot::kThroughIndexKey));
   TANDEM_ASSIGN_OR_RETURN(followed.env_steps, nn::FindInt(file, snapshot::kEnvStepsKey));
   TANDEM_ASSIGN_OR_RETURN(followed.model, load_(file));
+  if (load_classifier_) {
+    TANDEM_ASSIGN_OR_RETURN(followed.classifier, load_classifier_(file));
+    const auto smallest = nn::FindDouble(file, snapshot::kSmallestRewardKey);
+    if (smallest.ok()) followed.smallest_reward = *smallest;
+  }
   return followed;
 }
 

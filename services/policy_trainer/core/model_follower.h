@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -11,6 +12,7 @@
 #include "common/dynamics/dynamics_model.h"
 #include "common/metrics/registry.h"
 #include "common/nn/safetensors.h"
+#include "common/objective/transition_classifier.h"
 #include "common/snapshot/snapshot.h"
 
 namespace tandem::policy_trainer {
@@ -18,8 +20,11 @@ namespace tandem::policy_trainer {
 /// A model with what is known about its making.
 struct FollowedModel {
   std::unique_ptr<dynamics::DynamicsModel> model;
-  int64_t through_index = 0;  ///< It used all steps below.
-  int64_t env_steps = 0;      ///< Training steps when it was made.
+  /// Tells its transitions from real ones; null unless one is wanted.
+  std::unique_ptr<objective::TransitionClassifier> classifier;
+  std::optional<double> smallest_reward;  ///< Of the steps it used, where the snapshot says it.
+  int64_t through_index = 0;              ///< It used all steps below.
+  int64_t env_steps = 0;                  ///< Training steps when it was made.
   snapshot::Version version;
 };
 
@@ -32,8 +37,13 @@ class ModelFollower {
   using LoadModel = std::function<absl::StatusOr<std::unique_ptr<dynamics::DynamicsModel>>(
       const nn::TensorFile& snapshot)>;
 
+  using LoadClassifier =
+      std::function<absl::StatusOr<std::unique_ptr<objective::TransitionClassifier>>(
+          const nn::TensorFile& snapshot)>;
+
+  /// load_classifier: empty where none is wanted; else a snapshot without one cannot be loaded.
   ModelFollower(snapshot::SnapshotSource& source, LoadModel load, StopSignal& stop, Clock& clock,
-                metrics::Registry& metrics);
+                metrics::Registry& metrics, LoadClassifier load_classifier = {});
 
   /// The newest model that used all steps below `through_index`, and, where `exact`, no others.
   /// Blocks up to `timeout`: DEADLINE_EXCEEDED says what was waited for and what there is.
@@ -48,6 +58,7 @@ class ModelFollower {
 
   snapshot::SnapshotSource& source_;
   const LoadModel load_;
+  const LoadClassifier load_classifier_;
   StopSignal& stop_;
   Clock& clock_;
   metrics::Counter& rejected_;

@@ -1,7 +1,9 @@
 #include "services/policy_trainer/core/policy_trainer.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -79,14 +81,22 @@ absl::Status PolicyTrainer::Run() {
 absl::Status PolicyTrainer::Prepare() {
   TANDEM_ASSIGN_OR_RETURN(spec_, training::WaitForSpec(deps_.replay, stop_, deps_.clock));
   TANDEM_ASSIGN_OR_RETURN(learner_, deps_.make_learner(spec_));
+  if (options_.joint) {
+    TANDEM_ASSIGN_OR_RETURN(joint_, JointPayment::Create(*options_.joint, deps_.metrics));
+  }
   TANDEM_RETURN_IF_ERROR(RestoreCheckpoint());
   saved_updates_ = learner_->updates();
   sampler_.emplace(deps_.replay, spec_, stop_, deps_.clock);
+  ModelFollower::LoadClassifier load_classifier;
+  if (joint_ != nullptr) {
+    load_classifier = [this](const auto& file) { return deps_.load_classifier(file, spec_); };
+  }
   models_.emplace(
       deps_.models, [this](const nn::TensorFile& file) { return deps_.load_model(file, spec_); },
-      stop_, deps_.clock, deps_.metrics);
-  imagination_.emplace(options_.imagination, spec_, *models_, *sampler_, metrics_, stop_,
-                       deps_.clock);
+      stop_, deps_.clock, deps_.metrics, load_classifier);
+  ImaginationOptions imagination = options_.imagination;
+  if (options_.joint) imagination.ratio = options_.joint->ratio;
+  imagination_.emplace(imagination, spec_, *models_, *sampler_, metrics_, stop_, deps_.clock);
   batch_ = MakeRows(spec_.observation.dim(), spec_.action.dim(), options_.batch_size);
   return Publish();
 }
@@ -94,7 +104,8 @@ absl::Status PolicyTrainer::Prepare() {
 absl::Status PolicyTrainer::RestoreCheckpoint() {
   const std::optional<nn::TensorFile> state = checkpointer_.Load();
   if (!state.has_value()) return absl::OkStatus();
-  const absl::Status status = learner_->LoadState(*state);
+  absl::Status status = learner_->LoadState(*state);
+  if (status.ok() && joint_ != nullptr) status = joint_->Load(*state);
   if (status.ok()) {
     knobs_.Load(*state);
     LogInfo(absl::StrCat("restored the policy after ", learner_->updates(), " updates from ",
@@ -165,6 +176,7 @@ absl::Status PolicyTrainer::Serve(const Grant& grant) {
     if (RealRows() < options_.batch_size) status = imagination_->Refresh(grant, *learner_);
     if (status.ok()) status = UpdateOn(grant);
     if (stop_.stopped()) return absl::OkStatus();
+    if (joint_ != nullptr) TANDEM_RETURN_IF_ERROR(joint_->refused());
     if (failures_in_a_row_ >= kMostFailuresInARow) return status;
     if (!status.ok()) {
       LogWarning(
@@ -185,12 +197,16 @@ absl::Status PolicyTrainer::UpdateOn(const Grant& grant) {
       real_rows == 0 ? grant.granted : std::max<int64_t>(1, kMostSampledRows / real_rows);
   GrantFigures figures;
   absl::Status status;
+  if (const auto smallest = imagination_->smallest_reward(); joint_ != nullptr && smallest) {
+    status = joint_->Observe(std::array{static_cast<float>(*smallest)});
+  }
   for (int64_t done = 0; done < grant.granted && status.ok();) {
     const int64_t updates = std::min(grant.granted - done, in_draw);
     status = UpdateChunk(grant, updates, real_rows, &figures);
     done += updates;
   }
   figures.Show(metrics_);
+  if (joint_ != nullptr) joint_->Show(imagination_->ratios());
   metrics_.real_share.Set(static_cast<double>(real_rows) /
                           static_cast<double>(options_.batch_size));
   metrics_.policy_updates.Set(static_cast<double>(learner_->updates()));
@@ -207,16 +223,13 @@ absl::Status PolicyTrainer::UpdateChunk(const Grant& grant, int64_t updates, int
         StreamSeed(options_.seed, absl::StrCat("real_rows/", learner_->updates()));
     TANDEM_ASSIGN_OR_RETURN(real, sampler_->Sample(SampleKind::kTransitions, updates * real_rows,
                                                    seed, grant.through_index));
+    if (joint_ != nullptr) TANDEM_RETURN_IF_ERROR(joint_->Observe(real.rewards));
     metrics_.sample_seconds.Observe(absl::ToDoubleSeconds(deps_.clock.Monotonic() - start));
   }
   for (int64_t i = 0; i < updates;) {
     if (stop_.stopped()) return absl::CancelledError("stopped");
     const absl::Duration start = deps_.clock.Monotonic();
-    if (real_rows > 0) CopyRows(real, i * real_rows, real_rows, 0, &batch_);
-    if (real_rows < options_.batch_size) {
-      Rng rng(options_.seed, absl::StrCat("imagined_rows/", learner_->updates()));
-      imagination_->pool().Sample(rng, options_.batch_size - real_rows, real_rows, &batch_);
-    }
+    FillBatch(real, i * real_rows, real_rows);
     const absl::StatusOr<nn::SacFigures> update = learner_->Update(batch_);
     if (!update.ok()) {
       TANDEM_RETURN_IF_ERROR(HandleFailedUpdate(update.status()));
@@ -224,11 +237,23 @@ absl::Status PolicyTrainer::UpdateChunk(const Grant& grant, int64_t updates, int
     }
     ++i;
     failures_in_a_row_ = 0;
+    if (joint_ != nullptr) joint_->Updated();
     figures->Add(*update);
     metrics_.updates.Increment();
     metrics_.update_seconds.Observe(absl::ToDoubleSeconds(deps_.clock.Monotonic() - start));
   }
   return absl::OkStatus();
+}
+
+void PolicyTrainer::FillBatch(const TransitionBatch& real, int64_t first, int64_t real_rows) {
+  std::span<float> ratios;
+  if (joint_ != nullptr) ratios = joint_->Ratios(options_.batch_size);
+  if (real_rows > 0) CopyRows(real, first, real_rows, 0, &batch_);
+  if (real_rows < options_.batch_size) {
+    Rng rng(options_.seed, absl::StrCat("imagined_rows/", learner_->updates()));
+    imagination_->pool().Sample(rng, options_.batch_size - real_rows, real_rows, &batch_, ratios);
+  }
+  if (joint_ != nullptr) joint_->Pay(&batch_, real_rows);
 }
 
 absl::Status PolicyTrainer::HandleFailedUpdate(const absl::Status& status) {
@@ -251,6 +276,7 @@ absl::Status PolicyTrainer::Publish() {
   file.metadata[snapshot::kRealShareKey] = absl::StrCat(knobs_.real_share());
   file.metadata[snapshot::kPessimismKey] = absl::StrCat(knobs_.use().pessimism);
   file.metadata[snapshot::kTruncatedShareKey] = absl::StrCat(imagination_->truncated_share());
+  if (joint_ != nullptr) joint_->Describe(&file);
   TANDEM_RETURN_IF_ERROR(deps_.publisher.Publish(file).status());
   published_updates_ = learner_->updates();
   metrics_.policy_updates.Set(static_cast<double>(learner_->updates()));
@@ -262,6 +288,7 @@ void PolicyTrainer::Checkpoint(bool now) {
   if (learner_->updates() == saved_updates_ || !(now || checkpointer_.Due())) return;
   nn::TensorFile state = learner_->SaveState();
   knobs_.Save(&state);
+  if (joint_ != nullptr) joint_->Save(&state);
   if (checkpointer_.Save(state).ok()) saved_updates_ = learner_->updates();
 }
 

@@ -19,6 +19,7 @@
 #include "common/snapshot/snapshot.h"
 #include "common/training/checkpointer.h"
 #include "services/policy_trainer/core/imagination_stage.h"
+#include "services/policy_trainer/core/joint_payment.h"
 #include "services/policy_trainer/core/knobs.h"
 #include "services/policy_trainer/core/model_follower.h"
 #include "services/policy_trainer/core/policy_trainer_metrics.h"
@@ -35,6 +36,8 @@ struct PolicyTrainerOptions {
   ImaginationOptions imagination;
   std::string state_dir;  ///< For the checkpoint; empty: none.
   absl::Duration checkpoint_interval = absl::Seconds(20);
+  /// How the policy is paid with the joint objective; nothing: the rewards as they are.
+  std::optional<JointOptions> joint;
   uint64_t seed = 0;  ///< Of the real rows and of the choice among the imagined ones.
 };
 
@@ -46,6 +49,9 @@ struct PolicyTrainerOptions {
 /// anew where the model is, update, publish. In lockstep every number is a function of the seeds
 /// and the update's number alone.
 ///
+/// With the joint objective imagined rows carry a log-ratio by the classifier that came with the
+/// model, and each batch is paid anew before its update (JointPayment).
+///
 /// Run() belongs to one thread; Stop() may be called from any.
 class PolicyTrainer {
  public:
@@ -53,6 +59,9 @@ class PolicyTrainer {
       const EnvironmentSpec& spec)>;
   using LoadModel = std::function<absl::StatusOr<std::unique_ptr<dynamics::DynamicsModel>>(
       const nn::TensorFile& snapshot, const EnvironmentSpec& spec)>;
+  using LoadClassifier =
+      std::function<absl::StatusOr<std::unique_ptr<objective::TransitionClassifier>>(
+          const nn::TensorFile& snapshot, const EnvironmentSpec& spec)>;
 
   /// What it works with; all outlive it. Client and source are this trainer's alone: Stop() stops
   /// them.
@@ -65,13 +74,15 @@ class PolicyTrainer {
     MakeLearner make_learner;
     LoadModel load_model;
     DirectiveClient* directives = nullptr;  ///< Of the monitor; nullptr: there is none.
+    LoadClassifier load_classifier;         ///< Called with the joint objective alone.
   };
 
   PolicyTrainer(PolicyTrainerOptions options, Deps deps);
 
   /// Blocks until Stop(). OK then, after a last checkpoint. The error of `make_learner`, where no
-  /// learner can be made for the environment; INTERNAL where update after update fails: the weights
-  /// are lost then, and a restart goes on from the last checkpoint.
+  /// learner can be made for the environment; INVALID_ARGUMENT where a real reward is not positive
+  /// and the joint objective needs it; INTERNAL where update after update fails: the weights are
+  /// lost then, and a restart goes on from the last checkpoint.
   absl::Status Run();
 
   /// Ends Run() soon, also within a grant. Does not wait for it.
@@ -96,6 +107,8 @@ class PolicyTrainer {
                            GrantFigures* figures);
   /// OK: try the update again, whose noise is another then.
   absl::Status HandleFailedUpdate(const absl::Status& status);
+  /// Fills batch_: `real_rows` of the real rows from row `first` on, the rest imagined.
+  void FillBatch(const TransitionBatch& real, int64_t first, int64_t real_rows);
   absl::Status Publish();
   void Checkpoint(bool now);
 
@@ -111,8 +124,9 @@ class PolicyTrainer {
   std::optional<RealSampler> sampler_;
   std::optional<ModelFollower> models_;
   std::optional<ImaginationStage> imagination_;
-  TransitionBatch batch_;  // of one update; kept, so that no update allocates
-  Grant last_grant_;       // the last that was served
+  std::unique_ptr<JointPayment> joint_;  // null without the joint objective
+  TransitionBatch batch_;                // of one update; kept, so that no update allocates
+  Grant last_grant_;                     // the last that was served
   std::optional<uint64_t> published_updates_;
   int failures_in_a_row_ = 0;
   uint64_t saved_updates_ = 0;

@@ -271,6 +271,7 @@ PaceGrant PacePolicy::ModelTrainer() const {
         absl::StrCat("the monitor's judgement of ", DueJudgement(now), " environment steps");
   } else {
     grant.granted = 1;
+    if (lockstep) grant.policy_updates = updates_;  // all that precede the fit are done
   }
   return grant;
 }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/dynamics/dynamics_model.h"
 #include "common/nn/safetensors.h"
+#include "common/objective/testing/constant_classifier.h"
 #include "common/snapshot/snapshot.h"
 
 namespace tandem::policy_trainer {
@@ -61,6 +62,21 @@ inline absl::StatusOr<std::unique_ptr<dynamics::DynamicsModel>> LoadFakeModel(
   const auto number = nn::FindTensor(file, "number", {2});
   if (!number.ok()) return absl::InvalidArgumentError("another kind of model");
   return std::make_unique<FakeModel>((*number)->data[0], (*number)->data[1]);
+}
+
+/// The same with a classifier that gives each transition this logit.
+inline nn::TensorFile JointModelFile(float number, int64_t through_index, float logit) {
+  nn::TensorFile file = FakeModelFile(number, through_index);
+  file.tensors["logit"] = {.shape = {1}, .data = {logit}};
+  return file;
+}
+
+/// Loads that classifier; NOT_FOUND for any other file.
+inline absl::StatusOr<std::unique_ptr<objective::TransitionClassifier>> LoadFakeClassifier(
+    const nn::TensorFile& file) {
+  const auto logit = nn::FindTensor(file, "logit", {1});
+  if (!logit.ok()) return absl::NotFoundError("no classifier");
+  return objective::ConstantClassifier(1, 1, (*logit)->data[0]);
 }
 
 }  // namespace tandem::policy_trainer

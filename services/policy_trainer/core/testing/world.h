@@ -123,13 +123,21 @@ struct World {
     while (!condition() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(2));
     EXPECT_TRUE(condition());
   }
+  PolicyTrainer::Deps Deps() {
+    return {replay,
+            models,
+            policies,
+            *Clock::Real(),
+            metrics,
+            [this](const EnvironmentSpec&) { return std::make_unique<FakeLearner>(log); },
+            [](const nn::TensorFile& file, const EnvironmentSpec&) { return LoadFakeModel(file); },
+            &directives,
+            [](const nn::TensorFile& file, const EnvironmentSpec&) {
+              return LoadFakeClassifier(file);
+            }};
+  }
   absl::Status Live(const std::function<void()>& during) {
-    PolicyTrainer trainer(
-        options,
-        {replay, models, policies, *Clock::Real(), metrics,
-         [this](const EnvironmentSpec&) { return std::make_unique<FakeLearner>(log); },
-         [](const nn::TensorFile& file, const EnvironmentSpec&) { return LoadFakeModel(file); },
-         &directives});
+    PolicyTrainer trainer(options, Deps());
     absl::Status status;
     std::thread thread([&] { status = trainer.Run(); });
     during();

@@ -1,0 +1,378 @@
+#include "common/clients/dm_env_rpc_messages.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
+
+namespace tandem::clients {
+namespace {
+
+using dm_env_rpc::v1::DataType;
+using dm_env_rpc::v1::Tensor;
+using dm_env_rpc::v1::TensorSpec;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+template <typename... Parts>
+absl::Status Refuse(const std::string& name, const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat("\"", name, "\": ", parts...));
+}
+
+std::string Shape(const auto& sizes) { return absl::StrCat("[", absl::StrJoin(sizes, ", "), "]"); }
+
+DataType TypeOf(ElementType type) {
+  switch (type) {
+    case ElementType::kFloat32:
+      return dm_env_rpc::v1::FLOAT;
+    case ElementType::kFloat64:
+      return dm_env_rpc::v1::DOUBLE;
+    case ElementType::kInt32:
+      return dm_env_rpc::v1::INT32;
+    case ElementType::kInt64:
+      return dm_env_rpc::v1::INT64;
+    case ElementType::kInt8:
+      return dm_env_rpc::v1::INT8;
+    case ElementType::kUint8:
+      return dm_env_rpc::v1::UINT8;
+  }
+  return dm_env_rpc::v1::INVALID_DATA_TYPE;
+}
+
+std::optional<ElementType> TypeOf(DataType type) {
+  for (const ElementType known : {ElementType::kFloat32, ElementType::kFloat64, ElementType::kInt32,
+                                  ElementType::kInt64, ElementType::kInt8, ElementType::kUint8}) {
+    if (TypeOf(known) == type) return known;
+  }
+  return std::nullopt;
+}
+
+template <typename T>
+std::string_view BytesOf(const google::protobuf::RepeatedField<T>& array) {
+  return {reinterpret_cast<const char*>(array.data()),
+          static_cast<size_t>(array.size()) * sizeof(T)};
+}
+
+/// The elements of a Tensor or a TensorSpec::Value as bytes; none where they are of another type.
+template <typename Message>
+std::optional<std::string_view> BytesOf(const Message& message, ElementType type) {
+  switch (type) {
+    case ElementType::kFloat32:
+      if (message.has_floats()) return BytesOf(message.floats().array());
+      break;
+    case ElementType::kFloat64:
+      if (message.has_doubles()) return BytesOf(message.doubles().array());
+      break;
+    case ElementType::kInt32:
+      if (message.has_int32s()) return BytesOf(message.int32s().array());
+      break;
+    case ElementType::kInt64:
+      if (message.has_int64s()) return BytesOf(message.int64s().array());
+      break;
+    case ElementType::kInt8:
+      if (message.has_int8s()) return message.int8s().array();
+      break;
+    case ElementType::kUint8:
+      if (message.has_uint8s()) return message.uint8s().array();
+      break;
+  }
+  return std::nullopt;
+}
+
+template <typename T>
+void Fill(std::string_view bytes, google::protobuf::RepeatedField<T>* array) {
+  array->Resize(static_cast<int>(bytes.size() / sizeof(T)), T{0});
+  std::memcpy(array->mutable_data(), bytes.data(), bytes.size());
+}
+
+template <typename Message>
+void SetBytes(ElementType type, std::string_view bytes, Message* message) {
+  switch (type) {
+    case ElementType::kFloat32:
+      return Fill(bytes, message->mutable_floats()->mutable_array());
+    case ElementType::kFloat64:
+      return Fill(bytes, message->mutable_doubles()->mutable_array());
+    case ElementType::kInt32:
+      return Fill(bytes, message->mutable_int32s()->mutable_array());
+    case ElementType::kInt64:
+      return Fill(bytes, message->mutable_int64s()->mutable_array());
+    case ElementType::kInt8:
+      message->mutable_int8s()->set_array(bytes.data(), bytes.size());
+      return;
+    case ElementType::kUint8:
+      message->mutable_uint8s()->set_array(bytes.data(), bytes.size());
+      return;
+  }
+}
+
+template <typename T>
+void AppendDoubles(std::string_view bytes, std::vector<double>& numbers) {
+  for (size_t at = 0; at + sizeof(T) <= bytes.size(); at += sizeof(T)) {
+    T number;
+    std::memcpy(&number, bytes.data() + at, sizeof(T));
+    numbers.push_back(static_cast<double>(number));
+  }
+}
+
+std::vector<double> ToDoubles(ElementType type, std::string_view bytes) {
+  std::vector<double> numbers;
+  switch (type) {
+    case ElementType::kFloat32:
+      AppendDoubles<float>(bytes, numbers);
+      break;
+    case ElementType::kFloat64:
+      AppendDoubles<double>(bytes, numbers);
+      break;
+    case ElementType::kInt32:
+      AppendDoubles<int32_t>(bytes, numbers);
+      break;
+    case ElementType::kInt64:
+      AppendDoubles<int64_t>(bytes, numbers);
+      break;
+    case ElementType::kInt8:
+      AppendDoubles<int8_t>(bytes, numbers);
+      break;
+    case ElementType::kUint8:
+      AppendDoubles<uint8_t>(bytes, numbers);
+      break;
+  }
+  return numbers;
+}
+
+/// Numbers out of the type's range become its last ones.
+template <typename T>
+std::string Saturated(const std::vector<double>& numbers) {
+  using Limits = std::numeric_limits<T>;
+  std::string bytes;
+  for (const double number : numbers) {
+    T fitted = static_cast<T>(0);
+    if (number >= static_cast<double>(Limits::max())) {
+      fitted = Limits::max();
+    } else if (number <= static_cast<double>(Limits::lowest())) {
+      fitted = Limits::lowest();
+    } else {
+      fitted = static_cast<T>(number);
+    }
+    bytes.append(reinterpret_cast<const char*>(&fitted), sizeof(T));
+  }
+  return bytes;
+}
+
+/// The last numbers of floating-point types stand for no bound.
+double Widened(ElementType type, double bound) {
+  const double last = type == ElementType::kFloat32   ? std::numeric_limits<float>::max()
+                      : type == ElementType::kFloat64 ? std::numeric_limits<double>::max()
+                                                      : kInfinity;
+  return std::abs(bound) < last ? bound : std::copysign(kInfinity, bound);
+}
+
+/// One bound for each element of the leaf, or one for all.
+absl::StatusOr<std::vector<double>> Bounds(const SpaceLeaf& leaf, const TensorSpec::Value& value,
+                                           double none) {
+  if (value.payload_case() == TensorSpec::Value::PAYLOAD_NOT_SET) return std::vector<double>{none};
+  const auto bytes = BytesOf(value, leaf.type);
+  if (!bytes.has_value()) return Refuse(leaf.name, "expected bounds of the type of its elements");
+  std::vector<double> bounds = ToDoubles(leaf.type, *bytes);
+  for (double& bound : bounds) bound = Widened(leaf.type, bound);
+  if (bounds.size() == 1 || bounds.size() == static_cast<size_t>(leaf.elements())) return bounds;
+  return Refuse(leaf.name, "expected 1 or ", leaf.elements(), " bounds, got ", bounds.size());
+}
+
+bool AnyFinite(const std::vector<double>& bounds) {
+  return std::any_of(bounds.begin(), bounds.end(),
+                     [](double bound) { return std::isfinite(bound); });
+}
+
+/// Whether `shape`, of which one size may be inferred, is the leaf's for a tensor of `count`.
+absl::Status CheckShape(const SpaceLeaf& leaf, const Tensor& tensor, int64_t count) {
+  const auto refuse = [&] {
+    return Refuse(leaf.name, "expected the shape ", Shape(leaf.shape), ", got ",
+                  Shape(tensor.shape()), " with ", count, " elements");
+  };
+  if (static_cast<size_t>(tensor.shape_size()) != leaf.shape.size()) return refuse();
+  int64_t known = 1;
+  int inferred = 0;
+  for (const int size : tensor.shape()) {
+    if (size < 0) ++inferred;
+    known *= std::max(size, 1);
+  }
+  if (inferred > 1) return refuse();
+  for (int i = 0; i < tensor.shape_size(); ++i) {
+    const int64_t size =
+        tensor.shape(i) >= 0 ? tensor.shape(i) : std::max<int64_t>(count / known, 1);
+    if (size != leaf.shape[static_cast<size_t>(i)]) return refuse();
+  }
+  return count == 1 || count == leaf.elements() ? absl::OkStatus() : refuse();
+}
+
+/// In the order of their ids.
+template <typename Specs>
+std::map<uint64_t, const TensorSpec*> Sorted(const Specs& specs) {
+  std::map<uint64_t, const TensorSpec*> sorted;
+  for (const auto& [id, spec] : specs) sorted[id] = &spec;
+  return sorted;
+}
+
+}  // namespace
+
+std::pair<std::vector<double>, std::vector<double>> BoundsOf(const SpaceLeaf& leaf) {
+  switch (leaf.kind) {
+    case SpaceKind::kBox:
+      return {leaf.low, leaf.high};
+    case SpaceKind::kMultiBinary:
+      return {{0}, {1}};
+    case SpaceKind::kDiscrete:
+    case SpaceKind::kMultiDiscrete:
+      break;
+  }
+  const int64_t start = leaf.kind == SpaceKind::kDiscrete ? leaf.start : 0;
+  std::vector<double> last;
+  for (const int64_t choices : leaf.choices)
+    last.push_back(static_cast<double>(start + choices - 1));
+  return {{static_cast<double>(start)}, last};
+}
+
+std::string RowOf(ElementType type, const std::vector<double>& numbers) {
+  switch (type) {
+    case ElementType::kFloat32:
+      return Saturated<float>(numbers);
+    case ElementType::kFloat64:
+      return Saturated<double>(numbers);
+    case ElementType::kInt32:
+      return Saturated<int32_t>(numbers);
+    case ElementType::kInt64:
+      return Saturated<int64_t>(numbers);
+    case ElementType::kInt8:
+      return Saturated<int8_t>(numbers);
+    case ElementType::kUint8:
+      return Saturated<uint8_t>(numbers);
+  }
+  return "";
+}
+
+absl::StatusOr<SpaceLeaf> Decode(SpaceLayout::Use use, const TensorSpec& spec) {
+  SpaceLeaf leaf;
+  leaf.name = spec.name();
+  const std::optional<ElementType> type = TypeOf(spec.dtype());
+  if (!type.has_value()) {
+    return Refuse(spec.name(), "elements of type ", DataType_Name(spec.dtype()),
+                  " cannot be carried; expected FLOAT, DOUBLE, INT8, INT32, INT64 or UINT8");
+  }
+  leaf.type = *type;
+  for (const int size : spec.shape()) {
+    if (size < 1) {
+      return Refuse(spec.name(), "expected a shape of fixed sizes, got ", Shape(spec.shape()));
+    }
+    leaf.shape.push_back(size);
+  }
+  TANDEM_ASSIGN_OR_RETURN(leaf.low, Bounds(leaf, spec.min(), -kInfinity));
+  TANDEM_ASSIGN_OR_RETURN(leaf.high, Bounds(leaf, spec.max(), kInfinity));
+  const size_t bounds = std::max(leaf.low.size(), leaf.high.size());
+  if (leaf.low.size() != bounds) leaf.low.resize(bounds, leaf.low[0]);
+  if (leaf.high.size() != bounds) leaf.high.resize(bounds, leaf.high[0]);
+  if (use == SpaceLayout::Use::kAction && leaf.type == ElementType::kInt64 && leaf.shape.empty() &&
+      leaf.low[0] <= leaf.high[0] && std::abs(leaf.low[0]) < 0x1p53 &&
+      std::abs(leaf.high[0]) < 0x1p53) {
+    leaf.kind = SpaceKind::kDiscrete;
+    leaf.start = static_cast<int64_t>(leaf.low[0]);
+    leaf.choices = {static_cast<int64_t>(leaf.high[0]) - leaf.start + 1};
+    leaf.low.clear();
+    leaf.high.clear();
+  }
+  return leaf;
+}
+
+void Encode(const SpaceLeaf& leaf, std::string_view unnamed, TensorSpec* spec) {
+  spec->set_name(leaf.name.empty() ? std::string(unnamed) : leaf.name);
+  for (const int64_t size : leaf.shape) spec->add_shape(static_cast<int32_t>(size));
+  spec->set_dtype(TypeOf(leaf.type));
+  const auto [low, high] = BoundsOf(leaf);
+  if (AnyFinite(low)) SetBytes(leaf.type, RowOf(leaf.type, low), spec->mutable_min());
+  if (AnyFinite(high)) SetBytes(leaf.type, RowOf(leaf.type, high), spec->mutable_max());
+}
+
+absl::Status Decode(const Tensor& tensor, const SpaceLeaf& leaf, std::string* row) {
+  const auto bytes = BytesOf(tensor, leaf.type);
+  if (!bytes.has_value()) {
+    return Refuse(leaf.name, "expected elements of type ", DataType_Name(TypeOf(leaf.type)),
+                  ", got others");
+  }
+  const int64_t count = static_cast<int64_t>(bytes->size() / SizeOf(leaf.type));
+  TANDEM_RETURN_IF_ERROR(CheckShape(leaf, tensor, count));
+  const int64_t copies = count == 1 ? leaf.elements() : 1;
+  for (int64_t i = 0; i < copies; ++i) row->append(*bytes);
+  return absl::OkStatus();
+}
+
+void Encode(const SpaceLeaf& leaf, std::string_view row, Tensor* tensor) {
+  tensor->clear_shape();
+  for (const int64_t size : leaf.shape) tensor->add_shape(static_cast<int32_t>(size));
+  SetBytes(leaf.type, row, tensor);
+}
+
+absl::Status CheckBounds(const SpaceLeaf& leaf, std::string_view row) {
+  const auto [low, high] = BoundsOf(leaf);
+  const std::vector<double> numbers = ToDoubles(leaf.type, row);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const double least = low[low.size() == 1 ? 0 : i], most = high[high.size() == 1 ? 0 : i];
+    if (numbers[i] >= least && numbers[i] <= most) continue;
+    return Refuse(leaf.name, "expected ", least, " to ", most, " in element ", i, ", got ",
+                  numbers[i]);
+  }
+  return absl::OkStatus();
+}
+
+std::optional<std::vector<double>> Numbers(const Tensor& tensor, ElementType type) {
+  const auto bytes = BytesOf(tensor, type);
+  if (!bytes.has_value()) return std::nullopt;
+  return ToDoubles(type, *bytes);
+}
+
+bool DmEnvRpcSpecs::SameAs(const DmEnvRpcSpecs& other) const {
+  return observation.leaves() == other.observation.leaves() &&
+         action.leaves() == other.action.leaves() && observation_ids == other.observation_ids &&
+         action_ids == other.action_ids && reward == other.reward && discount == other.discount;
+}
+
+absl::StatusOr<DmEnvRpcSpecs> Decode(const dm_env_rpc::v1::ActionObservationSpecs& specs,
+                                     std::vector<std::string>* left_out) {
+  std::vector<SpaceLeaf> observation, action;
+  std::vector<uint64_t> observation_ids, action_ids;
+  std::optional<DmEnvRpcNumber> reward, discount;
+  for (const auto& [id, spec] : Sorted(specs.observations())) {
+    if (spec->dtype() == dm_env_rpc::v1::STRING || spec->dtype() == dm_env_rpc::v1::PROTO) {
+      left_out->push_back(spec->name());
+      continue;
+    }
+    TANDEM_ASSIGN_OR_RETURN(SpaceLeaf leaf, Decode(SpaceLayout::Use::kObservation, *spec));
+    if (spec->name() == "reward" || spec->name() == "discount") {
+      if (leaf.elements() != 1) return Refuse(spec->name(), "expected one number");
+      (spec->name() == "reward" ? reward : discount) = DmEnvRpcNumber{id, std::move(leaf)};
+      continue;
+    }
+    observation_ids.push_back(id);
+    observation.push_back(std::move(leaf));
+  }
+  for (const auto& [id, spec] : Sorted(specs.actions())) {
+    TANDEM_ASSIGN_OR_RETURN(SpaceLeaf leaf, Decode(SpaceLayout::Use::kAction, *spec));
+    action_ids.push_back(id);
+    action.push_back(std::move(leaf));
+  }
+  if (!reward.has_value())
+    return Refuse("reward", "expected an observation of this name, got none");
+  TANDEM_ASSIGN_OR_RETURN(
+      SpaceLayout observations,
+      SpaceLayout::Create(SpaceLayout::Use::kObservation, std::move(observation)));
+  TANDEM_ASSIGN_OR_RETURN(SpaceLayout actions,
+                          SpaceLayout::Create(SpaceLayout::Use::kAction, std::move(action)));
+  return DmEnvRpcSpecs{std::move(observations), std::move(actions), std::move(observation_ids),
+                       std::move(action_ids),   *std::move(reward), std::move(discount)};
+}
+
+}  // namespace tandem::clients

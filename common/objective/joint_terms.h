@@ -1,0 +1,32 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "common/nn/safetensors.h"
+#include "common/objective/log_ratio.h"
+
+namespace tandem::objective {
+
+/// The terms of the joint reward that a policy was trained on, as its snapshots state them for
+/// those who judge it: its critics value this reward and not the environment's. Plain data; see
+/// JointRewardOptions for the fields.
+struct JointTerms {
+  double discount = 0.99;
+  bool log_reward = true;
+  double shift = 0;  ///< In force.
+  double min_reward = 0.001;
+  double terminal_reward = 1;
+  double weight = 0.2;  ///< In force.
+  LogRatioOptions ratio;
+
+  /// Writes the metadata "joint.*".
+  void Export(nn::TensorFile* file) const;
+  /// NOT_FOUND where the policy is trained on the environment's reward; INVALID_ARGUMENT where a
+  /// number is out of range.
+  static absl::StatusOr<JointTerms> Import(const nn::TensorFile& file);
+
+  /// What the bound is on, for one step: (reward + shift) / terminal_reward, at least min_reward /
+  /// terminal_reward. A terminal state pays 1 for ever.
+  double Positive(double reward) const;
+};
+
+}  // namespace tandem::objective

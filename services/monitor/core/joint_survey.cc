@@ -1,0 +1,200 @@
+#include "services/monitor/core/joint_survey.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "common/base/status_macros.h"
+#include "common/dynamics/imagination.h"
+#include "services/monitor/core/act_by.h"
+#include "services/monitor/core/rows.h"
+
+namespace tandem::monitor {
+namespace {
+
+using coadaptation::Checkpoint;
+using objective::JointTerms;
+using objective::LogRatioFigures;
+
+constexpr int64_t kPairs = 1000;
+constexpr int64_t kDepthStarts = 128;
+constexpr int64_t kMostHorizon = 1000;
+constexpr double kLeft = 0.02;  // of the discount, at the horizon
+
+/// Rollouts of the policy in the model, with the log-ratio of each step.
+class Rollouts {
+ public:
+  Rollouts(const Material& material, std::vector<float> starts, Rng& rng)
+      : model_(*material.model.model),
+        act_(ActBy(*material.policy.policy.policy, &rng)),
+        estimator_(material.policy.joint->ratio, model_, *material.model.classifier),
+        rng_(rng),
+        states_(std::move(starts)) {}
+
+  bool empty() const { return states_.empty(); }
+
+  /// One step of all that go on; adds to `figures`.
+  absl::Status Step(LogRatioFigures* figures) {
+    const size_t rows = states_.size() / model_.obs_dim();
+    actions_.resize(rows * model_.action_dim());
+    TANDEM_RETURN_IF_ERROR(act_(states_, actions_));
+    TANDEM_RETURN_IF_ERROR(model_.Step(states_, actions_, rng_, &step_));
+    next_.swap(step_.next_observations);
+    rewards_.swap(step_.rewards);
+    terminated_.swap(step_.terminated);
+    ratios_.resize(rows);
+    return estimator_.Estimate(states_, actions_, next_, rng_, ratios_, figures);
+  }
+
+  /// Of the last step, a row for each rollout that goes on.
+  std::span<const float> rewards() const { return rewards_; }
+  std::span<const float> ratios() const { return ratios_; }
+
+  /// Goes on with the rows that have not ended.
+  void Advance() {
+    const int64_t dim = model_.obs_dim();
+    states_.clear();
+    for (size_t i = 0; i < terminated_.size(); ++i) {
+      if (terminated_[i] != 0) continue;
+      const auto row = next_.begin() + static_cast<int64_t>(i) * dim;
+      states_.insert(states_.end(), row, row + dim);
+    }
+  }
+
+ private:
+  dynamics::DynamicsModel& model_;
+  const dynamics::ActFunction act_;
+  objective::LogRatioEstimator estimator_;
+  Rng& rng_;
+  std::vector<float> states_, actions_, next_, rewards_, ratios_;
+  std::vector<uint8_t> terminated_;
+  dynamics::ModelStep step_;
+};
+
+absl::Status FillAccuracy(const Material& material, Rng& rng, Checkpoint* checkpoint) {
+  const TransitionBatch& rows = material.heldout;
+  const std::vector<int64_t> some = Spread(rows.size(), kPairs);
+  if (some.empty()) return absl::OkStatus();
+  const auto observations = Gather(rows.observations, rows.obs_dim, some);
+  const auto actions = Gather(rows.actions, rows.action_dim, some);
+  const auto next = Gather(rows.next_observations, rows.obs_dim, some);
+  dynamics::ModelStep step;
+  TANDEM_RETURN_IF_ERROR(material.model.model->Step(observations, actions, rng, &step));
+  std::vector<float> real(some.size()), modelled(some.size());
+  objective::TransitionClassifier& classifier = *material.model.classifier;
+  TANDEM_RETURN_IF_ERROR(classifier.Logits(observations, actions, next, real));
+  TANDEM_RETURN_IF_ERROR(
+      classifier.Logits(observations, actions, step.next_observations, modelled));
+  int64_t right = 0;
+  for (size_t i = 0; i < some.size(); ++i) right += (real[i] > 0 ? 1 : 0) + (modelled[i] < 0);
+  checkpoint->classifier_accuracy = static_cast<double>(right) / (2.0 * some.size());
+  return absl::OkStatus();
+}
+
+absl::Status FillDepths(const Material& material, Rng& rng, Checkpoint* checkpoint) {
+  const TransitionBatch& fresh = material.fresh;
+  Rollouts rollouts(
+      material, Gather(fresh.observations, fresh.obs_dim, Spread(fresh.size(), kDepthStarts)), rng);
+  double Checkpoint::*const means[] = {&Checkpoint::log_ratio_1, &Checkpoint::log_ratio_5,
+                                       &Checkpoint::log_ratio_10, &Checkpoint::log_ratio_20};
+  LogRatioFigures all;
+  size_t next = 0;
+  for (int depth = 1; next < coadaptation::kOpenLoopHorizons.size() && !rollouts.empty(); ++depth) {
+    if (material.cancelled()) return absl::CancelledError("log-ratios: cancelled");
+    LogRatioFigures here;
+    TANDEM_RETURN_IF_ERROR(rollouts.Step(&here));
+    all.Add(here);
+    if (depth == coadaptation::kOpenLoopHorizons[next]) checkpoint->*means[next++] = here.mean();
+    rollouts.Advance();
+  }
+  if (all.rows > 0) checkpoint->log_ratio_clipped = all.lower_share() + all.upper_share();
+  return absl::OkStatus();
+}
+
+/// A real episode from its start, as far as the fresh steps have it.
+struct Whole {
+  int64_t begin = 0;
+  double paid = 0;  ///< Discounted, over the horizon.
+};
+
+/// The fresh episodes that are known over the whole horizon.
+std::vector<Whole> FindWhole(const TransitionBatch& rows, const JointTerms& terms,
+                             int64_t horizon) {
+  std::vector<Whole> found;
+  for (const Stretch& stretch : FindStretches(rows)) {
+    const int64_t length = std::min(stretch.end - stretch.begin, horizon);
+    if (rows.times[stretch.begin] != 0 || (length < horizon && !stretch.terminated)) continue;
+    Whole whole{.begin = stretch.begin};
+    double discount = 1;
+    for (int64_t t = 0; t < horizon; ++t, discount *= terms.discount) {
+      whole.paid += discount * (t < length ? terms.Positive(rows.rewards[stretch.begin + t]) : 1);
+    }
+    found.push_back(whole);
+  }
+  return found;
+}
+
+int64_t HorizonOf(const Material& material, double discount) {
+  const double steps = discount > 0 ? std::ceil(std::log(kLeft) / std::log(discount)) : 1;
+  const int64_t most = material.max_episode_steps > 0
+                           ? std::min(material.max_episode_steps, kMostHorizon)
+                           : kMostHorizon;
+  return std::clamp<int64_t>(static_cast<int64_t>(steps), 1, most);
+}
+
+absl::Status FillBound(const Material& material, const SurveyOptions& options, Rng& rng,
+                       Checkpoint* checkpoint) {
+  const JointTerms& terms = *material.policy.joint;
+  if (!terms.log_reward) return absl::OkStatus();
+  const double g = terms.discount;
+  const int64_t horizon = HorizonOf(material, g);
+  const std::vector<Whole> whole = FindWhole(material.fresh, terms, horizon);
+  if (whole.empty()) return absl::OkStatus();
+  double paid = 0;
+  for (const Whole& episode : whole) paid += episode.paid / static_cast<double>(whole.size());
+
+  const int64_t affordable = std::max<int64_t>(1, options.model_steps / 6 / horizon);
+  std::vector<int64_t> begins;
+  for (const int64_t i : Spread(static_cast<int64_t>(whole.size()), affordable)) {
+    begins.push_back(whole[i].begin);
+  }
+  const double count = static_cast<double>(begins.size());
+  Rollouts rollouts(material, Gather(material.fresh.observations, material.fresh.obs_dim, begins),
+                    rng);
+  const double last = std::pow(g, static_cast<double>(horizon));
+  const double weights = (1 - last) / (1 - g);  // c
+  double sum = 0, discount = 1;
+  LogRatioFigures ignored;
+  for (int64_t t = 0; t < horizon && !rollouts.empty(); ++t, discount *= g) {
+    if (material.cancelled()) return absl::CancelledError("joint bound: cancelled");
+    TANDEM_RETURN_IF_ERROR(rollouts.Step(&ignored));
+    for (size_t i = 0; i < rollouts.rewards().size(); ++i) {
+      sum += discount * std::log(terms.Positive(rollouts.rewards()[i])) +
+             (discount - last) / (1 - g) * rollouts.ratios()[i];
+    }
+    rollouts.Advance();
+  }
+  checkpoint->joint_bound = std::log(weights) + sum / count / weights;
+  checkpoint->joint_log_return = std::log(paid);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool IsJoint(const Material& material) {
+  return material.model.classifier != nullptr && material.policy.joint.has_value();
+}
+
+absl::Status FillJoint(const Material& material, const SurveyOptions& options, Rng& rng,
+                       Checkpoint* checkpoint) {
+  if (!IsJoint(material)) return absl::OkStatus();
+  checkpoint->ratio_weight = material.policy.joint->weight;
+  TANDEM_RETURN_IF_ERROR(FillAccuracy(material, rng, checkpoint));
+  if (material.fresh.size() == 0) return absl::OkStatus();
+  TANDEM_RETURN_IF_ERROR(FillDepths(material, rng, checkpoint));
+  return FillBound(material, options, rng, checkpoint);
+}
+
+}  // namespace tandem::monitor

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "common/base/rng.h"
+#include "common/coadaptation/checkpoint.h"
+#include "services/monitor/core/material.h"
+
+namespace tandem::monitor {
+
+/// Whether the material's model and policy are trained on the joint objective, and say so. Its
+/// critics value the joint reward, so that figures which hold values against returns do not apply.
+bool IsJoint(const Material& material);
+
+/// Fills the figures of the joint objective (docs/algorithms.md) where IsJoint; else leaves them
+/// NaN:
+///   classifier_accuracy  on held-out steps against the model's samples at the same (s, a)
+///   log_ratio_*          mean clipped log-ratio of imagined steps by depth, from fresh states
+///   log_ratio_clipped    share of those that a bound changed
+///   joint_bound          equation (2) over a finite horizon T, from the starts of fresh episodes,
+///                        with the clipped log-ratio at weight 1 [nats]
+///   joint_log_return     the logarithm of what those episodes paid over T, in the same terms
+///
+/// T is where the discount has left 2 %, at most max_episode_steps or 1000; over it the bound reads
+///   log c + E_q sum_t [ g^t log rho_t + (g^t - g^T) / (1 - g) ratio_t ] / c,  c = (1 - g^T)/(1 -
+///   g)
+/// with rho the positive reward of JointTerms. Bounded by options.model_steps / 6.
+absl::Status FillJoint(const Material& material, const SurveyOptions& options, Rng& rng,
+                       coadaptation::Checkpoint* checkpoint);
+
+}  // namespace tandem::monitor

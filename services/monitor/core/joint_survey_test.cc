@@ -1,0 +1,145 @@
+#include "services/monitor/core/joint_survey.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "common/metrics/registry.h"
+#include "common/objective/testing/constant_classifier.h"
+#include "common/snapshot/snapshot_store.h"
+#include "services/monitor/core/monitor_metrics.h"
+#include "services/monitor/core/surveyor.h"
+#include "services/monitor/core/testing/fakes.h"
+
+namespace tandem::monitor {
+namespace {
+
+using coadaptation::Checkpoint;
+
+constexpr double kDiscount = 0.5;
+constexpr int kHorizon = 6;  // the first at which 0.5^t is below 2 %
+
+/// Fresh steps of one episode that pays 3 a step, in a model that pays 2, whose classifier gives
+/// each transition `logit`.
+Material JointMaterial(float logit, const testing::Fault& fault = {.reward = 2}) {
+  Material material;
+  material.model.model = std::make_shared<testing::FakeModel>(fault);
+  material.model.classifier = objective::ConstantClassifier(1, 1, logit);
+  material.policy.policy.policy = std::make_shared<testing::FakePolicy>();
+  material.policy.policy.critic = std::make_shared<testing::FakeCritic>(0, 0);
+  material.policy.joint = objective::JointTerms{.discount = kDiscount, .weight = 0.3};
+  material.fresh = testing::WorldSteps(50);
+  std::fill(material.fresh.rewards.begin(), material.fresh.rewards.end(), 3.0f);
+  material.policy.policy.discount = kDiscount;
+  material.heldout = testing::WorldSteps(20);
+  return material;
+}
+
+Checkpoint Surveyed(const Material& material) {
+  Checkpoint checkpoint;
+  Rng rng(1);
+  const absl::Status status = FillJoint(material, {}, rng, &checkpoint);
+  EXPECT_TRUE(status.ok()) << status;
+  return checkpoint;
+}
+
+TEST(JointSurvey, TheBoundIsThatOfTheEquationOverAFiniteHorizon) {
+  const Checkpoint checkpoint = Surveyed(JointMaterial(-0.25f));
+  double weights = 0, prices = 0;  // each step's log-ratio counts with all rewards from it on
+  for (int t = 0; t < kHorizon; ++t) {
+    weights += std::pow(kDiscount, t);
+    for (int k = t; k < kHorizon; ++k) prices += std::pow(kDiscount, k) * -0.25;
+  }
+  EXPECT_NEAR(checkpoint.joint_bound, std::log(weights * 2) + prices / weights, 1e-6);
+  EXPECT_NEAR(checkpoint.joint_log_return, std::log(weights * 3), 1e-6);
+  EXPECT_EQ(checkpoint.ratio_weight, 0.3);
+}
+
+TEST(JointSurvey, AnExactModelWithoutAPriceMeetsTheReturn) {
+  const Checkpoint checkpoint = Surveyed(JointMaterial(0, {.reward = 3}));
+  EXPECT_NEAR(checkpoint.joint_bound, checkpoint.joint_log_return, 1e-6);
+}
+
+TEST(JointSurvey, ATerminalStatePaysOneForEver) {
+  Material material = JointMaterial(0, {.reward = 2, .terminates = true});
+  Material ended = material;
+  ended.fresh = testing::WorldSteps(1);
+  ended.fresh.rewards = {2};
+  ended.fresh.terminated = {1};
+  const Checkpoint checkpoint = Surveyed(ended);
+  double weights = 0;
+  for (int t = 0; t < kHorizon; ++t) weights += std::pow(kDiscount, t);
+  EXPECT_NEAR(checkpoint.joint_bound, std::log(weights) + std::log(2) / weights, 1e-6);
+  EXPECT_NEAR(checkpoint.joint_log_return, std::log(weights + 1), 1e-6);
+  EXPECT_LE(checkpoint.joint_bound, checkpoint.joint_log_return);
+}
+
+TEST(JointSurvey, DepthsAndClipsAreThoseOfTheClassifier) {
+  Checkpoint checkpoint = Surveyed(JointMaterial(-0.25f));
+  EXPECT_NEAR(checkpoint.log_ratio_1, -0.25, 1e-6);
+  EXPECT_NEAR(checkpoint.log_ratio_20, -0.25, 1e-6);
+  EXPECT_EQ(checkpoint.log_ratio_clipped, 0);
+  EXPECT_EQ(checkpoint.classifier_accuracy, 0.5);  // it calls all modelled
+  checkpoint = Surveyed(JointMaterial(-100));
+  EXPECT_NEAR(checkpoint.log_ratio_5, -5, 1e-6);
+  EXPECT_EQ(checkpoint.log_ratio_clipped, 1);
+}
+
+TEST(JointSurvey, WhatIsNotKnownStaysSo) {
+  Material material = JointMaterial(0);
+  material.policy.joint->log_reward = false;
+  EXPECT_TRUE(std::isnan(Surveyed(material).joint_bound));
+  material = JointMaterial(0);
+  material.fresh.times.assign(material.fresh.size(), 0);
+  for (int64_t i = 0; i < material.fresh.size(); ++i) material.fresh.times[i] = i + 1;
+  EXPECT_TRUE(std::isnan(Surveyed(material).joint_log_return));  // no episode from its start
+  material.policy.joint.reset();
+  const Checkpoint without = Surveyed(material);
+  EXPECT_TRUE(std::isnan(without.ratio_weight));
+  EXPECT_TRUE(std::isnan(without.classifier_accuracy));
+}
+
+TEST(JointSurvey, CriticsOfTheJointRewardAreNotHeldAgainstReturns) {
+  snapshot::SnapshotStore store(snapshot::kPolicySeries, 1);
+  PolicyHistory policies(&store, testing::LoadFakePolicy, 2, 0);
+  ASSERT_TRUE(store.Publish(testing::PolicyFile(100)).ok());
+  ASSERT_TRUE(policies.Poll(testing::WorldSpec(50)).ok());
+  for (const bool joint : {true, false}) {
+    Material material = JointMaterial(0);
+    if (!joint) material.policy.joint.reset();
+    material.policies = &policies;
+    material.world = {.output_sds = {1, 1}, .state_sds = {10, 1}, .return_scale = 10};
+    Surveyor surveyor({}, 7);
+    BiasCounts counts;
+    const Checkpoint checkpoint = surveyor.Survey(
+        material, 50,
+        [](const absl::Status& status, const char* what) {
+          EXPECT_TRUE(status.ok()) << what << ": " << status;
+        },
+        &counts);
+    EXPECT_EQ(std::isnan(checkpoint.index), joint);
+    EXPECT_EQ(std::isnan(checkpoint.value_bias), joint);
+    EXPECT_EQ(std::isnan(checkpoint.joint_bound), !joint);
+    EXPECT_FALSE(std::isnan(checkpoint.gap_25));
+    EXPECT_GT(counts.scored, 0);
+  }
+}
+
+TEST(JointSurvey, ItsMetricsComeWithTheFirstCheckpointThatHasIt) {
+  metrics::Registry registry;
+  MonitorMetrics metrics(registry);
+  metrics.Show({});
+  EXPECT_EQ(registry.Page().find("tandem_joint_ratio_weight"), std::string::npos);
+  Checkpoint checkpoint;
+  checkpoint.ratio_weight = 0.3;
+  checkpoint.log_ratio_5 = -0.5;
+  metrics.Show(checkpoint);
+  EXPECT_NE(registry.Page().find("tandem_joint_ratio_weight 0.3"), std::string::npos);
+  EXPECT_NE(registry.Page().find("tandem_log_ratio_nats{depth=\"5\"} -0.5"), std::string::npos);
+  EXPECT_NE(registry.Page().find("tandem_joint_bound_nats Nan"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tandem::monitor

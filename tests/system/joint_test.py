@@ -1,0 +1,71 @@
+"""Runs on the joint objective through all five services: classifier, price and bound, resumed and refused."""
+
+import hashlib
+import json
+import os
+import struct
+import tempfile
+import unittest
+
+from run import SMALL, Run, json_lines
+
+JOINT = ["objective.kind=MNM", "objective.classifier_hidden=[16]", "objective.classifier_first_steps=100",
+         "objective.classifier_steps=30", "stop.return_at_least=1e9"]
+
+
+def header(path):
+    """Names and metadata of a safetensors file."""
+    with open(path, "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        return json.loads(file.read(size))
+
+
+class JointTest(unittest.TestCase):
+    def setUp(self):
+        self.scratch = tempfile.TemporaryDirectory(prefix="tandem-test-")
+        self.addCleanup(self.scratch.cleanup)
+
+    def start(self, recipe, *overrides, folder="run"):
+        run = Run(os.path.join(self.scratch.name, folder), recipe, *SMALL, *JOINT, *overrides)
+        self.addCleanup(run.kill)
+        return run
+
+    def test_the_maze_runs_to_its_end_the_same_twice_and_says_what_the_objective_does(self):
+        digests = []
+        for folder in ("first", "again"):
+            run = self.start("mnm/maze.yaml", "stop.max_env_steps=500", "env.max_episode_steps=50",
+                             "model.members=1", "model.elites=1", "objective.weight_mode=DUAL",
+                             "objective.model_value_weight=0.01", folder=folder)
+            code, _, err = run.finish(timeout=180)
+            self.assertEqual(code, 0, f"{err}\n{run.logs()}")
+            digest = []
+            for trainer in ("model_trainer", "policy_trainer"):
+                path = os.path.join(run.folder, "state", trainer, "checkpoint.safetensors")
+                with open(path, "rb") as file:
+                    digest.append(hashlib.sha256(file.read()).hexdigest())
+            digests.append(digest)
+        self.assertEqual(digests[0], digests[1])
+        model = header(os.path.join(run.folder, "state", "model_trainer", "checkpoint.safetensors"))
+        self.assertIn("classifier.w0", model)
+        self.assertEqual(model["__metadata__"]["smallest_reward"], "1")
+        policy = header(os.path.join(run.folder, "state", "policy_trainer", "checkpoint.safetensors"))
+        weight = float(policy["__metadata__"]["joint_reward.weight"])
+        self.assertGreaterEqual(weight, 0.02)
+        self.assertLessEqual(weight, 1)
+        history = json_lines(os.path.join(run.folder, "state", "monitor", "history.jsonl"))
+        judged = [line for line in history if line["kind"] == "checkpoint"]
+        self.assertTrue(judged, run.logs())
+        self.assertIn("ratio_weight", judged[-1])
+        self.assertLessEqual(judged[-1]["log_ratio_1"], 0)
+        self.assertNotIn("index", judged[-1])
+
+    def test_rewards_that_are_not_positive_end_the_run_in_one_clear_line(self):
+        run = self.start("mnm/pendulum.yaml", "objective.reward_shift=0", "stop.max_env_steps=500")
+        code, _, err = run.finish(timeout=60)
+        self.assertEqual(code, 1, err)
+        self.assertIn("the bound needs positive rewards", err)
+        self.assertIn("expected reward_shift >=", err)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
