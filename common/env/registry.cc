@@ -88,19 +88,6 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeEnvironment(const std::string& 
   return environment;
 }
 
-SpaceLayout Environment::observation_layout() const {
-  return SpaceLayout::Of(SpaceLayout::Use::kObservation, spec().observation);
-}
-
-SpaceLayout Environment::action_layout() const {
-  return SpaceLayout::Of(SpaceLayout::Use::kAction, spec().action);
-}
-
-absl::Status Environment::WidenStart(double) {
-  return absl::FailedPreconditionError(
-      absl::StrCat(spec().name, ": has no range of start states to widen"));
-}
-
 std::optional<std::string> GymnasiumIdOf(const std::string& name) {
   const absl::StatusOr<const Entry*> entry = Find(name);
   if (!entry.ok() || (*entry)->gymnasium_id == nullptr) return std::nullopt;
