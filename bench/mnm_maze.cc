@@ -115,7 +115,11 @@ int Main(int argc, char** argv) {
   app.add_option("--horizon", options.horizon, "of imagined rollouts [steps]");
   app.add_option("--penalty", options.variance_penalty, "of the method variance");
   app.add_option("--model-steps", options.first_fit_steps, "gradient steps of the first fit");
+  app.add_option("--transitions", options.transitions, "of random actions: all the data there is");
   app.add_option("--walk-steps", options.walk_steps, "length of the walks that the data are from");
+  app.add_option("--updates", options.updates, "of the policy in an iteration");
+  app.add_option("--discount", options.discount, "by the length of the way, see MazeOptions");
+  app.add_option("--real-share", options.real_share, "of real rows in a batch");
   app.add_option("--hidden", options.model_hidden, "layers of the model");
   app.add_flag("--json", json, "objects, one a line");
   CLI11_PARSE(app, argc, argv);
