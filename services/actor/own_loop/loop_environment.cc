@@ -65,7 +65,9 @@ absl::Status LoopEnvironment::Record(float reward, std::span<const float> observ
   if (stopped_) return absl::CancelledError("the actor has stopped");
   if (turn_ != Turn::kRecord) return absl::FailedPreconditionError("expected Act before Record");
   result_ = {.reward = reward, .terminated = terminated, .truncated = truncated && !terminated};
-  now_.assign(observation.begin(), observation.end());
+  after_.assign(observation.begin(), observation.end());
+  now_ = after_;
+  recorded_ = true;
   turn_ = terminated || truncated ? Turn::kBegin : Turn::kChoose;
   changed_.NotifyAll();
   return absl::OkStatus();
@@ -99,18 +101,18 @@ absl::Status LoopEnvironment::Step(std::span<const float> actions) {
     action_.assign(actions.begin(), actions.end());
     turn_ = Turn::kAct;
     changed_.NotifyAll();
-    TANDEM_RETURN_IF_ERROR(Await([this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      return left_ || turn_ == Turn::kChoose || turn_ == Turn::kBegin;
-    }));
+    TANDEM_RETURN_IF_ERROR(
+        Await([this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return recorded_ || left_; }));
   }
-  if (left_) {
+  if (!recorded_) {
     outcomes_[0] = Outcome::kLost;
     return absl::OkStatus();
   }
+  recorded_ = false;
   results_[0] = result_;
   outcomes_[0] = Outcome::kStepped;
-  std::copy(now_.begin(), now_.end(), observation(0).begin());
-  std::copy(now_.begin(), now_.end(), final_observation(0).begin());
+  std::copy(after_.begin(), after_.end(), observation(0).begin());
+  std::copy(after_.begin(), after_.end(), final_observation(0).begin());
   return absl::OkStatus();
 }
 

@@ -66,7 +66,10 @@ class LoopEnvironment : public VectorEnvironment {
   std::vector<float> action_ ABSL_GUARDED_BY(mu_);
   std::vector<float> taken_;                     // what Act() gave: the simulator's thread alone
   std::vector<float> now_ ABSL_GUARDED_BY(mu_);  // the last observation
-  StepResult result_ ABSL_GUARDED_BY(mu_);       // of the last Record
+  // What the last Record told, until Step has taken it.
+  bool recorded_ ABSL_GUARDED_BY(mu_) = false;
+  StepResult result_ ABSL_GUARDED_BY(mu_);
+  std::vector<float> after_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace tandem::actor

@@ -67,6 +67,25 @@ TEST(LoopEnvironment, AnEpisodeThatIsLeftIsLostAndTheNextOneStarts) {
   robot.join();
 }
 
+TEST(LoopEnvironment, WhatWasRecordedCountsBeforeTheEpisodeIsLeft) {
+  LoopEnvironment env(Spec());
+  ASSERT_TRUE(env.Begin(std::vector<float>{0, 0}).ok());
+  ASSERT_TRUE(env.ResetAll(std::nullopt).ok());
+  std::thread robot([&] {
+    ASSERT_TRUE(env.Act().ok());
+    ASSERT_TRUE(env.Record(3, std::vector<float>{1, 1}, false, false).ok());
+    ASSERT_TRUE(env.Begin(std::vector<float>{5, 5}).ok());
+  });
+  ASSERT_TRUE(env.Step(std::vector<float>{0}).ok());
+  robot.join();
+  EXPECT_EQ(env.outcomes()[0], Outcome::kStepped);
+  EXPECT_EQ(Row(env.observations()), (std::vector<float>{1, 1}));
+  ASSERT_TRUE(env.Step(std::vector<float>{0}).ok());
+  EXPECT_EQ(env.outcomes()[0], Outcome::kLost);
+  ASSERT_TRUE(env.Step(std::vector<float>{0}).ok());
+  EXPECT_EQ(env.outcomes()[0], Outcome::kStarted);
+}
+
 TEST(LoopEnvironment, RefusesCallsOutOfTurnAndBadNumbers) {
   LoopEnvironment env(Spec());
   const std::vector<float> good = {0, 0};
