@@ -120,16 +120,6 @@ TEST_F(Recorder, DivergenceTruncatesAtTheLastGoodStep) {
   EXPECT_EQ(recording.episodes[0].failure, "not_finite");
 }
 
-// The final observation of a step that goes on may be anything.
-TEST_F(Recorder, TheObservationAfterAStepIsTheFinalOneOnlyAtTheEnd) {
-  Use(std::make_unique<FailingEnvironments>(1, 2, FailingEnvironments::Script()));
-  for (int t = 0; t < 3; ++t) Step(1);
-  const Recording recording = Take();
-  ASSERT_EQ(recording.segments.size(), 2u);
-  EXPECT_EQ(recording.segments[0].observations, (Floats{1, 0, 1, 1, 1, 2}));
-  EXPECT_EQ(recording.segments[1].observations, (Floats{2, 0, 2, 1}));
-}
-
 // As in lockstep with an environment, where each step is taken at once.
 TEST_F(Recorder, DivergenceAfterTakeEndsTheEpisodeByItsSummary) {
   Use(Counting({2}, /*diverge_at=*/2));
