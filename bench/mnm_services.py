@@ -10,7 +10,7 @@ Prints one object for each run, from what the monitor wrote of it, and FOLDER/ru
   solved        mean return of the checkpoint's evaluation at least that of TASKS
   real, model   return of that evaluation, and the model's imagined return of the same policy
   gap           (model - real) over `scale`: for a maze the share of steps in the goal, else 1,000 or what TASKS says
-  verdict, worst, alarms   of the last checkpoint; the worst one of all; checkpoints of the verdict "exploiting"
+  verdict, worst, alarms   the monitor's at the end of the run; its worst; how often it was "exploiting"
 
 Exits 1 where a run fails.
 """
@@ -66,12 +66,11 @@ def command_of(args, task, arm, seed, folder):
 def row_of(task, arm, seed, steps, folder):
     """What the monitor says of a run that is over, at the last evaluation within `steps`."""
     history = json_lines(os.path.join(folder, "state", "monitor", "history.jsonl"))
-    checkpoints = [r for r in history if r["kind"] == "checkpoint" and r["env_steps"] <= steps]
+    verdicts = [r["verdict"] for r in history if r["kind"] == "checkpoint"]
     last = [r for r in history if r["kind"] == "evaluation" and r["env_steps"] <= steps][-1]
     curve = [(r["env_steps"], round(r["mean_return"], 3)) for r in json_lines(os.path.join(folder, "metrics.jsonl"))
              if r["kind"] == "evaluation" and r["env_steps"] <= steps]
     real, model = last["real_return"], last.get("model_return", float("nan"))
-    verdicts = [r["verdict"] for r in checkpoints]
     return {"task": task, "arm": arm, "seed": seed, "env_steps": int(last["env_steps"]),
             "solved": int(real >= TASKS[task].solved), "real": real, "model": round(model, 3),
             "gap": round((model - real) / TASKS[task].scale, 4),
@@ -85,8 +84,7 @@ def run(args, task, arm, seed):
     folder = os.path.join(args.out, task, arm, str(seed))
     done = os.path.join(folder, "row.json")
     if os.path.exists(done):
-        with open(done, encoding="utf-8") as file:
-            return json.load(file)
+        return row_of(task, arm, seed, args.steps, folder)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     process = subprocess.Popen(command_of(args, task, arm, seed, folder), stdout=subprocess.DEVNULL,
