@@ -39,8 +39,8 @@ class Task:
 
 
 TASKS = {
-    "maze": Task(14000, 2525, 99 * 50),
-    "maze_sparse": Task(14000, 25, 50),
+    "maze": Task(12000, 25000, 99 * 500),
+    "maze_sparse": Task(12000, 250, 500),
     "pendulum": Task(4000, -200, 1600),
     "inverted_pendulum": Task(2500, 950, 1000),
 }

@@ -958,7 +958,7 @@ class Worker:
             number = os.waitstatus_to_exitcode(self._zygote.bury(self._pid))
             how = how or (f"its process was ended by {signal.Signals(-number).name}" if number < 0
                           else f"its process ended with exit code {number}")
-        except Bad as unknown:
+        except (Bad, ValueError) as unknown:  # also a signal without a name
             how = how or str(unknown)
         self._log.join(0.2)
         return how + "\n" + self._tail.decode(errors="replace")

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 import numpy as np
 
@@ -555,10 +556,21 @@ class FleetTest(unittest.TestCase):
             self.assertEqual(caught.exception.code, "NOT_FOUND")
         self.assertEqual(self.fleet._envs, [None] * 3)
 
-    def test_environments_that_nobody_waits_for_are_not_made(self):
-        with self.assertRaises(tandem_env.Refused) as caught:
-            self.fleet.make(lambda: False)
-        self.assertEqual(caught.exception.code, "CANCELLED")
+    def test_sessions_that_nobody_waits_for_or_of_which_there_are_enough_are_not_opened(self):
+        server = tandem_env.Server(Stub, 8)
+        request = decode(encode((1, 1), (2, 3), (5, 1000), (6, 1000)))
+
+        def refused(active):
+            context = mock.Mock(is_active=lambda: active)
+            with self.assertRaises(tandem_env.Refused) as caught:
+                server._open(request, context)
+            self.assertEqual(server._used, 3 * len(server._sessions))
+            return caught.exception.code
+
+        self.assertEqual(refused(active=False), "CANCELLED")
+        with mock.patch.object(tandem_env, "MAX_SESSIONS", 1):
+            server._open(request, mock.Mock(is_active=lambda: True))
+            self.assertEqual(refused(active=True), "RESOURCE_EXHAUSTED")
 
 
 class SpacesTest(ServerTest):
