@@ -17,7 +17,6 @@
 #include "common/dynamics/ensemble_learner.h"
 #include "common/dynamics/imagination.h"
 #include "common/env/local_vector_environment.h"
-#include "common/env/maze.h"
 #include "common/objective/transition_classifier.h"
 #include "common/policy/sac_learner.h"
 
@@ -117,7 +116,7 @@ class MazeRun {
     policy.hidden = {64, 64};
     policy.sac = {.lr = 1e-3,
                   .temperature_lr = 0,
-                  .initial_temperature = 0.01,
+                  .initial_temperature = options_.temperature,
                   .tau = 0.01,
                   .discount = options_.discount};
     policy.seed = Seed("policy");
@@ -308,7 +307,9 @@ class MazeRun {
     MazeJudgement judgement;
     const double share = 1.0 / static_cast<double>(episodes * kEpisodeSteps);
     dynamics::ModelStep step;
+    result_.path.clear();
     for (int t = 0; t < kEpisodeSteps; ++t) {
+      result_.path.push_back(MazePosition(evaluation_->observations()));
       TANDEM_RETURN_IF_ERROR(policy_->Act(evaluation_->observations(), nullptr, actions));
       TANDEM_RETURN_IF_ERROR(evaluation_->Step(actions));
       for (int64_t e = 0; e < episodes; ++e) {

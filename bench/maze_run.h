@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/env/maze.h"
 #include "common/objective/classifier_learner.h"
 #include "common/objective/joint_reward.h"
 #include "common/objective/log_ratio.h"
@@ -43,7 +44,8 @@ struct MazeOptions {
   int updates = 500;            ///< Of the policy in an iteration.
   int batch_size = 256;
   double real_share = 0.05;
-  double discount = 0.93;
+  double discount = 0.93;  ///< By the steps of the way to the goal, about 10 here.
+  double temperature = 0.01;
   int evaluation_episodes = 4;
   double variance_penalty = 0.5;  ///< kVariance: per unit of the standardised deviation.
   objective::ClassifierLearnerOptions classifier;
@@ -62,12 +64,13 @@ struct MazeJudgement {
 
 struct MazeResult {
   std::vector<MazeJudgement> iterations;
-  double weight = 0;           ///< Of the log-ratio, at the end.
-  double divergence = 0;       ///< Mean -log-ratio of the pool at the end [nats].
-  double wall_divergence = 0;  ///< The same over steps that begin within 2 cells of a wall ...
-  double free_divergence = 0;  ///< ... and over all others.
-  double accuracy = 0;         ///< Of the classifier on held-out rows.
-  double model_error = 0;      ///< Held-out, in standard deviations.
+  std::vector<MazePoint> path;  ///< Of the last one's first real episode [cells].
+  double weight = 0;            ///< Of the log-ratio, at the end.
+  double divergence = 0;        ///< Mean -log-ratio of the pool at the end [nats].
+  double wall_divergence = 0;   ///< The same over steps that begin within 2 cells of a wall ...
+  double free_divergence = 0;   ///< ... and over all others.
+  double accuracy = 0;          ///< Of the classifier on held-out rows.
+  double model_error = 0;       ///< Held-out, in standard deviations.
   double cpu_seconds = 0;
   double update_seconds = 0;  ///< Of these: updates of the policy, with drawing and paying batches.
   double relabel_seconds = 0;     ///< Log-ratios of the pool.

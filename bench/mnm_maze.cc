@@ -8,6 +8,7 @@
 // seeds, MBPO solved 0 with gap .88, MnM 8 with gap -.01.
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 #include <map>
@@ -30,6 +31,10 @@ Json AsJson(const MazeOptions& options, const MazeResult& result) {
   const MazeJudgement& last = result.iterations.back();
   Json curve = Json::array();
   for (const MazeJudgement& j : result.iterations) curve.push_back({j.stay_real, j.stay_model});
+  Json path = Json::array();
+  for (const MazePoint& p : result.path) {
+    path.push_back({std::round(10 * p[0]) / 10, std::round(10 * p[1]) / 10});
+  }
   return {{"bench", "mnm_maze"},
           {"maze", options.maze},
           {"method", Name(options.method)},
@@ -50,7 +55,8 @@ Json AsJson(const MazeOptions& options, const MazeResult& result) {
           {"relabel_s", result.relabel_seconds},
           {"model_s", result.model_seconds},
           {"classifier_s", result.classifier_seconds},
-          {"stay_curve", curve}};
+          {"stay_curve", curve},
+          {"path", path}};
 }
 
 void PrintRun(const MazeOptions& options, const MazeResult& result, bool json) {
@@ -115,7 +121,14 @@ int Main(int argc, char** argv) {
   app.add_option("--horizon", options.horizon, "of imagined rollouts [steps]");
   app.add_option("--penalty", options.variance_penalty, "of the method variance");
   app.add_option("--model-steps", options.first_fit_steps, "gradient steps of the first fit");
+  app.add_option("--transitions", options.transitions, "of random actions: all the data there is");
   app.add_option("--walk-steps", options.walk_steps, "length of the walks that the data are from");
+  app.add_option("--updates", options.updates, "of the policy in an iteration");
+  app.add_option("--discount", options.discount, "by the length of the way, see MazeOptions");
+  app.add_option("--temperature", options.temperature, "of the policy");
+  app.add_option("--lower", options.ratio.lower, "bound of a log-ratio [nats]");
+  app.add_option("--upper", options.ratio.upper, "bound of a log-ratio [nats]");
+  app.add_option("--real-share", options.real_share, "of real rows in a batch");
   app.add_option("--hidden", options.model_hidden, "layers of the model");
   app.add_flag("--json", json, "objects, one a line");
   CLI11_PARSE(app, argc, argv);

@@ -6,6 +6,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
 #include "common/env/environment.h"
+#include "common/env/known_reward.h"
 
 namespace tandem::cli {
 
@@ -39,6 +40,12 @@ absl::Status CheckEnvironment(const config::v1::RunConfig& config) {
   const absl::Status termination = KnownTermination(env.name()).status();
   if ((built_in && absl::IsNotFound(termination)) || (needs_it && !termination.ok())) {
     return absl::InvalidArgumentError(absl::StrCat("env.name: ", termination.message()));
+  }
+  if (config.model().known_reward()) {
+    const absl::Status reward = KnownReward(env.name()).status();
+    if (!reward.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("env.name: ", reward.message()));
+    }
   }
   return absl::OkStatus();
 }

@@ -10,7 +10,7 @@
 namespace tandem::cli {
 namespace {
 
-/// "3 scores" of a choice of 3, "6 numbers" of a box.
+/// "1 of 3" for a choice of 3, "6" for a box of 6 numbers.
 std::string Shape(const SpaceLayout& layout) {
   const SpaceLeaf& leaf = layout.leaves()[0];
   if (layout.leaves().size() == 1 && leaf.kind == SpaceKind::kDiscrete) {

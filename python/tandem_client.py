@@ -45,6 +45,8 @@ MAX_SNAPSHOT_BYTES = 1 << 30
 MAX_HEADER_BYTES = 1 << 20
 FLUSH_STEPS, FLUSH_BYTES = 256, 256 << 10  # so much is appended at once
 STEPS_WANTED = 256  # at a time
+CLOSE_S = 5.0  # for the last append
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 LOG_STD_RANGE = (-20.0, 2.0)
 TRAINING, EVALUATION = 1, 2
 ROLE_ACTOR = 1
@@ -52,8 +54,11 @@ TRANSIENT = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED,
              grpc.StatusCode.ABORTED, grpc.StatusCode.DEADLINE_EXCEEDED}
 STALE = {grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND,
          grpc.StatusCode.OUT_OF_RANGE}
+TOO_LARGE = "larger than max"  # in gRPC's words: RESOURCE_EXHAUSTED too, but it does not pass
 OPTIONS = [("grpc.max_receive_message_length", 16 << 20), ("grpc.enable_retries", 0),
-           ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 2000)]
+           ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 2000),
+           ("grpc.keepalive_time_ms", 10_000), ("grpc.keepalive_timeout_ms", 5000),
+           ("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.max_pings_without_data", 0)]
 
 
 class Stopped(Exception):
@@ -105,10 +110,12 @@ def read_safetensors(raw: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]
         metadata = {str(k): str(v) for k, v in header.pop("__metadata__", {}).items()}
         for name, entry in header.items():
             begin, end = entry["data_offsets"]
-            if entry["dtype"] != "F32" or not 0 <= begin <= end <= len(body):
+            if entry["dtype"] != "F32" or not 0 <= begin <= end <= len(body) or any(
+                    n < 0 for n in entry["shape"]):
                 raise ValueError(f"tensor {name!r} does not fit: {entry}")
             tensors[name] = np.frombuffer(body[begin:end], "<f4").reshape(entry["shape"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError,
+            RecursionError) as error:
         raise ValueError(f"safetensors: {error!r}") from None
     return tensors, metadata
 
@@ -153,7 +160,6 @@ class Watcher:
         self._stop = threading.Event()
         self._changed = threading.Condition()
         self._latest: Snapshot | None = None
-        self._call: Any = None
         self._channel = grpc.insecure_channel(address, options=OPTIONS)
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
@@ -215,15 +221,20 @@ class SacPolicy:
             low, high = tensors["action_low"], tensors["action_high"]
         except KeyError as error:
             raise ValueError(f"the snapshot lacks {error}") from None
+        if low.shape != high.shape or low.ndim != 1 or not (
+                np.isfinite(low) & np.isfinite(high) & (low < high)).all():
+            raise ValueError(f"bounds of actions from {low} to {high}")
         self._centre, self._half = 0.5 * (low + high), 0.5 * (high - low)
         self._log_volume = float(np.log(self._half.astype(np.float64)).sum())
-        width = self._layers[0][0].shape[0]
+        width = self._layers[0][0].shape[:1]
         for weight, bias in self._layers:
-            if weight.shape != (width, bias.size) or not np.isfinite(weight).all():
+            if weight.ndim != 2 or weight.shape != (*width, bias.size):
                 raise ValueError(f"a layer of shape {weight.shape} does not fit")
-            width = bias.size
-        if width != 2 * low.size:
-            raise ValueError(f"{width} outputs for {low.size} actions")
+            if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+                raise ValueError("a layer is not finite")
+            width = bias.shape
+        if width != (2 * low.size,):
+            raise ValueError(f"{width[0]} outputs for {low.size} actions")
 
     def distribution(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means and log standard deviations before tanh, [B, action], for [B, observation]."""
@@ -265,20 +276,30 @@ class SacPolicy:
 
 
 class Spec:
-    """What an environment looks like; bounds are scalars or one number for each element."""
+    """What an environment looks like; bounds are scalars or one number for each element. ValueError
+    for bounds that do not fit together."""
 
     def __init__(self, name: str, observation_low: Any, observation_high: Any, action_low: Any,
                  action_high: Any, max_episode_steps: int = 0):
         self.name, self.max_episode_steps = name, max_episode_steps
-        self.observation = [np.atleast_1d(np.asarray(b, np.float32)).reshape(-1)
-                            for b in (observation_low, observation_high)]
-        self.action = [np.atleast_1d(np.asarray(b, np.float32)).reshape(-1)
-                       for b in (action_low, action_high)]
+        self.observation = _box("observation", observation_low, observation_high)
+        self.action = _box("action", action_low, action_high)
+        if not np.isfinite(self.action).all() or (self.action[0] == self.action[1]).any():
+            raise ValueError(f"the action's bounds are not finite, or equal: {self.action}")
 
     def message(self) -> bytes:
         boxes = [encode((1, low.tobytes()), (2, high.tobytes()))
                  for low, high in (self.observation, self.action)]
         return encode((1, self.name), (2, boxes[0]), (3, boxes[1]), (4, self.max_episode_steps))
+
+
+def _box(name: str, low: Any, high: Any) -> list[np.ndarray]:
+    pair = np.broadcast_arrays(np.atleast_1d(np.asarray(low, np.float32)),
+                               np.atleast_1d(np.asarray(high, np.float32)))
+    bounds = [np.array(bound).reshape(-1) for bound in pair]
+    if not (bounds[0] <= bounds[1]).all():
+        raise ValueError(f"the {name}'s lower bound {low} is not below {high}")
+    return bounds
 
 
 class Grant(NamedTuple):
@@ -317,9 +338,14 @@ class Writer:
     def __init__(self, address: str, name: str, spec: Spec):
         self._address, self._name, self._spec = address, name, spec
         self._stop = threading.Event()
+        self._until = math.inf  # no call goes on for longer
         self._channel = grpc.insecure_channel(address, options=OPTIONS)
         self._epoch = self._sequence = 0
-        self.open()
+        try:
+            self.open()
+        except BaseException:
+            self._channel.close()
+            raise
 
     def open(self) -> None:
         """Begins a new epoch: episodes of an earlier one that are under way end, truncated."""
@@ -328,10 +354,15 @@ class Writer:
 
     def append(self, segments: Sequence[bytes], episodes: Sequence[bytes]) -> None:
         """Segment and Episode messages, at most 1 MiB in all. EpochLost where the buffer does not
-        know us any more: a new epoch is open then."""
+        know us any more, RpcError where it refuses them: in both cases a new epoch is open then,
+        and the episodes under way have ended, truncated."""
         request = encode((1, self._name), (2, self._epoch), (3, self._sequence + 1),
                          (4, list(segments)), (5, list(episodes)))
-        self._call("Append", request, 5)
+        try:
+            self._call("Append", request, 5)
+        except grpc.RpcError:
+            self.open()  # what follows would not fit what is there
+            raise
         self._sequence += 1
 
     def advance(self, wanted: int, held_policy_updates: int, wait_s: float = 1.0) -> Grant:
@@ -342,6 +373,10 @@ class Writer:
         answer = self._call("Advance", request, wait_s + 2)
         return Grant(integer(answer, 1), integer(answer, 3), *(bool(integer(answer, n))
                      for n in (5, 6, 7)), data(answer, 8).decode(), integer(answer, 9))
+
+    def hurry(self, seconds: float) -> None:
+        """From here on all calls together take no longer: then they raise Stopped."""
+        self._until = time.monotonic() + seconds
 
     def close(self) -> None:
         self._stop.set()
@@ -362,10 +397,13 @@ class Writer:
         call = self._channel.unary_unary(f"/tandem.replay.v1.ReplayBufferService/{method}")
         backoff = Backoff(self._stop)
         while True:
+            left = self._until - time.monotonic()
+            if left <= 0:
+                raise Stopped("the replay buffer does not answer in time")
             try:
-                return decode(call(request, timeout=timeout_s))
+                return decode(call(request, timeout=min(timeout_s, left)))
             except grpc.RpcError as error:
-                if error.code() not in TRANSIENT:
+                if error.code() not in TRANSIENT or TOO_LARGE in str(error.details()):
                     raise
                 backoff.pause(f"replay_buffer at {self._address}: {method}", error.details())
 
@@ -388,10 +426,11 @@ class Actor:
         self.episodes = 0  # finished here
         self._evaluate = evaluate
         self._rng = np.random.default_rng(seed)
+        self._writer = Writer(replay, name, spec)  # first: it may raise
         self._watcher = Watcher(policy, "policy", name)
-        self._writer = Writer(replay, name, spec)
         self._seen: Snapshot | None = None
         self._policy: SacPolicy | None = None
+        self._version = 0  # of the policy
         self._grant: Grant | None = None
         self._left = 0  # steps of the grant
         self._next_id = 1
@@ -401,6 +440,7 @@ class Actor:
         self._rows: list[tuple] = []  # observation, action, reward, log density
         self._pending = 0  # steps to be appended
         self._by = (0, 0)  # policy version and updates of the rows
+        self._first_by = (0, 0)  # of the first step of the episode
         self._chosen: tuple[np.ndarray, float] | None = None
         self._segments: list[bytes] = []
         self._episodes: list[bytes] = []
@@ -412,18 +452,28 @@ class Actor:
         self.close()
 
     def close(self) -> None:
-        """Appends what is left, where the buffer is there, and ends."""
-        self._writer._stop.set()  # no waiting from here on
+        """Appends what is left, where the buffer takes it within CLOSE_S, and ends."""
+        steps, episodes = self._pending, len(self._episodes)
+        self._writer.hurry(CLOSE_S)
         try:
             self._flush()
-        except (Stopped, EpochLost, grpc.RpcError):
-            pass
+        except (Stopped, EpochLost, grpc.RpcError) as error:
+            LOG.warning("the last %d steps and %d episodes are lost: %s", steps, episodes, error)
         self._watcher.close()
         self._writer.close()
 
     def begin(self, observation: np.ndarray) -> None:
-        """An episode begins with this observation."""
-        self._observation = np.asarray(observation, np.float32).reshape(-1)
+        """An episode begins with this observation; one that is under way ends, truncated.
+        ValueError for an observation that does not fit the spec or is not finite."""
+        observation = self._checked(observation)
+        self._chosen = None
+        if self._episode is not None and self._episode.length:
+            if self._rows:
+                self._end(False)
+            elif self._flush_guarded():  # no step is left to carry its end: the buffer ends it
+                self._writer.open()
+                self.episodes += 1
+        self._observation = observation
         self._episode_id = self._new_id()
         self._episode = Episode(0.0, 0, False, self._observation)
         self._rows = []
@@ -444,33 +494,54 @@ class Actor:
         else:
             if self._grant.policy_updates < 0:
                 self._refresh()
-            self._set_policy(self._seen.version, self._policy.updates)
+            self._set_policy(self._version, self._policy.updates)
             actions, log_probs = self._policy.act(self._observation[None], self._rng)
             self._chosen = actions[0], float(log_probs[0])
         return self._chosen[0]
 
     def record(self, reward: float, observation: np.ndarray, terminated: bool, truncated: bool
                ) -> None:
-        """What the action gave. `truncated`: cut off from outside, such as by a time limit."""
+        """What the action gave. `truncated`: cut off from outside, such as by a time limit.
+        ValueError, and nothing is recorded, for an observation or a reward that does not fit the
+        spec or is not finite."""
+        assert self._chosen is not None, "act() first"
+        after = self._checked(observation)
+        if not math.isfinite(reward) or abs(reward) > FLOAT32_MAX:
+            raise ValueError(f"the reward is {reward}")
         before, (action, log_prob), self._chosen = self._observation, self._chosen, None
-        self._observation = np.asarray(observation, np.float32).reshape(-1)
+        self._observation = after
         if self._episode is None:
             return
+        if self._episode.length == 0:
+            self._first_by = self._by
         self._rows.append((before, action, reward, log_prob))
+        self._pending += 1
         self._episode = self._episode._replace(
             total_reward=self._episode.total_reward + float(reward),
             length=self._episode.length + 1)
         if terminated or truncated:
-            self._cut(terminated, not terminated)
-            done = self._episode._replace(terminated=terminated, policy_version=self._by[0],
-                                          policy_updates=self._by[1])
-            self._episodes.append(_message(done, self._episode_id))
-            self.episodes += 1
-            self._observation = self._episode = None
-        self._pending += 1
+            self._end(bool(terminated))
+            self._observation = None
         row_bytes = 4 * (2 * self.spec.observation[0].size + self.spec.action[0].size + 2)
         if self._pending >= FLUSH_STEPS or row_bytes * self._pending >= FLUSH_BYTES:
             self._flush_guarded()
+
+    def _checked(self, observation: Any) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            flat = np.array(observation, np.float32).reshape(-1)
+        if flat.size != self.spec.observation[0].size or not np.isfinite(flat).all():
+            raise ValueError(f"expected an observation of {self.spec.observation[0].size} finite "
+                             f"numbers, got {observation}")
+        return flat
+
+    def _end(self, terminated: bool) -> None:
+        """The episode under way ends with its last step."""
+        self._cut(terminated, not terminated)
+        done = self._episode._replace(terminated=terminated, policy_version=self._first_by[0],
+                                      policy_updates=self._first_by[1])
+        self._episodes.append(_message(done, self._episode_id))
+        self.episodes += 1
+        self._episode = None
 
     def _ask(self) -> bool:
         """Waits for a grant, of steps or nothing; False when the run is over."""
@@ -490,21 +561,22 @@ class Actor:
         if (grant.evaluate or not grant.random_actions) and (grant.steps > 0 or grant.evaluate):
             if not self._wait_for_policy(grant.policy_updates, 10.0):
                 return True
-        if grant.evaluate:
-            self._play_evaluation(grant)
+        if grant.evaluate and not self._play_evaluation(grant):
+            return True
         self._left = grant.steps
         return True
 
-    def _play_evaluation(self, grant: Grant) -> None:
+    def _play_evaluation(self, grant: Grant) -> bool:
+        """False where the grant is lost, with the epoch."""
         if self._evaluate is None:
             raise RuntimeError("the run asks for an evaluation: pass evaluate=, or start the run "
                                "with actor.evaluation_interval=0")
-        version, policy = self._seen.version, self._policy
+        version, policy = self._version, self._policy
         played = self._evaluate(policy)
         for episode in played:
             episode = episode._replace(policy_version=version, policy_updates=policy.updates)
             self._episodes.append(_message(episode, self._new_id(), grant.env_steps, len(played)))
-        self._flush_guarded()
+        return self._flush_guarded()
 
     def _new_id(self) -> int:
         self._next_id += 1
@@ -517,7 +589,7 @@ class Actor:
             return
         self._seen = newest
         try:
-            self._policy = SacPolicy(newest.data)
+            self._policy, self._version = SacPolicy(newest.data), newest.version
         except ValueError as error:
             LOG.error("policy %d.%d is skipped: %s", newest.epoch, newest.version, error)
 
@@ -563,6 +635,9 @@ class Actor:
         except EpochLost:
             self._abandon()
             return False
+        except grpc.RpcError:
+            self._abandon()
+            raise
 
     def _abandon(self) -> None:
         """The buffer has closed the episode under way: the rest of it is not recorded."""

@@ -4,10 +4,13 @@ import contextlib
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+from unittest import mock
 
 import grpc
 import numpy as np
@@ -41,12 +44,45 @@ class SnapshotTest(unittest.TestCase):
         self.assertEqual(metadata, {"kind": "x"})
         for name, array in arrays.items():
             np.testing.assert_array_equal(tensors[name], array)
+        huge = b'{"a":{"dtype":"F32","shape":[%d],"data_offsets":[0,0]}}' % 2**70
         for bad in (b"", raw[:7], raw[:-1], b"\xff" * 16, raw.replace(b"F32", b"F64"),
-                    raw.replace(b"[2,3]", b"[2,4]"), raw.replace(b"dtype", b"dtyqe")):
+                    raw.replace(b"[2,3]", b"[2,4]"), raw.replace(b"dtype", b"dtyqe"),
+                    raw.replace(b"[2,3]", b"[-1]"), raw.replace(b"[2,3]", b"9e9"),
+                    struct.pack("<Q", 100_000) + 100_000 * b"[",
+                    struct.pack("<Q", len(huge)) + huge):
             with self.assertRaises(ValueError, msg=bad):
                 tandem_client.read_safetensors(bad)
         with self.assertRaisesRegex(ValueError, "kind sac"):
             tandem_client.SacPolicy(raw)
+
+    def test_a_policy_that_makes_no_sense_is_refused(self):
+        from safetensors.numpy import save
+        good = {"actor.w0": np.ones((2, 2)), "actor.b0": np.ones(2), "action_low": -np.ones(1),
+                "action_high": np.ones(1)}
+        metadata = {"kind": "sac", "hidden": "", "policy_updates": "3"}
+
+        def policy(**changes):
+            arrays = {**good, **{f"actor.{k}" if len(k) == 2 else k: np.asarray(v)
+                                 for k, v in changes.items()}}
+            return tandem_client.SacPolicy(save(
+                {name: array.astype(np.float32) for name, array in arrays.items()}, metadata))
+
+        metadata["hidden"] = "2"
+        good.update({"actor.w1": np.ones((2, 2)), "actor.b1": np.ones(2)})
+        self.assertEqual(policy().act(np.zeros((4, 2)))[0].shape, (4, 1))
+        for changes in ({"w0": 1.0}, {"w1": np.ones(2)}, {"b0": [np.nan, 0]}, {"b1": [1, 2, 3]},
+                        {"w0": np.full((2, 2), np.inf)}, {"action_low": [np.nan]},
+                        {"action_high": [-1]}, {"action_low": [-1, -1]}):
+            with self.assertRaises(ValueError, msg=changes):
+                policy(**changes)
+
+    def test_the_bounds_of_a_spec_fit_together(self):
+        spec = Spec("x", [-1, -2], 3, [[-1], [0]], [[1], [2]])
+        self.assertEqual(spec.observation[1].tolist(), [3, 3])
+        self.assertEqual(spec.action[0].tolist(), [-1, 0])
+        for low, high in ((0, np.inf), (1, 1), (np.nan, 1), ([0, 0], [1, 1, 1])):
+            with self.assertRaises(ValueError, msg=(low, high)):
+                Spec("x", -1, 1, low, high)
 
     def test_parts_are_put_together(self):
         part = lambda offset, piece, version=3: decode(encode(
@@ -128,12 +164,65 @@ class ReplayTest(unittest.TestCase):
         self.assertEqual(column(4), [0, 2, 0, 3])
         with self.assertRaises(grpc.RpcError):
             writer.append([encode((1, 1), (5, t([np.nan])))], [])
+        writer.append([segment], [])  # of a new epoch: the buffer takes what follows
+        self.assertEqual(integer(self.call("GetStatus"), 4), 4)
         self.stop(signal.SIGKILL)
         self.start()
         with self.assertRaises(EpochLost):
             writer.append([segment], [])
         writer.append([segment.replace(b"\x08\x01", b"\x08\x02", 1)], [])
         self.assertEqual(integer(self.call("GetStatus"), 4), 2)
+
+    def test_every_step_is_in_an_episode_that_ends_and_what_cannot_be_recorded_is_refused(self):
+        actor = Actor(self.address, f"unix:{self.folder}/none.sock", SPEC, seed=1)
+        self.addCleanup(actor.close)
+
+        def play(steps, **last):
+            actor.begin([0, 0])
+            for t in range(steps):
+                actor.act()
+                actor.record(1.0, [0, t], np.bool_(t == steps - 1 and bool(last)), False)
+
+        play(3)  # cut off by the next
+        play(2, terminated=True)
+        play(2)
+        actor._flush()  # no step is left to carry the end
+        actor.begin([0, 0])
+        with self.assertRaisesRegex(ValueError, "2 finite numbers"):
+            actor.begin([0, np.nan])
+        actor.act()
+        for reward, observation in ((np.nan, [0, 0]), (1e300, [0, 0]), (1.0, [0, np.inf]),
+                                    (1.0, [0, 0, 0]), (1.0, 0.0)):
+            with self.assertRaises(ValueError, msg=(reward, observation)):
+                actor.record(reward, observation, False, False)
+        actor.record(1.0, [0, 1], False, True)
+        actor._flush()
+        status = self.call("GetStatus")
+        self.assertEqual((integer(status, 4), integer(status, 7)), (8, 4))
+        self.assertEqual(actor.episodes, 4)
+
+    def test_a_snapshot_that_is_refused_changes_no_version(self):
+        actor = Actor(self.address, f"unix:{self.folder}/none.sock", SPEC, seed=1)
+        self.addCleanup(actor.close)
+        actor._watcher.latest = lambda: tandem_client.Snapshot(1, 9, b"damaged")
+        with self.assertLogs("tandem_client", "ERROR"):
+            actor._refresh()
+        self.assertEqual(actor._version, 0)
+
+    def test_closing_waits_for_a_buffer_that_is_away_but_not_for_ever(self):
+        actor = Actor(self.address, f"unix:{self.folder}/none.sock", SPEC, seed=1)
+        actor.begin([0, 0])
+        actor.act()
+        actor.record(1.0, [0, 1], False, False)
+        self.stop(signal.SIGKILL)
+        self.enterContext(mock.patch.object(tandem_client, "CLOSE_S", 0.5))
+        begin = time.monotonic()
+        with self.assertLogs("tandem_client", "WARNING") as logged:
+            actor.close()
+        self.assertGreater(time.monotonic() - begin, 0.5)
+        self.assertLess(time.monotonic() - begin, 5)
+        self.assertIn("the last 1 steps and 0 episodes are lost", logged.output[-1])
+        self.start()
 
     def test_an_actor_goes_on_where_the_buffer_began_anew(self):
         actor = Actor(self.address, f"unix:{self.folder}/none.sock", SPEC, seed=1)

@@ -26,6 +26,9 @@ With workers=0 the environments run in this process, which is fastest, but one t
 takes all with it. With workers=K every session has K processes (forked from one that was forked
 before gRPC started, so environments need not be importable); one that dies or hangs is killed and
 started anew, and only its environments are lost.
+
+Without workers a session's environments may be called from one thread now and from another later;
+what is bound to one thread, such as an OpenGL context, needs workers=1.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ import faulthandler
 import importlib
 import json
 import logging
+import math
 import mmap
 import os
 import pickle
@@ -45,7 +49,6 @@ import select
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -62,8 +65,10 @@ LISTEN = "TANDEM_ENV_LISTEN"  # environment variable with the address to listen 
 MAX_ENVS = 65536
 MAX_MESSAGE = 4096  # bytes of a fault's message
 MAX_PAUSE_S = 30.0  # between two restarts of one environment
-TICK_S = 0.1  # between two looks at what a worker does
-HEALTHY_STEPS = 100  # so many steps after a failure it is forgotten
+HEALTHY_STEPS = 100  # so many steps after a restart what failed before is forgotten
+MAX_SESSIONS = 256  # each holds a thread while its stream is open
+WORKER_FILES = 4  # that the zygote hands to a worker
+FAILURES = (Exception, SystemExit)  # of an environment
 SAID: set[str] = set()  # kinds of MuJoCo's warnings that were logged
 
 # env.proto's enums.
@@ -125,7 +130,7 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, at
+            return value & 0xFFFFFFFFFFFFFFFF, at
         shift += 7
     raise ValueError("a varint is too long")
 
@@ -256,7 +261,6 @@ def _leaf(space: Any, name: str, use: str) -> Leaf:
     shape = tuple(int(n) for n in (getattr(space, "shape", None) or ()))
     if any(n < 1 for n in shape):
         raise ValueError(f"{where} has the empty shape {shape}")
-    flat = (int(np.prod(shape, dtype=np.int64)),)
     if _is(space, "Box"):
         return Leaf(name, BOX, dtype, shape, native, shape, low=_bounds(space.low, shape),
                     high=_bounds(space.high, shape))
@@ -271,7 +275,7 @@ def _leaf(space: Any, name: str, use: str) -> Leaf:
         return Leaf(name, MULTI_DISCRETE, dtype, (len(choices),), native, shape, choices=choices)
     if _is(space, "MultiBinary"):
         shape = shape or (int(space.n),)
-        return Leaf(name, MULTI_BINARY, dtype, flat if flat[0] > 1 else (shape[0],), native, shape)
+        return Leaf(name, MULTI_BINARY, dtype, (math.prod(shape),), native, shape)
     raise ValueError(f"{where} is a {type(space).__name__}; served are Box, Discrete, "
                      "MultiDiscrete, MultiBinary, Dict and Tuple")
 
@@ -350,20 +354,38 @@ class Refused(Exception):
 
 
 def describe(env: Any) -> Description:
-    """Description of a Gymnasium-like environment, or of a vector of them."""
+    """Description of a Gymnasium-like environment."""
     spec = getattr(env, "spec", None)
     limit = getattr(spec, "max_episode_steps", None) or getattr(env, "max_episode_steps", None)
-    observation = getattr(env, "single_observation_space", None) or env.observation_space
-    action = getattr(env, "single_action_space", None) or env.action_space
-    return Description(leaves_of(observation, "observation"), leaves_of(action, "action"),
-                       int(limit or 0))
+    return Description(leaves_of(env.observation_space, "observation"),
+                       leaves_of(env.action_space, "action"), int(limit or 0))
+
+
+def probe(make_env: Callable[..., Any], arguments: dict) -> Description:
+    """Makes an environment to describe it."""
+    env = make_env(**arguments)
+    try:
+        return describe(env)
+    finally:
+        env.close()
 
 
 def words(error: BaseException) -> str:
     """An exception and the last lines of where it came from."""
     if isinstance(error, (Bad, Refused)):
-        return str(error)
+        return str(error)[-MAX_MESSAGE:]
     return "".join(traceback.format_exception(error)[-3:]).strip()[-MAX_MESSAGE:]
+
+
+def refuses(error: BaseException) -> bool:
+    """Whether a maker's exception is about its arguments."""
+    return isinstance(error, (TypeError, ValueError, Refused))
+
+
+def check_wanted(wanted: Callable[[], bool]) -> None:
+    """Refused where nobody waits for the environments any more."""
+    if not wanted():
+        raise Refused("CANCELLED", "the client has gone")
 
 
 def pause_after(failures: int) -> float:
@@ -374,30 +396,34 @@ def pause_after(failures: int) -> float:
 class Columns:
     """The arrays of N environments, in one block of memory that processes can share."""
 
-    def __init__(self, description: Description, count: int, memory: Any = None):
-        self._at = 0
-        self._memory = memory
-        self.observations = [self._array(leaf.dtype, (count, *leaf.shape))
-                             for leaf in description.observation]
-        self.finals = [self._array(leaf.dtype, (count, *leaf.shape))
-                       for leaf in description.observation]
-        self.actions = [self._array(leaf.dtype, (count, *leaf.shape))
-                        for leaf in description.action]
-        self.rewards = self._array(np.float32, (count,))
+    def __init__(self, description: Description, count: int, file: int | None = None):
+        """`file`: memory to be shared, which becomes as long as it must."""
+        columns = [(leaf.dtype, (count, *leaf.shape)) for leaf in
+                   [*description.observation, *description.observation, *description.action]]
+        flags = [(np.dtype(np.uint8), (count,))] * 6
+        layout = [*columns, (np.dtype(np.float32), (count,)), *flags,
+                  (np.dtype(np.uint64), (count,)), (np.dtype(np.int64), (count, 2))]
+        places = [0]
+        for dtype, shape in layout:
+            places.append(places[-1] + (dtype.itemsize * math.prod(shape) + 63) // 64 * 64)
+        if file is None:
+            memory: Any = np.zeros(places[-1], np.uint8)
+        else:
+            os.ftruncate(file, places[-1])
+            memory = mmap.mmap(file, places[-1])
+        arrays = iter([np.ndarray(shape, dtype, buffer=memory, offset=at)
+                       for at, (dtype, shape) in zip(places, layout)])
+        self.observations = [next(arrays) for _ in description.observation]
+        self.finals = [next(arrays) for _ in description.observation]
+        self.actions = [next(arrays) for _ in description.action]
+        self.rewards = next(arrays)
         self.terminated, self.truncated, self.outcomes, self.restart, self.reset = (
-            self._array(np.uint8, (count,)) for _ in range(5))
-        self.seeds = self._array(np.uint64, (count,))
-        # Of the first environment of each process: the request and environment in work, as one
-        # number; whether it is being made or reset; and since when [ns of time.monotonic], which
-        # is written before the second and read after it.
-        self.progress = self._array(np.int64, (count, 3))
-        self.size = self._at
-
-    def _array(self, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
-        array = (np.zeros(shape, dtype) if self._memory is None else
-                 np.ndarray(shape, dtype, buffer=self._memory, offset=self._at))
-        self._at += (array.nbytes + 63) // 64 * 64
-        return array
+            next(arrays) for _ in range(5))
+        self.seeded, self.seeds = next(arrays), next(arrays)  # whether, and what, at the last reset
+        # Of the first environment of each process: which one is in work, i where it steps and ~i
+        # where it is made, reset or closed; and since when [ns of time.monotonic]. The second is
+        # written first and read last.
+        self.progress = next(arrays)
 
     def rows(self, first: int, count: int) -> Columns:
         """A part of the environments."""
@@ -425,8 +451,8 @@ class Fleet:
     """N environments in this process, one after the other. Not thread-safe."""
 
     def __init__(self, make_env: Callable[..., Any], description: Description, task: Task,
-                 columns: Columns | None = None, generation: int = 0,
-                 seeds: list[int] | None = None):
+                 columns: Columns | None = None, generation: int = 0, first: int = 0):
+        """`generation`, `first`: of the process, and which of the session's it begins with."""
         n = task.count
         self._make = make_env
         self._description = description
@@ -435,30 +461,33 @@ class Fleet:
         self.outcomes = self.columns.outcomes
         self._progress = self.columns.progress[0].data
         self._serial = 0  # requests so far
-        self._generation = generation
-        self._seeds = seeds  # of the last reset
+        self._generation, self._first = generation, first
         self._envs: list[Any] = [None] * n
         self._running = [False] * n  # an episode goes on
         self._steps = [0] * n  # in the episode
         self._failures = [0] * n  # in a row
         self._restarts = [0] * n
-        self._since = [0] * n  # serial of the last failure
+        self._since = [0] * n  # serial of the last restart
         self._due = [0.0] * n  # when to restart
+        self._flat_action = [leaf.name for leaf in description.action] == [""]
+        self._read: Callable[[Any], list] = list  # of the space, once one was made
+        self._build: Callable[[Iterator], Any] = list
         self._faults: list[Fault] = []
 
-    def make(self) -> None:
-        """Makes all environments; the first exception goes through."""
+    def make(self, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Makes all environments; the first exception goes through. Refused once not `wanted`."""
         for i in range(self._task.count):
+            check_wanted(wanted)
             self._make_one(i)
 
     def reset(self, seeds: bool) -> list[Fault]:
         """Resets those of columns.reset, with columns.seeds if `seeds`."""
         self._serial += 1
         columns = self.columns
-        self._seeds = columns.seeds.tolist() if seeds else None
-        columns.outcomes.fill(STEPPED)
+        columns.outcomes[:] = [STEPPED if runs else ABSENT for runs in self._running]
         for i in np.flatnonzero(columns.reset).tolist():
-            self._try(i, lambda i=i: self._begin(i, self._seeds and self._seeds[i]))
+            # 32 bits: numpy's RandomState takes no more.
+            self._try(i, int(columns.seeds[i]) & 0xFFFFFFFF if seeds else None)
         return self._take_faults()
 
     def revive(self) -> list[Fault]:
@@ -486,8 +515,7 @@ class Fleet:
             for i in np.flatnonzero(columns.restart).tolist():
                 self._fail(i)
         self._serial += 1
-        serial = self._serial * len(envs)
-        progress = self._progress
+        progress, now = self._progress, time.monotonic_ns
         limit = self._task.max_episode_steps
         rewards, store = columns.rewards, self._store
         single = columns.observations[0] if len(columns.observations) == 1 else None
@@ -496,7 +524,8 @@ class Fleet:
             if not running[i]:
                 self._revive(i)
                 continue
-            progress[0], progress[2] = serial + i, time.monotonic_ns()
+            progress[1] = now()
+            progress[0] = i
             try:
                 observation, reward, terminated, truncated, _ = envs[i].step(action)
                 if single is not None and type(observation) is np.ndarray and (
@@ -508,7 +537,7 @@ class Fleet:
                 steps[i] += 1
                 if terminated or truncated or steps[i] == limit:
                     self._end(i, bool(terminated))
-            except Exception as error:  # pylint: disable=broad-except
+            except FAILURES as error:
                 self._lose(i, error)
         self._check_finite()
         return self._take_faults()
@@ -517,28 +546,26 @@ class Fleet:
         """Each environment's action, in arrays of its own: environments may keep them."""
         columns = [column.astype(leaf.native_dtype).reshape(len(column), *leaf.native_shape)
                    for leaf, column in zip(self._description.action, self.columns.actions)]
-        if len(columns) == 1 and columns and self._flat_action:
+        if self._flat_action:
             return iter(columns[0])
         return (self._build(iter(row)) for row in zip(*columns))
 
-    def _tell(self, i: int, resets: int) -> None:
-        """Environment i begins to be reset, or goes on to step."""
-        self._progress[0] = self._serial * self._task.count + i
-        self._progress[2] = time.monotonic_ns()
-        self._progress[1] = resets
+    def _begins(self, i: int) -> None:
+        """Environment i is now made, reset or closed."""
+        self._progress[1] = time.monotonic_ns()
+        self._progress[0] = ~i
 
     def _make_one(self, i: int) -> None:
-        self._tell(i, 1)
+        self._begins(i)
         env = self._make(**self._task.arguments)
         self._envs[i] = env
         got = describe(env)
         for expected, leaves in zip(self._description[:2], got[:2]):
             if leaves != expected:
-                raise ValueError("the arguments change the spaces: give them to the server itself. "
-                                 f"Expected {expected}, got {leaves}")
+                raise Refused("INVALID_ARGUMENT", "the arguments change the spaces: give them to "
+                              f"the server itself. Expected {expected}, got {leaves}"[:MAX_MESSAGE])
         self._read = reader(env.observation_space)
         self._build = builder(env.action_space)
-        self._flat_action = _children(env.action_space) is None
         limit, wrapper = self._task.max_episode_steps, env
         while limit and wrapper is not None:
             if type(wrapper).__name__ == "TimeLimit":
@@ -547,27 +574,30 @@ class Fleet:
 
     def _close_one(self, i: int) -> None:
         env, self._envs[i], self._running[i] = self._envs[i], None, False
+        self._begins(i)
         try:
             if env is not None:
                 env.close()
-        except Exception:  # pylint: disable=broad-except
+        except FAILURES:
             pass  # it is given up anyway
 
     def _begin(self, i: int, seed: int | None) -> None:
         if self._envs[i] is None:
             self._make_one(i)
-        self._tell(i, 1)
+        self._begins(i)
         observation, _ = self._envs[i].reset(seed=seed)
-        self._tell(i, 0)
         self._store(self.columns.observations, i, observation)
         self._check_row(self.columns.observations, i)
         self._steps[i], self._running[i] = 0, True
 
-    def _try(self, i: int, begin: Callable[[], None]) -> None:
+    def _try(self, i: int, seed: int | None) -> None:
+        restarts = not self._running[i]
         try:
-            begin()
+            self._begin(i, seed)
             self.columns.outcomes[i] = STARTED
-        except Exception as error:  # pylint: disable=broad-except
+            if restarts:
+                self._since[i] = self._serial
+        except FAILURES as error:
             self._lose(i, error)
             self.columns.outcomes[i] = ABSENT
 
@@ -576,11 +606,12 @@ class Fleet:
             self.columns.outcomes[i] = ABSENT
             return
         seed = None
-        if self._seeds is not None and self._envs[i] is None:
+        if self.columns.seeded[i] and self._envs[i] is None:
             self._restarts[i] += 1  # a stream of its own, not the same episode again
-            path = (self._seeds[i], self._generation, self._restarts[i])
+            path = (int(self.columns.seeds[i]), self._generation, self._restarts[i],
+                    self._first + i)
             seed = int(np.random.SeedSequence(path).generate_state(1, np.uint32)[0])
-        self._try(i, lambda: self._begin(i, seed))
+        self._try(i, seed)
 
     def _end(self, i: int, terminated: bool) -> None:
         """An episode ended: keeps its last observation, and begins the next."""
@@ -592,25 +623,23 @@ class Fleet:
         columns.truncated[i] = not terminated
         try:
             self._begin(i, None)
-        except Exception as error:  # pylint: disable=broad-except
+        except FAILURES as error:
             self._fail(i, error)  # the step itself counts
             for final, column in zip(columns.finals, columns.observations):
                 column[i] = final[i]
 
-    def _lose(self, i: int, error: Exception) -> None:
+    def _lose(self, i: int, error: BaseException) -> None:
         self._fail(i, error)
         columns = self.columns
         columns.outcomes[i] = LOST
         columns.rewards[i] = columns.terminated[i] = columns.truncated[i] = 0
 
-    def _fail(self, i: int, error: Exception | None = None) -> None:
+    def _fail(self, i: int, error: BaseException | None = None) -> None:
         if error is not None:
             kind = error.kind if isinstance(error, Bad) else EXCEPTION
             self._faults.append(Fault(i, kind, words(error)))
-        self._tell(i, 0)
-        if self._serial - self._since[i] > HEALTHY_STEPS:
+        if self._running[i] and self._serial - self._since[i] > HEALTHY_STEPS:
             self._failures[i] = 0
-        self._since[i] = self._serial
         self._failures[i] += 1
         self._due[i] = time.monotonic() + pause_after(self._failures[i])
         self._close_one(i)
@@ -655,238 +684,197 @@ def _not_finite(leaf: Leaf, row: np.ndarray) -> Bad:
     return Bad(NOT_FINITE, f"observation '{leaf.name}' is not finite: {row.tolist()}"[:MAX_MESSAGE])
 
 
-class VectorFleet:
-    """N environments behind one object that steps them as a batch. It fails as a whole.
-
-    Either a gymnasium.vector.VectorEnv with SAME_STEP autoreset, or an object with
-    single_observation_space, single_action_space and
-      reset_batch(mask [N] bool, seeds [N] uint64 or None) -> observations
-      step_batch(actions) -> (observations, rewards, terminated, truncated, final_observations)
-    where all arrays are [N, ...], what ended is reset in the same step, and of final_observations
-    only the rows of episodes that ended are read.
-    """
-
-    def __init__(self, make_vector: Callable[..., Any], description: Description, task: Task):
-        if task.max_episode_steps not in (0, description.max_episode_steps):
-            raise ValueError("environments served as a vector keep their own max_episode_steps")
-        self._make = make_vector
-        self._description = description
-        self._task = task
-        self.columns = Columns(description, task.count)
-        self.outcomes = self.columns.outcomes
-        self._vector: Any = None
-        self._seeds: np.ndarray | None = None
-        self._failures = self._steps = 0
-        self._due = 0.0
-
-    def make(self) -> None:
-        self._vector = vector = self._make(num_envs=self._task.count, **self._task.arguments)
-        if describe(vector)[:2] != self._description[:2]:
-            raise ValueError("the arguments change the spaces: give them to the server itself")
-        self._gymnasium = not hasattr(vector, "step_batch")
-        if self._gymnasium and "SAME_STEP" not in str(vector.metadata.get("autoreset_mode")):
-            raise ValueError("a gymnasium.vector environment must have AutoresetMode.SAME_STEP")
-        self._read = reader(vector.single_observation_space)
-        self._build = builder(vector.single_action_space)
-
-    def reset(self, seeds: bool) -> list[Fault]:
-        self._seeds = self.columns.seeds.copy() if seeds else None
-        return self._guard(lambda: self._reset(self.columns.reset != 0))
-
-    def step(self, restart: bool) -> list[Fault]:
-        if restart and self.columns.restart.any():
-            self._lose()
-        if self._vector is None:
-            if time.monotonic() < self._due:
-                self.outcomes.fill(ABSENT)
-                return []
-            return self._guard(lambda: self._reset(np.ones(self._task.count, bool)))
-        return self._guard(self._step)
-
-    def wait(self, limit_s: float) -> None:
-        time.sleep(max(0.0, min(limit_s, self._due - time.monotonic())))
-
-    def close(self) -> None:
-        vector, self._vector = self._vector, None
-        try:
-            if vector is not None:
-                vector.close()
-        except Exception:  # pylint: disable=broad-except
-            pass  # it is given up anyway
-
-    def _reset(self, mask: np.ndarray) -> None:
-        if self._vector is None:
-            self.make()
-            mask[:] = True
-        self.columns.rewards.fill(0)
-        self.columns.terminated.fill(0)
-        self.columns.truncated.fill(0)
-        if self._gymnasium:
-            options = {} if mask.all() else {"options": {"reset_mask": mask}}
-            seeds = None if self._seeds is None else self._seeds.tolist()
-            observations, _ = self._vector.reset(seed=seeds, **options)
-        else:
-            observations = self._vector.reset_batch(mask, self._seeds)
-        self._store(self.columns.observations, observations, mask)
-        self.outcomes[:] = np.where(mask, STARTED, STEPPED)
-
-    def _step(self) -> None:
-        columns = self.columns
-        actions = self._build(iter(
-            [column.astype(leaf.native_dtype).reshape(len(column), *leaf.native_shape)
-             for leaf, column in zip(self._description.action, columns.actions)]))
-        if self._gymnasium:
-            observations, rewards, terminated, truncated, info = self._vector.step(actions)
-            finals = info.get("final_obs")
-        else:
-            observations, rewards, terminated, truncated, finals = self._vector.step_batch(actions)
-        everyone = np.ones(self._task.count, bool)
-        self._store(columns.observations, observations, everyone)
-        columns.rewards[:] = rewards
-        columns.terminated[:] = terminated
-        columns.truncated[:] = np.asarray(truncated) & ~np.asarray(terminated)
-        ended = (columns.terminated | columns.truncated) != 0
-        if ended.any() and self._gymnasium:  # an array of objects, one for each environment
-            space = self._vector.single_observation_space
-            for i in np.flatnonzero(ended).tolist():
-                self._store([final[i:i + 1] for final in columns.finals],
-                            _as_batch(space, finals[i]), everyone[:1])
-        elif ended.any():
-            self._store(columns.finals, finals, ended)
-        if not np.isfinite(columns.rewards).all():
-            raise Bad(NOT_FINITE, "a reward is not finite")
-        self.outcomes.fill(STEPPED)
-        self._steps += 1
-        if self._steps > HEALTHY_STEPS:
-            self._failures = 0
-
-    def _store(self, columns: list[np.ndarray], value: Any, rows: np.ndarray) -> None:
-        for leaf, column, got in zip(self._description.observation, columns, self._read(value)):
-            array = np.asarray(got)
-            if array.shape != (len(column), *leaf.native_shape):
-                raise Bad(WRONG_SHAPE, f"observations '{leaf.name}': expected "
-                          f"{(len(column), *leaf.native_shape)}, got {array.shape}")
-            column[rows] = array.reshape(column.shape)[rows]
-            if column.dtype.kind == "f" and not np.isfinite(column[rows]).all():
-                raise Bad(NOT_FINITE, f"observations '{leaf.name}' are not finite")
-
-    def _guard(self, work: Callable[[], None]) -> list[Fault]:
-        try:
-            work()
-            return []
-        except Exception as error:  # pylint: disable=broad-except
-            ran = self._vector is not None
-            self._lose()
-            self.outcomes.fill(LOST if ran and work == self._step else ABSENT)
-            kind = error.kind if isinstance(error, Bad) else EXCEPTION
-            return [Fault(0, kind, words(error))] + [
-                Fault(i, kind, "as environment 0: they are one object")
-                for i in range(1, self._task.count)]
-
-    def _lose(self) -> None:
-        self.close()
-        self._failures, self._steps = self._failures + 1, 0
-        self._due = time.monotonic() + pause_after(self._failures)
-        for array in (self.columns.rewards, self.columns.terminated, self.columns.truncated,
-                      *self.columns.observations):
-            array.fill(0)
-
-
-def _as_batch(space: Any, value: Any) -> Any:
-    """One value of a space as a batch of one."""
-    return builder(space)(iter([np.asarray(array)[None] for array in reader(space)(value)]))
-
-
 # --- Worker processes -----------------------------------------------------------------------------
 
 
 class Zygote:
-    """A process without threads, forked before gRPC starts, that forks the workers and buries them.
-    It ends, and its workers with it, when its creator is gone. Thread-safe."""
+    """A process without threads that forks the workers and buries them. To be made before gRPC has
+    threads. It ends, and its workers and their children with it, when its creator is gone.
+    Thread-safe."""
 
-    def __init__(self, make_env: Callable[..., Any]):
+    def __init__(self, make_env: Callable[..., Any], arguments: dict):
+        """RuntimeError, with its words, where no environment can be made."""
         self._lock = threading.Lock()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        read, write = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
         self._pid = os.fork()
         if self._pid == 0:
             try:
+                os.setpgid(0, 0)  # what ends its creator's group leaves it time to end the workers
                 self._socket.close()
-                _zygote(theirs, make_env)
+                os.close(read)
+                _zygote(theirs, write, make_env, arguments)
             finally:
                 os._exit(0)
         theirs.close()
+        os.close(write)
+        good, self.description = _unpickle(read) or (False, "its process is gone")
+        if not good:
+            self.close()
+            raise RuntimeError(f"the environment cannot be described: {self.description}")
 
-    def start(self, work: dict, fds: list[int]) -> int:
-        """Forks a worker, which gets the open files and runs _worker. Returns its process id."""
-        with self._lock:
-            socket.send_fds(self._socket, [pickle.dumps(work)], fds)
-            return int(self._socket.recv(64))
+    def start(self, fds: list[int]) -> int:
+        """Forks a worker, which runs _worker with these open files. Returns its process id. Bad
+        where there is none."""
+        return self._ask(b"fork", fds)
 
     def bury(self, pid: int) -> int:
-        """Kills a worker, if it still runs, and returns how it ended, as os.waitpid says."""
-        with self._lock:
-            self._socket.send(str(pid).encode())
-            return int(self._socket.recv(64))
+        """Kills a worker, if it still runs, and its children. Returns how it ended, as os.waitpid
+        says. Bad where that is not known."""
+        return self._ask(str(pid).encode(), [])
+
+    def gone(self) -> bool:
+        """It has died: no worker starts any more."""
+        poll = select.poll()
+        poll.register(self._socket, 0)
+        return any(events & select.POLLHUP for _, events in poll.poll(0))
 
     def close(self) -> None:
         self._socket.close()
         os.waitpid(self._pid, 0)
 
+    def _ask(self, message: bytes, fds: list[int]) -> int:
+        try:
+            with self._lock:
+                if fds:
+                    socket.send_fds(self._socket, [message], fds)
+                else:
+                    self._socket.send(message)
+                answer = self._socket.recv(4096).decode(errors="replace")
+            return int(answer)
+        except OSError as error:
+            raise Bad(CRASHED, f"the process that forks workers is gone: {error}") from None
+        except ValueError:
+            raise Bad(CRASHED, answer or "the process that forks workers is gone") from None
 
-def _zygote(creator: socket.socket, make_env: Callable[..., Any]) -> None:
+
+def _unpickle(fd: int) -> Any:
+    """What a child has written; None where it died before."""
+    with os.fdopen(fd, "rb") as pipe:
+        try:
+            return pickle.load(pipe)
+        except (EOFError, pickle.UnpicklingError):
+            return None
+
+
+def _zygote(creator: socket.socket, answer: int, make_env: Callable[..., Any], arguments: dict
+            ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    workers = set()
-    while True:
-        message, fds, _, _ = socket.recv_fds(creator, 1 << 17, 3)
-        if not message:
-            break
-        if fds:
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    creator.close()
-                    _worker(make_env, pickle.loads(message), *fds)
-                except BaseException:  # pylint: disable=broad-except
-                    traceback.print_exc()
-                finally:
-                    sys.stderr.flush()
-                    os._exit(1)
+    good, description = found = _probe_apart(make_env, arguments)
+    with os.fdopen(answer, "wb") as out:
+        pickle.dump(found, out)
+    workers: set[int] = set()
+    try:
+        while good:
+            message, fds, _, _ = socket.recv_fds(creator, 64, WORKER_FILES)
+            if not message:
+                break
+            try:
+                if message == b"fork":
+                    reply = _fork_worker(creator, make_env, description, fds)
+                    workers.add(reply)
+                else:
+                    workers.remove(int(message))
+                    reply = _reap(int(message))
+            except (OSError, KeyError) as error:
+                reply = f"no process: {error}"
             for fd in fds:
                 os.close(fd)
-            workers.add(pid)
-            creator.send(str(pid).encode())
-        else:
-            pid = int(message)
-            os.kill(pid, signal.SIGKILL)
-            workers.remove(pid)
-            creator.send(str(os.waitpid(pid, 0)[1]).encode())
-    for pid in workers:
-        os.kill(pid, signal.SIGKILL)
+            creator.send(str(reply).encode())
+    finally:
+        for pid in workers:
+            _kill(pid)
 
 
-def _die_with_parent() -> None:
+def _probe_apart(make_env: Callable[..., Any], arguments: dict) -> tuple[bool, Any]:
+    """(True, description) of an environment that is made in a process of its own, which may crash;
+    (False, why) where there is none."""
+    read, write = os.pipe()
+
+    def work() -> None:
+        try:
+            result = True, probe(make_env, arguments)
+        except FAILURES as error:
+            result = False, words(error)
+        with os.fdopen(write, "wb") as out:
+            pickle.dump(result, out)
+
+    pid = _fork(work)
+    os.close(write)
+    result = _unpickle(read)
+    status = os.waitstatus_to_exitcode(_reap(pid))
+    return result or (False, f"its process ended with {status}")
+
+
+def _fork_worker(creator: socket.socket, make_env: Callable[..., Any], description: Description,
+                 fds: list[int]) -> int:
+    if len(fds) != WORKER_FILES:
+        raise OSError("too many open files")
+    for fd in fds:
+        os.set_inheritable(fd, False)  # else a worker's child would keep its socket open
+
+    def work() -> None:
+        creator.close()
+        _worker(make_env, description, *fds)
+
+    return _fork(work)
+
+
+def _fork(work: Callable[[], None]) -> int:
+    """Does `work` in a new process, which ends with this one and leads a group of its children."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.setpgid(0, 0)
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            work()
+            status = 0
+        except BaseException:  # pylint: disable=broad-except
+            traceback.print_exc()
+        finally:
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(status)
     try:
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    except (AttributeError, OSError):
-        pass  # not Linux: it ends when its socket does
+        os.setpgid(pid, pid)  # whoever comes first
+    except OSError:
+        pass  # it has ended already
+    return pid
 
 
-def _worker(make_env: Callable[..., Any], work: dict, commands: int, memory: int, log: int) -> None:
+def _kill(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _reap(pid: int) -> int:
+    """Kills a child and its group; how it ended, as os.waitpid says."""
+    _kill(pid)
+    return os.waitpid(pid, 0)[1]
+
+
+def _worker(make_env: Callable[..., Any], description: Description, commands: int, memory: int,
+            log: int, work: int) -> None:
     """A worker process: does what the Pool asks over the socket `commands`, on shared columns."""
-    _die_with_parent()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
     faulthandler.enable(2)
     pool = socket.socket(fileno=commands)
-    description, task, total = work["description"], work["task"], work["total"]
-    block = mmap.mmap(memory, Columns(description, total, None).size) if total else None
-    columns = Columns(description, total, block).rows(work["first"], task.count)
-    fleet = Fleet(make_env, description, task, columns, work["generation"], work["seeds"])
+    with os.fdopen(work, "rb") as file:
+        file.seek(0)
+        task, total, first, generation = pickle.load(file)
+    columns = Columns(description, total, memory).rows(first, task.count)
+    fleet = Fleet(make_env, description, task, columns, generation, first)
     calls = {b"m": fleet.make, b"v": fleet.revive, b"s": lambda: fleet.step(False),
              b"x": lambda: fleet.step(True), b"r": lambda: fleet.reset(False),
              b"e": lambda: fleet.reset(True)}
@@ -895,8 +883,8 @@ def _worker(make_env: Callable[..., Any], work: dict, commands: int, memory: int
             faults = calls[command]() or []
             room = 40_000 // max(len(faults), 1)  # of what fits into one packet
             reply = {"faults": [(*fault[:2], fault.message[-room:]) for fault in faults[:1000]]}
-        except Exception as error:  # pylint: disable=broad-except
-            reply = {"error": words(error)}
+        except FAILURES as error:
+            reply = {"error": words(error), "refused": refuses(error)}
         pool.send(pickle.dumps(reply))
     fleet.close()
 
@@ -904,35 +892,49 @@ def _worker(make_env: Callable[..., Any], work: dict, commands: int, memory: int
 class Worker:
     """One worker process as the Pool sees it. Not thread-safe."""
 
-    def __init__(self, zygote: Zygote, work: dict, memory: int, progress: np.ndarray):
+    def __init__(self, zygote: Zygote, task: Task, work: tuple, memory: int, progress: np.ndarray):
+        """`work`: what _worker reads. `progress`: of its first environment. Bad or OSError where no
+        process can be had."""
         self._zygote = zygote
-        self._task: Task = work["task"]
-        self._progress = progress  # of its first environment
+        self._task = task
+        self._progress = progress
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         read, write = os.pipe()
-        self._pid = zygote.start(work, [theirs.fileno(), memory, write])
-        theirs.close()
-        os.close(write)
+        try:
+            with os.fdopen(os.memfd_create("tandem_env_work"), "wb") as file:
+                pickle.dump(work, file)
+                file.flush()
+                self._pid = zygote.start([theirs.fileno(), memory, write, file.fileno()])
+        except (Bad, OSError):
+            self.socket.close()
+            os.close(read)
+            raise
+        finally:
+            theirs.close()
+            os.close(write)
         self._tail = b""
         self._log = threading.Thread(target=self._follow, args=(read,), daemon=True)
         self._log.start()
         self._poll = select.poll()
         self._poll.register(self.socket, select.POLLIN)
-        self._asked = 0.0
 
     def ask(self, command: bytes) -> None:
-        self._asked = time.monotonic()
+        self._progress[1] = time.monotonic_ns()  # until it has begun with one
+        self._progress[0] = 0 if command in b"sx" else ~0
         try:
             self.socket.send(command)
         except OSError:
             pass  # it is dead: the answer says so
 
-    def answer(self, wait: float | None = None) -> dict | None:
-        """The reply. None where there is none within `wait` seconds. Without `wait` it waits until
-        the worker is late with one environment. Bad (HUNG, CRASHED) where no reply will come."""
-        tick = TICK_S if wait is None else wait
+    def answer(self, wait: bool = True) -> dict | None:
+        """The reply; waits for it until the worker is late with one environment. Without `wait`
+        None where there is none yet. Bad (HUNG, CRASHED) where no reply will come."""
         while True:
-            if self._poll.poll(1000 * tick):
+            beginning, limit = self._progress[0] < 0, self._task.step_timeout_s
+            if beginning:
+                limit = self._task.reset_timeout_s
+            left = int(self._progress[1]) / 1e9 + limit - time.monotonic()
+            if self._poll.poll(1000 * max(0.0, left) if wait else 0):
                 try:
                     reply = self.socket.recv(1 << 18)
                 except OSError:
@@ -940,13 +942,10 @@ class Worker:
                 if not reply:
                     raise Bad(CRASHED, "")
                 return pickle.loads(reply)
-            resets = bool(self._progress[1])  # before the time: see Columns
-            since = max(self._asked, float(self._progress[2]) * 1e-9)
-            limit = self._task.reset_timeout_s if resets else self._task.step_timeout_s
-            if time.monotonic() - since > limit:
-                what = "reset" if resets else "step"
-                raise Bad(HUNG, f"a {what} took longer than {limit:g} s")
-            if wait is not None:
+            if left <= 0:
+                doing = "reset" if beginning else "step"
+                raise Bad(HUNG, f"a {doing} took longer than {limit:g} s")
+            if not wait:
                 return None
 
     def end(self, error: Bad | None = None) -> str:
@@ -954,13 +953,14 @@ class Worker:
         self.socket.close()
         if error is None:
             self._log.join(1.0)  # it closes its environments
-        status = self._zygote.bury(self._pid)
-        self._log.join(0.2)
         how = str(error or "")
-        if error is not None and error.kind == CRASHED:
-            number = os.waitstatus_to_exitcode(status)
-            how = (f"its process was ended by {signal.Signals(-number).name}" if number < 0 else
-                   f"its process ended with exit code {number}")
+        try:
+            number = os.waitstatus_to_exitcode(self._zygote.bury(self._pid))
+            how = how or (f"its process was ended by {signal.Signals(-number).name}" if number < 0
+                          else f"its process ended with exit code {number}")
+        except (Bad, ValueError) as unknown:  # also a signal without a name
+            how = how or str(unknown)
+        self._log.join(0.2)
         return how + "\n" + self._tail.decode(errors="replace")
 
     def _follow(self, fd: int) -> None:
@@ -975,36 +975,32 @@ class Pool:
     """N environments in K processes; the same methods as Fleet's. A process that dies or hangs is
     started anew, with growing pauses, while the others go on."""
 
-    def __init__(self, zygote: Zygote, workers: int, description: Description, task: Task):
+    def __init__(self, zygote: Zygote, workers: int, task: Task):
         count = task.count
         self._zygote = zygote
-        self._description = description
         self._task = task
-        size = Columns(description, count).size
-        self._file = os.memfd_create("tandem_env") if hasattr(os, "memfd_create") else os.dup(
-            tempfile.TemporaryFile().fileno())
-        os.ftruncate(self._file, size)
-        self.columns = Columns(description, count, mmap.mmap(self._file, size))
+        self._file = os.memfd_create("tandem_env")
+        self.columns = Columns(zygote.description, count, self._file)
         self.outcomes = np.zeros(count, np.uint8)
-        self._seeds: list[int] | None = None
         bounds = np.linspace(0, count, min(workers, count) + 1).astype(int).tolist()
         self._slots = [_Slot(first, end - first) for first, end in zip(bounds, bounds[1:])]
 
-    def make(self) -> None:
+    def make(self, wanted: Callable[[], bool]) -> None:
         for slot in self._slots:
             self._start(slot, b"m")
         for slot in self._slots:
+            check_wanted(wanted)
             try:
                 reply = slot.worker.answer()
             except Bad as error:
                 worker, slot.worker = slot.worker, None
                 raise RuntimeError(f"an environment failed: {worker.end(error)}") from None
             if "error" in reply:
-                raise Refused("INVALID_ARGUMENT", reply["error"])
+                raise Refused("INVALID_ARGUMENT" if reply["refused"] else "INTERNAL",
+                              reply["error"])
             slot.ready = True
 
     def reset(self, seeds: bool) -> list[Fault]:
-        self._seeds = self.columns.seeds.tolist() if seeds else None
         return self._all(b"e" if seeds else b"r")
 
     def step(self, restart: bool) -> list[Fault]:
@@ -1034,29 +1030,32 @@ class Pool:
         self._file = -1
 
     def _start(self, slot: _Slot, command: bytes) -> None:
-        work = {"description": self._description, "task": self._task._replace(count=slot.count),
-                "total": self._task.count, "first": slot.first, "generation": slot.generation,
-                "seeds": self._seeds and self._seeds[slot.first:slot.first + slot.count]}
-        self.columns.progress[slot.first] = (-1, 1, time.monotonic_ns())
+        task = self._task._replace(count=slot.count)
         slot.generation += 1
-        slot.worker = Worker(self._zygote, work, self._file, self.columns.progress[slot.first])
+        slot.worker = Worker(self._zygote, task,
+                             (task, self._task.count, slot.first, slot.generation), self._file,
+                             self.columns.progress[slot.first])
         slot.worker.ask(command)
         slot.ready = False
 
     def _all(self, command: bytes) -> list[Fault]:
-        """One request to every worker that is ready; looks after the others."""
+        """One request to every worker that is ready; looks after the others first, so that what is
+        asked is always answered."""
         faults: list[Fault] = []
         asked = [slot for slot in self._slots if slot.ready]
-        for slot in asked:
-            slot.worker.ask(command)
         for slot in self._slots:
             if not slot.ready:
-                self._look_after(slot, faults)
+                try:
+                    self._look_after(slot, faults)
+                except Exception as error:  # pylint: disable=broad-except
+                    self._bury(slot, error, ABSENT, faults)
+        for slot in asked:
+            slot.worker.ask(command)
         for slot in asked:
             try:
                 self._take(slot, slot.worker.answer(), faults)
                 slot.healthy += 1
-            except Bad as error:
+            except Exception as error:  # pylint: disable=broad-except
                 self._bury(slot, error, LOST if command in b"sx" else ABSENT, faults)
         return faults
 
@@ -1072,19 +1071,18 @@ class Pool:
             if time.monotonic() >= slot.due:
                 self._start(slot, b"v")
             return
-        try:
-            reply = slot.worker.answer(wait=0)
-            if reply is not None:
-                self._take(slot, reply, faults)
-                slot.ready = True
-        except Bad as error:
-            self._bury(slot, error, ABSENT, faults)
+        reply = slot.worker.answer(wait=False)
+        if reply is not None:
+            self._take(slot, reply, faults)
+            slot.ready = True
 
-    def _bury(self, slot: _Slot, error: Bad, outcome: int, faults: list[Fault]) -> None:
+    def _bury(self, slot: _Slot, error: Exception, outcome: int, faults: list[Fault]) -> None:
         """The process failed: tells of it, and plans its restart."""
-        guilty = max(int(self.columns.progress[slot.first][0]), 0) % slot.count
+        error = error if isinstance(error, Bad) else Bad(CRASHED, words(error))
+        at = int(self.columns.progress[slot.first][0])
+        guilty = min(max(at, ~at), slot.count - 1)
         worker, slot.worker, slot.ready = slot.worker, None, False
-        text = worker.end(error)
+        text = str(error) if worker is None else worker.end(error)
         for i in range(slot.count):
             faults.append(Fault(slot.first + i, error.kind, text if i == guilty else
                                 f"shared a process with environment {slot.first + guilty}"))
@@ -1113,32 +1111,6 @@ class _Slot:
         self.due = 0.0  # when to start it again
 
 
-def in_child(work: Callable[[], Any]) -> Any:
-    """What `work` returns in a forked process, which may crash."""
-    read, write = os.pipe()
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(read)
-            try:
-                result = (True, work())
-            except Exception as error:  # pylint: disable=broad-except
-                result = (False, words(error))
-            with os.fdopen(write, "wb") as out:
-                out.write(pickle.dumps(result))
-        finally:
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as answer:
-        raw = answer.read()
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    good, result = pickle.loads(raw) if raw else (False, f"its process ended with {status}")
-    if not good:
-        raise RuntimeError(f"the environment cannot be described: {result}")
-    return result
-
-
 # --- Sessions and the server ----------------------------------------------------------------------
 
 
@@ -1154,7 +1126,7 @@ class Session:
         self._fleet = fleet
         self._owner: object | None = None
         self._last_id, self._last = 0, b""
-        self._closed = False
+        self.closed = False
         columns = fleet.columns
         self._observations = [(prefix(2, column.nbytes), column) for column in columns.observations]
         self._actions = list(zip(description.action, columns.actions))
@@ -1168,45 +1140,60 @@ class Session:
     def answer(self, request: dict[int, list], owner: object) -> bytes:
         """The response to one StepRequest."""
         with self._lock:
-            if self._closed:
-                raise Refused("NOT_FOUND", "the session is closed")
-            if self._owner is not owner:
-                raise Refused("ABORTED", "another stream has taken the session over")
-            step_id = integer(request, 2)
-            if step_id == self._last_id and step_id > 0:
-                return self._last
-            if step_id != self._last_id + 1:
-                raise Refused("OUT_OF_RANGE", f"step_id: expected {self._last_id + 1} or the last, "
-                              f"{self._last_id}, got {step_id}")
-            if self._last_id and (self._fleet.outcomes == ABSENT).all():
-                self._fleet.wait(0.1)
-            faults, resets = self._work(request)
-            if self._closed:
-                self._fleet.close()
-                raise Refused("NOT_FOUND", "the session was closed")
-            if faults:
-                LOG.warning("%d of %d environments failed; %d: %s", len(faults), self.count,
-                            faults[0].env, faults[0].message)
-            self._last = self._encode(step_id, faults, resets)
-            self._last_id = step_id
-            return self._last
+            try:
+                return self._answer(request, owner)
+            finally:
+                if self.closed:
+                    self._fleet.close()
 
     def close(self) -> None:
-        self._closed = True
+        self.closed = True
         if self._lock.acquire(timeout=2.0):  # else answer() closes, should what hangs ever return
             try:
                 self._fleet.close()
             finally:
                 self._lock.release()
 
-    def _work(self, request: dict[int, list]) -> tuple[list[Fault], bool]:
+    def _answer(self, request: dict[int, list], owner: object) -> bytes:
+        if self.closed:
+            raise Refused("NOT_FOUND", "the session is closed")
+        if self._owner is not owner:
+            raise Refused("ABORTED", "another stream has taken the session over")
+        step_id = integer(request, 2)
+        if step_id == self._last_id and step_id > 0:
+            return self._last
+        if step_id != self._last_id + 1:
+            raise Refused("OUT_OF_RANGE", f"step_id: expected {self._last_id + 1} or the last, "
+                          f"{self._last_id}, got {step_id}")
+        work, resets = self._work(request)
+        try:
+            if self._last_id and (self._fleet.outcomes == ABSENT).all():
+                self._fleet.wait(0.1)
+            faults = work()
+            self._last = self._encode(step_id, faults, resets)
+        except Exception as error:  # pylint: disable=broad-except
+            self.closed = True  # who knows which have stepped
+            LOG.exception("a session of %d environments ends", self.count)
+            raise Refused("NOT_FOUND", f"the session is closed: {words(error)}") from None
+        if self.closed:
+            raise Refused("NOT_FOUND", "the session was closed")
+        self._last_id = step_id
+        if faults:
+            LOG.warning("%d of %d environments failed; %d: %s", len(faults), self.count,
+                        faults[0].env, faults[0].message)
+        return self._last
+
+    def _work(self, request: dict[int, list]) -> tuple[Callable[[], list[Fault]], bool]:
+        """Takes the request's columns over. What is to be done, and whether that is a reset."""
         columns = self._fleet.columns
         if 4 in request:
             _fill(columns.reset, data(request, 4), "reset")
             seeds = data(request, 5)
             if seeds:
-                _fill(columns.seeds, seeds, "seeds")
-            return self._fleet.reset(bool(seeds)), True
+                rows = columns.reset != 0
+                columns.seeds[rows] = _read(seeds, columns.seeds, "seeds")[rows]
+                columns.seeded[rows] = 1
+            return lambda: self._fleet.reset(bool(seeds)), True
         if self._last_id == 0:
             raise Refused("INVALID_ARGUMENT", "the first request of a session must be a reset")
         actions = request.get(3, [])
@@ -1218,7 +1205,7 @@ class Session:
         restart = data(request, 6)
         if restart:
             _fill(columns.restart, restart, "restart")
-        return self._fleet.step(bool(restart)), False
+        return lambda: self._fleet.step(bool(restart)), False
 
     def _encode(self, step_id: int, faults: list[Fault], resets: bool) -> bytes:
         columns, outcomes = self._fleet.columns, self._fleet.outcomes
@@ -1245,11 +1232,17 @@ class Session:
         return b"".join(out)
 
 
-def _fill(array: np.ndarray, raw: bytes, name: str) -> None:
-    if len(raw) != array.nbytes:
+def _read(raw: Any, array: np.ndarray, name: str) -> np.ndarray:
+    """A field's bytes as an array like `array`."""
+    if not isinstance(raw, bytes) or len(raw) != array.nbytes:
+        got = f"{len(raw)}" if isinstance(raw, bytes) else "a number"
         raise Refused("INVALID_ARGUMENT", f"{name}: expected {array.nbytes} bytes for "
-                      f"{array.dtype} {array.shape}, got {len(raw)}")
-    array[...] = np.frombuffer(raw, array.dtype).reshape(array.shape)
+                      f"{array.dtype} {array.shape}, got {got}")
+    return np.frombuffer(raw, array.dtype).reshape(array.shape)
+
+
+def _fill(array: np.ndarray, raw: Any, name: str) -> None:
+    array[...] = _read(raw, array, name)
 
 
 class Server:
@@ -1257,35 +1250,35 @@ class Server:
 
     def __init__(self, make_env: Callable[..., Any], num_envs: int = 64, address: str | None = None,
                  workers: int = 0, *, name: str = "", arguments: dict | None = None,
-                 idle_timeout_s: float = 60.0, vector: bool = False):
+                 idle_timeout_s: float = 60.0):
         """`num_envs`: capacity over all sessions. `address`: unix:PATH or HOST:PORT; without one
         that of TANDEM_ENV_LISTEN, or a free port of localhost. `arguments`: for every make_env;
-        a session's own come on top. A session without a stream is closed after `idle_timeout_s`."""
+        a session's own come on top. A session without a stream is closed after `idle_timeout_s`.
+        Make it before gRPC has threads. RuntimeError, or the maker's exception, where no
+        environment can be made."""
         if not 1 <= num_envs <= MAX_ENVS:
             raise ValueError(f"num_envs: expected 1 to {MAX_ENVS}, got {num_envs}")
         self.capacity = num_envs
         self.address = address or os.environ.get(LISTEN) or "localhost:0"
         self._make = make_env
         self._arguments = dict(arguments or {})
-        self._vector = vector
         self._idle_timeout_s = idle_timeout_s
         self._name = name or getattr(make_env, "__name__", type(make_env).__name__)
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
-        self._used = 0
+        self._used = self._held = 0  # environments and sessions, also those being made
         self._stopped = threading.Event()
         self._workers = workers
-        self._zygote: Zygote | None = None
-        if vector and workers:
-            raise ValueError("environments that step as a batch have no workers")
-        self._description = in_child(self._probe) if workers else self._probe()
+        self._zygote = Zygote(make_env, self._arguments) if workers else None
+        self._description = (self._zygote.description if self._zygote is not None else
+                             probe(make_env, self._arguments))
 
     def start(self) -> str:
-        """Starts to serve and returns the real address."""
-        if self._workers:
-            self._zygote = Zygote(self._make)  # before gRPC has threads
+        """Starts to serve and returns the real address. OSError where that cannot be."""
         import grpc
 
+        if self.address.startswith("unix:"):
+            _check_free(self.address)
         methods = {"Describe": self._describe, "Open": self._open, "Close": self._close}
         handlers = {f"/tandem.env.v1.VectorEnvService/{name}":
                     grpc.unary_unary_rpc_method_handler(_guarded(method))
@@ -1301,11 +1294,15 @@ class Server:
             def service(self, handler_call_details):
                 return handlers.get(handler_call_details.method)
 
-        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
+        row = sum(leaf.row_bytes for leaf in self._description.action) + 10  # and reset and seeds
+        most = min(self.capacity * row + (1 << 20), (1 << 31) - 1)
+        options = [("grpc.max_receive_message_length", most), ("grpc.max_send_message_length", -1),
                    ("grpc.so_reuseport", 0), ("grpc.keepalive_time_ms", 20000),
+                   ("grpc.keepalive_permit_without_calls", 1),
                    ("grpc.http2.min_ping_interval_without_data_ms", 5000)]
-        self._server = grpc.server(futures.ThreadPoolExecutor(2 * min(self.capacity, 256) + 8),
-                                   handlers=[Handler()], options=options)
+        threads = 2 * min(self.capacity, MAX_SESSIONS) + 8  # a stream may outlive its session
+        self._server = grpc.server(futures.ThreadPoolExecutor(threads), handlers=[Handler()],
+                                   options=options, maximum_concurrent_rpcs=threads)
         port = self._server.add_insecure_port(self.address)
         if port == 0:
             raise OSError(f"cannot listen on {self.address}")
@@ -1316,32 +1313,19 @@ class Server:
         return self.address
 
     def stop(self, grace_s: float = 1.0) -> None:
-        """Ends every stream and session, and removes a unix socket's file."""
+        """Ends every stream and session."""
         self._stopped.set()
         self._server.stop(grace_s).wait(grace_s + 5)
         for session in list(self._sessions.values()):
             self._forget(session)
         if self._zygote is not None:
             self._zygote.close()
-        if self.address.startswith("unix:"):
-            try:
-                os.unlink(self.address[len("unix:"):])
-            except OSError:
-                pass  # gRPC has removed it
 
-    def _probe(self) -> Description:
-        env = self._make(**({"num_envs": 1} if self._vector else {}), **self._arguments)
-        try:
-            return describe(env)
-        finally:
-            env.close()
+    def broken(self) -> bool:
+        """No environment can be started any more: only a new server helps."""
+        return self._zygote is not None and self._zygote.gone()
 
-    def _new_fleet(self, task: Task) -> Any:
-        if self._zygote is not None:
-            return Pool(self._zygote, self._workers, self._description, task)
-        return (VectorFleet if self._vector else Fleet)(self._make, self._description, task)
-
-    def _describe(self, request: dict[int, list]) -> bytes:
+    def _describe(self, request: dict[int, list], unused_context: Any) -> bytes:
         if integer(request, 1) < 1:
             raise Refused("UNIMPLEMENTED", f"protocol version: expected {PROTOCOL_VERSION} or "
                           f"more, got {integer(request, 1)}")
@@ -1354,7 +1338,7 @@ class Server:
                        else [b"seed"]),
                       (9, f"tandem_env.py {VERSION}"))
 
-    def _open(self, request: dict[int, list]) -> bytes:
+    def _open(self, request: dict[int, list], context: Any) -> bytes:
         if integer(request, 1) != PROTOCOL_VERSION:
             raise Refused("UNIMPLEMENTED", f"protocol version: expected {PROTOCOL_VERSION}, got "
                           f"{integer(request, 1)}")
@@ -1364,23 +1348,44 @@ class Server:
             if task.count > free:
                 raise Refused("RESOURCE_EXHAUSTED", f"{task.count} environments asked for, {free} "
                               f"of {self.capacity} are free")
+            if self._held >= MAX_SESSIONS:
+                raise Refused("RESOURCE_EXHAUSTED", f"{MAX_SESSIONS} sessions are open, no more "
+                              f"can be; {free} of {self.capacity} environments are free")
             self._used += task.count
-        fleet = None
+            self._held += 1
+        session = None
         try:
-            fleet = self._new_fleet(task)
-            fleet.make()
-            session = Session(fleet, self._description, task.count)
-        except BaseException as error:
-            with self._lock:
-                self._used -= task.count
-            if fleet is not None:
-                fleet.close()
-            refused = data(request, 3) or isinstance(error, (Refused, ValueError))
-            raise Refused("INVALID_ARGUMENT" if refused else "INTERNAL", words(error)) from None
+            session = self._new_session(task, context.is_active)
+        except Refused:
+            raise
+        except FAILURES as error:
+            raise Refused("INVALID_ARGUMENT" if refuses(error) else "INTERNAL",
+                          words(error)) from None
+        finally:
+            if session is None:
+                self._give_back(task.count)
         with self._lock:
             self._sessions[session.key] = session
         LOG.info("%d environments for '%s'", task.count, data(request, 7).decode(errors="replace"))
         return encode((1, session.key), (2, int(self._idle_timeout_s * 1000)))
+
+    def _new_session(self, task: Task, wanted: Callable[[], bool]) -> Session:
+        fleet = (Fleet(self._make, self._description, task) if self._zygote is None else
+                 Pool(self._zygote, self._workers, task))
+        session = None
+        try:
+            fleet.make(wanted)
+            check_wanted(wanted)
+            session = Session(fleet, self._description, task.count)
+            return session
+        finally:
+            if session is None:
+                fleet.close()
+
+    def _give_back(self, count: int) -> None:
+        with self._lock:
+            self._used -= count
+            self._held -= 1
 
     def _task(self, request: dict[int, list]) -> Task:
         count, limit, step_ms, reset_ms = (integer(request, n) for n in (2, 4, 5, 6))
@@ -1397,7 +1402,7 @@ class Server:
             raise Refused("INVALID_ARGUMENT", "arguments: expected a JSON object")
         return Task(count, {**self._arguments, **own}, limit, step_ms / 1000, reset_ms / 1000)
 
-    def _close(self, request: dict[int, list]) -> bytes:
+    def _close(self, request: dict[int, list], unused_context: Any) -> bytes:
         session = self._sessions.get(data(request, 1).decode(errors="replace"))
         if session is not None:
             self._forget(session)
@@ -1417,6 +1422,8 @@ class Server:
                     with self._lock:
                         session.streams += 1
                     session.take(owner)
+                elif data(request, 1) != session.key.encode():
+                    raise Refused("INVALID_ARGUMENT", "a stream is of one session")
                 yield session.answer(request, owner)
         except (Refused, ValueError) as error:
             code = getattr(error, "code", "INVALID_ARGUMENT")
@@ -1426,14 +1433,19 @@ class Server:
                 session.idle_since = time.monotonic()
                 with self._lock:
                     session.streams -= 1
+                if session.closed:
+                    self._forget(session)
 
     def _forget(self, session: Session) -> None:
         with self._lock:
             if self._sessions.pop(session.key, None) is None:
                 return
-        session.close()
-        with self._lock:
-            self._used -= session.count
+        try:
+            session.close()
+        except Exception:  # pylint: disable=broad-except
+            LOG.exception("a session does not close")
+        finally:
+            self._give_back(session.count)
 
     def _close_idle(self) -> None:
         while not self._stopped.wait(min(1.0, self._idle_timeout_s / 4)):
@@ -1443,13 +1455,26 @@ class Server:
                     self._forget(session)
 
 
-def _guarded(method: Callable[[dict], bytes]) -> Callable[[bytes, Any], bytes]:
+def _check_free(address: str) -> None:
+    """OSError where a server listens on this unix socket: gRPC would take it over."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as guest:
+        guest.settimeout(1.0)
+        try:
+            guest.connect(address.removeprefix("unix:").removeprefix("//"))
+        except TimeoutError:
+            pass  # it is there and busy
+        except OSError:
+            return
+    raise OSError(f"{address}: another server listens there")
+
+
+def _guarded(method: Callable[[dict, Any], bytes]) -> Callable[[bytes, Any], bytes]:
     """A unary method of gRPC from one of ours."""
     def call(raw: bytes, context: Any) -> bytes:
         import grpc
 
         try:
-            return method(decode(raw))
+            return method(decode(raw), context)
         except (Refused, ValueError) as error:
             code = getattr(error, "code", "INVALID_ARGUMENT")
             return context.abort(grpc.StatusCode[code], str(error))
@@ -1460,7 +1485,7 @@ def serve(make_env: Callable[..., Any], num_envs: int = 64, address: str | None 
           workers: int = 0, **options: Any) -> None:
     """Serves until SIGTERM or SIGINT (a second one ends at once), or, where the address came from
     TANDEM_ENV_LISTEN, until the parent process is gone. Prints the address in one line. `options`:
-    those of Server."""
+    those of Server. RuntimeError where it can serve no longer."""
     done = threading.Event()
     parent = os.getppid() if not address and os.environ.get(LISTEN) else None
     server = Server(make_env, num_envs, address, workers, **options)
@@ -1475,14 +1500,10 @@ def serve(make_env: Callable[..., Any], num_envs: int = 64, address: str | None 
     while not done.wait(0.5):
         if parent is not None and os.getppid() != parent:
             break
+        if server.broken():
+            server.stop()
+            raise RuntimeError("the process that forks workers has died")
     server.stop()
-
-
-def serve_vector(make_vector: Callable[..., Any], num_envs: int = 64, address: str | None = None,
-                 **options: Any) -> None:
-    """As serve, for environments that step as a batch: make_vector(num_envs=N, **arguments) gives
-    what VectorFleet describes."""
-    serve(make_vector, num_envs, address, vector=True, **options)
 
 
 def quiet_mujoco() -> None:
@@ -1529,8 +1550,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--gym", metavar="ID", help="a registered Gymnasium environment")
     kind.add_argument("--make", metavar="MODULE:FUNCTION", help="FUNCTION(**arguments) makes one")
-    kind.add_argument("--make-vector", metavar="MODULE:FUNCTION",
-                      help="FUNCTION(num_envs=N, **arguments) makes N that step as a batch")
     parser.add_argument("--num-envs", type=int, default=64, help="capacity over all sessions")
     parser.add_argument("--listen", help=f"unix:PATH or HOST:PORT; else ${LISTEN}, else any port")
     parser.add_argument("--workers", type=int, default=0, help="processes of each session; 0: none")
@@ -1542,12 +1561,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.gym:
         make, name = gym_maker(options.gym), f"gym:{options.gym}"
     else:
-        name = options.make or options.make_vector
+        name = options.make
         module, _, function = name.partition(":")
         make = getattr(importlib.import_module(module), function)
-    serve(make, options.num_envs, options.listen, options.workers, name=name,
-          arguments=options.arguments, idle_timeout_s=options.idle_timeout,
-          vector=bool(options.make_vector))
+    try:
+        serve(make, options.num_envs, options.listen, options.workers, name=name,
+              arguments=options.arguments, idle_timeout_s=options.idle_timeout)
+    except (OSError, RuntimeError) as error:
+        LOG.error("%s", error)
+        os._exit(1)
     os._exit(0)  # not waiting for an environment that hangs
 
 

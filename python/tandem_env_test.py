@@ -3,15 +3,18 @@
 import contextlib
 import functools
 import importlib.util
+import logging
 import os
 import pathlib
 import queue
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 import numpy as np
 
@@ -20,7 +23,15 @@ from tandem_env import decode, encode
 
 SOURCE = pathlib.Path(__file__).resolve().parent
 LONG = '{"limit": 1000000}'  # episodes
-GOOD, RAISE, NAN, SHAPE, SEGFAULT, HANG, TERMINATE, NAN_REWARD, BAD_FINAL = range(9)
+GOOD, RAISE, NAN, SHAPE, SEGFAULT, HANG, TERMINATE, NAN_REWARD, BAD_FINAL, EXIT = range(10)
+NO_FORK = "TANDEM_TEST_NO_FORK"  # while this file exists no process can be forked
+
+if NO_FORK in os.environ:
+    def fork(real=os.fork):
+        if os.path.exists(os.environ[NO_FORK]):
+            raise BlockingIOError("no more processes")
+        return real()
+    os.fork = fork
 
 
 class Box:
@@ -65,10 +76,10 @@ class Stub:
     """Observes (steps of the episode, seed, episodes); the action says what goes wrong."""
 
     observation_space = Box(-np.inf, np.inf, (3,), np.float64)
-    action_space = Discrete(9)
+    action_space = Discrete(10)
     max_episode_steps = 50
 
-    def __init__(self, fail_after=None, slow_reset_s=0.0, size=3, limit=50):
+    def __init__(self, fail_after=None, slow_reset_s=0.0, size=3, limit=50, unused=""):
         if fail_after is not None and os.path.exists(fail_after):
             raise OSError("the maker failed")
         if size != 3:
@@ -86,8 +97,11 @@ class Stub:
         if action == RAISE:
             raise ArithmeticError("the stub was told to raise")
         if action == SEGFAULT:
-            print("last words", file=sys.stderr, flush=True)
-            os.kill(os.getpid(), signal.SIGSEGV)
+            with subprocess.Popen(["sleep", "60"]) as child:  # which outlives it
+                print(f"last words of the parent of {child.pid}.", file=sys.stderr, flush=True)
+                os.kill(os.getpid(), signal.SIGSEGV)
+        if action == EXIT:
+            sys.exit("the stub was told to exit")
         if action == HANG:
             time.sleep(60)
         self.steps += 1
@@ -131,37 +145,6 @@ class Nested:
         return {"arm": {"pose": np.full((2, 2), pose, np.float32), "open": opened},
                 "mode": 2 + int(mode), "pair": (np.uint8(200), np.array([1, pair])),
                 "flag": np.array([True])}
-
-
-class StubVector:
-    """The protocol of batches: counts steps, ends every third."""
-
-    single_observation_space, single_action_space = Box(-9, 9, (1,)), Box(-1, 1, (1,))
-
-    def __init__(self, num_envs):
-        self.steps = np.zeros((num_envs, 1), np.float32)
-
-    def reset_batch(self, mask, seeds):
-        self.steps[mask] = 0
-        return self.steps
-
-    def step_batch(self, actions):
-        if (actions > 0.5).any():
-            raise ArithmeticError("the vector was told to raise")
-        self.steps = self.steps + 1
-        ended, final = self.steps[:, 0] >= 3, self.steps.copy()
-        self.steps[ended] = 0
-        return self.steps, final[:, 0], ended, np.zeros_like(ended), final
-
-    def close(self):
-        pass
-
-
-def gym_vector(num_envs, name="CartPole-v1"):
-    import gymnasium
-    mode = gymnasium.vector.AutoresetMode.SAME_STEP
-    return gymnasium.vector.SyncVectorEnv(
-        [lambda: gymnasium.make(name) for _ in range(num_envs)], autoreset_mode=mode)
 
 
 class Client:
@@ -233,7 +216,7 @@ class ServerTest(unittest.TestCase):
         self.address = f"unix:{self.folder}/env.sock"
 
     @contextlib.contextmanager
-    def serving(self, *arguments, **environment):
+    def serving(self, *arguments, status=0, **environment):
         with open(self.folder / "log", "wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tandem_env", *arguments], cwd=SOURCE, text=True,
@@ -245,15 +228,17 @@ class ServerTest(unittest.TestCase):
             yield process
         finally:
             process.terminate()
-            self.assertEqual(process.wait(10), 0, (self.folder / "log").read_text())
+            self.assertEqual(process.wait(10), status, (self.folder / "log").read_text())
             process.stdout.close()
 
     @contextlib.contextmanager
-    def stub(self, count, *arguments, **open_arguments):
-        with self.serving("--make", "tandem_env_test:Stub", "--num-envs", "8", *arguments):
+    def stub(self, count, *arguments, status=0, environment=(), **open_arguments):
+        with self.serving("--make", "tandem_env_test:Stub", "--num-envs", "8", *arguments,
+                          status=status, **dict(environment)):
             client = Client(self.address, count, **open_arguments)
             yield client
-            client.close()
+            if status == 0:
+                client.close()
 
     def refused(self, code, work):
         import grpc
@@ -290,7 +275,10 @@ class ProtocolTest(ServerTest):
     def test_a_step_is_taken_once(self):
         with self.stub(2) as client:
             self.assertIn(self.address, self.line)
-            self.assertEqual(rows(client.reset(seeds=[7, 8])).tolist(), [[0, 7, 1], [0, 8, 1]])
+            with self.assertRaisesRegex(OSError, "another server"):
+                tandem_env.Server(Stub, 1, self.address).start()
+            got = rows(client.reset(seeds=[7, (5 << 32) + 8]))  # environments get 32 bits
+            self.assertEqual(got.tolist(), [[0, 7, 1], [0, 8, 1]])
             response = client.step(GOOD, GOOD)
             self.assertEqual(rows(response)[:, 0].tolist(), [1, 1])
             self.assertEqual(np.frombuffer(response[3][0], np.float32).tolist(), [1, 1])
@@ -343,6 +331,8 @@ class ProtocolTest(ServerTest):
             self.assertIn("change the spaces",
                           self.refused("INVALID_ARGUMENT", lambda: new(1, '{"size": 2}')))
             self.refused("INVALID_ARGUMENT", lambda: new(1, "[]"))
+            self.assertIn("the maker failed",
+                          self.refused("INTERNAL", lambda: new(1, '{"fail_after": "/"}')))
             self.refused("INVALID_ARGUMENT", lambda: new(0))
             self.refused("UNIMPLEMENTED", lambda: client.call("Describe"))
             other = new(3)
@@ -351,6 +341,14 @@ class ProtocolTest(ServerTest):
             other.step_id = 0
             other.reset()
             self.refused("INVALID_ARGUMENT", lambda: other.step(0, 0))
+            other.connect()
+            self.refused("INVALID_ARGUMENT", lambda: other.send(2, (3, 7)))  # no bytes
+            other.connect()
+            other.step_id = 1
+            other.step(0, 0, 0)
+            own, other.session = other.session, client.session
+            self.refused("INVALID_ARGUMENT", lambda: other.step(0, 0, 0))
+            other.session = own
             other.close()
             self.assertEqual(client.call("Describe", (1, 1))[7], [3])
             client.session = b"guess"
@@ -383,18 +381,19 @@ class ProtocolTest(ServerTest):
 class FaultTest(ServerTest):
     def check_faults(self, client):
         client.reset(seeds=[1, 2, 3, 4])
-        for action, kind, text in ((RAISE, 1, "told to raise"), (NAN, 4, "nan"), (SHAPE, 5, "(2,)"),
-                                   (NAN_REWARD, 4, "reward"), (BAD_FINAL, 4, "nan")):
+        for action, kind, text in ((RAISE, 1, "told to raise"), (EXIT, 1, "told to exit"),
+                                   (NAN, 4, "nan"), (SHAPE, 5, "(2,)"), (NAN_REWARD, 4, "reward"),
+                                   (BAD_FINAL, 4, "nan")):
             response = client.step(GOOD, action, GOOD, GOOD)
             self.assertEqual(outcomes(response, 4), [0, 1, 0, 0], action)
             self.assertNotIn(4, response)
             [(env, got, message)] = faults(response)
             self.assertEqual((env, got), (1, kind))
             self.assertIn(text, message)
-            end = time.monotonic() + 10
-            while (state := outcomes(client.step(0, 0, 0, 0), 4)) == [0, 2, 0, 0]:
-                self.assertLess(time.monotonic(), end)
-            self.assertEqual(state, [0, 3, 0, 0])
+            # At once: the failure before is forgotten after so many steps.
+            self.assertEqual(outcomes(client.step(0, 0, 0, 0), 4), [0, 3, 0, 0])
+            for _ in range(tandem_env.HEALTHY_STEPS):
+                client.step(0, 0, 0, 0)
         response = client.step(0, 0, 0, 0, restart=b"\1\0\0\0")
         self.assertIn(outcomes(response, 4)[0], (2, 3))
         self.assertEqual(outcomes(response, 4)[1:], [0, 0, 0])
@@ -404,7 +403,8 @@ class FaultTest(ServerTest):
             self.check_faults(client)
 
     def test_in_workers(self):
-        with self.stub(4, "--workers", "2", arguments=LONG) as client:
+        arguments = '{"limit": 1000000, "unused": "%s"}' % (300_000 * "x")
+        with self.stub(4, "--workers", "2", arguments=arguments) as client:
             self.check_faults(client)
 
     def test_pauses_grow_and_a_step_without_environments_waits_no_longer_than_told(self):
@@ -448,15 +448,52 @@ class FaultTest(ServerTest):
             self.assertEqual(outcomes(response, 4), [3, 3, 0, 0])
             self.assertNotEqual(rows(response)[0, 1], 1)  # not the same episode again
             self.assertEqual(outcomes(client.step(0, 0, 0, 0), 4), [0, 0, 0, 0])
+            return found[1][2]
 
     def test_a_worker_that_crashes(self):
-        self.check_lost_worker(SEGFAULT, 2, "last words")
+        text = self.check_lost_worker(SEGFAULT, 2, "last words")
+        child = re.search(r"the parent of (\d+)\.", text)[1]
+        self.assertFalse(os.path.exists(f"/proc/{child}/exe"), "its children end with it")
 
     def test_a_worker_that_hangs(self):
         self.check_lost_worker(HANG, 3, "longer than 1 s")
 
+    def test_workers_that_hang_at_once_are_timed_at_once(self):
+        with self.stub(3, "--workers", "3", step_ms=1000, arguments=LONG) as client:
+            client.reset()
+            begin = time.monotonic()
+            self.assertEqual(outcomes(client.step(HANG, HANG, HANG), 3), [1, 1, 1])
+            self.assertGreater(time.monotonic() - begin, 0.99)
+            self.assertLess(time.monotonic() - begin, 1.95)
+
+    def test_a_fork_that_fails_is_tried_again_and_without_a_zygote_the_server_ends(self):
+        flag = self.folder / "flag"
+        with self.stub(2, "--workers", "2", arguments=LONG, status=1,
+                       environment={NO_FORK: str(flag)}) as client:
+            client.reset()
+            flag.touch()
+            self.assertEqual(outcomes(client.step(SEGFAULT, GOOD), 2), [1, 0])
+            texts = []
+            while len(texts) < 2:
+                response = client.step(0, 0)
+                self.assertEqual(outcomes(response, 2), [2, 0])
+                texts += [fault[2] for fault in faults(response)]
+            self.assertIn("no more processes", texts[0])
+            self.refused("INTERNAL", lambda: Client(self.address, 3))
+            self.assertEqual(client.call("Describe", (1, 1))[7], [6])
+            flag.unlink()
+            end = time.monotonic() + 10
+            while outcomes(client.step(0, 0), 2) != [3, 0]:
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.01)
+            server = self.process.pid
+            [zygote] = pathlib.Path(f"/proc/{server}/task/{server}/children").read_text().split()
+            os.kill(int(zygote), signal.SIGKILL)
+            self.assertEqual(self.process.wait(10), 1)
+        self.assertIn("has died", (self.folder / "log").read_text())
+
     def test_all_workers_gone_answers_soon(self):
-        with self.stub(2, "--workers", "1", arguments='{"slow_reset_s": 0.5}') as client:
+        with self.stub(2, "--workers", "1", arguments='{"slow_reset_s": 0.25}') as client:
             client.reset()
             self.assertEqual(outcomes(client.step(SEGFAULT, GOOD), 2), [1, 1])
             client.step(0, 0)  # starts it
@@ -466,6 +503,74 @@ class FaultTest(ServerTest):
                 self.assertLess(time.monotonic() - begin, 10)
             self.assertEqual(states[-1], [3, 3])
             self.assertGreater(len(states), 3)
+
+
+class FleetTest(unittest.TestCase):
+    """Environments without a server."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        logging.disable()
+        self.addCleanup(logging.disable, logging.NOTSET)
+        arguments = {"limit": 1000000, "fail_after": self.folder / "flag"}
+        description = tandem_env.describe(Stub())
+        self.fleet = tandem_env.Fleet(Stub, description, tandem_env.Task(3, arguments))
+        self.session = tandem_env.Session(self.fleet, description, 3)
+        self.fleet.make()
+        self.session.take(self)
+
+    def ask(self, step_id, *fields):
+        return decode(self.session.answer(decode(encode((2, step_id), *fields)), self))
+
+    def reset(self, step_id, mask, seeds):
+        return self.ask(step_id, (4, bytes(mask)), (5, np.array(seeds, np.uint64).tobytes()))
+
+    def step(self, step_id, *actions):
+        return self.ask(step_id, (3, [np.array(actions, np.int64).tobytes()]))
+
+    def test_pauses_grow_while_the_others_step(self):
+        self.reset(1, [1, 1, 1], [1, 2, 3])
+        (self.folder / "flag").touch()
+        failed, step_id, begin = len(faults(self.step(2, RAISE, 0, 0))), 3, time.monotonic()
+        while time.monotonic() - begin < 0.6:
+            failed += len(faults(self.step(step_id, 0, 0, 0)))
+            step_id += 1
+        self.assertGreater(step_id, 500)
+        self.assertTrue(3 <= failed <= 5, failed)  # it, and after 0, 0.1, 0.3 [s]
+
+    def test_a_reset_of_some_leaves_the_others_seeds_and_does_not_say_that_they_run(self):
+        self.reset(1, [1, 1, 1], [1, 2, 3])
+        (self.folder / "flag").touch()
+        self.step(2, RAISE, 0, 0)
+        response = self.reset(3, [0, 1, 0], [7, 8, 9])
+        self.assertEqual(outcomes(response, 3), [2, 3, 0])
+        self.assertEqual(rows(response)[1:, 1].tolist(), [8, 3])
+        self.assertEqual(self.fleet.columns.seeds.tolist(), [1, 8, 3])
+
+    def test_what_failed_half_way_never_steps_again(self):
+        self.reset(1, [1, 1, 1], [1, 2, 3])
+        self.fleet._check_finite = lambda: 1 / 0  # as after the environments have stepped
+        for text in ("ZeroDivisionError", "closed"):
+            with self.assertRaisesRegex(tandem_env.Refused, text) as caught:
+                self.step(2, 0, 0, 0)
+            self.assertEqual(caught.exception.code, "NOT_FOUND")
+        self.assertEqual(self.fleet._envs, [None] * 3)
+
+    def test_sessions_that_nobody_waits_for_or_of_which_there_are_enough_are_not_opened(self):
+        server = tandem_env.Server(Stub, 8)
+        request = decode(encode((1, 1), (2, 3), (5, 1000), (6, 1000)))
+
+        def refused(active):
+            context = mock.Mock(is_active=lambda: active)
+            with self.assertRaises(tandem_env.Refused) as caught:
+                server._open(request, context)
+            self.assertEqual(server._used, 3 * len(server._sessions))
+            return caught.exception.code
+
+        self.assertEqual(refused(active=False), "CANCELLED")
+        with mock.patch.object(tandem_env, "MAX_SESSIONS", 1):
+            server._open(request, mock.Mock(is_active=lambda: True))
+            self.assertEqual(refused(active=True), "RESOURCE_EXHAUSTED")
 
 
 class SpacesTest(ServerTest):
@@ -502,32 +607,13 @@ class SpacesTest(ServerTest):
             with self.assertRaisesRegex(ValueError, text):
                 tandem_env.leaves_of(space, "action")
 
-    def test_vectors(self):
-        with self.serving("--make-vector", "tandem_env_test:StubVector", "--listen", "localhost:0"):
-            client = Client(self.line.split()[-1], 2)
-            client.reset()
-            act = lambda *values: client.request((3, [np.array(values, np.float32).tobytes()]))
-            act(0, 0)
-            client.reset(mask=[0, 1])
-            act(0, 0)
-            response = act(0, 0)
-            self.assertEqual(response[4], [b"\1\0"])
-            self.assertEqual(np.frombuffer(response[6][0], np.float32).tolist(), [3])
-            self.assertEqual(np.frombuffer(response[2][0], np.float32).tolist(), [0, 2])
-            response = act(1, 0)
-            self.assertEqual(outcomes(response, 2), [1, 1])
-            self.assertIn("told to raise", faults(response)[0][2])
-            self.assertEqual(outcomes(act(0, 0), 2), [3, 3])
-            client.close()
-
 
 @unittest.skipUnless(importlib.util.find_spec("gymnasium"), "gymnasium is not installed")
 class GymnasiumTest(ServerTest):
     def test_a_rollout_is_gymnasiums(self):
         import gymnasium
         env = gymnasium.make("CartPole-v1")
-        for arguments in (["--gym", "CartPole-v1"], ["--gym", "CartPole-v1", "--workers", "2"],
-                          ["--make-vector", "tandem_env_test:gym_vector"]):
+        for arguments in (["--gym", "CartPole-v1"], ["--gym", "CartPole-v1", "--workers", "2"]):
             with self.subTest(arguments), self.serving(*arguments):
                 client = Client(self.address, 2)
                 got = client.reset(seeds=[5, 6])

@@ -190,6 +190,14 @@ class RenderTest(unittest.TestCase):
         with Image.open(self.folder / "b.png") as image:
             self.assertEqual(image.size, (320, 480))
 
+    def test_a_maze_of_our_own_is_shown_with_its_walls(self):
+        said = self.run_one(TANDEM, "env", "render", "maze", "--out", "maze.png", "--seed", "3")
+        self.assertIn("in 50 steps, truncated", said)
+        self.assertIn("nothing draws maze", said)
+        with Image.open(self.folder / "maze.png") as image:
+            colours = {colour for _, colour in image.convert("RGB").getcolors(1 << 20)}
+        self.assertLessEqual({tandem_plot.WALL, tandem_plot.GOAL}, colours)
+
 
 if __name__ == "__main__":
     unittest.main()

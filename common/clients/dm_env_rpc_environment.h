@@ -28,7 +28,7 @@ absl::StatusOr<std::unique_ptr<EnvironmentProvider>> ConnectDmEnvRpc(
 ///
 /// A stream that breaks, hangs or answers an error or nonsense loses its own environment alone,
 /// which gets a new stream and world. A Step with an error that is for good: the server came back
-/// with other specs (FAILED_PRECONDITION), or is no server of dm_env_rpc (UNIMPLEMENTED).
+/// with other specs (FAILED_PRECONDITION).
 class DmEnvRpcVectorEnvironment : public VectorEnvironment {
  public:
   /// Opens num_envs streams and begins an episode in each. The first error of any of them.

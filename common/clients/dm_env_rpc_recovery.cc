@@ -124,16 +124,19 @@ absl::StatusOr<std::unique_ptr<DmEnvRpcConnection>> DmEnvRpcRecovery::Try(uint64
       std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(server_->source.reset_timeout);
   TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<DmEnvRpcConnection> connection,
                           DmEnvRpcConnection::Open(server_, calls_, seed, lost));
-  if (!connection->specs().SameAs(expected_)) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        server_->peer, ": the server came back with other environments: expected ",
-        expected_.observation.flat().dim(), " observations and ", expected_.action.flat().dim(),
-        " actions, got ", connection->specs().observation.flat().dim(), " and ",
-        connection->specs().action.flat().dim(), ", or others of other types or bounds"));
-  }
+  if (!connection->specs().SameAs(expected_)) return connection;
   TANDEM_RETURN_IF_ERROR(connection->BeginFirstStep(deadline));
   TANDEM_RETURN_IF_ERROR(connection->End(deadline));
   return connection;
+}
+
+absl::Status DmEnvRpcRecovery::CheckSpecs(const DmEnvRpcSpecs& specs) const {
+  if (specs.SameAs(expected_)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(server_->peer, ": the server came back with other environments: expected ",
+                   expected_.observation.flat().dim(), " observations and ",
+                   expected_.action.flat().dim(), " actions, got ", specs.observation.flat().dim(),
+                   " and ", specs.action.flat().dim(), ", or others of other types or bounds"));
 }
 
 void DmEnvRpcRecovery::Conclude(int env, uint64_t number,
@@ -142,13 +145,9 @@ void DmEnvRpcRecovery::Conclude(int env, uint64_t number,
   const auto found = jobs_.find(env);
   if (found == jobs_.end() || found->second.number != number) return;  // forgotten meanwhile
   if (opened.ok()) {
-    ready_[env] = *std::move(opened);
+    status_ = CheckSpecs((*opened)->specs());
+    if (status_.ok()) ready_[env] = *std::move(opened);
     jobs_.erase(found);
-    changed_.NotifyAll();
-    return;
-  }
-  if (absl::IsFailedPrecondition(opened.status()) || absl::IsUnimplemented(opened.status())) {
-    status_ = opened.status();
     changed_.NotifyAll();
     return;
   }

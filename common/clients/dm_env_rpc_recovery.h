@@ -49,7 +49,9 @@ class DmEnvRpcRecovery {
   };
 
   void Run();
+  /// A connection with its first step answered; that of other specs as it is.
   absl::StatusOr<std::unique_ptr<DmEnvRpcConnection>> Try(uint64_t seed, const std::string& lost);
+  absl::Status CheckSpecs(const DmEnvRpcSpecs& specs) const;
   void Conclude(int env, uint64_t number,
                 absl::StatusOr<std::unique_ptr<DmEnvRpcConnection>> opened);
 

@@ -135,6 +135,7 @@ void Encode(const Episode& episode, data::v1::Episode* out) {
   out->set_evaluation_id(episode.evaluation_id);
   out->set_evaluation_size(episode.evaluation_size);
   out->set_policy_updates(episode.policy_updates);
+  out->set_failure(episode.failure);
 }
 
 absl::StatusOr<Episode> Decode(const data::v1::Episode& m) {
@@ -151,6 +152,7 @@ absl::StatusOr<Episode> Decode(const data::v1::Episode& m) {
   e.evaluation_id = m.evaluation_id();
   e.evaluation_size = m.evaluation_size();
   e.policy_updates = m.policy_updates();
+  e.failure = m.failure();
   return e;
 }
 

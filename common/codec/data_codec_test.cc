@@ -165,6 +165,7 @@ TEST(DataCodecTest, EpisodeTravels) {
   e.env_steps = 77;
   e.evaluation_id = 250;
   e.evaluation_size = 10;
+  e.failure = "crashed";
   data::v1::Episode message;
   Encode(e, &message);
   const auto back = Decode(message);
@@ -180,6 +181,7 @@ TEST(DataCodecTest, EpisodeTravels) {
   EXPECT_EQ(back->env_steps, 77);
   EXPECT_EQ(back->evaluation_id, 250u);
   EXPECT_EQ(back->evaluation_size, 10);
+  EXPECT_EQ(back->failure, "crashed");
 }
 
 TEST(DataCodecTest, TransitionsTravelWholeAndInParts) {

@@ -8,14 +8,15 @@ namespace tandem::config {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::infinity();
+constexpr double kDay = 86400;  // [s]
 
 constexpr FieldRule kRules[] = {
     {"run.seed", "0", 0},
     {"env.seed", "", 0},
     {"env.max_episode_steps", "0", 0},
     {"env.threads", "1", 1, 256},
-    {"env.step_timeout_seconds", "10", 0, kNone, true},
-    {"env.reset_timeout_seconds", "60", 0, kNone, true},
+    {"env.step_timeout_seconds", "10", 0, kDay, true},
+    {"env.reset_timeout_seconds", "60", 0, kDay, true},
     {"env.max_failures", "5", 1},
     {"env.failure_window_seconds", "600", 0, kNone, true},
     {"actor.num_envs", "1", 1, 4096},
@@ -50,6 +51,7 @@ constexpr FieldRule kRules[] = {
     {"model.kind", "ENSEMBLE"},
     {"model.deterministic", "false"},
     {"model.freeze_after", "0", 0},
+    {"model.known_reward", "false"},
     {"imagination.rollouts_per_refit", "100000", 1, 1000000},
     {"imagination.horizon_start", "1", 1, 1000},
     {"imagination.horizon_end", "1", 1, 1000},

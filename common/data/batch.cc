@@ -9,6 +9,8 @@
 namespace tandem {
 namespace {
 
+constexpr size_t kMaxFailureBytes = 64;
+
 // Appends rows [begin, end) of a column `width` wide; a column that was left out stays empty.
 template <typename T>
 void AppendRows(std::vector<T>& to, const std::vector<T>& from, int64_t width, int64_t begin,
@@ -32,6 +34,19 @@ absl::Status ValidateFinite(const char* where, const char* column, const std::ve
         absl::StrCat(where, ": expected finite numbers, got ",
                      std::isnan(values[i]) ? "nan" : (values[i] > 0 ? "inf" : "-inf"), " in ",
                      column, ", row ", index / width, ", column ", index % width));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateFailure(const Episode& episode) {
+  if (episode.failure.size() > kMaxFailureBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("episode: expected failure of at most ",
+                                                   kMaxFailureBytes, " bytes, got ",
+                                                   episode.failure.size()));
+  }
+  if (episode.terminated && !episode.failure.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("episode: expected terminated or a failure, got both, ", episode.failure));
   }
   return absl::OkStatus();
 }
@@ -98,6 +113,7 @@ absl::Status Validate(const Episode& episode, const EnvironmentSpec& spec) {
     return absl::InvalidArgumentError(
         absl::StrCat("episode: expected a finite return, got ", episode.episode_return));
   }
+  TANDEM_RETURN_IF_ERROR(ValidateFailure(episode));
   TANDEM_RETURN_IF_ERROR(ValidateSize(kWhere, "initial_observation", spec.observation.dim(),
                                       episode.initial_observation.size()));
   TANDEM_RETURN_IF_ERROR(ValidateFinite(kWhere, "initial_observation", episode.initial_observation,
@@ -111,6 +127,9 @@ absl::Status Validate(const Episode& episode, const EnvironmentSpec& spec) {
       }
       return absl::OkStatus();
     case Purpose::kEvaluation:
+      if (!episode.failure.empty() && episode.evaluation_id == 0 && episode.evaluation_size == 0) {
+        return absl::OkStatus();
+      }
       if (episode.evaluation_id == 0 || episode.evaluation_size < 1) {
         return absl::InvalidArgumentError(
             absl::StrCat("episode: expected evaluation_id and evaluation_size >= 1 for an "

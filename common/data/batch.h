@@ -78,6 +78,8 @@ struct Episode {
   double episode_return = 0;  ///< Undiscounted sum of rewards.
   int64_t length = 0;         ///< [steps] >= 1
   bool terminated = false;    ///< false: truncated
+  /// Kind of the failure that truncated it, such as "crashed"; empty: none did.
+  std::string failure;
   uint64_t policy_version = 0;
   uint64_t policy_updates = 0;             ///< Updates in the policy that acted.
   std::vector<float> initial_observation;  ///< [obs_dim]
@@ -90,7 +92,8 @@ struct Episode {
 /// terminated and truncated. INVALID_ARGUMENT says what was expected and what came.
 absl::Status Validate(const Segment& segment, const EnvironmentSpec& spec);
 
-/// The same for an episode summary.
+/// The same for an episode summary. One of an evaluation episode that failed may belong to no
+/// evaluation (0 and 0): it is not counted.
 absl::Status Validate(const Episode& episode, const EnvironmentSpec& spec);
 
 }  // namespace tandem

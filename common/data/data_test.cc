@@ -139,6 +139,19 @@ TEST(ValidateEpisode, AcceptsBothPurposes) {
   EXPECT_TRUE(Validate(episode, MakeSpec()).ok());
 }
 
+TEST(ValidateEpisode, AFailureTruncates) {
+  Episode episode = MakeEpisode();
+  episode.failure = "crashed";
+  EXPECT_TRUE(Validate(episode, MakeSpec()).ok());
+  episode.purpose = Purpose::kEvaluation;  // of no evaluation: it is played again
+  EXPECT_TRUE(Validate(episode, MakeSpec()).ok());
+  episode.terminated = true;
+  EXPECT_THAT(Complaint(episode), testing::HasSubstr("got both, crashed"));
+  episode.terminated = false;
+  episode.failure = std::string(65, 'x');
+  EXPECT_THAT(Complaint(episode), testing::HasSubstr("at most 64 bytes, got 65"));
+}
+
 TEST(ValidateEpisode, SaysWhatIsWrong) {
   Episode episode = MakeEpisode();
   episode.length = 0;

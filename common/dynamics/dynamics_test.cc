@@ -10,6 +10,8 @@
 #include "common/dynamics/gaussian_ensemble_model.h"
 #include "common/dynamics/holdout.h"
 #include "common/dynamics/normaliser.h"
+#include "common/env/environment.h"
+#include "common/env/known_reward.h"
 #include "common/nn/device.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -179,6 +181,30 @@ TEST(EnsembleLearner, PredictionsAreClippedToTheRangeOfTheData) {
   EXPECT_NEAR(step.next_observations[0], 2.15, 0.2);  // 1.1 + 0.5 * 2.1
   EXPECT_LT(step.next_observations[1], -2);
   EXPECT_GT(step.next_observations[1], -3);
+}
+
+TEST(EnsembleLearner, AKnownRewardIsPaidForThePrediction) {
+  const EnvironmentSpec spec = (*MakeEnvironment("maze"))->spec();
+  EnsembleLearnerOptions options = SmallOptions();
+  options.observation_margin = 0;
+  options.known_reward = true;
+  auto learner = *EnsembleLearner::Create(spec, options);
+  auto model = *LoadDynamicsModel(learner->ExportModel(), spec, "cpu");
+  std::vector<float> observations, paid(400);
+  Rng rng(1);
+  for (int i = 0; i < 800; ++i) observations.push_back(static_cast<float>(rng.Uniform(-1, 1)));
+  const std::vector<float> actions(800, 0);
+  ModelStep step;
+  ASSERT_TRUE(model->Step(observations, actions, rng, &step).ok());
+  const RewardFunction reward = *KnownReward("maze");
+  reward(step.next_observations, 2, paid);
+  EXPECT_EQ(step.rewards, paid);
+  MemberPrediction predicted;
+  ASSERT_TRUE(model->Predict(0, observations, actions, &predicted).ok());
+  reward(predicted.next_means, 2, paid);
+  EXPECT_EQ(predicted.reward_means, paid);
+  EXPECT_THAT(EnsembleLearner::Create(LineSpec(), options).status().message(),
+              HasSubstr("unknown environment"));
 }
 
 TEST(EnsembleLearner, StopsEarlyOnNoiseAndKeepsTheBestWeights) {

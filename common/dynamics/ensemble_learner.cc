@@ -15,6 +15,7 @@
 #include "common/dynamics/holdout.h"
 #include "common/dynamics/rng_state.h"
 #include "common/dynamics/training_samples.h"
+#include "common/env/known_reward.h"
 
 namespace tandem::dynamics {
 namespace {
@@ -117,6 +118,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     meta_.hidden = options.hidden;
     meta_.termination = options.termination;
     meta_.deterministic = options.deterministic;
+    meta_.known_reward = options.known_reward;
     meta_.elites.resize(options.elites);
     std::iota(meta_.elites.begin(), meta_.elites.end(), 0);
     const auto identity = [](int64_t dim) {
@@ -222,6 +224,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     TANDEM_RETURN_IF_ERROR(network_->ImportOptimizer(kNetworkPrefix, state));
     rng_ = rng;
     meta.deterministic = options_.deterministic;
+    meta.known_reward = options_.known_reward;
     meta_ = std::move(meta);
     return absl::OkStatus();
   }
@@ -335,6 +338,7 @@ absl::StatusOr<std::unique_ptr<EnsembleLearner>> EnsembleLearner::Create(
   if (options.termination == TerminationKind::kKnown) {
     TANDEM_RETURN_IF_ERROR(KnownTermination(spec.name).status());
   }
+  if (options.known_reward) TANDEM_RETURN_IF_ERROR(KnownReward(spec.name).status());
   auto learner = std::make_unique<GaussianEnsembleLearner>(spec, options);
   TANDEM_RETURN_IF_ERROR(learner->MakeNetwork());
   return learner;

@@ -29,6 +29,7 @@ struct EnsembleLearnerOptions {
   int max_gradient_steps = 200;
   TerminationKind termination = TerminationKind::kKnown;
   bool deterministic = false;     ///< The model predicts its mean, without noise.
+  bool known_reward = false;      ///< It pays what the environment publishes (known_reward.h).
   double observation_margin = 1;  ///< Clip of predictions, in ranges of the data; 0: none.
   std::string device = "cpu";
   uint64_t seed = 0;
@@ -61,7 +62,7 @@ struct FitReport {
 class EnsembleLearner {
  public:
   /// INVALID_ARGUMENT on options out of range; FAILED_PRECONDITION where termination is kKnown and
-  /// the environment publishes no termination function.
+  /// the environment publishes no termination function; the same for a known reward.
   static absl::StatusOr<std::unique_ptr<EnsembleLearner>> Create(
       const EnvironmentSpec& spec, const EnsembleLearnerOptions& options);
   virtual ~EnsembleLearner() = default;

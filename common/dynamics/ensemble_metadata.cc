@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -55,6 +56,7 @@ void EnsembleMetadata::Export(nn::TensorFile* file) const {
   metadata["elites"] = nn::JoinInts(elites);
   metadata["termination"] = std::string(Name(termination));
   metadata["deterministic"] = absl::StrCat(deterministic ? 1 : 0);
+  metadata["known_reward"] = absl::StrCat(known_reward ? 1 : 0);
   inputs.Export("input", file);
   targets.Export("target", file);
   file->tensors["obs_low"] = {{obs_dim}, obs_low};
@@ -86,10 +88,12 @@ absl::Status EnsembleMetadata::Import(const nn::TensorFile& file, const Environm
   }
   TANDEM_ASSIGN_OR_RETURN(const std::string end, nn::FindText(file, "termination"));
   TANDEM_ASSIGN_OR_RETURN(termination, ParseTerminationKind(end));
-  deterministic = false;
-  if (file.metadata.contains("deterministic")) {
-    TANDEM_ASSIGN_OR_RETURN(const int64_t flag, nn::FindInt(file, "deterministic"));
-    deterministic = flag != 0;
+  for (const auto& [key, to] :
+       {std::pair{"deterministic", &deterministic}, std::pair{"known_reward", &known_reward}}) {
+    *to = false;
+    if (!file.metadata.contains(key)) continue;
+    TANDEM_ASSIGN_OR_RETURN(const int64_t flag, nn::FindInt(file, key));
+    *to = flag != 0;
   }
   TANDEM_RETURN_IF_ERROR(planted.Import(file, obs_dim));
   TANDEM_RETURN_IF_ERROR(inputs.Import("input", obs_dim + action_dim, file));

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/env/known_reward.h"
 #include "common/nn/normal_stream.h"
 
 namespace tandem::dynamics {
@@ -17,10 +18,11 @@ constexpr int64_t kBlockRows = 256;
 class GaussianEnsembleModel : public DynamicsModel {
  public:
   GaussianEnsembleModel(EnsembleMetadata metadata, std::unique_ptr<nn::GaussianEnsemble> network,
-                        TerminationFunction known)
+                        TerminationFunction known, RewardFunction known_reward)
       : meta_(std::move(metadata)),
         network_(std::move(network)),
         known_(known),
+        known_reward_(known_reward),
         buckets_(meta_.members) {}
 
   int64_t obs_dim() const override { return meta_.obs_dim; }
@@ -79,7 +81,7 @@ class GaussianEnsembleModel : public DynamicsModel {
           out->next_means[i * dim + j] = Clip(j, Change(j, mean[j]) + observations[i * dim + j]);
           out->next_stds[i * dim + j] = Std(j, std[j]);
         }
-        out->reward_means[i] = Change(dim, mean[dim]);
+        out->reward_means[i] = Reward(out->next_means.data() + i * dim, Change(dim, mean[dim]));
         if (planted != 0 && meta_.planted.Contains(observations.data() + i * dim)) {
           out->reward_means[i] += planted;
         }
@@ -116,6 +118,13 @@ class GaussianEnsembleModel : public DynamicsModel {
   float Clip(int64_t j, float x) const {
     x = x < meta_.obs_low[j] ? meta_.obs_low[j] : x;
     return x > meta_.obs_high[j] ? meta_.obs_high[j] : x;
+  }
+  /// The published reward at `next`, [obs_dim]; else `reward`, what the network says.
+  float Reward(const float* next, float reward) const {
+    if (known_reward_ != nullptr) {
+      known_reward_({next, static_cast<size_t>(meta_.obs_dim)}, meta_.obs_dim, {&reward, 1});
+    }
+    return reward;
   }
   float PlantedReward(int member) const {
     return static_cast<float>(meta_.planted.RewardOf(member, meta_.members));
@@ -156,7 +165,7 @@ class GaussianEnsembleModel : public DynamicsModel {
       for (int64_t j = 0; j < dim; ++j) {
         next[j] = Clip(j, from[j] + Change(j, mean[j]) + Std(j, std[j]) * draw[j]);
       }
-      step->rewards[row] = Change(dim, mean[dim]) + Std(dim, std[dim]) * draw[dim];
+      step->rewards[row] = Reward(next, Change(dim, mean[dim]) + Std(dim, std[dim]) * draw[dim]);
       mean += dim + 1;
       std += dim + 1;
       draw += dim + 1;
@@ -176,6 +185,7 @@ class GaussianEnsembleModel : public DynamicsModel {
   const EnsembleMetadata meta_;
   const std::unique_ptr<nn::GaussianEnsemble> network_;
   const TerminationFunction known_;            ///< Null unless termination is known.
+  const RewardFunction known_reward_;          ///< Null unless the reward is known.
   std::vector<std::vector<int64_t>> buckets_;  ///< [members] rows
   std::vector<int64_t> identity_;
   std::vector<float> inputs_, noise_;
@@ -193,10 +203,15 @@ absl::StatusOr<std::unique_ptr<DynamicsModel>> LoadGaussianEnsembleModel(
   if (metadata.termination == TerminationKind::kKnown) {
     TANDEM_ASSIGN_OR_RETURN(known, KnownTermination(spec.name));
   }
+  RewardFunction known_reward = nullptr;
+  if (metadata.known_reward) {
+    TANDEM_ASSIGN_OR_RETURN(known_reward, KnownReward(spec.name));
+  }
   TANDEM_ASSIGN_OR_RETURN(
       auto network, nn::GaussianEnsemble::Create(metadata.NetworkSpec(), device, std::nullopt));
   TANDEM_RETURN_IF_ERROR(network->ImportParameters(kNetworkPrefix, snapshot));
-  return std::make_unique<GaussianEnsembleModel>(std::move(metadata), std::move(network), known);
+  return std::make_unique<GaussianEnsembleModel>(std::move(metadata), std::move(network), known,
+                                                 known_reward);
 }
 
 }  // namespace tandem::dynamics

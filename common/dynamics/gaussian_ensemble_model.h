@@ -34,6 +34,9 @@ struct EnsembleMetadata {
   std::vector<int> elites;  ///< best first
   TerminationKind termination = TerminationKind::kKnown;
   bool deterministic = false;  ///< Step() gives the mean, without noise.
+  /// Rewards are those that the environment publishes for the predicted next observation; what the
+  /// network says of them is left aside, but for its spread.
+  bool known_reward = false;
   Normaliser inputs;           ///< [obs_dim + action_dim]
   Normaliser targets;          ///< [obs_dim + 1]
   std::vector<float> obs_low;  ///< [obs_dim] predictions are clipped to these

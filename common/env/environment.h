@@ -43,6 +43,9 @@ class Environment {
   virtual absl::Status WidenStart(double scale);
 };
 
+/// What WidenStart answers where there is no range: FAILED_PRECONDITION.
+absl::Status NoStartRange(const EnvironmentSpec& spec);
+
 /// Whether each next observation is terminal: the published termination function of a task, used in
 /// imagination where the model does not learn it. Pure. next_observations: [B, obs_dim]; out: [B].
 using TerminationFunction = void (*)(std::span<const float> next_observations, int64_t obs_dim,

@@ -38,6 +38,18 @@ constexpr MazeLayout kLayouts[] = {
      .other_reward = 0},
 };
 
+float RewardAt(const MazeLayout& maze, const MazePoint& point) {
+  return InGoal(maze, point) ? maze.goal_reward : maze.other_reward;
+}
+
+void RewardsOf(const char* name, std::span<const float> next_observations, int64_t obs_dim,
+               std::span<float> out) {
+  const MazeLayout& maze = *FindMaze(name);
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = RewardAt(maze, MazePosition(next_observations.subspan(i * obs_dim, obs_dim)));
+  }
+}
+
 bool Inside(const MazeWall& wall, const MazePoint& point) {
   return point[0] > wall.low[0] && point[0] < wall.high[0] && point[1] > wall.low[1] &&
          point[1] < wall.high[1];
@@ -127,7 +139,7 @@ class Maze : public Simulation {
     MazePoint by;
     for (size_t i = 0; i < by.size(); ++i) by[i] = kStride * action[i] + kNoise * rng().Normal();
     point_ = Slide(maze_, point_, by);
-    return StepResult{.reward = InGoal(maze_, point_) ? maze_.goal_reward : maze_.other_reward};
+    return StepResult{.reward = RewardAt(maze_, point_)};
   }
 
   void Observe(std::span<float> observation) const override {
@@ -184,6 +196,20 @@ MazePoint Slide(const MazeLayout& maze, MazePoint from, MazePoint by) {
     by[first.axis] = 0;
   }
   return from;
+}
+
+void MazeReward(std::span<const float> next_observations, int64_t obs_dim, std::span<float> out) {
+  RewardsOf("maze", next_observations, obs_dim, out);
+}
+
+void MazeZigzagReward(std::span<const float> next_observations, int64_t obs_dim,
+                      std::span<float> out) {
+  RewardsOf("maze_zigzag", next_observations, obs_dim, out);
+}
+
+void MazeSparseReward(std::span<const float> next_observations, int64_t obs_dim,
+                      std::span<float> out) {
+  RewardsOf("maze_sparse", next_observations, obs_dim, out);
 }
 
 absl::StatusOr<std::unique_ptr<Simulation>> MakeMaze(const EnvironmentOptions& options) {

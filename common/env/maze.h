@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -71,6 +72,13 @@ bool InGoal(const MazeLayout& maze, const MazePoint& point);
 
 /// Where a point at `from`, which is free, ends when it is moved by `by`: the rule above. Pure.
 MazePoint Slide(const MazeLayout& maze, MazePoint from, MazePoint by);
+
+/// The RewardFunction of each maze: by whether a step ends in the goal.
+void MazeReward(std::span<const float> next_observations, int64_t obs_dim, std::span<float> out);
+void MazeZigzagReward(std::span<const float> next_observations, int64_t obs_dim,
+                      std::span<float> out);
+void MazeSparseReward(std::span<const float> next_observations, int64_t obs_dim,
+                      std::span<float> out);
 
 absl::StatusOr<std::unique_ptr<Simulation>> MakeMaze(const EnvironmentOptions& options);
 absl::StatusOr<std::unique_ptr<Simulation>> MakeMazeZigzag(const EnvironmentOptions& options);

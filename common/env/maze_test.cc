@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/env/known_reward.h"
 #include "common/env/simulation.h"
 
 namespace tandem {
@@ -187,6 +188,22 @@ TEST(Maze, LayoutsAreRegisteredByName) {
     }
   }
   EXPECT_EQ(FindMaze("labyrinth"), nullptr);
+}
+
+TEST(Maze, PublishesItsReward) {
+  for (const MazeLayout& maze : MazeLayouts()) {
+    const auto reward = KnownReward(maze.name);
+    ASSERT_TRUE(reward.ok()) << reward.status();
+    std::vector<float> points, rewards(3);
+    for (const MazePoint& point : {maze.start, maze.goal, MazePoint{maze.goal[0] - 1.5, 12.5}}) {
+      for (const double x : point) points.push_back(static_cast<float>(x * 2 / kMazeSize - 1));
+    }
+    (*reward)(points, 2, rewards);
+    EXPECT_EQ(rewards,
+              (std::vector<float>{maze.other_reward, maze.goal_reward, maze.other_reward}));
+  }
+  EXPECT_EQ(KnownReward("pendulum").status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(KnownReward("labyrinth").status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST(Maze, SlidesAlongWhatItHits) {

@@ -10,6 +10,7 @@
 #include "common/env/cartpole.h"
 #include "common/env/environment.h"
 #include "common/env/gridworld.h"
+#include "common/env/known_reward.h"
 #include "common/env/maze.h"
 #include "common/env/mountain_car.h"
 #include "common/env/mujoco_tasks.h"
@@ -25,6 +26,7 @@ struct Entry {
   absl::StatusOr<std::unique_ptr<Simulation>> (*make)(const EnvironmentOptions&);
   TerminationFunction termination;  // null: not published
   const char* gymnasium_id;         // of the same task in Gymnasium; null: it has none
+  RewardFunction reward = nullptr;  // null: not published
 };
 
 // One line for each environment, by name.
@@ -42,9 +44,9 @@ constexpr Entry kEntries[] = {
      MujocoTermination<kInvertedDoublePendulum>, "InvertedDoublePendulum-v5"},
     {"inverted_pendulum", MakeMujoco<kInvertedPendulum>, MujocoTermination<kInvertedPendulum>,
      "InvertedPendulum-v5"},
-    {"maze", MakeMaze, NeverTerminal, nullptr},
-    {"maze_sparse", MakeMazeSparse, NeverTerminal, nullptr},
-    {"maze_zigzag", MakeMazeZigzag, NeverTerminal, nullptr},
+    {"maze", MakeMaze, NeverTerminal, nullptr, MazeReward},
+    {"maze_sparse", MakeMazeSparse, NeverTerminal, nullptr, MazeSparseReward},
+    {"maze_zigzag", MakeMazeZigzag, NeverTerminal, nullptr, MazeZigzagReward},
     {"mountain_car", MakeMountainCar, MountainCarTermination, "MountainCar-v0"},
     {"mountain_car_continuous", MakeMountainCarContinuous, MountainCarContinuousTermination,
      "MountainCarContinuous-v0"},
@@ -86,19 +88,6 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeEnvironment(const std::string& 
   return environment;
 }
 
-SpaceLayout Environment::observation_layout() const {
-  return SpaceLayout::Of(SpaceLayout::Use::kObservation, spec().observation);
-}
-
-SpaceLayout Environment::action_layout() const {
-  return SpaceLayout::Of(SpaceLayout::Use::kAction, spec().action);
-}
-
-absl::Status Environment::WidenStart(double) {
-  return absl::FailedPreconditionError(
-      absl::StrCat(spec().name, ": has no range of start states to widen"));
-}
-
 std::optional<std::string> GymnasiumIdOf(const std::string& name) {
   const absl::StatusOr<const Entry*> entry = Find(name);
   if (!entry.ok() || (*entry)->gymnasium_id == nullptr) return std::nullopt;
@@ -128,6 +117,15 @@ absl::StatusOr<TerminationFunction> KnownTermination(const std::string& name) {
         name, " publishes no termination function: set model.termination to LEARNED or NEVER"));
   }
   return entry->termination;
+}
+
+absl::StatusOr<RewardFunction> KnownReward(const std::string& name) {
+  TANDEM_ASSIGN_OR_RETURN(const Entry* entry, Find(name));
+  if (entry->reward == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(name, " publishes no reward function: set model.known_reward to false"));
+  }
+  return entry->reward;
 }
 
 }  // namespace tandem

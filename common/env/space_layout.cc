@@ -15,7 +15,7 @@ namespace tandem {
 namespace {
 
 constexpr int64_t kMaxFlat = int64_t{1} << 20;
-constexpr int64_t kMaxStart = int64_t{1} << 53;  // choices are exact as doubles
+constexpr int64_t kMaxStart = int64_t{1} << 53;  // a start is exact as a double
 
 std::string Named(const SpaceLeaf& leaf) {
   return leaf.name.empty() ? "space" : absl::StrCat("leaf \"", leaf.name, "\"");

@@ -38,10 +38,7 @@ VectorEnvironment::VectorEnvironment(EnvironmentSpec spec, int num_envs) : spec_
   outcomes_.resize(n, Outcome::kAbsent);
 }
 
-absl::Status VectorEnvironment::WidenStart(double) {
-  return absl::FailedPreconditionError(
-      absl::StrCat(spec_.name, ": has no range of start states to widen"));
-}
+absl::Status VectorEnvironment::WidenStart(double) { return NoStartRange(spec_); }
 
 std::vector<EnvironmentFault> VectorEnvironment::TakeFaults() { return std::exchange(faults_, {}); }
 

@@ -117,9 +117,10 @@ class OddServer : public dm_env_rpc::v1::Environment::Service {
   ~OddServer() override { server_->Shutdown(std::chrono::system_clock::now()); }
 
   const std::string& address() const { return address_; }
-  std::atomic<bool> hangs{false};       ///< The next step of one connection is never answered.
-  std::atomic<bool> refuses{false};     ///< The next step of one connection is refused.
-  std::atomic<bool> not_finite{false};  ///< The next step of one connection gives NaN.
+  std::atomic<bool> hangs{false};        ///< The next step of one connection is never answered.
+  std::atomic<bool> refuses{false};      ///< The next step of one connection is refused.
+  std::atomic<bool> not_finite{false};   ///< The next step of one connection gives NaN.
+  std::atomic<bool> other_specs{false};  ///< Who joins from now on finds another observation.
   std::atomic<int> connections{0};
 
  private:
@@ -130,7 +131,7 @@ class OddServer : public dm_env_rpc::v1::Environment::Service {
   }
   void Join(dm_env_rpc::v1::ActionObservationSpecs* specs) const {
     TensorSpec spec = Spec(dm_env_rpc::v1::FLOAT, {});
-    (*specs->mutable_observations())[7] = spec;
+    (*specs->mutable_observations())[other_specs ? 6 : 7] = spec;
     spec.set_name("reward");
     (*specs->mutable_observations())[8] = spec;
     spec.set_name("discount");
@@ -164,6 +165,7 @@ class OddServer : public dm_env_rpc::v1::Environment::Service {
     while (stream->Read(&request)) {
       EnvironmentResponse response;
       if (request.has_join_world()) {
+        steps = 0;
         Join(response.mutable_join_world()->mutable_specs());
       } else if (request.has_leave_world()) {
         response.mutable_leave_world();
@@ -257,6 +259,24 @@ TEST_F(DmEnvRpcClientTest, InterruptedIsCutOff) {
 TEST_F(DmEnvRpcClientTest, TerminatedWithADiscountIsCutOff) {
   Connect(OddServer::End::kTerminatedWithDiscount);
   ExpectEnd(/*terminated=*/false, 4);
+}
+
+TEST_F(DmEnvRpcClientTest, ALimitIsKeptByTheClientAlsoWhereTheServerResetsNothing) {
+  Connect(OddServer::End::kTerminated, /*max_episode_steps=*/3);
+  EXPECT_EQ(env_->spec().max_episode_steps, 3);
+  ExpectEnd(/*terminated=*/false, 3);
+}
+
+TEST_F(DmEnvRpcClientTest, OtherSpecsAfterALossAreForGood) {
+  Connect(OddServer::End::kTerminated);
+  server_->other_specs = true;
+  server_->refuses = true;
+  absl::Status status;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (status.ok() && std::chrono::steady_clock::now() < deadline) {
+    status = env_->Step(std::vector<float>(4));
+  }
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
 }
 
 TEST_F(DmEnvRpcClientTest, OneRefusalLosesOneEnvironment) {

@@ -12,7 +12,12 @@ absl::Status ServeUntilSignal(const rpc::ServerOptions& server, absl::Duration d
                               const std::function<absl::Status()>& run,
                               const std::function<void()>& stop) {
   return ServeUntilSignal(
-      server, drain, [&run](const SetServing&) { return run(); }, stop);
+      server, drain,
+      [&run](const SetServing& set_serving) {
+        set_serving(true);
+        return run();
+      },
+      stop);
 }
 
 absl::Status ServeUntilSignal(const rpc::ServerOptions& server, absl::Duration drain,
@@ -26,7 +31,6 @@ absl::Status ServeUntilSignal(const rpc::ServerOptions& server, absl::Duration d
     MutexLock lock(mu);
     if (!draining) runner->SetServing(serving);
   };
-  set_serving(true);
   absl::Status result;
   std::thread worker([&] {
     result = run(set_serving);

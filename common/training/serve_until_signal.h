@@ -10,7 +10,8 @@ namespace tandem::training {
 
 /// The outer life of a trainer's process: serves `server`, runs `run` in a thread until it is told
 /// to end by SIGINT or SIGTERM (then calls `stop`, which makes `run` return soon) or ends by itself
-/// with an error, drains the server, and returns what `run` returned. Blocks all the while.
+/// with an error, drains the server, and returns what `run` returned. Healthy from the first.
+/// Blocks all the while.
 absl::Status ServeUntilSignal(const rpc::ServerOptions& server, absl::Duration drain,
                               const std::function<absl::Status()>& run,
                               const std::function<void()>& stop);
@@ -18,7 +19,8 @@ absl::Status ServeUntilSignal(const rpc::ServerOptions& server, absl::Duration d
 /// Sets the health of the server, from any thread; without effect once it drains.
 using SetServing = std::function<void(bool serving)>;
 
-/// The same for work that may be unhealthy now and then; it is healthy at first.
+/// The same for work that has to get ready, or may be unhealthy now and then: it is not healthy
+/// until it says so. `stop` may come at any time, also before `run` has begun.
 absl::Status ServeUntilSignal(const rpc::ServerOptions& server, absl::Duration drain,
                               const std::function<absl::Status(const SetServing&)>& run,
                               const std::function<void()>& stop);

@@ -1,5 +1,7 @@
 #include "services/actor/options.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
 #include "common/base/rng.h"
@@ -36,6 +38,8 @@ ActorOptions CoreOptions(const config::v1::RunConfig& config, const std::string&
   options.shift_start_scale = config.study().shift_start_scale();
   options.health.max_failures = config.env().max_failures();
   options.health.failure_window = absl::Seconds(config.env().failure_window_seconds());
+  options.health.standstill =
+      std::max(absl::Minutes(1), 2 * absl::Seconds(config.env().reset_timeout_seconds()));
   return options;
 }
 

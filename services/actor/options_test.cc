@@ -40,6 +40,7 @@ TEST(ActorOptionsFrom, TakesFieldsAndDefaults) {
   EXPECT_EQ(options.environment.client, "actor");
   EXPECT_EQ(options.actor.health.max_failures, 3);
   EXPECT_EQ(options.actor.health.failure_window, absl::Minutes(10));
+  EXPECT_EQ(options.actor.health.standstill, absl::Minutes(2));
   EXPECT_EQ(options.num_envs, 3);
   EXPECT_EQ(options.evaluation_episodes, 10);
   EXPECT_EQ(options.actor.evaluation_interval, 77);

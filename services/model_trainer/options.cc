@@ -33,6 +33,7 @@ absl::StatusOr<dynamics::EnsembleLearnerOptions> LearnerFrom(const config::v1::R
   options.max_gradient_steps = model.max_gradient_steps();
   options.termination = TerminationOf(model.termination());
   options.deterministic = model.deterministic();
+  options.known_reward = model.known_reward();
   options.observation_margin = config.imagination().observation_margin();
   options.seed = config::SeedFor(config, model.has_seed(), model.seed(), "model");
   TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));

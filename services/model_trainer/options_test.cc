@@ -33,6 +33,7 @@ TEST(ModelTrainerOptions, TakesItsPartOfTheConfig) {
                              "runtime.checkpoint_seconds=1.5",
                              "runtime.drain_seconds=2",
                              "model.deterministic=true",
+                             "model.known_reward=true",
                              "model.freeze_after=900",
                              "study.planted_reward=5",
                              "study.planted_element=2",
@@ -53,6 +54,7 @@ TEST(ModelTrainerOptions, TakesItsPartOfTheConfig) {
   EXPECT_EQ(options->learner.termination, dynamics::TerminationKind::kLearned);
   EXPECT_FALSE(options->simulator);
   EXPECT_TRUE(options->learner.deterministic);
+  EXPECT_TRUE(options->learner.known_reward);
   EXPECT_EQ(options->trainer.freeze_after, 900);
   EXPECT_EQ(options->trainer.planted.reward, 5);
   EXPECT_EQ(options->trainer.planted.element, 2);

@@ -33,9 +33,9 @@ class JointTest(unittest.TestCase):
     def test_the_maze_runs_to_its_end_the_same_twice_and_says_what_the_objective_does(self):
         digests = []
         for folder in ("first", "again"):
-            run = self.start("mnm/maze.yaml", "stop.max_env_steps=500", "model.members=1", "model.elites=1",
-                             "objective.weight_mode=DUAL", "objective.model_value_weight=0.01",
-                             folder=folder)
+            run = self.start("mnm/maze.yaml", "stop.max_env_steps=500", "env.max_episode_steps=50",
+                             "model.members=1", "model.elites=1", "objective.weight_mode=DUAL",
+                             "objective.model_value_weight=0.01", folder=folder)
             code, _, err = run.finish(timeout=180)
             self.assertEqual(code, 0, f"{err}\n{run.logs()}")
             digest = []

@@ -75,6 +75,11 @@ absl::Status ActorCore::Run(std::function<void(bool healthy)> on_health) {
 }
 
 absl::Status ActorCore::Loop() {
+  if (options_.shift_start_after > 0) {
+    // An environment without a range of starts is told of now, not in the midst of the run.
+    TANDEM_RETURN_IF_ERROR(parts_.training->WidenStart(1));
+    TANDEM_RETURN_IF_ERROR(parts_.evaluation->WidenStart(1));
+  }
   TANDEM_RETURN_IF_ERROR(writer_.Open());
   recorder_.StartAll(*parts_.training);
   Progress progress;
@@ -132,7 +137,7 @@ absl::Status ActorCore::ShiftStart(const Grant& grant) {
 
 absl::Status ActorCore::StartOver() {
   TANDEM_RETURN_IF_ERROR(parts_.training->ResetAll());
-  health_.Note(*parts_.training);
+  health_.Note(*parts_.training, parts_.training->TakeFaults());
   recorder_.StartAll(*parts_.training);
   return absl::OkStatus();
 }
@@ -172,14 +177,18 @@ absl::Status ActorCore::Evaluate(const Grant& grant) {
   TANDEM_RETURN_IF_ERROR(
       env.ResetAll(StreamSeed(options_.evaluation_seed,
                               std::string("evaluation/") + std::to_string(options.evaluation_id))));
-  health_.Note(env);
+  health_.Note(env, env.TakeFaults());
   recorder.StartAll(env);
   recorder.SetPolicy(holder_.version(), static_cast<uint64_t>(holder_.updates()));
-  while (recorder.recording_envs() > 0 && !stop_.stopped()) {
-    TANDEM_RETURN_IF_ERROR(ActByPolicy(env, /*rng=*/nullptr));
-    TANDEM_RETURN_IF_ERROR(StepOnce(env, recorder, Purpose::kEvaluation).status());
-  }
+  TANDEM_ASSIGN_OR_RETURN(const bool whole, PlayEvaluation(env, recorder));
   if (stop_.stopped()) return absl::OkStatus();
+  if (!whole) {
+    LogWarning(absl::StrCat("evaluation at ", options.evaluation_id, " steps: given up with ",
+                            recorder.episodes_ended(), " of ", env.num_envs(), " episodes after ",
+                            absl::FormatDuration(options_.health.standstill), " without a step"));
+    recorder.Abandon();
+    return writer_.Append(recorder.Take());
+  }
   Recording recording = recorder.Take();
   CountEpisodes(recording, Purpose::kEvaluation);
   const double mean = recorder.return_sum() / static_cast<double>(recorder.episodes_ended());
@@ -190,17 +199,35 @@ absl::Status ActorCore::Evaluate(const Grant& grant) {
   return writer_.Append(std::move(recording));
 }
 
+absl::StatusOr<bool> ActorCore::PlayEvaluation(VectorEnvironment& env, EpisodeRecorder& recorder) {
+  int64_t steps = 0;
+  absl::Duration last_step = parts_.clock.Monotonic();
+  while (recorder.recording_envs() > 0 && !stop_.stopped()) {
+    TANDEM_RETURN_IF_ERROR(ActByPolicy(env, /*rng=*/nullptr));
+    TANDEM_RETURN_IF_ERROR(StepOnce(env, recorder, Purpose::kEvaluation).status());
+    const absl::Duration now = parts_.clock.Monotonic();
+    if (recorder.steps() == steps) {
+      if (now - last_step >= options_.health.standstill) return false;
+      continue;
+    }
+    steps = recorder.steps();
+    last_step = now;
+  }
+  return true;
+}
+
 absl::StatusOr<int64_t> ActorCore::StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder,
                                             Purpose purpose) {
   const absl::Duration begin = parts_.clock.Monotonic();
   TANDEM_RETURN_IF_ERROR(env.Step(actions_));
   metrics_.env_step_seconds.Observe(absl::ToDoubleSeconds(parts_.clock.Monotonic() - begin));
-  health_.Note(env);
+  const std::vector<EnvironmentFault> faults = env.TakeFaults();
+  health_.Note(env, faults);
   const int64_t stepped = Count(env, Outcome::kStepped);
   metrics_.For(purpose).env_steps.Increment(static_cast<double>(stepped));
   idle_calls_ = stepped > 0 ? 0 : idle_calls_ + 1;
   if (idle_calls_ >= kIdleCalls) stop_.Sleep(kIdlePause);
-  recorder.Record(env, actions_, log_probs_);
+  recorder.Record(env, actions_, log_probs_, faults);
   if (!recorder.full()) return stepped;
   Recording recording = recorder.Take();
   CountEpisodes(recording, purpose);

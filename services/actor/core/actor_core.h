@@ -65,7 +65,8 @@ class ActorCore {
   ActorCore(ActorOptions options, ActorParts parts);
 
   /// Blocks until the run is over or Stop() (OK), or until something fails for good: the buffer
-  /// holds another environment, refuses what it is sent, or the policy's actions are not finite.
+  /// holds another environment, refuses what it is sent, the policy's actions are not finite, or
+  /// starts are to shift that cannot (FAILED_PRECONDITION, at once).
   /// on_health: told when the environments fail too often and when they run again, by the thread
   /// that runs.
   absl::Status Run(std::function<void(bool healthy)> on_health = nullptr);
@@ -79,7 +80,11 @@ class ActorCore {
   absl::Status Serve(const Grant& grant);
   /// Widens the start of training and evaluation episodes when its time has come.
   absl::Status ShiftStart(const Grant& grant);
+  /// Gives up, OK, where the environments take no step for `health.standstill`: the next grant then
+  /// asks for it again, or tells of the end of the run.
   absl::Status Evaluate(const Grant& grant);
+  /// Whether all episodes were played; false where it was given up.
+  absl::StatusOr<bool> PlayEvaluation(VectorEnvironment& env, EpisodeRecorder& recorder);
   absl::Status TakeSteps(const Grant& grant);
   /// The steps recorded: those of the environments that ran.
   absl::StatusOr<int64_t> StepOnce(VectorEnvironment& env, EpisodeRecorder& recorder,

@@ -58,6 +58,17 @@ TEST(ActorCore, EpisodesStartElsewhereFromTheSetTimeOn) {
   EXPECT_GE(segments[3].observations[0], 100);
 }
 
+TEST(ActorCore, RefusesAtOnceToShiftStartsThatCannot) {
+  ActorOptions options = Actor::Options();
+  options.shift_start_after = 1000;
+  Actor actor(*LocalVectorEnvironment::Create("gridworld", {.num_envs = 1, .seed = 1}),
+              Counting({2}), options);
+  actor.replay.AddGrant(RandomSteps(3));
+  const absl::Status status = actor.core.Run();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_TRUE(actor.replay.progress().empty());
+}
+
 TEST(ActorCore, EpisodesGoOnAcrossGrantsWithoutAGap) {
   Actor actor({3});
   actor.policies.Publish(0);

@@ -34,6 +34,7 @@ TEST(ActorFaults, AGrantCountsTheStepsThatWereTaken) {
   ASSERT_EQ(actor.Episodes().size(), 1u);
   EXPECT_EQ(actor.Episodes()[0].length, 1) << "ended with the last good step";
   EXPECT_FALSE(actor.Episodes()[0].terminated);
+  EXPECT_EQ(actor.Episodes()[0].failure, "crashed");
   std::set<uint64_t> ids;
   for (const Segment& segment : actor.Segments()) ids.insert(segment.episode_id);
   EXPECT_EQ(ids.size(), 3u);
@@ -104,16 +105,54 @@ TEST(ActorFaults, ALostEvaluationEpisodeIsPlayedAgain) {
 TEST(ActorFaults, TellsWhenItIsUnhealthyAndWhenItIsWellAgain) {
   ActorOptions options = Actor::Options();
   options.health.max_failures = 3;
-  const Script script = {{kLost}, {kStarted}, {kLost},   {kStarted}, {kStepped},
-                         {kLost}, {kAbsent},  {kAbsent}, {kStarted}, {kStepped}};
+  options.health.failure_window = absl::Milliseconds(500);
+  Script script = {{kLost}, {kStarted}, {kLost}, {kStarted}, {kStepped}, {kLost}};
+  // After ten of these each takes 100 ms: the failures leave the window.
+  script.insert(script.end(), 17, {kAbsent});
   Actor actor(Failing(1, 100, script), Counting({2}), options);
-  actor.replay.AddGrant(RandomSteps(20));
+  for (int i = 0; i < 20; ++i) actor.replay.AddGrant(RandomSteps(1));
   actor.replay.StopWhenOutOfGrants();
   std::vector<bool> told;
   EXPECT_TRUE(actor.core.Run([&](bool healthy) { told.push_back(healthy); }).ok());
   EXPECT_EQ(told, (std::vector{false, true}));
-  EXPECT_EQ(actor.StoredSteps(), 20);
+  EXPECT_GE(actor.StoredSteps(), 5);
   EXPECT_TRUE(actor.PageHas("tandem_actor_environment_healthy 1"));
+}
+
+// The next grant tells whether it is still wanted.
+TEST(ActorFaults, AnEvaluationWithoutStepsIsGivenUp) {
+  ActorOptions options = Actor::Options();
+  options.health.standstill = absl::Milliseconds(150);
+  options.record_evaluation_steps = true;
+  Script script = {{kStepped, kStepped}, {kStepped, kLost}};
+  script.insert(script.end(), 14, {kStepped, kAbsent});
+  script.insert(script.end(), 12, {kAbsent, kAbsent});
+  Actor actor(Counting({3}), Failing(2, 3, script), options);
+  actor.policies.Publish(500);
+  actor.replay.AddGrant(Evaluation(100, 500));
+  actor.replay.AddGrant(RandomSteps(2));
+  actor.replay.AddGrant(Evaluation(100, 500));
+  actor.Run();
+  const std::vector<Episode> episodes = actor.Episodes();
+  ASSERT_EQ(episodes.size(), 2u) << "those of the second try";
+  for (const Episode& episode : episodes) {
+    EXPECT_TRUE(episode.terminated);
+    EXPECT_EQ(episode.length, 3);
+    EXPECT_EQ(episode.evaluation_size, 2);
+  }
+  EXPECT_EQ(actor.Segments().size(), 2u + 1u + 2u) << "and training went on in between";
+}
+
+TEST(ActorFaults, ThreeLossesEndAnEvaluationEpisode) {
+  Script script;
+  for (int i = 0; i < 3; ++i) script.insert(script.end(), {{kStepped}, {kLost}, {kStarted}});
+  Actor actor(Counting({3}), Failing(1, 5, script));
+  actor.policies.Publish(500);
+  actor.replay.AddGrant(Evaluation(100, 500));
+  actor.Run();
+  ASSERT_EQ(actor.Episodes().size(), 1u);
+  EXPECT_EQ(actor.Episodes()[0].length, 1);
+  EXPECT_EQ(actor.Episodes()[0].failure, "crashed");
 }
 
 // Rows of environments that do not run may hold anything.

@@ -11,18 +11,27 @@
 namespace tandem::actor {
 namespace {
 
-// The last lines of an environment's stderr come with line breaks; a line of the log has none.
+constexpr absl::Duration kBetweenLines = absl::Milliseconds(200);
+constexpr size_t kMaxMessage = 2048;  // [bytes] of a line of the log
+
+// The last lines of an environment's stderr come with line breaks, and may hold anything; a line of
+// the log has neither breaks nor control characters.
 std::string Describe(const VectorEnvironment& env, const EnvironmentFault& fault) {
-  const std::string message(absl::StripAsciiWhitespace(fault.message));
+  std::string message(absl::StripAsciiWhitespace(fault.message));
+  if (message.size() > kMaxMessage) {
+    message = absl::StrCat("... ", message.substr(message.size() - kMaxMessage));
+  }
+  message = absl::StrReplaceAll(message, {{"\r", ""}, {"\n", " | "}, {"\t", " "}});
+  for (char& c : message) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = '?';
+  }
   const std::string kind(FaultName(fault.kind));
   return absl::StrCat("environment ", fault.env, " (", env.spec().name, ") failed, ",
-                      absl::StrReplaceAll(kind, {{"_", " "}}), ": ",
-                      absl::StrReplaceAll(message, {{"\r", ""}, {"\n", " | "}}));
+                      absl::StrReplaceAll(kind, {{"_", " "}}), ": ", message);
 }
 
-bool AllRun(const VectorEnvironment& env) {
-  const auto ran = [](Outcome outcome) { return outcome == Outcome::kStepped; };
-  return std::all_of(env.outcomes().begin(), env.outcomes().end(), ran);
+int64_t Count(const VectorEnvironment& env, Outcome outcome) {
+  return std::count(env.outcomes().begin(), env.outcomes().end(), outcome);
 }
 
 }  // namespace
@@ -32,7 +41,8 @@ EnvironmentHealth::EnvironmentHealth(const Options& options, Clock& clock,
     : options_(options),
       clock_(clock),
       healthy_gauge_(registry.AddGauge("tandem_actor_environment_healthy",
-                                       "0 after too many failures of environments, else 1.")) {
+                                       "0 after too many failures of environments, or too long "
+                                       "without a step, else 1.")) {
   for (const FaultKind kind :
        {FaultKind::kException, FaultKind::kCrashed, FaultKind::kHung, FaultKind::kNotFinite,
         FaultKind::kWrongShape, FaultKind::kVanished}) {
@@ -43,29 +53,70 @@ EnvironmentHealth::EnvironmentHealth(const Options& options, Clock& clock,
   healthy_gauge_.Set(1);
 }
 
-void EnvironmentHealth::Note(VectorEnvironment& env) {
-  for (const EnvironmentFault& fault : env.TakeFaults()) NoteFault(env, fault);
-  if (healthy_ || !AllRun(env)) return;
-  failures_.clear();
-  LogInfo(absl::StrCat("all environments (", env.spec().name, ") run again"));
-  Change(true);
+void EnvironmentHealth::Note(const VectorEnvironment& env,
+                             std::span<const EnvironmentFault> faults) {
+  Follow(env, !faults.empty());
+  if (!faults.empty()) NoteFaults(env, faults);
+  if (healthy_ && faults.empty() && standings_.at(&env).all_ran) return;  // the common case
+  const std::string complaint = Complaint();
+  if (healthy_ && !complaint.empty()) {
+    LogError(absl::StrCat(complaint, ": unhealthy until all of them run again; the last failure: ",
+                          last_failure_.empty() ? "not known" : last_failure_));
+    Change(false);
+  } else if (!healthy_ && complaint.empty() && AllRun()) {
+    LogInfo("all environments run again");
+    Change(true);
+  }
 }
 
-void EnvironmentHealth::NoteFault(const VectorEnvironment& env, const EnvironmentFault& fault) {
-  faults_.at(fault.kind)->Increment();
-  const std::string text = Describe(env, fault);
-  LogWarning(text);
+void EnvironmentHealth::Follow(const VectorEnvironment& env, bool failed) {
+  Standing& standing = standings_[&env];
+  const int64_t stepped = Count(env, Outcome::kStepped);
+  const bool down = Count(env, Outcome::kLost) + Count(env, Outcome::kAbsent) > 0;
+  if (stepped > 0) standing.halted.reset();
+  if (stepped == env.num_envs()) standing.all_ran = true;
+  if (down || failed) standing.all_ran = false;
+  if (down && stepped == 0 && !standing.halted) standing.halted = clock_.Monotonic();
+}
+
+void EnvironmentHealth::NoteFaults(const VectorEnvironment& env,
+                                   std::span<const EnvironmentFault> faults) {
+  for (const EnvironmentFault& fault : faults) faults_.at(fault.kind)->Increment();
   const absl::Duration now = clock_.Monotonic();
-  const size_t most = static_cast<size_t>(options_.max_failures);
   failures_.push_back(now);
-  if (failures_.size() > most) failures_.pop_front();
-  if (!healthy_ || failures_.size() < most || now - failures_.front() > options_.failure_window) {
+  if (failures_.size() > static_cast<size_t>(options_.max_failures)) failures_.pop_front();
+  last_failure_ = Describe(env, faults[0]);
+  unlogged_ += static_cast<int>(faults.size()) - 1;
+  if (logged_ && now - *logged_ < kBetweenLines) {
+    ++unlogged_;
     return;
   }
-  LogError(absl::StrCat("environments failed ", options_.max_failures, " times within ",
-                        absl::FormatDuration(options_.failure_window),
-                        ": unhealthy until all of them run again; the last: ", text));
-  Change(false);
+  LogWarning(unlogged_ == 0 ? last_failure_
+                            : absl::StrCat(last_failure_, "; and ", unlogged_, " other failures"));
+  logged_ = now;
+  unlogged_ = 0;
+}
+
+std::string EnvironmentHealth::Complaint() {
+  const absl::Duration now = clock_.Monotonic();
+  while (!failures_.empty() && now - failures_.front() > options_.failure_window) {
+    failures_.pop_front();
+  }
+  if (failures_.size() >= static_cast<size_t>(options_.max_failures)) {
+    return absl::StrCat("environments failed ", options_.max_failures, " times within ",
+                        absl::FormatDuration(options_.failure_window));
+  }
+  for (const auto& [env, standing] : standings_) {
+    if (!standing.halted || now - *standing.halted < options_.standstill) continue;
+    return absl::StrCat("none of ", env->num_envs(), " environments has taken a step for ",
+                        absl::FormatDuration(options_.standstill));
+  }
+  return "";
+}
+
+bool EnvironmentHealth::AllRun() const {
+  return std::all_of(standings_.begin(), standings_.end(),
+                     [](const auto& entry) { return entry.second.all_ran; });
 }
 
 void EnvironmentHealth::Change(bool healthy) {

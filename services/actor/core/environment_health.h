@@ -3,7 +3,9 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <utility>
+#include <optional>
+#include <span>
+#include <string>
 
 #include "absl/time/time.h"
 #include "common/base/clock.h"
@@ -12,14 +14,16 @@
 
 namespace tandem::actor {
 
-/// Whether the environments of an actor run: counts and logs each failure, and calls the actor
-/// unhealthy after too many of them in too short a time, until a step in which all environments
-/// run. The failures before that are forgotten then. Not thread-safe.
+/// Whether the environments of an actor run: counts and logs the failures. It is unhealthy after
+/// too many of them in too short a time, or where a vector environment has taken no step for too
+/// long; until every vector environment has had a step in which all of it ran since its last
+/// failure, and the failures of the window are fewer than too many. Not thread-safe.
 class EnvironmentHealth {
  public:
   struct Options {
     int max_failures = 5;                               ///< So many ...
     absl::Duration failure_window = absl::Minutes(10);  ///< ... within this time are too many.
+    absl::Duration standstill = absl::Minutes(2);       ///< So long without a step is too long.
   };
 
   /// The references outlive this.
@@ -28,13 +32,26 @@ class EnvironmentHealth {
   /// Told of every change from now on; null: nobody is.
   void OnChange(std::function<void(bool healthy)> listener) { listener_ = std::move(listener); }
 
-  /// Takes the faults of `env`. Call after each of its Step and ResetAll.
-  void Note(VectorEnvironment& env);
+  /// What became of `env`, which outlives this, in its last Step or ResetAll, and its faults since
+  /// the call before; call after each. The faults of one call are one failure, for a server's death
+  /// fails all that it serves at once; the metric counts each. One line of the log tells of a call
+  /// with faults, five lines a second at most.
+  void Note(const VectorEnvironment& env, std::span<const EnvironmentFault> faults);
 
   bool healthy() const { return healthy_; }
 
  private:
-  void NoteFault(const VectorEnvironment& env, const EnvironmentFault& fault);
+  /// One vector environment.
+  struct Standing {
+    bool all_ran = true;                   // in a step since its last failure
+    std::optional<absl::Duration> halted;  // when it failed, without a step of any since then
+  };
+
+  void Follow(const VectorEnvironment& env, bool failed);
+  void NoteFaults(const VectorEnvironment& env, std::span<const EnvironmentFault> faults);
+  /// Why it is to be unhealthy now; empty: it is not.
+  std::string Complaint();
+  bool AllRun() const;
   void Change(bool healthy);
 
   const Options options_;
@@ -42,7 +59,11 @@ class EnvironmentHealth {
   std::map<FaultKind, metrics::Counter*> faults_;
   metrics::Gauge& healthy_gauge_;
   std::function<void(bool)> listener_;
-  std::deque<absl::Duration> failures_;  // when, the last max_failures of them
+  std::map<const VectorEnvironment*, Standing> standings_;
+  std::deque<absl::Duration> failures_;  // when, those of the window, max_failures at most
+  std::string last_failure_;
+  std::optional<absl::Duration> logged_;  // when the last line was written
+  int unlogged_ = 0;                      // faults since then
   bool healthy_ = true;
 };
 

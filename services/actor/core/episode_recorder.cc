@@ -1,5 +1,7 @@
 #include "services/actor/core/episode_recorder.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
 
 #include "common/base/log.h"
@@ -20,6 +22,14 @@ Segment Continue(const Segment& last, int64_t obs_dim) {
   return next;
 }
 
+// The kind of an environment's fault; of the first one where it has none, for one may be of all.
+std::string FailureOf(int env, std::span<const EnvironmentFault> faults) {
+  const auto own = std::find_if(faults.begin(), faults.end(),
+                                [env](const EnvironmentFault& fault) { return fault.env == env; });
+  if (own != faults.end()) return std::string(FaultName(own->kind));
+  return faults.empty() ? "unknown" : std::string(FaultName(faults[0].kind));
+}
+
 }  // namespace
 
 EpisodeRecorder::EpisodeRecorder(const EnvironmentSpec& spec, int num_envs, const Options& options,
@@ -35,6 +45,7 @@ void EpisodeRecorder::StartAll(const VectorEnvironment& env) {
   TANDEM_CHECK(env.outcomes().size() == open_.size());
   done_ = Recording();
   pending_steps_ = 0;
+  steps_ = 0;
   episodes_ended_ = 0;
   return_sum_ = 0;
   recording_envs_ = static_cast<int>(open_.size());
@@ -53,7 +64,8 @@ void EpisodeRecorder::SetPolicy(uint64_t version, uint64_t updates) {
 }
 
 void EpisodeRecorder::Record(const VectorEnvironment& env, std::span<const float> actions,
-                             std::span<const float> log_probs) {
+                             std::span<const float> log_probs,
+                             std::span<const EnvironmentFault> faults) {
   const size_t obs_dim = static_cast<size_t>(obs_dim_);
   const size_t action_dim = static_cast<size_t>(action_dim_);
   for (size_t i = 0; i < open_.size(); ++i) {
@@ -70,8 +82,11 @@ void EpisodeRecorder::Record(const VectorEnvironment& env, std::span<const float
       End(open, result.terminated);
       if (!open.recording) continue;
     } else {
-      if (open.begun) Lose(open);
-      if (outcome != Outcome::kStarted) continue;
+      if (open.begun) {
+        const bool again = options_.first_episode_only && ++open.losses < options_.max_losses;
+        Lose(open, FailureOf(static_cast<int>(i), faults), /*counts=*/!again);
+      }
+      if (!open.recording || outcome != Outcome::kStarted) continue;
     }
     Begin(open, env.observations().subspan(i * obs_dim, obs_dim));
   }
@@ -93,6 +108,7 @@ void EpisodeRecorder::Begin(Open& open, std::span<const float> observation) {
 
 void EpisodeRecorder::Append(Open& open, std::span<const float> action, float log_prob,
                              const StepResult& result, std::span<const float> after) {
+  ++steps_;
   open.episode.episode_return += static_cast<double>(result.reward);
   ++open.episode.length;
   if (!options_.keep_steps) return;
@@ -112,11 +128,15 @@ void EpisodeRecorder::CutSegment(Open& open) {
 }
 
 void EpisodeRecorder::End(Open& open, bool terminated) {
-  open.begun = false;
   open.segment.terminated = terminated;
   open.segment.truncated = !terminated;
   CutSegment(open);
   open.episode.terminated = terminated;
+  Finish(open);
+}
+
+void EpisodeRecorder::Finish(Open& open) {
+  open.begun = false;
   open.episode.policy_version = policy_version_;
   open.episode.policy_updates = policy_updates_;
   ++episodes_ended_;
@@ -128,16 +148,21 @@ void EpisodeRecorder::End(Open& open, bool terminated) {
   }
 }
 
-void EpisodeRecorder::Lose(Open& open) {
-  // Where its last step was taken already it stays open: no step is left to carry the end.
-  const bool can_end = options_.keep_steps ? open.segment.size() > 0 : open.episode.length > 0;
-  if (can_end && options_.purpose == Purpose::kTraining) {
-    End(open, /*terminated=*/false);
-    return;
-  }
+void EpisodeRecorder::Lose(Open& open, const std::string& failure, bool counts) {
+  open.begun = false;
+  if (open.episode.length == 0) return;
+  open.episode.failure = failure;
+  // Where its last step was taken already, the summary alone closes the episode.
+  const bool closed = open.segment.size() > 0 || !options_.keep_steps;
   open.segment.truncated = true;
   CutSegment(open);
-  open.begun = false;
+  if (counts) {
+    Finish(open);
+  } else if (!closed) {
+    open.episode.evaluation_id = 0;
+    open.episode.evaluation_size = 0;
+    done_.episodes.push_back(std::move(open.episode));
+  }
 }
 
 Recording EpisodeRecorder::Take() {
@@ -145,7 +170,20 @@ Recording EpisodeRecorder::Take() {
     if (open.recording) CutSegment(open);
   }
   pending_steps_ = 0;
-  return std::exchange(done_, Recording());
+  Recording taken = std::exchange(done_, Recording());
+  if (options_.first_episode_only && recording_envs_ > 0) {
+    done_.episodes = std::exchange(taken.episodes, {});
+  }
+  return taken;
+}
+
+void EpisodeRecorder::Abandon() {
+  std::erase_if(done_.episodes, [](const Episode& episode) { return episode.evaluation_size > 0; });
+  for (Open& open : open_) {
+    if (open.recording && open.begun) Lose(open, "abandoned", /*counts=*/false);
+    open.recording = false;
+  }
+  recording_envs_ = 0;
 }
 
 bool EpisodeRecorder::full() const {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "common/data/batch.h"
@@ -28,6 +29,7 @@ class EpisodeRecorder {
     bool first_episode_only = false;  ///< Record one episode of each environment.
     uint64_t evaluation_id = 0;       ///< For evaluation episodes.
     int64_t evaluation_size = 0;
+    int max_losses = 3;  ///< Of an evaluation's environment: its episode then counts as it is.
   };
 
   /// next_episode_id: the next free id, shared by the recorders of one writer; outlives this.
@@ -40,18 +42,26 @@ class EpisodeRecorder {
   /// Who acts from the next step on: 0 for random actions.
   void SetPolicy(uint64_t version, uint64_t updates);
   /// Records what has just become of each environment of `env`. The episode of one that was lost
-  /// ends truncated with the last good step; an evaluation's does not count and is played again.
-  /// actions: [num_envs, action_dim]; log_probs: [num_envs].
+  /// ends truncated with the last good step, also where that was taken already, and names its
+  /// fault; an evaluation's does not count and is played again, up to max_losses - 1 times.
+  /// actions: [num_envs, action_dim]; log_probs: [num_envs]; faults: of the same step.
   void Record(const VectorEnvironment& env, std::span<const float> actions,
-              std::span<const float> log_probs);
+              std::span<const float> log_probs, std::span<const EnvironmentFault> faults = {});
 
-  /// All that was recorded since the last call; open episodes go on.
+  /// All that was recorded since the last call; open episodes go on. The episodes of an evaluation
+  /// come together, once the last of them has ended: a part of them is never counted.
   Recording Take();
+
+  /// Gives up an evaluation: what is under way ends truncated, nothing of it counts, and nothing
+  /// more is recorded. The next Take() holds what the replay buffer needs to close it.
+  void Abandon();
 
   /// Whether it is time to Take(): 256 steps or 256 KiB.
   bool full() const;
   /// Environments of which more is to be recorded.
   int recording_envs() const { return recording_envs_; }
+  /// Steps recorded since StartAll.
+  int64_t steps() const { return steps_; }
   /// Episodes that ended since StartAll, and the sum of their returns.
   int64_t episodes_ended() const { return episodes_ended_; }
   double return_sum() const { return return_sum_; }
@@ -62,6 +72,7 @@ class EpisodeRecorder {
     Episode episode;
     bool recording = true;  // more is wanted of this environment
     bool begun = false;     // an episode is under way
+    int losses = 0;         // of this environment since StartAll
   };
 
   void Begin(Open& open, std::span<const float> observation);
@@ -69,8 +80,9 @@ class EpisodeRecorder {
               std::span<const float> after);
   void CutSegment(Open& open);
   void End(Open& open, bool terminated);
-  /// Ends an episode whose environment failed.
-  void Lose(Open& open);
+  void Finish(Open& open);
+  /// Ends an episode whose environment failed. counts: as an episode that was played.
+  void Lose(Open& open, const std::string& failure, bool counts);
 
   const int64_t obs_dim_;
   const int64_t action_dim_;
@@ -82,6 +94,7 @@ class EpisodeRecorder {
   Recording done_;
   int64_t pending_steps_ = 0;  // kept and not yet taken
   int recording_envs_ = 0;
+  int64_t steps_ = 0;
   int64_t episodes_ended_ = 0;
   double return_sum_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "services/actor/core/testing/failing_environments.h"
 #include "services/actor/core/testing/fakes.h"
 
 namespace tandem::actor {
@@ -24,7 +25,7 @@ class Recorder : public testing::Test {
       log_probs.push_back(-action);
     }
     ASSERT_TRUE(env_->Step(actions).ok());
-    recorder_->Record(*env_, actions, log_probs);
+    recorder_->Record(*env_, actions, log_probs, env_->TakeFaults());
   }
   // Everything taken fits the spec.
   Recording Take() {
@@ -116,20 +117,31 @@ TEST_F(Recorder, DivergenceTruncatesAtTheLastGoodStep) {
   ASSERT_EQ(recording.episodes.size(), 1u);
   EXPECT_FALSE(recording.episodes[0].terminated);
   EXPECT_EQ(recording.episodes[0].length, 2);
+  EXPECT_EQ(recording.episodes[0].failure, "not_finite");
 }
 
-// The replay buffer takes no summary of an episode whose end it has not seen.
-TEST_F(Recorder, DivergenceAfterTakeBeginsTheNextEpisodeWithoutASummary) {
+// As in lockstep with an environment, where each step is taken at once.
+TEST_F(Recorder, DivergenceAfterTakeEndsTheEpisodeByItsSummary) {
   Use(Counting({2}, /*diverge_at=*/2));
+  recorder_->SetPolicy(7, 70);
   Step(1);
   const uint64_t cut_short = Take().segments[0].episode_id;
   Step(1);
-  EXPECT_TRUE(Take().empty());
+  const Recording lost = Take();
+  EXPECT_TRUE(lost.segments.empty());
+  ASSERT_EQ(lost.episodes.size(), 1u);
+  EXPECT_EQ(lost.episodes[0].episode_id, cut_short);
+  EXPECT_EQ(lost.episodes[0].length, 1);
+  EXPECT_EQ(lost.episodes[0].episode_return, 1);
+  EXPECT_EQ(lost.episodes[0].failure, "not_finite");
+  EXPECT_EQ(lost.episodes[0].policy_updates, 70u);
+  EXPECT_FALSE(lost.episodes[0].terminated);
   for (int t = 0; t < 3; ++t) Step(1);
   const Recording recording = Take();
   ASSERT_EQ(recording.episodes.size(), 1u);
   EXPECT_NE(recording.episodes[0].episode_id, cut_short);
   EXPECT_EQ(recording.episodes[0].length, 2);
+  EXPECT_EQ(recording.episodes[0].failure, "");
 }
 
 // Twice, with its steps kept and not.
@@ -155,6 +167,64 @@ TEST_F(Recorder, AnEvaluationEpisodeThatIsLostIsPlayedAgain) {
     EXPECT_TRUE(whole.episodes[0].terminated);
     EXPECT_EQ(recorder_->return_sum(), 3);
   }
+}
+
+const EpisodeRecorder::Options kEvaluationOfTwo = {.purpose = Purpose::kEvaluation,
+                                                   .first_episode_only = true,
+                                                   .evaluation_id = 1,
+                                                   .evaluation_size = 2,
+                                                   .max_losses = 2};
+
+TEST_F(Recorder, TheLastLossThatIsAllowedCountsTheEpisodeAsItIs) {
+  using enum Outcome;
+  Use(std::make_unique<FailingEnvironments>(2, 5,
+                                            FailingEnvironments::Script{{kStepped, kStepped},
+                                                                        {kLost, kStepped},
+                                                                        {kStarted, kStepped},
+                                                                        {kStepped, kStepped},
+                                                                        {kLost, kStepped}}),
+      kEvaluationOfTwo);
+  Step(1);
+  Take();  // the loss that follows finds no step that was not taken
+  Step(1);
+  EXPECT_TRUE(Take().episodes.empty()) << "they come together";
+  for (int t = 0; t < 3; ++t) Step(1);
+  EXPECT_EQ(recorder_->recording_envs(), 0);
+  EXPECT_EQ(recorder_->episodes_ended(), 2);
+  const Recording recording = Take();
+  ASSERT_EQ(recording.episodes.size(), 3u);
+  const Episode& closed = recording.episodes[0];
+  EXPECT_EQ(closed.evaluation_id, 0u) << "closed, and not counted";
+  EXPECT_EQ(closed.evaluation_size, 0);
+  EXPECT_EQ(closed.failure, "crashed");
+  const Episode& counted = recording.episodes[1];
+  EXPECT_EQ(counted.length, 1);
+  EXPECT_EQ(counted.failure, "crashed");
+  EXPECT_EQ(counted.evaluation_size, 2);
+  EXPECT_TRUE(recording.episodes[2].terminated);
+}
+
+TEST_F(Recorder, AnEvaluationThatIsGivenUpCountsNothingAndLeavesNothingOpen) {
+  Use(std::make_unique<FailingEnvironments>(
+          2, 2,
+          FailingEnvironments::Script{{Outcome::kStepped, Outcome::kLost},
+                                      {Outcome::kStepped, Outcome::kStarted},
+                                      {Outcome::kStepped, Outcome::kStepped}}),
+      kEvaluationOfTwo);
+  for (int t = 0; t < 3; ++t) Step(1);
+  const std::vector<Segment> before = Take().segments;
+  ASSERT_EQ(before.size(), 2u);
+  EXPECT_TRUE(before[0].terminated);
+  recorder_->Abandon();
+  EXPECT_EQ(recorder_->recording_envs(), 0);
+  const Recording rest = Take();
+  EXPECT_TRUE(rest.segments.empty());
+  ASSERT_EQ(rest.episodes.size(), 1u) << "the whole one is not counted, the other one is closed";
+  EXPECT_EQ(rest.episodes[0].episode_id, before[1].episode_id);
+  EXPECT_EQ(rest.episodes[0].failure, "abandoned");
+  EXPECT_EQ(rest.episodes[0].evaluation_size, 0);
+  Step(1);
+  EXPECT_TRUE(Take().empty());
 }
 
 TEST_F(Recorder, DivergenceAtTheFirstStepLeavesNoEpisode) {

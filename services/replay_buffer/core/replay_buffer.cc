@@ -172,11 +172,19 @@ void ReplayBuffer::CloseOpenEpisodes(Writer* writer) {
     episode.episode_id = id;
     episode.episode_return = open.episode_return;
     episode.length = open.next_t;
+    episode.failure = "writer_restarted";
     episode.policy_version = open.policy_version;
     episode.initial_observation = open.initial_observation;
     StoreEpisode("", std::move(episode));
   }
   writer->open.clear();
+}
+
+void ReplayBuffer::CloseFailed(Writer* writer, const Episode& episode) {
+  const auto it = writer->open.find(episode.episode_id);
+  if (it == writer->open.end()) return;
+  store_->MarkTruncated(it->second.last_index);
+  writer->open.erase(it);
 }
 
 absl::StatusOr<AppendResult> ReplayBuffer::Append(const std::string& writer, uint64_t epoch,
@@ -229,7 +237,11 @@ absl::StatusOr<AppendResult> ReplayBuffer::TryAppend(const std::string& name, ui
   }
   TANDEM_RETURN_IF_ERROR(CheckContinuity(writer, *store_, segments, episodes));
   for (const Segment& segment : segments) StoreSegment(name, &writer, segment);
-  for (const Episode& episode : episodes) StoreEpisode(name, episode);
+  for (const Episode& episode : episodes) {
+    CloseFailed(&writer, episode);
+    const bool counts = episode.purpose == Purpose::kTraining || episode.evaluation_size > 0;
+    if (counts) StoreEpisode(name, episode);
+  }
   writer.last_sequence = sequence;
   metrics_.appends.Increment();
   const auto now = Clock::now();

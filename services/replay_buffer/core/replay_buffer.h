@@ -118,6 +118,8 @@ class ReplayBuffer {
                                          const std::vector<Segment>& segments,
                                          const std::vector<Episode>& episodes, Completions* out);
   void CloseOpenEpisodes(Writer* writer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  /// Ends an open episode with the step stored last, for its summary tells of a failure.
+  void CloseFailed(Writer* writer, const Episode& episode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StoreSegment(const std::string& name, Writer* writer, const Segment& segment)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   OpenEpisode BeginEpisode(const Segment& segment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -116,6 +116,65 @@ TEST_F(ReplayBufferTest, ClosesAbandonedEpisodesAsTruncated) {
   EXPECT_EQ(buffer_->GetStatus().episodes, 2);
 }
 
+TEST_F(ReplayBufferTest, AFailureEndsAnEpisodeThatWasOpen) {
+  ASSERT_TRUE(Append({MakeSegment(1, 0, 3)}).ok());
+  Episode failed = MakeEpisode(1, 2, /*terminated=*/false);
+  failed.failure = "crashed";
+  EXPECT_THAT(Append({}, {failed}).message(), HasSubstr("expected length 3, got 2"));
+  failed = MakeEpisode(1, 3, /*terminated=*/false);
+  failed.failure = "crashed";
+  ASSERT_TRUE(Append({}, {failed}).ok());
+  EXPECT_THAT(Append({MakeSegment(1, 3, 1)}).message(), HasSubstr("expected first_t 0, got 3"));
+  // With its last steps in the same append.
+  Episode other = MakeEpisode(2, 2, /*terminated=*/false);
+  other.failure = "hung";
+  ASSERT_TRUE(Append({MakeSegment(2, 0, 2)}, {other}).ok());
+  const auto tail = buffer_->ReadTail({.from_episode = 0}, 1 << 20);
+  ASSERT_TRUE(tail.ok());
+  EXPECT_EQ(tail->transitions.truncated, (std::vector<uint8_t>{0, 0, 1, 0, 1}));
+  ASSERT_EQ(tail->episodes.size(), 2u);
+  EXPECT_EQ(tail->episodes[0].failure, "crashed");
+  EXPECT_EQ(tail->episodes[1].failure, "hung");
+  ASSERT_TRUE(buffer_->OpenWriter("a", MakeSpec()).ok());
+  EXPECT_EQ(buffer_->GetStatus().episodes, 2) << "nothing was left open";
+}
+
+TEST_F(ReplayBufferTest, AnEvaluationEpisodeThatFailedIsClosedAndNotCounted) {
+  Segment segment = MakeSegment(1, 0, 3);
+  segment.purpose = Purpose::kEvaluation;
+  ASSERT_TRUE(Append({segment}).ok());
+  Episode failed = MakeEvaluation(0, 0, 0);
+  failed.episode_id = 1;
+  failed.length = 3;
+  failed.terminated = false;
+  EXPECT_THAT(Append({}, {failed}).message(), HasSubstr("evaluation_id"));
+  failed.failure = "crashed";
+  ASSERT_TRUE(Append({}, {failed}).ok());
+  const auto tail = buffer_->ReadTail({.from_episode = 0}, 1 << 20);
+  ASSERT_TRUE(tail.ok());
+  EXPECT_EQ(tail->transitions.truncated, (std::vector<uint8_t>{0, 0, 1}));
+  EXPECT_TRUE(tail->episodes.empty());
+}
+
+// More than a writer may have open at once.
+TEST_F(ReplayBufferTest, EpisodesThatFailOneAfterTheOtherLeaveNothingOpen) {
+  ReplayBuffer::Options options;
+  options.pace.evaluation_interval = 0;
+  Make(options);
+  constexpr uint64_t kAtOnce = 2200;
+  for (uint64_t begin = 0; begin < 30 * kAtOnce; begin += kAtOnce) {
+    std::vector<Segment> segments;
+    std::vector<Episode> episodes;
+    for (uint64_t id = begin; id < begin + kAtOnce; ++id) {
+      segments.push_back(MakeSegment(id, 0, 1));
+      episodes.push_back(MakeEpisode(id, 1, /*terminated=*/false));
+      episodes.back().failure = "crashed";
+    }
+    ASSERT_TRUE(Append(segments).ok()) << begin;
+    ASSERT_TRUE(Append({}, episodes).ok()) << begin;
+  }
+}
+
 TEST_F(ReplayBufferTest, SplitsEpisodesAndKeepsEvaluationOutOfTraining) {
   for (uint64_t e = 0; e < 7; ++e) ASSERT_TRUE(Append({MakeSegment(e, 0, 2, true)}).ok());
   Segment evaluation = MakeSegment(99, 0, 3, true);

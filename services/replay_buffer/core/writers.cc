@@ -62,16 +62,18 @@ absl::Status Follow(const Segment& segment, int64_t obs_dim, Standing* standing)
 absl::Status CheckSummary(const Episode& episode, const Writer& writer,
                           const std::map<uint64_t, Standing>& touched) {
   const auto it = touched.find(episode.episode_id);
-  const bool open =
-      it == touched.end() ? writer.open.contains(episode.episode_id) : !it->second.ended;
-  if (open) {
+  const auto begun = writer.open.find(episode.episode_id);
+  const bool known = it != touched.end() || begun != writer.open.end();
+  const bool open = it == touched.end() ? known : !it->second.ended;
+  if (open && episode.failure.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "episode ", episode.episode_id, ": expected a summary after its last step, got it before"));
   }
-  if (it != touched.end() && episode.length != it->second.next_t) {
-    return absl::InvalidArgumentError(absl::StrCat("episode ", episode.episode_id,
-                                                   ": expected length ", it->second.next_t,
-                                                   ", got ", episode.length));
+  if (!known) return absl::OkStatus();
+  const int64_t length = it != touched.end() ? it->second.next_t : begun->second.next_t;
+  if (episode.length != length) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "episode ", episode.episode_id, ": expected length ", length, ", got ", episode.length));
   }
   return absl::OkStatus();
 }

@@ -40,8 +40,8 @@ absl::StatusOr<AppendStep> CheckSequence(const Writer& writer, const std::string
                                          uint64_t epoch, uint64_t sequence);
 
 /// The content rule: each segment goes on where its episode stands (t and observation), and a
-/// summary belongs to an episode that is not open after it. Changes nothing. INVALID_ARGUMENT names
-/// the episode.
+/// summary belongs to an episode that is not open after it, or names the failure that ends it with
+/// its last step stored. Changes nothing. INVALID_ARGUMENT names the episode.
 absl::Status CheckContinuity(const Writer& writer, const StepStore& store,
                              const std::vector<Segment>& segments,
                              const std::vector<Episode>& episodes);

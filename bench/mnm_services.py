@@ -1,0 +1,151 @@
+"""The joint objective beside MBPO through all five services: the same recipe, the same environment steps, every seed.
+
+  bench/mnm_services.py --out FOLDER [--tasks maze ...] [--arms mnm mbpo] [--seeds 0 1 2] [--steps N] [field=value ...]
+
+Each run is `tandem train` on recipes/mnm/<task>.yaml; the arm mbpo takes recipes/mbpo/<task>.yaml, or the same recipe
+with objective.kind=LIKELIHOOD where there is none. Nothing ends a run before its last step, the fixed checkpoint. Runs
+lie in FOLDER/<task>/<arm>/<seed>; one that is complete is skipped, so the command can be repeated until all are done.
+Prints one object for each run, from what the monitor wrote of it, and FOLDER/runs.csv collects them all:
+
+  solved        mean return of the last evaluation at least that of TASKS
+  real, model   return of the last evaluation, and the model's imagined return of the same policy
+  gap           (model - real) over `scale`: for a maze the share of steps in the goal, else 1,000 or what TASKS says
+  verdict, worst, alarms   of the last checkpoint; the worst one of all; checkpoints of the verdict "exploiting"
+
+Exits 1 where a run fails.
+"""
+
+import argparse
+import csv
+import dataclasses
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+
+from learning_curves import ROOT, end_group
+
+VERDICTS = ["warming_up", "healthy", "stale", "pessimistic", "warning", "exploiting"]  # from best to worst
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a task asks for: environment steps, the return that solves it, and the unit of its gap."""
+    steps: int
+    solved: float
+    scale: float
+
+
+TASKS = {
+    "maze": Task(12000, 25000, 99 * 500),
+    "maze_sparse": Task(12000, 250, 500),
+    "pendulum": Task(4000, -200, 1600),
+    "inverted_pendulum": Task(2500, 950, 1000),
+}
+
+
+def json_lines(path):
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.endswith("\n")]
+
+
+def command_of(args, task, arm, seed, folder):
+    """The whole command line of a run."""
+    recipe, fields = os.path.join(ROOT, "recipes", "mnm", task + ".yaml"), []
+    if arm == "mbpo":
+        published = os.path.join(ROOT, "recipes", "mbpo", task + ".yaml")
+        recipe, fields = (published, []) if os.path.exists(published) else (recipe, ["objective.kind=LIKELIHOOD"])
+    return [os.path.join(args.binaries, "tandem"), "train", recipe, *fields,
+            f"stop.max_env_steps={args.steps or TASKS[task].steps}", "stop.return_at_least=1e9", f"run.seed={seed}",
+            *args.overrides, "--run-dir", folder, "--on-exist", "fail", "--json"]
+
+
+def row_of(task, arm, seed, folder):
+    """What the monitor says of a run that is over."""
+    history = json_lines(os.path.join(folder, "state", "monitor", "history.jsonl"))
+    checkpoints = [r for r in history if r["kind"] == "checkpoint"]
+    last = [r for r in history if r["kind"] == "evaluation"][-1]
+    curve = [(r["env_steps"], round(r["mean_return"], 3))
+             for r in json_lines(os.path.join(folder, "metrics.jsonl")) if r["kind"] == "evaluation"]
+    real, model = curve[-1][1], last.get("model_return", float("nan"))
+    verdicts = [r["verdict"] for r in checkpoints]
+    return {"task": task, "arm": arm, "seed": seed, "env_steps": curve[-1][0],
+            "solved": int(real >= TASKS[task].solved), "real": real, "model": round(model, 3),
+            "gap": round((model - last["real_return"]) / TASKS[task].scale, 4),
+            "verdict": verdicts[-1], "worst": max(verdicts, key=VERDICTS.index),
+            "alarms": verdicts.count("exploiting"),
+            "best": max(r for _, r in curve), "curve": " ".join(f"{steps}:{r:g}" for steps, r in curve)}
+
+
+def run(args, task, arm, seed):
+    """One run in its own processes; its row, or none where it failed. A complete one is read, not run."""
+    folder = os.path.join(args.out, task, arm, str(seed))
+    done = os.path.join(folder, "row.json")
+    if os.path.exists(done):
+        with open(done, encoding="utf-8") as file:
+            return json.load(file)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    process = subprocess.Popen(command_of(args, task, arm, seed, folder), stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        _, errors = process.communicate(timeout=args.timeout)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt) as why:
+        end_group(process)
+        if isinstance(why, KeyboardInterrupt):
+            raise
+        errors = f"did not end within {args.timeout:g} s"
+    if process.returncode != 0:
+        print(f"bench/mnm_services: {folder}: {errors[-2000:]}", file=sys.stderr)
+        return None
+    row = row_of(task, arm, seed, folder)
+    with open(done, "w", encoding="utf-8") as file:
+        json.dump(row, file)
+    return row
+
+
+def summary(rows):
+    """One object for each task and arm."""
+    for task, arm in dict.fromkeys((row["task"], row["arm"]) for row in rows):
+        own = [row for row in rows if (row["task"], row["arm"]) == (task, arm)]
+        yield {"task": task, "arm": arm, "runs": len(own), "solved": sum(row["solved"] for row in own),
+               "median_real": statistics.median(row["real"] for row in own),
+               "mean_gap": round(statistics.mean(row["gap"] for row in own), 3),
+               "with_alarm": sum(row["alarms"] > 0 for row in own)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", default=[], help="fields for every run")
+    parser.add_argument("--out", required=True, help="folder of the runs")
+    parser.add_argument("--tasks", nargs="+", default=["maze"], choices=list(TASKS))
+    parser.add_argument("--arms", nargs="+", default=["mnm", "mbpo"], choices=["mnm", "mbpo"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))
+    parser.add_argument("--steps", type=int, default=0, help="of the environment; 0: those of the task")
+    parser.add_argument("--timeout", type=float, default=1800, help="[s] for a run")
+    parser.add_argument("--binaries", default=os.path.join(ROOT, "build", "release", "bin"))
+    args = parser.parse_intermixed_args()
+
+    rows, failed = [], 0
+    for task in args.tasks:
+        for seed in args.seeds:  # seed by seed, so that what is interrupted has every arm
+            for arm in args.arms:
+                row = run(args, task, arm, seed)
+                failed += row is None
+                if row is not None:
+                    rows.append(row)
+                    print(json.dumps(row), flush=True)
+    if rows:
+        with open(os.path.join(args.out, "runs.csv"), "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    for line in summary(rows):
+        print(json.dumps(line))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+#include "services/actor/service.h"
+
+#include <memory>
+#include <utility>
+
+#include "common/base/clock.h"
+#include "common/base/status_macros.h"
+#include "common/clients/environments.h"
+#include "common/clients/replay_client.h"
+#include "common/snapshot/snapshot_service.h"
+
+namespace tandem::actor {
+
+ActorService::ActorService(ServiceOptions options, metrics::Registry& registry)
+    : options_(std::move(options)), registry_(registry) {}
+
+void ActorService::Stop() {
+  stop_.Stop();
+  MutexLock lock(mu_);
+  if (core_ != nullptr) core_->Stop();
+}
+
+void ActorService::Use(ActorCore* core) {
+  MutexLock lock(mu_);
+  core_ = core;
+  if (core_ != nullptr && stop_.stopped()) core_->Stop();
+}
+
+absl::Status ActorService::Run(const training::SetServing& set_serving) {
+  const absl::Status status = Play(set_serving);
+  return stop_.stopped() ? absl::OkStatus() : status;
+}
+
+absl::Status ActorService::Play(const training::SetServing& set_serving) {
+  EnvironmentSource source = options_.environment;
+  source.stop = &stop_;
+  TANDEM_ASSIGN_OR_RETURN(const auto environments, EnvironmentProvider::Create(source));
+  TANDEM_ASSIGN_OR_RETURN(auto training,
+                          environments->Make(options_.num_envs, options_.environment_seed));
+  TANDEM_ASSIGN_OR_RETURN(auto evaluation, environments->Make(options_.evaluation_episodes,
+                                                              options_.actor.evaluation_seed));
+  const std::unique_ptr<ReplayClient> replay = ConnectReplay(options_.actor.replay_buffer);
+  const auto policies = snapshot::WatchRemote(
+      options_.actor.policy_trainer, snapshot::kPolicySeries, options_.actor.member, registry_);
+  const auto directives = WatchDirectives(options_.actor.monitor, coadaptation::Receiver::kActor,
+                                          options_.actor.member, registry_);
+  PolicyLoader loader = MakePolicyLoader(training->spec(), options_.device);
+  ActorCore core(options_.actor, {std::move(training), std::move(evaluation), *replay, *policies,
+                                  std::move(loader), *Clock::Real(), registry_, directives.get()});
+  Use(&core);
+  set_serving(true);
+  const absl::Status status = core.Run(set_serving);
+  Use(nullptr);
+  return status;
+}
+
+}  // namespace tandem::actor

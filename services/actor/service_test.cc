@@ -1,0 +1,79 @@
+#include "services/actor/service.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+
+namespace tandem::actor {
+namespace {
+
+// Nobody listens at any of the addresses.
+ServiceOptions Options() {
+  const std::string nobody = "unix:/tmp/tandem-actor-nobody-" + std::to_string(getpid());
+  ServiceOptions options;
+  options.environment.name = "pendulum";
+  options.evaluation_episodes = 1;
+  options.actor.replay_buffer = nobody + "-replay";
+  options.actor.policy_trainer = nobody + "-policy";
+  options.device = "cpu";
+  return options;
+}
+
+class Service : public testing::Test {
+ protected:
+  // Runs, stops once it serves or after `time`, and tells how long it then took to end.
+  absl::Duration StopAfter(const ServiceOptions& options, absl::Duration time) {
+    ActorService service(options, registry_);
+    std::thread run([&] { status_ = service.Run([&](bool serving) { served_ = serving; }); });
+    const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(time);
+    while (!served_ && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    service.Stop();
+    run.join();
+    return absl::FromChrono(std::chrono::steady_clock::now() - begin);
+  }
+
+  metrics::Registry registry_;
+  std::atomic<bool> served_{false};
+  absl::Status status_ = absl::UnknownError("it has not run");
+};
+
+TEST_F(Service, ServesOnceItHasItsEnvironments) {
+  EXPECT_LT(StopAfter(Options(), absl::Seconds(20)), absl::Seconds(10));
+  EXPECT_TRUE(served_);
+  EXPECT_TRUE(status_.ok()) << status_;
+}
+
+TEST_F(Service, StopsWhileItWaitsForTheEnvironments) {
+  ServiceOptions options = Options();
+  options.environment.name.clear();
+  options.environment.server = options.actor.replay_buffer;
+  options.environment.reset_timeout = absl::Seconds(60);
+  EXPECT_LT(StopAfter(options, absl::Milliseconds(300)), absl::Seconds(10));
+  EXPECT_FALSE(served_);
+  EXPECT_TRUE(status_.ok()) << status_;
+}
+
+TEST_F(Service, StopMayComeFirst) {
+  ActorService service(Options(), registry_);
+  service.Stop();
+  EXPECT_TRUE(service.Run([](bool) {}).ok());
+}
+
+TEST_F(Service, EnvironmentsThatCannotBeMadeEndIt) {
+  ServiceOptions options = Options();
+  options.environment.name = "pendulun";
+  ActorService service(options, registry_);
+  const absl::Status status = service.Run([this](bool) { served_ = true; });
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_FALSE(served_);
+}
+
+}  // namespace
+}  // namespace tandem::actor
