@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <thread>
 
+#include "common/base/stop_signal.h"
 #include "common/clients/environments.h"
 #include "common/clients/testing/scripted_env_server.h"
 
@@ -28,7 +30,7 @@ class RemoteEnvironmentTest : public testing::Test {
     dir_ = mkdtemp(name);
     source_.server = "unix:" + dir_ + "/env.sock";
     source_.step_timeout = absl::Milliseconds(300);
-    source_.reset_timeout = absl::Seconds(2);
+    source_.reset_timeout = absl::Seconds(1);
     server_ = std::make_unique<ScriptedEnvServer>(source_.server);
   }
   ~RemoteEnvironmentTest() override {
@@ -173,6 +175,7 @@ TEST_F(RemoteEnvironmentTest, AServerThatComesBackIsTakenUpAgain) {
 }
 
 TEST_F(RemoteEnvironmentTest, AHungServerIsAFaultWithinTheStepsTime) {
+  source_.reset_timeout = absl::Milliseconds(500);
   Connect();
   Play(0, 3);
   server_->SabotageNext(Sabotage::kHang);
@@ -190,6 +193,7 @@ TEST_F(RemoteEnvironmentTest, NonsenseLosesAllAndSaysWhy) {
       {Sabotage::kShortColumn, "rewards: expected 12 bytes, got 11"},
       {Sabotage::kBadOutcome, "outcomes: expected 0 to 3, got 9"},
       {Sabotage::kWrongStepId, "expected the answer to step"},
+      {Sabotage::kGarbage, "an answer that cannot be read"},
   };
   for (const auto& [sabotage, text] : cases) {
     Play(0, 2);
@@ -198,6 +202,23 @@ TEST_F(RemoteEnvironmentTest, NonsenseLosesAllAndSaysWhy) {
     ExpectOneFault(FaultKind::kWrongShape, text);
     AwaitStart();
   }
+}
+
+TEST_F(RemoteEnvironmentTest, AnErrorOfTheServersIsNoNonsense) {
+  Connect();
+  server_->SabotageNext(Sabotage::kInternal);
+  EXPECT_THAT(Step(0), Each(Outcome::kLost));
+  ExpectOneFault(FaultKind::kException, "no disk");
+  AwaitStart();
+}
+
+TEST_F(RemoteEnvironmentTest, AStepInWhichAnEpisodeIsResetMayTakeThatLongMore) {
+  source_.reset_timeout = absl::Seconds(5);
+  Connect();
+  Play(0, 6);
+  server_->SabotageNext(Sabotage::kSlow);
+  EXPECT_THAT(Step(6), Each(Outcome::kStepped));
+  EXPECT_TRUE(env_->TakeFaults().empty());
 }
 
 TEST_F(RemoteEnvironmentTest, NumbersThatAreNotFiniteLoseOneEnvironment) {
@@ -221,7 +242,10 @@ TEST_F(RemoteEnvironmentTest, AnEpisodeThatCannotBeginCountsAsLostInTheStepAfter
   EXPECT_EQ(env_->final_observations()[3], 3);
   ExpectOneFault(FaultKind::kNotFinite, "not finite");
   EXPECT_THAT(Step(3), ElementsAre(Outcome::kStepped, Outcome::kLost, Outcome::kStepped));
-  EXPECT_THAT(Step(4), ElementsAre(Outcome::kStepped, Outcome::kStarted, Outcome::kStepped));
+  EXPECT_THAT(Step(4), ElementsAre(Outcome::kStepped, Outcome::kAbsent, Outcome::kStepped));
+  EXPECT_THAT(Step(5), ElementsAre(Outcome::kStepped, Outcome::kStarted, Outcome::kStepped));
+  Play(6, 10);
+  EXPECT_EQ(server_->restarts(), 1);
 }
 
 TEST_F(RemoteEnvironmentTest, AnEnvironmentLostByTheServerComesBack) {
@@ -267,6 +291,90 @@ TEST_F(RemoteEnvironmentTest, AnotherEnvironmentInItsPlaceIsAnErrorForGood) {
   for (int i = 0; i < 100 && status.ok(); ++i) status = env_->Step(std::vector<float>(kEnvs));
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("stranger"));
+}
+
+TEST_F(RemoteEnvironmentTest, AServerThatIsNotItselfYetIsTriedAgain) {
+  Connect();
+  server_->Stop();
+  EXPECT_THAT(Step(0), Each(Outcome::kLost));
+  std::atomic<int> asked{0};
+  server_->edit_description = [&](auto* message) {
+    if (asked++ == 0) message->clear_observation();
+  };
+  ASSERT_TRUE(server_->Start());
+  AwaitStart();
+  EXPECT_GE(asked, 2);
+}
+
+TEST_F(RemoteEnvironmentTest, ANewSessionThatNobodyTookIsGivenBack) {
+  Connect();
+  server_->SabotageNext(Sabotage::kForget);
+  EXPECT_THAT(Step(0), Each(Outcome::kLost));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (server_->open_sessions() == 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_EQ(server_->open_sessions(), 1u);
+  env_.reset();
+  EXPECT_EQ(server_->open_sessions(), 0u);
+}
+
+TEST_F(RemoteEnvironmentTest, EnvironmentsOfADeadClientAreWaitedFor) {
+  server_->capacity = kEnvs;
+  Connect();
+  auto others = EnvironmentProvider::Create(source_);
+  ASSERT_TRUE(others.ok()) << others.status();
+  std::thread expiry([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    env_.reset();
+  });
+  const auto env = (*others)->Make(kEnvs, kSeed);
+  expiry.join();
+  EXPECT_TRUE(env.ok()) << env.status();
+}
+
+TEST_F(RemoteEnvironmentTest, AStopSignalEndsTheWaitsOfAStart) {
+  source_.reset_timeout = absl::Seconds(60);
+  StopSignal stop, none;
+  source_.stop = &stop;
+  std::thread stopper;
+  const auto stop_soon = [&](StopSignal& signal) {
+    stopper = std::thread([&signal] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      signal.Stop();
+    });
+  };
+  const auto start = std::chrono::steady_clock::now();
+  stop_soon(stop);
+  EXPECT_TRUE(absl::IsCancelled(EnvironmentProvider::Create(source_).status())) << "absent";
+  stopper.join();
+  source_.stop = &none;
+  ASSERT_TRUE(server_->Start());
+  const auto provider = EnvironmentProvider::Create(source_);
+  ASSERT_TRUE(provider.ok()) << provider.status();
+  server_->SabotageNext(Sabotage::kHang);
+  stop_soon(none);
+  EXPECT_TRUE(absl::IsCancelled((*provider)->Make(kEnvs, kSeed).status())) << "hanging";
+  stopper.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
+TEST_F(RemoteEnvironmentTest, MoreThanFitsIntoMemoryIsRefused) {
+  server_->edit_description = [](auto* message) {
+    auto* const leaf = message->mutable_observation(0);
+    leaf->clear_shape();
+    leaf->set_kind(env::v1::SPACE_KIND_DISCRETE);
+    leaf->set_element_type(env::v1::ELEMENT_TYPE_INT64);
+    leaf->add_choices(1 << 20);
+    leaf->clear_low();
+    leaf->clear_high();
+  };
+  ASSERT_TRUE(server_->Start());
+  const auto provider = EnvironmentProvider::Create(source_);
+  ASSERT_TRUE(provider.ok()) << provider.status();
+  const absl::Status status = (*provider)->Make(1000, kSeed).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("1048576 observations"));
 }
 
 TEST_F(RemoteEnvironmentTest, RoomAndArgumentsAreTheServersToRefuse) {
