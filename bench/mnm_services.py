@@ -39,8 +39,8 @@ class Task:
 
 
 TASKS = {
-    "maze": Task(12000, 25000, 99 * 500),
-    "maze_sparse": Task(12000, 250, 500),
+    "maze": Task(10000, 25000, 99 * 500),
+    "maze_sparse": Task(10000, 250, 500),
     "pendulum": Task(4000, -200, 1600),
     "inverted_pendulum": Task(2500, 950, 1000),
 }
