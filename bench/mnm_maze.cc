@@ -118,6 +118,7 @@ int Main(int argc, char** argv) {
   app.add_option("--max-weight", options.reward.max_weight, "of the dual weight");
   app.add_option("--samples", options.ratio.samples, "logits averaged for an imagined step");
   app.add_option("--smoothing", options.classifier.smoothing, "of the classifier's targets");
+  app.add_option("--input-noise", options.classifier.input_noise, "on the classifier's inputs");
   app.add_option("--horizon", options.horizon, "of imagined rollouts [steps]");
   app.add_option("--penalty", options.variance_penalty, "of the method variance");
   app.add_option("--model-steps", options.first_fit_steps, "gradient steps of the first fit");

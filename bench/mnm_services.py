@@ -3,14 +3,14 @@
   bench/mnm_services.py --out FOLDER [--tasks maze ...] [--arms mnm mbpo] [--seeds 0 1 2] [--steps N] [field=value ...]
 
 Each run is `tandem train` on recipes/mnm/<task>.yaml; the arm mbpo takes recipes/mbpo/<task>.yaml, or the same recipe
-with objective.kind=LIKELIHOOD where there is none. Nothing ends a run before its last step, the fixed checkpoint. Runs
-lie in FOLDER/<task>/<arm>/<seed>; one that is complete is skipped, so the command can be repeated until all are done.
+with objective.kind=LIKELIHOOD where there is none. Each is judged at the same environment step, the fixed checkpoint, and
+goes on for a little longer so that the monitor judges it, too. Runs lie in FOLDER/<task>/<arm>/<seed>; one that is complete is skipped, so the command can be repeated until all are done.
 Prints one object for each run, from what the monitor wrote of it, and FOLDER/runs.csv collects them all:
 
-  solved        mean return of the last evaluation at least that of TASKS
-  real, model   return of the last evaluation, and the model's imagined return of the same policy
+  solved        mean return of the checkpoint's evaluation at least that of TASKS
+  real, model   return of that evaluation, and the model's imagined return of the same policy
   gap           (model - real) over `scale`: for a maze the share of steps in the goal, else 1,000 or what TASKS says
-  verdict, worst, alarms   of the last checkpoint; the worst one of all; checkpoints of the verdict "exploiting"
+  verdict, worst, alarms   the monitor's at the end of the run; its worst; how often it was "exploiting"
 
 Exits 1 where a run fails.
 """
@@ -32,17 +32,18 @@ VERDICTS = ["warming_up", "healthy", "stale", "pessimistic", "warning", "exploit
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a task asks for: environment steps, the return that solves it, and the unit of its gap."""
+    """The checkpoint [env steps], the steps after it, the return that solves the task, and the unit of its gap."""
     steps: int
+    more: int
     solved: float
     scale: float
 
 
 TASKS = {
-    "maze": Task(12000, 25000, 99 * 500),
-    "maze_sparse": Task(12000, 250, 500),
-    "pendulum": Task(4000, -200, 1600),
-    "inverted_pendulum": Task(2500, 950, 1000),
+    "maze": Task(9000, 250, 25000, 99 * 500),
+    "maze_sparse": Task(9000, 250, 250, 500),
+    "pendulum": Task(4000, 200, -200, 1600),
+    "inverted_pendulum": Task(2500, 125, 950, 1000),
 }
 
 
@@ -58,22 +59,21 @@ def command_of(args, task, arm, seed, folder):
         published = os.path.join(ROOT, "recipes", "mbpo", task + ".yaml")
         recipe, fields = (published, []) if os.path.exists(published) else (recipe, ["objective.kind=LIKELIHOOD"])
     return [os.path.join(args.binaries, "tandem"), "train", recipe, *fields,
-            f"stop.max_env_steps={args.steps or TASKS[task].steps}", "stop.return_at_least=1e9", f"run.seed={seed}",
+            f"stop.max_env_steps={args.steps + TASKS[task].more}", "stop.return_at_least=1e9", f"run.seed={seed}",
             *args.overrides, "--run-dir", folder, "--on-exist", "fail", "--json"]
 
 
-def row_of(task, arm, seed, folder):
-    """What the monitor says of a run that is over."""
+def row_of(task, arm, seed, steps, folder):
+    """What the monitor says of a run that is over, at the last evaluation within `steps`."""
     history = json_lines(os.path.join(folder, "state", "monitor", "history.jsonl"))
-    checkpoints = [r for r in history if r["kind"] == "checkpoint"]
-    last = [r for r in history if r["kind"] == "evaluation"][-1]
-    curve = [(r["env_steps"], round(r["mean_return"], 3))
-             for r in json_lines(os.path.join(folder, "metrics.jsonl")) if r["kind"] == "evaluation"]
-    real, model = curve[-1][1], last.get("model_return", float("nan"))
-    verdicts = [r["verdict"] for r in checkpoints]
-    return {"task": task, "arm": arm, "seed": seed, "env_steps": curve[-1][0],
+    verdicts = [r["verdict"] for r in history if r["kind"] == "checkpoint"]
+    last = [r for r in history if r["kind"] == "evaluation" and r["env_steps"] <= steps][-1]
+    curve = [(r["env_steps"], round(r["mean_return"], 3)) for r in json_lines(os.path.join(folder, "metrics.jsonl"))
+             if r["kind"] == "evaluation" and r["env_steps"] <= steps]
+    real, model = last["real_return"], last.get("model_return", float("nan"))
+    return {"task": task, "arm": arm, "seed": seed, "env_steps": int(last["env_steps"]),
             "solved": int(real >= TASKS[task].solved), "real": real, "model": round(model, 3),
-            "gap": round((model - last["real_return"]) / TASKS[task].scale, 4),
+            "gap": round((model - real) / TASKS[task].scale, 4),
             "verdict": verdicts[-1], "worst": max(verdicts, key=VERDICTS.index),
             "alarms": verdicts.count("exploiting"),
             "best": max(r for _, r in curve), "curve": " ".join(f"{steps}:{r:g}" for steps, r in curve)}
@@ -84,8 +84,7 @@ def run(args, task, arm, seed):
     folder = os.path.join(args.out, task, arm, str(seed))
     done = os.path.join(folder, "row.json")
     if os.path.exists(done):
-        with open(done, encoding="utf-8") as file:
-            return json.load(file)
+        return row_of(task, arm, seed, args.steps, folder)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     process = subprocess.Popen(command_of(args, task, arm, seed, folder), stdout=subprocess.DEVNULL,
@@ -100,7 +99,7 @@ def run(args, task, arm, seed):
     if process.returncode != 0:
         print(f"bench/mnm_services: {folder}: {errors[-2000:]}", file=sys.stderr)
         return None
-    row = row_of(task, arm, seed, folder)
+    row = row_of(task, arm, seed, args.steps, folder)
     with open(done, "w", encoding="utf-8") as file:
         json.dump(row, file)
     return row
@@ -123,13 +122,14 @@ def main():
     parser.add_argument("--tasks", nargs="+", default=["maze"], choices=list(TASKS))
     parser.add_argument("--arms", nargs="+", default=["mnm", "mbpo"], choices=["mnm", "mbpo"])
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))
-    parser.add_argument("--steps", type=int, default=0, help="of the environment; 0: those of the task")
+    parser.add_argument("--steps", type=int, default=0, help="the checkpoint; 0: that of the task")
     parser.add_argument("--timeout", type=float, default=1800, help="[s] for a run")
     parser.add_argument("--binaries", default=os.path.join(ROOT, "build", "release", "bin"))
     args = parser.parse_intermixed_args()
 
-    rows, failed = [], 0
+    rows, failed, steps = [], 0, args.steps
     for task in args.tasks:
+        args.steps = steps or TASKS[task].steps
         for seed in args.seeds:  # seed by seed, so that what is interrupted has every arm
             for arm in args.arms:
                 row = run(args, task, arm, seed)

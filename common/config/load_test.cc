@@ -99,6 +99,12 @@ TEST(Load, ValuesOutOfRangeSayTheRange) {
             "r.yaml:2: model.hidden: expected a list of whole numbers from 1 to 4096, got a list");
   EXPECT_EQ(ErrorOf("model:\n  max_gradient_steps: 3000000000"),
             "r.yaml:2: model.max_gradient_steps: expected a whole number >= 1, got \"3000000000\"");
+  EXPECT_EQ(ErrorOf("env:\n  step_timeout_seconds: 86401"),
+            "r.yaml:2: env.step_timeout_seconds: expected a number > 0 and at most 86400, got "
+            "\"86401\"");
+  EXPECT_EQ(ErrorOf("env:\n  reset_timeout_seconds: 0"),
+            "r.yaml:2: env.reset_timeout_seconds: expected a number > 0 and at most 86400, got "
+            "\"0\"");
 }
 
 TEST(Load, AKeyThatAppearsTwiceIsAnError) {
