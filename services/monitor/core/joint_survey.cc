@@ -206,13 +206,10 @@ absl::Status FillBound(const Material& material, const SurveyOptions& options, R
 
 }  // namespace
 
-bool IsJoint(const Material& material) {
-  return material.model.classifier != nullptr && material.policy.joint.has_value();
-}
-
 absl::Status FillJoint(const Material& material, const SurveyOptions& options, Rng& rng,
                        Checkpoint* checkpoint) {
-  if (!IsJoint(material)) return absl::OkStatus();
+  const bool joint = material.model.classifier != nullptr && material.policy.joint.has_value();
+  if (!joint) return absl::OkStatus();
   checkpoint->ratio_weight = material.policy.joint->weight;
   TANDEM_RETURN_IF_ERROR(FillAccuracy(material, rng, checkpoint));
   if (material.fresh.size() == 0) return absl::OkStatus();

@@ -7,11 +7,8 @@
 
 namespace tandem::monitor {
 
-/// Whether the material's model and policy are trained on the joint objective, and say so.
-bool IsJoint(const Material& material);
-
-/// Fills the figures of the joint objective (docs/algorithms.md) where IsJoint; else leaves them
-/// NaN:
+/// Fills the figures of the joint objective (docs/algorithms.md) where the material's model has a
+/// classifier and its policy states the terms that it is trained on; else leaves them NaN:
 ///   classifier_accuracy  on held-out steps against the model's samples at the same (s, a)
 ///   log_ratio_*          mean clipped log-ratio of imagined steps by depth, from fresh states
 ///   log_ratio_clipped    share of those that a bound changed
