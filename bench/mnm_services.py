@@ -40,8 +40,8 @@ class Task:
 
 
 TASKS = {
-    "maze": Task(9000, 250, 25000, 99 * 500),
-    "maze_sparse": Task(9000, 250, 250, 500),
+    "maze": Task(9500, 250, 25000, 99 * 500),
+    "maze_sparse": Task(9500, 250, 250, 500),
     "pendulum": Task(4000, 200, -200, 1600),
     "inverted_pendulum": Task(2500, 125, 950, 1000),
 }
