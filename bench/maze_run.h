@@ -50,7 +50,8 @@ struct MazeOptions {
   double variance_penalty = 0.5;  ///< kVariance: per unit of the standardised deviation.
   objective::ClassifierLearnerOptions classifier;
   objective::LogRatioOptions ratio;
-  objective::JointRewardOptions reward;  ///< Discount, shift and kind are set by the run.
+  /// Discount, shift and kind are set by the run.
+  objective::JointRewardOptions reward = {.target_divergence = 0.4, .min_weight = 0.05};
 };
 
 /// What a policy does, judged without noise in its actions.

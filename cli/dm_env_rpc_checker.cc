@@ -36,7 +36,7 @@ DmEnvRpcChecker::~DmEnvRpcChecker() {
 absl::StatusOr<DmEnvRpcChecker::Response> DmEnvRpcChecker::Send(const Request& request) {
   Response response;
   TANDEM_RETURN_IF_ERROR(
-      stream_.Exchange(request, &response, std::chrono::system_clock::now() + kTimeout));
+      stream_.Exchange(request, &response, std::chrono::steady_clock::now() + kTimeout));
   if (response.has_error()) {
     return absl::FailedPreconditionError(
         absl::StrCat("the server refused: ", response.error().message()));

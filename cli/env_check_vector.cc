@@ -128,7 +128,7 @@ absl::Status VectorChecker::Exchange(StepRequest request, uint64_t step_id,
   request.set_step_id(step_id);
   if (request.session().empty()) request.set_session(session_);
   const absl::Status status = stream_->Exchange(
-      request, response, std::chrono::system_clock::now() + absl::ToChronoSeconds(kTimeout));
+      request, response, std::chrono::steady_clock::now() + absl::ToChronoSeconds(kTimeout));
   if (!status.ok()) {
     stream_.reset();
     return status;

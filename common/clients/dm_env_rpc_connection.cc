@@ -54,7 +54,7 @@ absl::StatusOr<std::unique_ptr<DmEnvRpcConnection>> DmEnvRpcConnection::Open(
     std::shared_ptr<const DmEnvRpcServer> server, std::shared_ptr<rpc::CallSet> calls,
     uint64_t seed, const std::string& lost) {
   const TimePoint deadline =
-      std::chrono::system_clock::now() + absl::ToChronoMicroseconds(server->source.reset_timeout);
+      std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(server->source.reset_timeout);
   std::unique_ptr<DmEnvRpcConnection> connection(
       new DmEnvRpcConnection(std::move(server), std::move(calls)));
   if (!lost.empty()) {
@@ -245,7 +245,7 @@ absl::StatusOr<DmEnvRpcStep> DmEnvRpcConnection::TakeStep(std::span<float> obser
 
 void DestroyWorlds(const DmEnvRpcServer& server, const std::vector<std::string>& worlds) {
   if (worlds.empty()) return;
-  const auto deadline = std::chrono::system_clock::now() + kDestroyTimeout;
+  const auto deadline = std::chrono::steady_clock::now() + kDestroyTimeout;
   ExchangeStream<EnvironmentRequest, EnvironmentResponse> stream(
       std::make_shared<rpc::CallSet>(server.peer), Prepare(*server.stub));
   EnvironmentRequest request;
@@ -255,7 +255,7 @@ void DestroyWorlds(const DmEnvRpcServer& server, const std::vector<std::string>&
     while (stream.Exchange(request, &response, deadline).ok()) {
       // The server may not have seen yet that its agent is gone.
       const bool joined = response.error().code() == static_cast<int>(grpc::FAILED_PRECONDITION);
-      if (!joined || std::chrono::system_clock::now() + kDestroyPause > deadline) break;
+      if (!joined || std::chrono::steady_clock::now() + kDestroyPause > deadline) break;
       std::this_thread::sleep_for(kDestroyPause);
     }
   }

@@ -48,7 +48,7 @@ struct DmEnvRpcStep {
 /// for each process. A server that creates no worlds is joined as it is.
 class DmEnvRpcConnection {
  public:
-  using TimePoint = std::chrono::system_clock::time_point;
+  using TimePoint = std::chrono::steady_clock::time_point;
 
   /// Opens a stream, destroys the world `lost` (empty: none), creates a world and joins it. Blocks
   /// up to reset_timeout. The server's error; UNAVAILABLE where none answers; DEADLINE_EXCEEDED;

@@ -8,6 +8,8 @@
 #include "common/base/clock.h"
 #include "common/base/rng.h"
 #include "common/base/status_macros.h"
+#include "common/clients/patience.h"
+#include "common/clients/stop_relay.h"
 
 namespace tandem::clients {
 namespace {
@@ -16,10 +18,6 @@ using TimePoint = DmEnvRpcConnection::TimePoint;
 
 constexpr absl::Duration kAbsentWait = absl::Milliseconds(100);
 constexpr absl::Duration kLeaveTimeout = absl::Seconds(1);
-
-TimePoint After(absl::Duration timeout) {
-  return std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout);
-}
 
 bool AllFinite(std::span<const float> numbers) {
   return std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); });
@@ -43,8 +41,11 @@ absl::Status AwaitServer(const DmEnvRpcServer& server) {
   const auto channel = rpc::Connect(server.address);
   rpc::PeerLog log("environments", server.address);
   const absl::Duration end = Clock::Real()->Monotonic() + server.source.reset_timeout;
-  const auto keep_on = [end] { return Clock::Real()->Monotonic() < end; };
+  const StopSignal* const stop = server.source.stop;
+  const auto stopped = [stop] { return stop != nullptr && stop->stopped(); };
+  const auto keep_on = [&] { return !stopped() && Clock::Real()->Monotonic() < end; };
   if (rpc::AwaitConnection(*channel, log, keep_on)) return absl::OkStatus();
+  if (stopped()) return absl::CancelledError(absl::StrCat(server.peer, ": stopped"));
   return absl::UnavailableError(absl::StrCat(server.peer, ": no server within ",
                                              absl::FormatDuration(server.source.reset_timeout)));
 }
@@ -66,6 +67,7 @@ absl::StatusOr<std::unique_ptr<VectorEnvironment>> DmEnvRpcVectorEnvironment::Cr
         absl::StrCat("expected at least 1 environment, got ", num_envs));
   }
   const auto calls = std::make_shared<rpc::CallSet>(server->peer);
+  const StopRelay relay(server->source.stop, calls);
   std::vector<std::unique_ptr<DmEnvRpcConnection>> connections;
   std::vector<std::string> worlds;
   absl::Status status;

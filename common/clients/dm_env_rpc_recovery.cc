@@ -24,7 +24,8 @@ std::chrono::steady_clock::time_point After(absl::Duration timeout) {
 FaultKind KindOf(const absl::Status& status, bool refused) {
   if (refused) return FaultKind::kException;
   if (absl::IsDeadlineExceeded(status)) return FaultKind::kHung;
-  const bool nonsense = absl::IsInvalidArgument(status) || absl::IsInternal(status);
+  const bool nonsense = absl::IsInvalidArgument(status) || absl::IsInternal(status) ||
+                        absl::IsDataLoss(status);
   return nonsense ? FaultKind::kWrongShape : FaultKind::kVanished;
 }
 
@@ -120,7 +121,7 @@ void DmEnvRpcRecovery::Run() {
 absl::StatusOr<std::unique_ptr<DmEnvRpcConnection>> DmEnvRpcRecovery::Try(uint64_t seed,
                                                                           const std::string& lost) {
   const auto deadline =
-      std::chrono::system_clock::now() + absl::ToChronoMicroseconds(server_->source.reset_timeout);
+      std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(server_->source.reset_timeout);
   TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<DmEnvRpcConnection> connection,
                           DmEnvRpcConnection::Open(server_, calls_, seed, lost));
   if (!connection->specs().SameAs(expected_)) return connection;

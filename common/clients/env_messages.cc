@@ -1,16 +1,26 @@
 #include "common/clients/env_messages.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
+#include "common/clients/environment_output.h"
 
 namespace tandem::clients {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "columns are little-endian");
+
+constexpr size_t kMaxFaultMessage = 4096;
+/// One that fails may fail again when it is made anew, in the same request.
+constexpr size_t kMaxFaultsEach = 4;
+constexpr int kMaxWorkers = 65536;
 
 template <typename... Parts>
 absl::Status Refuse(const Parts&... parts) {
@@ -105,11 +115,22 @@ absl::StatusOr<ServedEnvironment> Decode(const env::v1::DescribeResponse& messag
   if (!action.ok()) return In("action", action.status());
   EnvironmentSpec spec{message.name(), observation->flat(), action->flat(),
                        message.max_episode_steps()};
-  return ServedEnvironment{
-      std::move(spec),     *std::move(observation),
-      *std::move(action),  message.capacity(),
-      message.available(), {message.capabilities().begin(), message.capabilities().end()},
-      message.server()};
+  ServedEnvironment served{
+      .spec = std::move(spec),
+      .observation = *std::move(observation),
+      .action = *std::move(action),
+      .capacity = message.capacity(),
+      .available = message.available(),
+      .capabilities = {message.capabilities().begin(), message.capabilities().end()},
+      .server = message.server()};
+  for (absl::string_view capability : served.capabilities) {
+    int workers = 0;
+    if (capability == "isolate") served.isolates = true;
+    if (!absl::ConsumePrefix(&capability, "workers=")) continue;
+    if (absl::SimpleAtoi(capability, &workers))
+      served.workers = std::clamp(workers, 1, kMaxWorkers);
+  }
+  return served;
 }
 
 void Encode(const SpaceLeaf& leaf, env::v1::SpaceLeaf* message) {
@@ -161,6 +182,13 @@ FaultKind Decode(env::v1::FaultKind kind) {
   }
 }
 
+EnvironmentFault Decode(const env::v1::Fault& message) {
+  const std::string& text = message.message();
+  const size_t cut = text.size() - std::min(text.size(), kMaxFaultMessage);
+  return {static_cast<int>(message.env()), Decode(message.kind()),
+          Printable(std::string_view(text).substr(cut))};
+}
+
 absl::Status CheckResponse(const env::v1::StepResponse& response, const SpaceLayout& observation,
                            int num_envs, bool reset) {
   const size_t n = static_cast<size_t>(num_envs);
@@ -174,6 +202,10 @@ absl::Status CheckResponse(const env::v1::StepResponse& response, const SpaceLay
     if (static_cast<uint8_t>(outcome) <= env::v1::OUTCOME_STARTED) continue;
     return Refuse("outcomes: expected 0 to 3, got ",
                   static_cast<int>(static_cast<uint8_t>(outcome)));
+  }
+  if (static_cast<size_t>(response.faults_size()) > kMaxFaultsEach * n) {
+    return Refuse("faults: expected at most ", kMaxFaultsEach * n, ", got ",
+                  response.faults_size());
   }
   for (const env::v1::Fault& fault : response.faults()) {
     if (fault.env() >= 0 && fault.env() < num_envs) continue;

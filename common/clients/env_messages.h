@@ -26,7 +26,9 @@ struct ServedEnvironment {
   int64_t capacity = 0;
   int64_t available = 0;
   std::vector<std::string> capabilities;
-  std::string server;  ///< Program and version, for messages.
+  bool isolates = false;  ///< It tells of an environment that hangs by itself.
+  int workers = 1;        ///< Environments of one session that it steps or resets at a time.
+  std::string server;     ///< Program and version, for messages.
 };
 
 /// INVALID_ARGUMENT, naming the space and the leaf, for what is no description of environments;
@@ -41,9 +43,13 @@ absl::StatusOr<SpaceLeaf> Decode(const env::v1::SpaceLeaf& message);
 /// Unknown kinds are kException, the least that is known.
 FaultKind Decode(env::v1::FaultKind kind);
 
+/// A fault, with at most 4 KiB of its words, fit for a terminal.
+EnvironmentFault Decode(const env::v1::Fault& message);
+
 /// What a step or a reset of N environments must look like, beyond what depends on the outcomes:
 /// INVALID_ARGUMENT, naming the column, what was expected and what came, for columns of a wrong
-/// number or size, an unknown outcome, or a fault of an environment that there is not.
+/// number or size, an unknown outcome, more than 4 faults for each environment, or a fault of an
+/// environment that there is not.
 absl::Status CheckResponse(const env::v1::StepResponse& response, const SpaceLayout& observation,
                            int num_envs, bool reset);
 

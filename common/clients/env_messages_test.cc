@@ -6,6 +6,8 @@
 #include <functional>
 #include <limits>
 
+#include "common/clients/environment_server.h"
+
 namespace tandem::clients {
 namespace {
 
@@ -35,7 +37,9 @@ env::v1::DescribeResponse Description() {
   message.set_max_episode_steps(200);
   message.set_capacity(8);
   message.set_available(5);
-  message.add_capabilities("seed");
+  for (const char* capability : {"seed", "isolate", "workers=8"}) {
+    message.add_capabilities(capability);
+  }
   message.set_server("toys 2.0");
   return message;
 }
@@ -50,7 +54,15 @@ TEST(EnvMessagesTest, ADescriptionBecomesFlatSpaces) {
   EXPECT_EQ(served->observation.leaves()[1].start, 1);
   EXPECT_EQ(served->observation.leaves()[1].type, ElementType::kInt64);
   EXPECT_EQ(served->capacity, 8);
-  EXPECT_EQ(served->capabilities, (std::vector<std::string>{"seed"}));
+  EXPECT_TRUE(served->isolates);
+  EXPECT_EQ(served->workers, 8);
+  env::v1::DescribeResponse plain = Description();
+  plain.clear_capabilities();
+  for (const char* capability : {"workers=", "workers=-3", "teleports"}) {
+    plain.add_capabilities(capability);
+  }
+  EXPECT_FALSE(Decode(plain)->isolates);
+  EXPECT_EQ(Decode(plain)->workers, 1);
 }
 
 TEST(EnvMessagesTest, ADescriptionThatMakesNoSenseIsRefusedByName) {
@@ -109,8 +121,32 @@ TEST(EnvMessagesTest, ColumnsMustFitTheSpacesAndTheOutcomes) {
   strange.add_faults()->set_env(2);
   EXPECT_THAT(std::string(CheckResponse(strange, layout, 2, false).message()), HasSubstr("faults"));
   strange = step;
+  for (int i = 0; i < 9; ++i) strange.add_faults();
+  EXPECT_THAT(std::string(CheckResponse(strange, layout, 2, false).message()),
+              HasSubstr("at most 8, got 9"));
+  strange = step;
   strange.mutable_observations(1)->append("x");
   EXPECT_THAT(std::string(CheckResponse(strange, layout, 2, false).message()), HasSubstr("gear"));
+}
+
+TEST(EnvMessagesTest, EnvironmentsThatTakeTurnsMayTakeLonger) {
+  ServedEnvironment served = *Decode(Description());
+  EXPECT_EQ(BatchTime(served, 65, absl::Seconds(2)), absl::Seconds(18));
+  EXPECT_EQ(BatchTime(served, 3, absl::Seconds(2)), absl::Seconds(2));
+  served.workers = 1;
+  EXPECT_EQ(BatchTime(served, 64, absl::Seconds(2)), absl::Seconds(128));
+}
+
+TEST(EnvMessagesTest, AFaultsWordsAreCutAndFitForATerminal) {
+  env::v1::Fault message;
+  message.set_env(3);
+  message.set_kind(env::v1::FAULT_KIND_HUNG);
+  message.set_message(std::string(10000, 'x') + "\n\x1b[31mend");
+  const EnvironmentFault fault = Decode(message);
+  EXPECT_EQ(fault.env, 3);
+  EXPECT_EQ(fault.kind, FaultKind::kHung);
+  EXPECT_LT(fault.message.size(), 4200u);
+  EXPECT_THAT(fault.message, testing::EndsWith("x\n\\x1b[31mend"));
 }
 
 }  // namespace

@@ -10,41 +10,33 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/base/subprocess.h"
+#include "common/clients/patience.h"
 #include "common/rpc/channel.h"
 
 namespace tandem::clients {
 namespace {
 
-constexpr size_t kMaxTailLines = 40;
-constexpr size_t kMaxTailBytes = 4096;
 constexpr size_t kMaxLine = 1024;
 /// At a time, so that one that never stops writing holds up nothing; a pipe holds no more.
 constexpr int kMaxReads = 16;
 constexpr absl::Duration kGrace = absl::Seconds(3);
-constexpr absl::Duration kMaxPause = absl::Seconds(30);
 /// After so long a life the pauses begin anew.
 constexpr absl::Duration kCalm = absl::Seconds(30);
-constexpr absl::Duration kListenPoll = absl::Milliseconds(20);
 /// Where the system has no pidfd.
 constexpr int kDeathPollMs = 50;
-
-std::chrono::steady_clock::time_point After(absl::Duration timeout) {
-  return std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(timeout);
-}
 
 /// Whether somebody takes connections at a socket file.
 bool Accepts(const std::string& path) {
@@ -60,39 +52,9 @@ bool Accepts(const std::string& path) {
 
 std::string SocketIn(const std::string& folder) { return folder + "/env.sock"; }
 
+void LogLine(const std::string& line) { LogInfo(absl::StrCat("environment server: ", line)); }
+
 }  // namespace
-
-void OutputTail::Add(std::string line) {
-  bytes_ += line.size() + 1;
-  lines_.push_back(std::move(line));
-  while (lines_.size() > kMaxTailLines || bytes_ > kMaxTailBytes) {
-    bytes_ -= lines_.front().size() + 1;
-    lines_.pop_front();
-  }
-}
-
-std::string OutputTail::Text() const { return absl::StrJoin(lines_, "\n"); }
-
-std::vector<std::string> RepeatFilter::Add(std::string line) {
-  if (absl::StripAsciiWhitespace(line).empty()) return {};
-  if (line == last_) {
-    ++times_;
-    return {};
-  }
-  std::vector<std::string> lines = Flush();
-  last_ = line;
-  times_ = 1;
-  lines.push_back(std::move(line));
-  return lines;
-}
-
-std::vector<std::string> RepeatFilter::Flush() {
-  std::vector<std::string> lines;
-  if (times_ > 1) lines.push_back(absl::StrCat("(", times_, " times)"));
-  last_.clear();
-  times_ = 0;
-  return lines;
-}
 
 EnvironmentProcess::EnvironmentProcess(Options options, std::string folder, int wake)
     : options_(std::move(options)),
@@ -177,7 +139,9 @@ absl::Status EnvironmentProcess::Spawn() {
   process_ = static_cast<int>(syscall(SYS_pidfd_open, *pid, 0));
   MutexLock lock(mu_);
   ++incarnation_;
+  if (incarnation_ > 1) tail_.Add(absl::StrCat("--- start ", incarnation_, " ---"));
   pid_ = *pid;
+  started_at_ = Clock::Real()->Monotonic();
   return absl::OkStatus();
 }
 
@@ -185,7 +149,7 @@ absl::Status EnvironmentProcess::Spawn() {
 void EnvironmentProcess::Watch() {
   absl::Duration kill_at = absl::InfiniteDuration();
   const pid_t group = pid();
-  while (!Reap()) {
+  while (!Ended()) {
     pollfd files[] = {{output_, POLLIN, 0},
                       {process_, POLLIN, 0},
                       {kill_at == absl::InfiniteDuration() ? wake_ : -1, POLLIN, 0}};
@@ -198,25 +162,38 @@ void EnvironmentProcess::Watch() {
     }
     if (now >= kill_at) kill(-group, SIGKILL);
   }
-  kill(-group, SIGKILL);  // whatever it left in its group
+  kill(-group, SIGKILL);  // whatever it left in its group, which is its own until it is reaped
+  ClearUp();
+  Reap();
+  MutexLock lock(mu_);
+  if (!stopping_) LogWarning(absl::StrCat("the environment server ended: ", last_death_));
+}
+
+/// Whether the present one has; its process and group remain until Reap().
+bool EnvironmentProcess::Ended() const {
+  siginfo_t info{};
+  const int result = waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED | WNOHANG | WNOWAIT);
+  return result == 0 && info.si_pid != 0;
+}
+
+/// Takes what is left of the output: whoever learns of the death then finds its last words.
+void EnvironmentProcess::ClearUp() {
   ReadOutput();
   if (output_ >= 0) close(output_);
   if (process_ >= 0) close(process_);
   output_ = process_ = -1;
   if (!line_.empty()) TakeOutput("\n");
   PassOn(filter_.Flush());
-  MutexLock lock(mu_);
-  if (!stopping_) LogWarning(absl::StrCat("the environment server ended: ", last_death_));
+  for (const std::string& line : limit_.Flush()) LogLine(line);
 }
 
-bool EnvironmentProcess::Reap() {
+void EnvironmentProcess::Reap() {
   MutexLock lock(mu_);  // Kill() must not meet a pid that is free again
   int wait_status = 0;
-  if (waitpid(pid_, &wait_status, WNOHANG) != pid_) return false;
+  waitpid(pid_, &wait_status, 0);
   last_death_ = DescribeExit(wait_status);
   pid_ = 0;
   changed_.NotifyAll();
-  return true;
 }
 
 void EnvironmentProcess::ReadOutput() {
@@ -236,15 +213,16 @@ void EnvironmentProcess::ReadOutput() {
 
 void EnvironmentProcess::TakeOutput(std::string_view bytes) {
   for (const char byte : bytes) {
-    if (byte != '\n') line_.push_back(byte);
-    if (byte != '\n' && line_.size() < kMaxLine) continue;
-    PassOn(filter_.Add(std::exchange(line_, {})));
+    const bool ends = byte == '\n' || byte == '\r';  // a progress bar writes many lines as one
+    if (!ends) line_.push_back(byte);
+    if (!ends && line_.size() < kMaxLine) continue;
+    PassOn(filter_.Add(Printable(std::exchange(line_, {}))));
   }
 }
 
 void EnvironmentProcess::PassOn(std::vector<std::string> lines) {
   for (std::string& line : lines) {
-    LogInfo(absl::StrCat("environment server: ", line));
+    for (const std::string& passed : limit_.Add(line, Clock::Real()->Monotonic())) LogLine(passed);
     MutexLock lock(mu_);
     tail_.Add(std::move(line));
   }
@@ -287,24 +265,33 @@ bool EnvironmentProcess::AwaitDeath(uint64_t incarnation, absl::Duration timeout
   return dead();
 }
 
-absl::StatusOr<uint64_t> EnvironmentProcess::AwaitListening(
-    absl::Duration timeout, const std::function<bool()>& stopped) const {
-  const auto deadline = After(timeout);
+absl::StatusOr<uint64_t> EnvironmentProcess::AwaitListening(absl::Duration timeout,
+                                                            const std::function<bool()>& stopped) {
+  const absl::Duration called = Clock::Real()->Monotonic();
   const uint64_t awaited = incarnation() + (Dead(incarnation()) ? 1 : 0);
   for (;;) {
     const uint64_t present = incarnation();
     if (!Dead(present) && Accepts(SocketIn(folder_)) && !Dead(present)) return present;
+    if (stopped()) return absl::CancelledError("the client was stopped");
     if (present > awaited || (present == awaited && Dead(present))) {
       return absl::UnavailableError(absl::StrCat("it ended: ", LastWords()));
     }
-    if (stopped()) return absl::CancelledError("the client was stopped");
-    if (std::chrono::steady_clock::now() >= deadline) {
+    if (Clock::Real()->Monotonic() >= ListenBy(awaited, called, timeout)) {
+      Kill(awaited);
       return absl::DeadlineExceededError(
           absl::StrCat("it does not listen at ", address_, " after ", absl::FormatDuration(timeout),
                        " (a server takes its address from TANDEM_ENV_LISTEN): ", LastWords()));
     }
-    std::this_thread::sleep_for(absl::ToChronoMilliseconds(kListenPoll));
+    std::this_thread::sleep_for(absl::ToChronoMilliseconds(kStopPoll));
   }
+}
+
+absl::Duration EnvironmentProcess::ListenBy(uint64_t awaited, absl::Duration called,
+                                            absl::Duration timeout) const {
+  MutexLock lock(mu_);
+  // One that cannot even be started is not waited for without end.
+  if (incarnation_ < awaited) return called + kMaxPause + timeout;
+  return std::max(called, started_at_) + timeout;
 }
 
 void EnvironmentProcess::Kill(uint64_t incarnation) {

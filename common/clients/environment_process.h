@@ -3,7 +3,6 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,39 +15,15 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/mutex.h"
+#include "common/clients/environment_output.h"
 
 namespace tandem::clients {
-
-/// The last lines that a program wrote: at most 40, together at most 4 KiB. Not thread-safe.
-class OutputTail {
- public:
-  void Add(std::string line);
-  /// The lines, without a newline at the end.
-  std::string Text() const;
-
- private:
-  std::deque<std::string> lines_;
-  size_t bytes_ = 0;
-};
-
-/// Thins out what a program writes: drops empty lines, and counts repeats of the last line instead
-/// of passing them on. Not thread-safe.
-class RepeatFilter {
- public:
-  /// The lines to pass on now: none, `line`, or "(N times)" about the one before and `line`.
-  std::vector<std::string> Add(std::string line);
-  /// "(N times)" where the last line came more than once; it then counts as new.
-  std::vector<std::string> Flush();
-
- private:
-  std::string last_;
-  int64_t times_ = 0;
-};
 
 /// A program that serves environments to this process alone, at a Unix socket in a private folder
 /// whose address it finds in TANDEM_ENV_LISTEN. It is started again whenever it dies, with pauses
 /// that grow from 0.1 s to 30 s, and killed with everything in its process group when this object
-/// or this process dies. What it writes goes, line by line, to this process's log.
+/// goes. Where this process dies, it is killed alone: what it has started itself must notice that
+/// on its own. What it writes goes, line by line and thinned out, to this process's log.
 ///
 /// Thread-safe. A thread of its own starts, watches and reads the program.
 class EnvironmentProcess {
@@ -76,11 +51,12 @@ class EnvironmentProcess {
   bool Dead(uint64_t incarnation) const;
   /// Waits until this one has ended, at most `timeout`; whether it has.
   bool AwaitDeath(uint64_t incarnation, absl::Duration timeout) const;
-  /// Waits until one takes connections, and returns its number. DEADLINE_EXCEEDED after `timeout`;
+  /// Waits until one takes connections, and returns its number. DEADLINE_EXCEEDED where one does
+  /// not within `timeout`, not counting the pause before its start: it is then killed as hung.
   /// UNAVAILABLE where the present one, or the next where there is none, ends first; CANCELLED once
   /// `stopped` says so, which is asked every 20 ms. All with the last lines that were written.
   absl::StatusOr<uint64_t> AwaitListening(absl::Duration timeout,
-                                          const std::function<bool()>& stopped) const;
+                                          const std::function<bool()>& stopped);
   /// Kills this one, if it is the present one, as hung; the next comes soon.
   void Kill(uint64_t incarnation);
   /// For people: how the last one ended, where any has, and the last lines that were written.
@@ -95,9 +71,12 @@ class EnvironmentProcess {
   void ReadOutput();
   void TakeOutput(std::string_view bytes);
   void PassOn(std::vector<std::string> lines);
-  bool Reap();
+  bool Ended() const;
+  void Reap();
+  void ClearUp();
   bool Pause(absl::Duration pause);
   bool stopping() const;
+  absl::Duration ListenBy(uint64_t awaited, absl::Duration called, absl::Duration timeout) const;
 
   const Options options_;
   const std::string folder_;
@@ -108,6 +87,7 @@ class EnvironmentProcess {
   int process_ = -1;  // pidfd; -1 where the system has none
   std::string line_;  // the unfinished one
   RepeatFilter filter_;
+  LineLimit limit_;
   mutable Mutex mu_;
   mutable CondVar changed_;
   bool started_ ABSL_GUARDED_BY(mu_) = false;  // the first start was tried
@@ -115,6 +95,7 @@ class EnvironmentProcess {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   uint64_t incarnation_ ABSL_GUARDED_BY(mu_) = 0;
   pid_t pid_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Duration started_at_ ABSL_GUARDED_BY(mu_);  // monotonic; of the present one
   std::string last_death_ ABSL_GUARDED_BY(mu_);
   OutputTail tail_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <thread>
 
@@ -64,6 +65,20 @@ TEST(RepeatFilterTest, CountsWhatRepeatsAndDropsWhatIsEmpty) {
   EXPECT_EQ(filter.Flush(), Lines{"(2 times)"});
 }
 
+TEST(LineLimitTest, LetsATracebackThroughButNoFlood) {
+  LineLimit limit;
+  size_t passed = 0;
+  for (int i = 0; i < 1000; ++i) passed += limit.Add("line", absl::Seconds(1)).size();
+  EXPECT_EQ(passed, 200u);
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(limit.Add("later", absl::Seconds(2)), (Lines{"(800 lines dropped)", "later"}));
+  EXPECT_EQ(limit.Flush(), Lines{});
+}
+
+TEST(PrintableTest, EscapesWhatATerminalWouldObey) {
+  EXPECT_EQ(Printable("\x1b[2J\ta 'b'\n\x07\x7f\u00fc"), "\\x1b[2J\ta 'b'\n\\x07\\x7f\u00fc");
+}
+
 TEST(EnvironmentProcessTest, ListensAndIsHeard) {
   const auto process = StartServer();
   const auto ready = process->AwaitListening(absl::Seconds(10), Never);
@@ -98,10 +113,31 @@ TEST(EnvironmentProcessTest, OneThatDiesAtOnceSaysWhy) {
   EXPECT_THAT(status.ToString(), HasSubstr("no module named 'robots'"));
 }
 
-TEST(EnvironmentProcessTest, OneThatNeverListensIsGivenUp) {
+TEST(EnvironmentProcessTest, ADeathIsToldWithTheLastWordsAndWithoutHeirs) {
+  const auto process = *EnvironmentProcess::Start(
+      {.argv = {"sh", "-c", "sleep 100 & echo child $!; printf 'no newline\\033'; exit 7"}});
+  EXPECT_TRUE(process->AwaitDeath(1, absl::Seconds(5)));
+  const std::string words = process->LastWords();
+  EXPECT_THAT(words, HasSubstr("exit code 7"));
+  EXPECT_THAT(words, HasSubstr("no newline\\x1b"));
+  const pid_t child = std::atoi(words.substr(words.find("child ") + 6).c_str());
+  EXPECT_TRUE(Soon([&] { return absl::StrContains(process->LastWords(), "--- start 2 ---"); }));
+  std::ifstream file("/proc/" + std::to_string(child) + "/stat");
+  std::string id, name, state = "gone";
+  file >> id >> name >> state;
+  EXPECT_THAT(state, testing::AnyOf("gone", "Z", "X"));
+}
+
+TEST(EnvironmentProcessTest, OneThatNeverListensIsKilled) {
   const auto process = StartServer("deaf");
   EXPECT_TRUE(
       absl::IsDeadlineExceeded(process->AwaitListening(absl::Milliseconds(200), Never).status()));
+  EXPECT_TRUE(process->AwaitDeath(1, absl::Seconds(5)));
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(
+      absl::IsDeadlineExceeded(process->AwaitListening(absl::Milliseconds(200), Never).status()))
+      << "the next one had its time from its start on";
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(200));
   EXPECT_TRUE(
       absl::IsCancelled(process->AwaitListening(absl::Seconds(10), [] { return true; }).status()));
 }

@@ -1,12 +1,12 @@
 #include "common/clients/environment_server.h"
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
+#include "common/clients/patience.h"
 #include "common/rpc/channel.h"
 
 namespace tandem::clients {
@@ -15,6 +15,10 @@ namespace {
 /// How long the end of a process may lag behind that of its connections.
 constexpr absl::Duration kDeathLag = absl::Milliseconds(500);
 constexpr size_t kMaxClientName = 128;
+/// Of all arrays of a batch of environments.
+constexpr int64_t kMaxFlatBytes = int64_t{1} << 30;
+/// Servers keep the sessions of a client that is gone for a minute or so.
+constexpr absl::Duration kExpiry = absl::Seconds(90);
 
 /// Bytes of the largest response of a session.
 size_t LargestResponse(const ServedEnvironment& served, int num_envs) {
@@ -23,14 +27,6 @@ size_t LargestResponse(const ServedEnvironment& served, int num_envs) {
     row += 2 * served.observation.row_bytes(i);
   }
   return row * static_cast<size_t>(num_envs);
-}
-
-absl::Status CheckRoom(const ServedEnvironment& served, int num_envs) {
-  const size_t largest = LargestResponse(served, num_envs);
-  if (largest <= static_cast<size_t>(kMaxEnvMessageBytes) / 2) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "a step of ", num_envs, " environments of ", served.spec.name, " takes ", largest,
-      " bytes, expected at most ", kMaxEnvMessageBytes / 2, ": take fewer in one batch"));
 }
 
 absl::Status CheckSame(const ServedEnvironment& expected, const ServedEnvironment& served) {
@@ -46,7 +42,48 @@ absl::Status CheckSame(const ServedEnvironment& expected, const ServedEnvironmen
       served.spec.action.dim(), ", or leaves of other shapes, types or bounds"));
 }
 
+/// Only this side says DATA_LOSS: of an answer that cannot be used.
+FaultKind KindOf(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kDeadlineExceeded:
+      return FaultKind::kHung;
+    case absl::StatusCode::kDataLoss:
+      return FaultKind::kWrongShape;
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kUnknown:
+      return FaultKind::kException;
+    default:
+      return FaultKind::kVanished;
+  }
+}
+
 }  // namespace
+
+absl::Duration BatchTime(const ServedEnvironment& served, int num_envs, absl::Duration each) {
+  return each * ((num_envs + served.workers - 1) / served.workers);
+}
+
+absl::Duration AnswerMargin(const ServedEnvironment& served) {
+  return served.isolates ? absl::Seconds(3) : absl::Seconds(1);
+}
+
+absl::Status CheckRoom(const ServedEnvironment& served, int num_envs) {
+  const size_t largest = LargestResponse(served, num_envs);
+  if (largest > static_cast<size_t>(kMaxEnvMessageBytes) / 2) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a step of ", num_envs, " environments of ", served.spec.name, " takes ", largest,
+        " bytes, expected at most ", kMaxEnvMessageBytes / 2, ": take fewer in one batch"));
+  }
+  // The spaces are flat here: a byte that chooses among many becomes many numbers.
+  const int64_t flat = (3 * served.spec.observation.dim() + served.spec.action.dim()) *
+                       int64_t{num_envs} * static_cast<int64_t>(sizeof(float));
+  if (flat <= kMaxFlatBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      num_envs, " environments of ", served.spec.name, " with ", served.spec.observation.dim(),
+      " observations and ", served.spec.action.dim(), " actions take ", flat,
+      " bytes, expected at most ", kMaxFlatBytes, ": take fewer in one batch"));
+}
 
 void FillReset(int num_envs, std::optional<uint64_t> seed, env::v1::StepRequest* request) {
   const size_t n = static_cast<size_t>(num_envs);
@@ -99,6 +136,7 @@ absl::StatusOr<ServedEnvironment> EnvironmentServer::AwaitDescription(
     if (process_) {
       ready = process_->AwaitListening(left(), [&] { return calls->stopped(); });
     }
+    if (absl::IsCancelled(ready.status())) return calls->Cancelled();
     if (!ready.ok()) {
       return absl::UnavailableError(absl::StrCat(peer_, ": ", ready.status().message()));
     }
@@ -116,38 +154,58 @@ absl::StatusOr<ServedEnvironment> EnvironmentServer::AwaitDescription(
           process_ ? absl::StrCat("; ", process_->LastWords()) : ""));
     }
     log.Failed(served.status());
-    std::this_thread::sleep_for(absl::ToChronoMilliseconds(pause));
+    if (!SleepUnlessStopped(*calls, pause)) return calls->Cancelled();
   }
 }
 
 absl::StatusOr<OpenedSession> EnvironmentServer::OpenSession(
-    const std::shared_ptr<rpc::CallSet>& calls, const ServedEnvironment& expected, int num_envs,
-    uint64_t seed, const std::string& lost) {
-  absl::StatusOr<uint64_t> ready = 0;
+    const std::shared_ptr<rpc::CallSet>& calls, const SessionOrder& order) {
+  uint64_t ready = 0;
   if (process_) {
-    ready = process_->AwaitListening(source_.reset_timeout, [&] { return calls->stopped(); });
+    TANDEM_ASSIGN_OR_RETURN(
+        ready, process_->AwaitListening(source_.reset_timeout, [&] { return calls->stopped(); }));
   }
-  if (ready.ok() && !lost.empty()) CloseSession(lost);
-  absl::StatusOr<OpenedSession> opened = ready.ok()
-                                             ? TryOpen(calls, expected, num_envs, seed, *ready)
-                                             : absl::StatusOr<OpenedSession>(ready.status());
-  if (process_ && absl::IsDeadlineExceeded(opened.status())) {
-    process_->Kill(process_->incarnation());
-  }
+  if (!order.lost.empty()) CloseSession(order.lost);
+  absl::StatusOr<OpenedSession> opened = TryOpen(calls, order, ready);
+  if (process_ && absl::IsDeadlineExceeded(opened.status())) process_->Kill(ready);
   return opened;
 }
 
+absl::StatusOr<OpenedSession> EnvironmentServer::OpenFirstSession(
+
+    const std::shared_ptr<rpc::CallSet>& calls, const SessionOrder& order) {
+  const int64_t capacity = order.expected.capacity;
+  if (held_ + order.num_envs > capacity) {
+    return absl::ResourceExhaustedError(absl::StrCat(peer_, ": expected at most ", capacity,
+                                                     " environments, of which ", capacity - held_,
+                                                     " are free, got ", order.num_envs));
+  }
+  const auto deadline = After(std::max(source_.reset_timeout, kExpiry));
+  rpc::PeerLog log("environments", address_);
+  rpc::Backoff backoff;
+  for (;;) {
+    absl::StatusOr<OpenedSession> opened = OpenSession(calls, order);
+    if (opened.ok()) log.Connected();
+    if (!absl::IsUnavailable(opened.status()) && !absl::IsResourceExhausted(opened.status())) {
+      return opened;
+    }
+    const absl::Duration pause = backoff.Next();
+    if (After(pause) > deadline) return opened;
+    log.Failed(opened.status());
+    if (!SleepUnlessStopped(*calls, pause)) return calls->Cancelled();
+  }
+}
+
 absl::StatusOr<OpenedSession> EnvironmentServer::TryOpen(const std::shared_ptr<rpc::CallSet>& calls,
-                                                         const ServedEnvironment& expected,
-                                                         int num_envs, uint64_t seed,
+                                                         const SessionOrder& order,
                                                          uint64_t incarnation) {
-  const absl::Duration timeout = source_.reset_timeout + absl::Seconds(1);
-  TANDEM_ASSIGN_OR_RETURN(const ServedEnvironment served, Describe(calls, timeout));
-  TANDEM_RETURN_IF_ERROR(CheckSame(expected, served));
-  TANDEM_RETURN_IF_ERROR(CheckRoom(served, num_envs));
+  TANDEM_ASSIGN_OR_RETURN(const ServedEnvironment served,
+                          Describe(calls, source_.reset_timeout + AnswerMargin(order.expected)));
+  TANDEM_RETURN_IF_ERROR(CheckSame(order.expected, served));
+  TANDEM_RETURN_IF_ERROR(CheckRoom(served, order.num_envs));
   env::v1::OpenRequest request;
   request.set_protocol_version(kEnvProtocolVersion);
-  request.set_num_envs(num_envs);
+  request.set_num_envs(order.num_envs);
   request.set_arguments(source_.arguments);
   request.set_max_episode_steps(source_.max_episode_steps);
   request.set_step_timeout_ms(
@@ -155,18 +213,20 @@ absl::StatusOr<OpenedSession> EnvironmentServer::TryOpen(const std::shared_ptr<r
   request.set_reset_timeout_ms(
       std::max<int64_t>(1, absl::ToInt64Milliseconds(source_.reset_timeout)));
   request.set_client(source_.client.substr(0, kMaxClientName));
+  const absl::Duration begin = Clock::Real()->Monotonic();
   OpenedSession opened;
   opened.incarnation = incarnation;
   TANDEM_ASSIGN_OR_RETURN(opened.session,
-                          EnvironmentSession::Open(*stub_, calls, request, timeout));
+                          EnvironmentSession::Open(*stub_, calls, request, order.timeout));
   env::v1::StepRequest reset;
-  FillReset(num_envs, seed, &reset);
-  const absl::Status status =
-      opened.session->Exchange(reset, &opened.first, timeout, [&] { return Gone(incarnation); });
+  FillReset(order.num_envs, order.seed, &reset);
+  const absl::Status status = opened.session->Exchange(reset, &opened.first, order.timeout,
+                                                       [&] { return Gone(incarnation); });
   if (!status.ok()) {
     if (!Gone(incarnation)) CloseSession(opened.session->id());
     return status;
   }
+  opened.took = Clock::Real()->Monotonic() - begin;
   return opened;
 }
 
@@ -176,13 +236,12 @@ bool EnvironmentServer::Gone(uint64_t incarnation) const {
 
 EnvironmentFault EnvironmentServer::Explain(const absl::Status& status, uint64_t incarnation) {
   EnvironmentFault fault;
-  fault.kind = absl::IsDeadlineExceeded(status) ? FaultKind::kHung
-               : absl::IsInvalidArgument(status) || absl::IsInternal(status)
-                   ? FaultKind::kWrongShape
-                   : FaultKind::kVanished;
-  fault.message = std::string(status.message());
+  fault.kind = KindOf(status);
+  fault.message = Printable(std::string(status.message()));
   if (process_ == nullptr) return fault;
-  if (fault.kind == FaultKind::kVanished && process_->AwaitDeath(incarnation, kDeathLag)) {
+  const bool vanished = fault.kind == FaultKind::kVanished;
+  if ((vanished && process_->AwaitDeath(incarnation, kDeathLag)) ||
+      (fault.kind == FaultKind::kException && process_->Dead(incarnation))) {
     fault.kind = FaultKind::kCrashed;
   }
   if (fault.kind == FaultKind::kHung) process_->Kill(incarnation);

@@ -1,20 +1,18 @@
 #include "common/clients/environment_session.h"
 
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/clients/patience.h"
 #include "common/rpc/channel.h"
 
 namespace tandem::clients {
 namespace {
 
 using env::v1::VectorEnvService;
-using TimePoint = std::chrono::system_clock::time_point;
 
 constexpr absl::Duration kCloseTimeout = absl::Seconds(1);
-constexpr auto kStopPoll = std::chrono::milliseconds(20);
 
 }  // namespace
 
@@ -35,7 +33,7 @@ absl::StatusOr<std::unique_ptr<EnvironmentSession>> EnvironmentSession::Open(
 absl::Status EnvironmentSession::Exchange(env::v1::StepRequest& request,
                                           env::v1::StepResponse* response, absl::Duration timeout,
                                           const std::function<bool()>& gone) {
-  const TimePoint deadline = std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout);
+  const auto deadline = After(timeout);
   request.set_session(id_);
   request.set_step_id(++step_id_);
   rpc::Backoff backoff;
@@ -48,19 +46,19 @@ absl::Status EnvironmentSession::Exchange(env::v1::StepRequest& request,
     const absl::Status status = stream_->Exchange(request, response, deadline);
     if (status.ok() && response->step_id() != step_id_) {
       stream_.reset();
-      return absl::InternalError(absl::StrCat(calls_->peer(), ": expected the answer to step ",
+      return absl::DataLossError(absl::StrCat(calls_->peer(), ": expected the answer to step ",
                                               step_id_, ", got that to ", response->step_id()));
     }
     if (status.ok()) return status;
     stream_.reset();
+    // An answer that is too large is one of another shape.
+    if (absl::IsResourceExhausted(status)) return absl::DataLossError(status.message());
     if (!absl::IsUnavailable(status)) return status;
-    const TimePoint next =
-        std::chrono::system_clock::now() + absl::ToChronoMicroseconds(backoff.Next());
+    const auto next = After(backoff.Next());
     if (next >= deadline) return status;
-    while (std::chrono::system_clock::now() < next) {
+    while (std::chrono::steady_clock::now() < next) {
       if (gone()) return status;
-      if (calls_->stopped()) return calls_->Cancelled();
-      std::this_thread::sleep_for(kStopPoll);
+      if (!SleepUnlessStopped(*calls_, kStopPoll)) return calls_->Cancelled();
     }
   }
 }

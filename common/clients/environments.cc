@@ -9,6 +9,7 @@
 #include "common/clients/environment_command.h"
 #include "common/clients/environment_server.h"
 #include "common/clients/remote_environment.h"
+#include "common/clients/stop_relay.h"
 #include "common/env/local_vector_environment.h"
 
 namespace tandem {
@@ -76,6 +77,7 @@ absl::StatusOr<std::unique_ptr<EnvironmentProvider>> ConnectServer(
     std::unique_ptr<clients::EnvironmentProcess> process) {
   auto server = std::make_shared<clients::EnvironmentServer>(source, address, std::move(process));
   const auto calls = std::make_shared<rpc::CallSet>(server->peer());
+  const clients::StopRelay relay(source.stop, calls);
   TANDEM_ASSIGN_OR_RETURN(clients::ServedEnvironment served, server->AwaitDescription(calls));
   if (!source.name.empty() && source.name != served.spec.name) {
     return absl::InvalidArgumentError(absl::StrCat(server->peer(), ": expected ", source.name,
@@ -98,7 +100,9 @@ absl::StatusOr<std::unique_ptr<EnvironmentProvider>> StartGym(const EnvironmentS
   EnvironmentSource served = source;
   served.arguments.clear();  // they stand in the command, so that the description heeds them
   auto provider = StartCommand(served, command);
-  if (provider.ok() || absl::IsInvalidArgument(provider.status())) return provider;
+  if (!absl::IsUnavailable(provider.status()) && !absl::IsNotFound(provider.status())) {
+    return provider;
+  }
   return absl::Status(provider.status().code(),
                       absl::StrCat(provider.status().message(), "\n", clients::GymHint(command)));
 }

@@ -38,8 +38,9 @@ class EnvironmentProvider {
       const EnvironmentSource& source);
   virtual ~EnvironmentProvider() = default;
 
-  /// num_envs of them, each at the start of an episode. RESOURCE_EXHAUSTED where the server has no
-  /// more.
+  /// num_envs of them, each at the start of an episode. A server that is away, or whose
+  /// environments others have, is waited for up to max(reset_timeout, 90 s). RESOURCE_EXHAUSTED
+  /// where it has no more; INVALID_ARGUMENT where so many do not fit into memory.
   virtual absl::StatusOr<std::unique_ptr<VectorEnvironment>> Make(int num_envs, uint64_t seed) = 0;
 };
 

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -18,6 +19,7 @@ namespace tandem {
 namespace {
 
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 /// The children of this process, by the system's word.
@@ -58,12 +60,18 @@ void Step(VectorEnvironment& env) {
   EXPECT_TRUE(status.ok()) << status;
 }
 
-/// Steps until the environments run again, 20 s at most.
-void AwaitStart(VectorEnvironment& env) {
+/// Steps until the first environment runs again, 20 s at most.
+void AwaitFirst(VectorEnvironment& env) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   do {
     Step(env);
   } while (env.outcomes()[0] != Outcome::kStarted && std::chrono::steady_clock::now() < deadline);
+  EXPECT_EQ(env.outcomes()[0], Outcome::kStarted);
+}
+
+/// The same for all.
+void AwaitStart(VectorEnvironment& env) {
+  AwaitFirst(env);
   EXPECT_THAT(env.outcomes(), Each(Outcome::kStarted));
 }
 
@@ -127,7 +135,9 @@ TEST(EnvironmentsTest, AServerThatIsKilledInAnEpisodeIsLostAndComesBack) {
 }
 
 TEST(EnvironmentsTest, AServerThatStandsStillIsKilledAndStartedAnew) {
-  const auto provider = EnvironmentProvider::Create(CommandSource());
+  EnvironmentSource source = CommandSource();
+  source.reset_timeout = absl::Seconds(2);
+  const auto provider = EnvironmentProvider::Create(source);
   ASSERT_TRUE(provider.ok()) << provider.status();
   const pid_t first = *Children().begin();
   const auto env = Make(**provider, 3);
@@ -190,6 +200,51 @@ TEST_F(PythonEnvironmentsTest, AGymnasiumIdIsServedByPython) {
   EXPECT_THAT(env->outcomes(), Each(Outcome::kLost));
   EXPECT_EQ(env->TakeFaults().at(0).kind, FaultKind::kCrashed);
   AwaitStart(*env);
+}
+
+TEST_F(PythonEnvironmentsTest, WorkersThatHangTogetherCostNobodyElseAnEpisode) {
+  char folder[] = "/tmp/tandem-hang-XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  std::ofstream(std::string(folder) + "/hangs.py") << R"(
+import time
+import gymnasium
+import numpy as np
+
+
+class Hangs(gymnasium.Env):
+    observation_space = action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        if action[0] > 0.5:
+            time.sleep(60)
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+)";
+  EnvironmentSource source;
+  source.command = absl::StrCat("env PYTHONPATH=", folder, ":", std::getenv("TANDEM_SOURCE_DIR"),
+                                "/python ", std::getenv("TANDEM_PYTHON"),
+                                " -m tandem_env --make hangs:Hangs --num-envs 6 --workers 3");
+  source.step_timeout = absl::Seconds(4);
+  {
+    const auto provider = EnvironmentProvider::Create(source);
+    ASSERT_TRUE(provider.ok()) << provider.status();
+    const auto env = Make(**provider, 6);
+    Step(*env);
+    const auto start = std::chrono::steady_clock::now();
+    ASSERT_TRUE(env->Step(std::vector<float>{0, 0.9f, 0.9f, 0, 0, 0}).ok());
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(6));
+    using enum Outcome;
+    EXPECT_THAT(env->outcomes(), ElementsAre(kLost, kLost, kLost, kLost, kStepped, kStepped));
+    const auto faults = env->TakeFaults();
+    ASSERT_EQ(faults.size(), 4u);
+    EXPECT_EQ(faults[1].kind, FaultKind::kHung);
+    EXPECT_THAT(faults[1].message, HasSubstr("a step took longer than 4 s"));
+    AwaitFirst(*env);
+    EXPECT_EQ(env->outcomes()[5], kStepped);
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(PythonEnvironmentsTest, AnUnknownIdTellsWhatPythonSays) {

@@ -14,12 +14,13 @@
 namespace tandem::clients {
 
 /// Client side of a stream that answers each request once and in order, with one request in flight.
-/// It is polled by the thread that waits, so an exchange costs no other thread a wake-up. Not
-/// thread-safe, but calls->Stop() ends a wait from any thread.
+/// It is polled by the thread that waits, so an exchange costs no other thread a wake-up. Deadlines
+/// are of the steady clock: setting the system's hangs nothing. Not thread-safe, but calls->Stop()
+/// ends a wait from any thread.
 template <typename Request, typename Response>
 class ExchangeStream {
  public:
-  using TimePoint = std::chrono::system_clock::time_point;
+  using TimePoint = std::chrono::steady_clock::time_point;
 
   /// prepare(context, queue): the stub's PrepareAsync of the method.
   template <typename Prepare>
@@ -42,8 +43,9 @@ class ExchangeStream {
   ExchangeStream& operator=(const ExchangeStream&) = delete;
 
   /// Sends `request` and waits for its response. DEADLINE_EXCEEDED where none comes in time; else
-  /// the status with which the stream has ended, UNAVAILABLE where the server just ended it. The
-  /// stream is of no more use after an error.
+  /// the status with which the stream has ended, UNAVAILABLE where the server just ended it;
+  /// DATA_LOSS where it goes on, so that what came is no such message. The stream is of no more use
+  /// after an error.
   absl::Status Exchange(const Request& request, Response* response, TimePoint deadline) {
     TANDEM_RETURN_IF_ERROR(Begin(request, response, deadline));
     return End(deadline);
@@ -70,18 +72,26 @@ class ExchangeStream {
 
   static void* Tag(Operation operation) { return reinterpret_cast<void*>(operation); }
   /// A broken stream tells its status at once.
-  static TimePoint Soon() { return std::chrono::system_clock::now() + std::chrono::seconds(1); }
+  static TimePoint Soon() { return std::chrono::steady_clock::now() + std::chrono::seconds(1); }
 
   /// Waits until none of `operations` is pending; false after the deadline.
   bool Await(uintptr_t operations, TimePoint deadline) {
     while ((pending_ & operations) != 0) {
       void* tag = nullptr;
       bool ok = false;
-      if (queue_.AsyncNext(&tag, &ok, deadline) != grpc::CompletionQueue::GOT_EVENT) return false;
+      if (queue_.AsyncNext(&tag, &ok, ToGpr(deadline)) != grpc::CompletionQueue::GOT_EVENT) {
+        return false;
+      }
       pending_ &= ~reinterpret_cast<uintptr_t>(tag);
       failed_ = failed_ || !ok;
     }
     return true;
+  }
+  static gpr_timespec ToGpr(TimePoint deadline) {
+    if (deadline == TimePoint::max()) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    const auto left = std::chrono::nanoseconds(deadline - std::chrono::steady_clock::now());
+    return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                        gpr_time_from_nanos(left.count(), GPR_TIMESPAN));
   }
   /// Cancels the call and waits until gRPC lets go of its messages: at once.
   void Abandon() {
@@ -98,7 +108,11 @@ class ExchangeStream {
     grpc::Status status;
     pending_ |= kFinish;
     stream_->Finish(&status, Tag(kFinish));
-    if (!Await(kFinish, Soon())) Abandon();
+    if (!Await(kFinish, Soon())) {
+      Abandon();
+      if (calls_->stopped()) return calls_->Cancelled();
+      return absl::DataLossError(absl::StrCat(calls_->peer(), ": an answer that cannot be read"));
+    }
     const absl::Status ending = calls_->Explain(status);
     if (!ending.ok()) return ending;
     return absl::UnavailableError(absl::StrCat(calls_->peer(), ": the server ended the stream"));

@@ -8,15 +8,17 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/rng.h"
 #include "common/base/status_macros.h"
+#include "common/clients/stop_relay.h"
 
 namespace tandem::clients {
 namespace {
 
-/// Leaves the server the time to tell which environment hangs.
-constexpr absl::Duration kMargin = absl::Seconds(1);
+/// A request that takes so many times longer than any before hangs.
+constexpr int kSlack = 10;
 constexpr absl::Duration kAbsentWait = absl::Milliseconds(100);
 
 /// Whether no exponent is all ones; written so that it becomes vector instructions.
@@ -45,18 +47,21 @@ bool Any(const std::vector<uint8_t>& flags) {
 }  // namespace
 
 RemoteVectorEnvironment::RemoteVectorEnvironment(std::shared_ptr<EnvironmentServer> server,
+                                                 std::shared_ptr<rpc::CallSet> calls,
                                                  ServedEnvironment served, int num_envs,
                                                  uint64_t seed)
     : VectorEnvironment(served.spec, num_envs),
       server_(std::move(server)),
       served_(std::move(served)),
-      calls_(std::make_shared<rpc::CallSet>(server_->peer())),
+      calls_(std::move(calls)),
       seed_(seed),
       columns_(served_.action.leaves().size()),
       views_(served_.observation.leaves().size()),
       rows_(observations_.size()),
       running_(outcomes_.size()),
-      restart_(outcomes_.size()) {
+      restart_(outcomes_.size()),
+      doomed_(outcomes_.size()) {
+  server_->Hold(num_envs);
   ended_.reserve(outcomes_.size());
   for (size_t i = 0; i < columns_.size(); ++i) request_.add_actions();
 }
@@ -68,11 +73,18 @@ absl::StatusOr<std::unique_ptr<VectorEnvironment>> RemoteVectorEnvironment::Crea
     return absl::InvalidArgumentError(
         absl::StrCat("expected at least 1 environment, got ", num_envs));
   }
-  std::unique_ptr<RemoteVectorEnvironment> env(
-      new RemoteVectorEnvironment(std::move(server), std::move(served), num_envs, seed));
-  TANDEM_ASSIGN_OR_RETURN(
-      OpenedSession opened,
-      env->server_->OpenSession(env->calls_, env->served_, num_envs, seed, /*lost=*/""));
+  TANDEM_RETURN_IF_ERROR(CheckRoom(served, num_envs));
+  auto calls = std::make_shared<rpc::CallSet>(server->peer());
+  const absl::Duration timeout =
+      BatchTime(served, num_envs, server->source().reset_timeout) + AnswerMargin(served);
+  OpenedSession opened;
+  {
+    const StopRelay relay(server->source().stop, calls);
+    TANDEM_ASSIGN_OR_RETURN(
+        opened, server->OpenFirstSession(calls, {served, num_envs, seed, /*lost=*/"", timeout}));
+  }
+  std::unique_ptr<RemoteVectorEnvironment> env(new RemoteVectorEnvironment(
+      std::move(server), std::move(calls), std::move(served), num_envs, seed));
   TANDEM_RETURN_IF_ERROR(env->TakeSession(std::move(opened)));
   const auto outcomes = env->outcomes();
   if (std::find(outcomes.begin(), outcomes.end(), Outcome::kStarted) == outcomes.end()) {
@@ -87,6 +99,7 @@ absl::StatusOr<std::unique_ptr<VectorEnvironment>> RemoteVectorEnvironment::Crea
 RemoteVectorEnvironment::~RemoteVectorEnvironment() {
   calls_->Stop();
   recovery_.reset();
+  server_->Hold(-num_envs());
   if (!session_) return;
   const std::string id = session_->id();
   session_.reset();
@@ -103,7 +116,9 @@ absl::Status RemoteVectorEnvironment::ResetAll(std::optional<uint64_t> seed) {
   }
   FillReset(num_envs(), seed, &request_);
   std::fill(restart_.begin(), restart_.end(), uint8_t{0});
-  return Conclude(Exchange(server_->source().reset_timeout + kMargin), /*reset=*/true);
+  std::fill(doomed_.begin(), doomed_.end(), uint8_t{0});
+  const absl::Duration time = BatchTime(served_, num_envs(), server_->source().reset_timeout);
+  return Conclude(Exchange(time + AnswerMargin(served_)), /*reset=*/true);
 }
 
 absl::Status RemoteVectorEnvironment::Step(std::span<const float> actions) {
@@ -120,12 +135,25 @@ absl::Status RemoteVectorEnvironment::Step(std::span<const float> actions) {
   for (int i = 0; i < leaves; ++i) {
     request_.mutable_actions(i)->swap(columns_[static_cast<size_t>(i)]);
   }
-  const bool all_run = !Any(restart_) && std::all_of(running_.begin(), running_.end(),
-                                                     [](uint8_t running) { return running != 0; });
+  const absl::Duration begin = Clock::Real()->Monotonic();
+  const absl::Status status = Exchange(StepTime());
+  if (status.ok()) {
+    longest_step_ = std::max(longest_step_, Clock::Real()->Monotonic() - begin);
+  }
+  return Conclude(status, /*reset=*/false);
+}
+
+absl::Duration RemoteVectorEnvironment::StepTime() const {
   const EnvironmentSource& source = server_->source();
-  return Conclude(Exchange(source.step_timeout + kMargin +
-                           (all_run ? absl::ZeroDuration() : source.reset_timeout)),
-                  /*reset=*/false);
+  return Allowance(source.step_timeout, longest_step_) +
+         Allowance(source.reset_timeout, longest_opening_) + AnswerMargin(served_);
+}
+
+absl::Duration RemoteVectorEnvironment::Allowance(absl::Duration each,
+                                                  absl::Duration measured) const {
+  const absl::Duration whole = BatchTime(served_, num_envs(), each);
+  if (measured == absl::ZeroDuration()) return whole;
+  return std::clamp(kSlack * measured, each, whole);
 }
 
 absl::Status RemoteVectorEnvironment::Exchange(absl::Duration timeout) {
@@ -135,8 +163,12 @@ absl::Status RemoteVectorEnvironment::Exchange(absl::Duration timeout) {
 
 absl::Status RemoteVectorEnvironment::Conclude(const absl::Status& status, bool reset) {
   if (absl::IsCancelled(status)) return status;
-  const absl::Status verdict = status.ok() ? Apply(reset) : status;
-  if (verdict.ok()) return verdict;
+  absl::Status verdict = status;
+  if (status.ok()) {
+    const absl::Status applied = Apply(reset);
+    if (applied.ok()) return applied;
+    verdict = absl::DataLossError(absl::StrCat(server_->peer(), ": ", applied.message()));
+  }
   EnvironmentFault fault = server_->Explain(verdict, incarnation_);
   fault.message = absl::StrCat("all ", num_envs(), " environments are lost: ", fault.message);
   LoseAll(fault, reset);
@@ -146,7 +178,7 @@ absl::Status RemoteVectorEnvironment::Conclude(const absl::Status& status, bool 
 void RemoteVectorEnvironment::LoseAll(const EnvironmentFault& fault, bool reset) {
   for (size_t i = 0; i < outcomes_.size(); ++i) {
     outcomes_[i] = running_[i] && !reset ? Outcome::kLost : Outcome::kAbsent;
-    running_[i] = restart_[i] = 0;
+    running_[i] = restart_[i] = doomed_[i] = 0;
   }
   std::fill(observations_.begin(), observations_.end(), 0.0f);
   faults_.push_back(fault);
@@ -154,12 +186,14 @@ void RemoteVectorEnvironment::LoseAll(const EnvironmentFault& fault, bool reset)
 }
 
 void RemoteVectorEnvironment::StartRecovery() {
-  SessionRecovery::Options options{server_, calls_, served_, num_envs()};
-  options.lost = session_->id();
   // A server that was started anew must not repeat the episodes of its first life.
-  options.seed = StreamSeed(seed_, absl::StrCat("session/", sessions_));
+  const uint64_t seed = StreamSeed(seed_, absl::StrCat("session/", sessions_));
+  const absl::Duration timeout =
+      Allowance(server_->source().reset_timeout, longest_opening_) + AnswerMargin(served_);
+  SessionOrder order{served_, num_envs(), seed, session_->id(), timeout};
   session_.reset();
-  recovery_ = std::make_unique<SessionRecovery>(std::move(options));
+  recovery_ = std::make_unique<SessionRecovery>(
+      SessionRecovery::Options{server_, calls_, std::move(order)});
 }
 
 absl::Status RemoteVectorEnvironment::AwaitSession() {
@@ -177,6 +211,7 @@ absl::Status RemoteVectorEnvironment::AwaitSession() {
 absl::Status RemoteVectorEnvironment::TakeSession(OpenedSession opened) {
   session_ = std::move(opened.session);
   incarnation_ = opened.incarnation;
+  longest_opening_ = std::max(longest_opening_, opened.took);
   ++sessions_;
   response_ = std::move(opened.first);
   if (pending_seed_.has_value()) return ResetAll(std::exchange(pending_seed_, std::nullopt));
@@ -185,10 +220,7 @@ absl::Status RemoteVectorEnvironment::TakeSession(OpenedSession opened) {
 
 absl::Status RemoteVectorEnvironment::Apply(bool reset) {
   TANDEM_RETURN_IF_ERROR(CheckResponse(response_, served_.observation, num_envs(), reset));
-  for (const env::v1::Fault& fault : response_.faults()) {
-    faults_.push_back(
-        {static_cast<int>(fault.env()), Decode(fault.kind()), std::string(fault.message())});
-  }
+  for (const env::v1::Fault& fault : response_.faults()) faults_.push_back(Decode(fault));
   ended_.clear();
   for (size_t i = 0; i < outcomes_.size(); ++i) ApplyOutcome(i, reset);
   TakeRows();
@@ -196,7 +228,7 @@ absl::Status RemoteVectorEnvironment::Apply(bool reset) {
 }
 
 void RemoteVectorEnvironment::ApplyOutcome(size_t env, bool reset) {
-  const bool asked = IsSet(request_.restart(), env);
+  const bool doomed = std::exchange(doomed_[env], uint8_t{0}) != 0;
   const bool was_running = running_[env] != 0;
   restart_[env] = 0;
   switch (OutcomeOf(response_, env, reset)) {
@@ -206,7 +238,7 @@ void RemoteVectorEnvironment::ApplyOutcome(size_t env, bool reset) {
       if (reset || !was_running) return;
       // The caller does not know yet that the episode before is lost.
       Drop(env, Outcome::kLost);
-      if (!asked) Blame(env, FaultKind::kWrongShape, "it began an episode in the midst of one");
+      Blame(env, FaultKind::kWrongShape, "it began an episode in the midst of one");
       return;
     case env::v1::OUTCOME_UNSPECIFIED: {
       StepResult& result = results_[env];
@@ -215,9 +247,9 @@ void RemoteVectorEnvironment::ApplyOutcome(size_t env, bool reset) {
       result.truncated = IsSet(response_.truncated(), env);
       if (result.terminated || result.truncated) ended_.push_back(static_cast<int>(env));
       outcomes_[env] = Outcome::kStepped;
-      if (was_running && !asked) return;
+      if (was_running && !doomed) return;
       Drop(env, was_running ? Outcome::kLost : Outcome::kAbsent);
-      Blame(env, FaultKind::kWrongShape, "it stepped where it was to be restarted");
+      if (!doomed) Blame(env, FaultKind::kWrongShape, "it stepped where it was to be restarted");
       return;
     }
     default:  // lost or absent
@@ -287,9 +319,11 @@ void RemoteVectorEnvironment::CheckRow(size_t env) {
   }
   Drop(env, stepped ? Outcome::kLost : Outcome::kAbsent);
   if (!counts || !ended) return;
-  // The step that ended the episode is good; the next one is lost.
+  // The step that ended the episode is good. The next one is lost, and only then is it made anew:
+  // its start would come while the caller must be told of the loss.
   outcomes_[env] = Outcome::kStepped;
-  running_[env] = 1;
+  running_[env] = doomed_[env] = 1;
+  restart_[env] = 0;
 }
 
 void RemoteVectorEnvironment::Drop(size_t env, Outcome outcome) {

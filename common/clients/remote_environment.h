@@ -21,18 +21,22 @@ namespace tandem::clients {
 ///
 /// A stream that breaks is opened again, and the request sent again with its step_id, within the
 /// time of the step: nothing is lost and nothing steps twice. Where the session is gone, the server
-/// does not answer in time (step_timeout and a second; reset_timeout more while an environment is
-/// being made anew) or answers nonsense, every environment is kLost, with one fault for all of
-/// them, and a thread works on a new session meanwhile. A row that holds a number that is not
+/// does not answer in time or answers nonsense, every environment is kLost, with one fault for all
+/// of them, and a thread works on a new session meanwhile. A row that holds a number that is not
 /// finite, or a choice that there is not, loses its environment alone, which is made anew.
 ///
+/// In time: a step may take step_timeout and, as episodes that end are reset within it,
+/// reset_timeout, both for each environment that the server steps one after the other, and a
+/// margin. Once it is known how long they really take, ten times that is enough of either sum, but
+/// never less than one whole timeout: so a server that hangs is soon noticed.
+///
 /// A step with an error that is for good: the server came back with other environments
-/// (FAILED_PRECONDITION), refuses the arguments (INVALID_ARGUMENT), or speaks another protocol
-/// (UNIMPLEMENTED).
+/// (FAILED_PRECONDITION), or speaks another protocol (UNIMPLEMENTED).
 class RemoteVectorEnvironment : public VectorEnvironment {
  public:
-  /// Opens a session and resets it. served: from the server's description. The server's error;
-  /// UNAVAILABLE, with what failed, where no environment could start an episode.
+  /// Opens a session and resets it; the source's stop ends the wait. served: from the server's
+  /// description. The server's error; INVALID_ARGUMENT where so many do not fit into a message or
+  /// into memory; UNAVAILABLE, with what failed, where no environment could start an episode.
   static absl::StatusOr<std::unique_ptr<VectorEnvironment>> Create(
       std::shared_ptr<EnvironmentServer> server, ServedEnvironment served, int num_envs,
       uint64_t seed);
@@ -44,10 +48,13 @@ class RemoteVectorEnvironment : public VectorEnvironment {
   void Stop() override { calls_->Stop(); }
 
  private:
-  RemoteVectorEnvironment(std::shared_ptr<EnvironmentServer> server, ServedEnvironment served,
+  RemoteVectorEnvironment(std::shared_ptr<EnvironmentServer> server,
+                          std::shared_ptr<rpc::CallSet> calls, ServedEnvironment served,
                           int num_envs, uint64_t seed);
 
   absl::Status Exchange(absl::Duration timeout);
+  absl::Duration StepTime() const;
+  absl::Duration Allowance(absl::Duration each, absl::Duration measured) const;
   absl::Status AwaitSession();
   absl::Status TakeSession(OpenedSession opened);
   /// What follows from an answer, or from its absence.
@@ -75,6 +82,8 @@ class RemoteVectorEnvironment : public VectorEnvironment {
   uint64_t incarnation_ = 0;
   std::unique_ptr<SessionRecovery> recovery_;
   std::optional<uint64_t> pending_seed_;  // of a ResetAll while there was no session
+  absl::Duration longest_opening_;        // that all of them took to be made and reset
+  absl::Duration longest_step_;           // that all of them took for one; 0: none yet
 
   // Of the request under way; kept for their memory.
   env::v1::StepRequest request_;
@@ -86,6 +95,7 @@ class RemoteVectorEnvironment : public VectorEnvironment {
   std::map<int, std::string> bad_choices_;
   std::vector<uint8_t> running_;  // [N] in an episode, as far as the caller knows
   std::vector<uint8_t> restart_;  // [N] to be made anew with the next step
+  std::vector<uint8_t> doomed_;   // [N] cannot begin an episode: lost in the next step
 };
 
 }  // namespace tandem::clients

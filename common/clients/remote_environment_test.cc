@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -28,7 +29,7 @@ class RemoteEnvironmentTest : public testing::Test {
     dir_ = mkdtemp(name);
     source_.server = "unix:" + dir_ + "/env.sock";
     source_.step_timeout = absl::Milliseconds(300);
-    source_.reset_timeout = absl::Seconds(2);
+    source_.reset_timeout = absl::Seconds(1);
     server_ = std::make_unique<ScriptedEnvServer>(source_.server);
   }
   ~RemoteEnvironmentTest() override {
@@ -173,6 +174,7 @@ TEST_F(RemoteEnvironmentTest, AServerThatComesBackIsTakenUpAgain) {
 }
 
 TEST_F(RemoteEnvironmentTest, AHungServerIsAFaultWithinTheStepsTime) {
+  source_.reset_timeout = absl::Milliseconds(500);
   Connect();
   Play(0, 3);
   server_->SabotageNext(Sabotage::kHang);
@@ -190,6 +192,7 @@ TEST_F(RemoteEnvironmentTest, NonsenseLosesAllAndSaysWhy) {
       {Sabotage::kShortColumn, "rewards: expected 12 bytes, got 11"},
       {Sabotage::kBadOutcome, "outcomes: expected 0 to 3, got 9"},
       {Sabotage::kWrongStepId, "expected the answer to step"},
+      {Sabotage::kGarbage, "an answer that cannot be read"},
   };
   for (const auto& [sabotage, text] : cases) {
     Play(0, 2);
@@ -198,6 +201,23 @@ TEST_F(RemoteEnvironmentTest, NonsenseLosesAllAndSaysWhy) {
     ExpectOneFault(FaultKind::kWrongShape, text);
     AwaitStart();
   }
+}
+
+TEST_F(RemoteEnvironmentTest, AnErrorOfTheServersIsNoNonsense) {
+  Connect();
+  server_->SabotageNext(Sabotage::kInternal);
+  EXPECT_THAT(Step(0), Each(Outcome::kLost));
+  ExpectOneFault(FaultKind::kException, "no disk");
+  AwaitStart();
+}
+
+TEST_F(RemoteEnvironmentTest, AStepInWhichAnEpisodeIsResetMayTakeThatLongMore) {
+  source_.reset_timeout = absl::Seconds(5);
+  Connect();
+  Play(0, 6);
+  server_->SabotageNext(Sabotage::kSlow);
+  EXPECT_THAT(Step(6), Each(Outcome::kStepped));
+  EXPECT_TRUE(env_->TakeFaults().empty());
 }
 
 TEST_F(RemoteEnvironmentTest, NumbersThatAreNotFiniteLoseOneEnvironment) {
@@ -221,7 +241,10 @@ TEST_F(RemoteEnvironmentTest, AnEpisodeThatCannotBeginCountsAsLostInTheStepAfter
   EXPECT_EQ(env_->final_observations()[3], 3);
   ExpectOneFault(FaultKind::kNotFinite, "not finite");
   EXPECT_THAT(Step(3), ElementsAre(Outcome::kStepped, Outcome::kLost, Outcome::kStepped));
-  EXPECT_THAT(Step(4), ElementsAre(Outcome::kStepped, Outcome::kStarted, Outcome::kStepped));
+  EXPECT_THAT(Step(4), ElementsAre(Outcome::kStepped, Outcome::kAbsent, Outcome::kStepped));
+  EXPECT_THAT(Step(5), ElementsAre(Outcome::kStepped, Outcome::kStarted, Outcome::kStepped));
+  Play(6, 10);
+  EXPECT_EQ(server_->restarts(), 1);
 }
 
 TEST_F(RemoteEnvironmentTest, AnEnvironmentLostByTheServerComesBack) {
@@ -269,36 +292,30 @@ TEST_F(RemoteEnvironmentTest, AnotherEnvironmentInItsPlaceIsAnErrorForGood) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("stranger"));
 }
 
-TEST_F(RemoteEnvironmentTest, RoomAndArgumentsAreTheServersToRefuse) {
-  server_->capacity = kEnvs + 1;
+TEST_F(RemoteEnvironmentTest, AServerThatIsNotItselfYetIsTriedAgain) {
   Connect();
-  const auto more = provider_->Make(2, kSeed);
-  EXPECT_TRUE(absl::IsResourceExhausted(more.status())) << more.status();
-  EXPECT_THAT(std::string(more.status().message()), HasSubstr("1 are free"));
-  env_.reset();
-  EXPECT_EQ(server_->open_sessions(), 0u) << "given back by the destructor";
-  EXPECT_TRUE(provider_->Make(2, kSeed).ok());
-  source_.arguments = "bad";
-  const auto refused = (*EnvironmentProvider::Create(source_))->Make(1, kSeed);
-  EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << refused.status();
-  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("TypeError"));
-}
-
-TEST_F(RemoteEnvironmentTest, WhatCannotBeSpokenOrMeantIsRefusedAtOnce) {
-  server_->edit_description = [](auto* message) { message->set_protocol_version(2); };
+  server_->Stop();
+  EXPECT_THAT(Step(0), Each(Outcome::kLost));
+  std::atomic<int> asked{0};
+  server_->edit_description = [&](auto* message) {
+    if (asked++ == 0) message->clear_observation();
+  };
   ASSERT_TRUE(server_->Start());
-  EXPECT_TRUE(absl::IsUnimplemented(EnvironmentProvider::Create(source_).status()));
-  server_->edit_description = [](auto*) {};
-  source_.name = "another";
-  const absl::Status other = EnvironmentProvider::Create(source_).status();
-  EXPECT_THAT(other.ToString(), HasSubstr("expected another, the server has scripted"));
+  AwaitStart();
+  EXPECT_GE(asked, 2);
 }
 
-TEST_F(RemoteEnvironmentTest, AnAbsentServerIsWaitedForWithinTheTimeForAReset) {
-  source_.reset_timeout = absl::Milliseconds(300);
-  const absl::Status status = EnvironmentProvider::Create(source_).status();
-  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr(source_.server));
+TEST_F(RemoteEnvironmentTest, ANewSessionThatNobodyTookIsGivenBack) {
+  Connect();
+  server_->SabotageNext(Sabotage::kForget);
+  EXPECT_THAT(Step(0), Each(Outcome::kLost));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (server_->open_sessions() == 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_EQ(server_->open_sessions(), 1u);
+  env_.reset();
+  EXPECT_EQ(server_->open_sessions(), 0u);
 }
 
 }  // namespace

@@ -1,29 +1,22 @@
 #include "common/clients/session_recovery.h"
 
-#include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
-#include "common/base/log.h"
+#include "common/clients/patience.h"
 #include "common/rpc/channel.h"
 
 namespace tandem::clients {
 namespace {
 
-constexpr absl::Duration kMaxPause = absl::Seconds(30);
 constexpr absl::Duration kFaultInterval = absl::Seconds(5);
-constexpr absl::Duration kStopPoll = absl::Milliseconds(50);
 
-std::chrono::steady_clock::time_point After(absl::Duration timeout) {
-  return std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(timeout);
-}
-
-/// Whether trying again cannot help.
+/// Whether trying again cannot help. The arguments were accepted before, so INVALID_ARGUMENT is the
+/// trouble of a server that is not itself yet.
 bool IsForGood(const absl::Status& status) {
-  return absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status) ||
-         absl::IsUnimplemented(status) || absl::IsCancelled(status);
+  return absl::IsFailedPrecondition(status) || absl::IsUnimplemented(status) ||
+         absl::IsCancelled(status);
 }
 
 }  // namespace
@@ -34,12 +27,14 @@ SessionRecovery::SessionRecovery(Options options)
       thread_([this] { Run(); }) {}
 
 SessionRecovery::~SessionRecovery() {
-  {
-    MutexLock lock(mu_);
-    stopping_ = true;
-  }
-  changed_.NotifyAll();
   thread_.join();
+  MutexLock lock(mu_);
+  EnvironmentServer& server = *options_.server;
+  if (result_ && result_->ok()) {
+    if (!server.Gone((*result_)->incarnation)) server.CloseSession((*result_)->session->id());
+  } else if (!taken_ && !options_.order.lost.empty()) {
+    server.CloseSession(options_.order.lost);
+  }
 }
 
 void SessionRecovery::Run() {
@@ -48,8 +43,7 @@ void SessionRecovery::Run() {
   rpc::Backoff backoff(kMaxPause);
   for (;;) {
     const uint64_t incarnation = server.process() ? server.process()->incarnation() : 0;
-    absl::StatusOr<OpenedSession> opened = server.OpenSession(
-        options_.calls, options_.expected, options_.num_envs, options_.seed, options_.lost);
+    absl::StatusOr<OpenedSession> opened = server.OpenSession(options_.calls, options_.order);
     if (opened.ok() || IsForGood(opened.status())) {
       if (opened.ok()) log.Connected();
       MutexLock lock(mu_);
@@ -59,7 +53,7 @@ void SessionRecovery::Run() {
     }
     log.Failed(opened.status());
     TellFault(opened.status(), incarnation);
-    if (!Pause(backoff.Next())) return;
+    if (!SleepUnlessStopped(*options_.calls, backoff.Next())) return;
   }
 }
 
@@ -74,15 +68,6 @@ void SessionRecovery::TellFault(const absl::Status& status, uint64_t incarnation
   faults_.push_back(std::move(fault));
 }
 
-bool SessionRecovery::Pause(absl::Duration pause) {
-  const auto end = After(pause);
-  MutexLock lock(mu_);
-  while (!stopping_ && !options_.calls->stopped() && std::chrono::steady_clock::now() < end) {
-    changed_.WaitUntil(mu_, std::min(end, After(kStopPoll)));
-  }
-  return !stopping_ && !options_.calls->stopped();
-}
-
 std::optional<absl::StatusOr<OpenedSession>> SessionRecovery::Take(absl::Duration timeout) {
   const auto deadline = After(timeout);
   MutexLock lock(mu_);
@@ -90,6 +75,7 @@ std::optional<absl::StatusOr<OpenedSession>> SessionRecovery::Take(absl::Duratio
     changed_.WaitUntil(mu_, deadline);
   }
   if (result_ && !result_->ok()) return result_->status();
+  taken_ = result_.has_value();
   return std::exchange(result_, std::nullopt);
 }
 

@@ -15,19 +15,18 @@ namespace tandem::clients {
 
 /// Opens a new session in place of one that is lost, in a thread of its own, again and again with
 /// pauses that grow from 0.1 s to 30 s, until it stands or the server refuses it for good. The
-/// thread ends soon after calls->Stop(); the destructor waits for that. Thread-safe.
+/// thread ends soon after calls->Stop(); the destructor waits for that, and gives back what nobody
+/// took. Thread-safe.
 class SessionRecovery {
  public:
   struct Options {
     std::shared_ptr<EnvironmentServer> server;
     std::shared_ptr<rpc::CallSet> calls;
-    ServedEnvironment expected;
-    int num_envs = 1;
-    uint64_t seed = 0;
-    std::string lost;  ///< Closed first, so that its environments are free again; empty: none.
+
+    SessionOrder order;
   };
   explicit SessionRecovery(Options options);
-  /// Waits for the thread: stop the calls first.
+  /// Waits for the thread, and 1 s at most for the server: stop the calls first.
   ~SessionRecovery();
 
   /// Waits for the end, at most `timeout`; nullopt where it has not come. The new session, once; or
@@ -40,13 +39,12 @@ class SessionRecovery {
  private:
   void Run();
   void TellFault(const absl::Status& status, uint64_t incarnation);
-  bool Pause(absl::Duration pause);
 
   const Options options_;
   absl::Duration next_fault_;  // the thread's own
   Mutex mu_;
   CondVar changed_;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  bool taken_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<absl::StatusOr<OpenedSession>> result_ ABSL_GUARDED_BY(mu_);
   std::vector<EnvironmentFault> faults_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;

@@ -39,12 +39,45 @@ class CrossChecks {
   const Origins& origins_;
 };
 
+absl::Status CheckDualWeight(const v1::Objective& objective, const CrossChecks& checks) {
+  if (objective.weight_mode() != v1::RATIO_WEIGHT_DUAL) return absl::OkStatus();
+  TANDEM_RETURN_IF_ERROR(checks.AtMost("objective.weight_min", objective.weight_min(),
+                                       "objective.weight", objective.weight()));
+  TANDEM_RETURN_IF_ERROR(checks.AtMost("objective.weight", objective.weight(),
+                                       "objective.weight_max", objective.weight_max()));
+  if (objective.divergence_target() < -objective.logit_lower()) return absl::OkStatus();
+  return checks.Error("objective.divergence_target", "objective.logit_lower",
+                      absl::StrCat("objective.divergence_target is ", objective.divergence_target(),
+                                   ", but must be below ", -objective.logit_lower(),
+                                   ", the most that a step can cost with objective.logit_lower"));
+}
+
+/// What the learned model's loss has no place for.
+absl::Status CheckModelLoss(const v1::RunConfig& config, const CrossChecks& checks) {
+  if (config.objective().kind() != v1::OBJECTIVE_KIND_MNM ||
+      config.model().kind() != v1::MODEL_KIND_SIMULATOR) {
+    return absl::OkStatus();
+  }
+  const v1::Objective& objective = config.objective();
+  for (const auto& [name, weight] :
+       {std::pair{"objective.model_value_weight", objective.model_value_weight()},
+        {"objective.model_ratio_weight", objective.model_ratio_weight()}}) {
+    if (weight == 0) continue;
+    return checks.Error(name, "model.kind",
+                        absl::StrCat(name, " is ", weight,
+                                     ", but model.kind SIMULATOR learns nothing: leave it at 0"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckObjective(const v1::RunConfig& config, const CrossChecks& checks) {
   const v1::Objective& objective = config.objective();
   TANDEM_RETURN_IF_ERROR(checks.AtMost("objective.logit_lower", objective.logit_lower(),
                                        "objective.logit_upper", objective.logit_upper()));
   TANDEM_RETURN_IF_ERROR(checks.AtMost("objective.weight_min", objective.weight_min(),
                                        "objective.weight_max", objective.weight_max()));
+  TANDEM_RETURN_IF_ERROR(CheckDualWeight(objective, checks));
+  TANDEM_RETURN_IF_ERROR(CheckModelLoss(config, checks));
   if (objective.kind() == v1::OBJECTIVE_KIND_MNM && !(config.policy().discount() < 1)) {
     return checks.Error("policy.discount", "objective.kind",
                         "policy.discount is 1, but objective.kind MNM needs less");

@@ -99,6 +99,12 @@ TEST(Load, ValuesOutOfRangeSayTheRange) {
             "r.yaml:2: model.hidden: expected a list of whole numbers from 1 to 4096, got a list");
   EXPECT_EQ(ErrorOf("model:\n  max_gradient_steps: 3000000000"),
             "r.yaml:2: model.max_gradient_steps: expected a whole number >= 1, got \"3000000000\"");
+  EXPECT_EQ(ErrorOf("env:\n  step_timeout_seconds: 86401"),
+            "r.yaml:2: env.step_timeout_seconds: expected a number > 0 and at most 86400, got "
+            "\"86401\"");
+  EXPECT_EQ(ErrorOf("env:\n  reset_timeout_seconds: 0"),
+            "r.yaml:2: env.reset_timeout_seconds: expected a number > 0 and at most 86400, got "
+            "\"0\"");
 }
 
 TEST(Load, AKeyThatAppearsTwiceIsAnError) {
@@ -163,6 +169,29 @@ TEST(Load, TheJointObjectiveNeedsADiscountAndOrderedBounds) {
       ErrorOf("objective:\n  weight_min: 2\n"),
       "r.yaml:2: objective.weight_min is 2, but must be at most objective.weight_max, which is "
       "1 by default");
+}
+
+TEST(Load, ADualWeightStartsInItsRangeAndHasATargetInReach) {
+  const std::string dual = "objective:\n  weight_mode: DUAL\n";
+  EXPECT_EQ(ErrorOf(dual + "  weight: 0.01\n"),
+            "r.yaml:3: objective.weight_min is 0.02, but must be at most objective.weight, which "
+            "is 0.01");
+  EXPECT_EQ(ErrorOf(dual + "  weight: 2\n"),
+            "r.yaml:3: objective.weight is 2, but must be at most objective.weight_max, which is 1 "
+            "by default");
+  EXPECT_EQ(ErrorOf(dual + "  divergence_target: 5\n"),
+            "r.yaml:3: objective.divergence_target is 5, but must be below 5, the most that a step "
+            "can cost with objective.logit_lower");
+  EXPECT_TRUE(Parse(dual, "r.yaml", {}).ok());
+  EXPECT_TRUE(Parse("objective:\n  weight: 2\n", "r.yaml", {}).ok());  // not DUAL
+}
+
+TEST(Load, ASimulatorHasNoLossToWeigh) {
+  const std::string simulator = "model:\n  kind: SIMULATOR\nobjective:\n  kind: MNM\n";
+  EXPECT_TRUE(Parse(simulator, "r.yaml", {}).ok());
+  EXPECT_EQ(ErrorOf(simulator + "  model_ratio_weight: 0.05\n"),
+            "r.yaml:5: objective.model_ratio_weight is 0.05, but model.kind SIMULATOR learns "
+            "nothing: leave it at 0");
 }
 
 TEST(Load, AMissingFileIsNamed) {

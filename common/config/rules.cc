@@ -137,6 +137,9 @@ bool FieldRule::Allows(double value) const {
 
 std::string FieldRule::Range() const {
   if (std::isinf(min)) return "";
+  if (std::isfinite(max) && above_min) {
+    return absl::StrFormat("> %.10g and at most %.10g", min, max);
+  }
   if (std::isfinite(max)) return absl::StrFormat("from %.10g to %.10g", min, max);
   return absl::StrFormat("%s %.10g", above_min ? ">" : ">=", min);
 }

@@ -48,7 +48,6 @@ class Scores {
     }
     model_right_ += logit < 0 ? 1 : 0;
     model_sum_ += logit;
-    model_squares_ += static_cast<double>(logit) * logit;
     min_ = std::min<double>(min_, logit);
     max_ = std::max<double>(max_, logit);
   }
@@ -62,8 +61,6 @@ class Scores {
     report->accuracy = (report->real_accuracy + report->model_accuracy) / 2;
     report->real_logit = real_sum_ / pairs;
     report->model_logit = model_sum_ / pairs;
-    const double variance = model_squares_ / pairs - report->model_logit * report->model_logit;
-    report->model_logit_std = std::sqrt(std::max(0.0, variance));
     report->model_logit_min = min_;
     report->model_logit_max = max_;
   }
@@ -71,10 +68,32 @@ class Scores {
  private:
   int64_t rows_ = 0;
   double loss_ = 0, real_right_ = 0, model_right_ = 0;
-  double real_sum_ = 0, model_sum_ = 0, model_squares_ = 0;
+  double real_sum_ = 0, model_sum_ = 0;
   double min_ = std::numeric_limits<double>::infinity();
   double max_ = -std::numeric_limits<double>::infinity();
 };
+
+/// Keeps the rows that are finite in both, at the same places; returns their number.
+int64_t KeepFinitePairs(int64_t dim, std::vector<float>* real, std::vector<float>* modelled) {
+  const auto finite = [dim](const float* row) {
+    return std::all_of(row, row + dim, [](float x) { return std::isfinite(x); });
+  };
+  const int64_t rows = static_cast<int64_t>(real->size()) / dim;
+  int64_t kept = 0;
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* from = real->data() + i * dim;
+    const float* model_from = modelled->data() + i * dim;
+    if (!finite(from) || !finite(model_from)) continue;
+    if (kept != i) {
+      std::copy_n(from, dim, real->data() + kept * dim);
+      std::copy_n(model_from, dim, modelled->data() + kept * dim);
+    }
+    ++kept;
+  }
+  real->resize(kept * dim);
+  modelled->resize(kept * dim);
+  return kept;
+}
 
 }  // namespace
 
@@ -116,7 +135,8 @@ absl::Status ClassifierLearner::CheckData(const TransitionBatch& batch, const ch
   return absl::OkStatus();
 }
 
-absl::Status ClassifierLearner::Draw(const TransitionBatch& from, dynamics::DynamicsModel& model) {
+absl::StatusOr<int64_t> ClassifierLearner::Draw(const TransitionBatch& from,
+                                                dynamics::DynamicsModel& model) {
   const int64_t rows = static_cast<int64_t>(rows_.size());
   observations_.resize(rows * obs_dim_);
   actions_.resize(rows * action_dim_);
@@ -134,27 +154,29 @@ absl::Status ClassifierLearner::Draw(const TransitionBatch& from, dynamics::Dyna
   ClassifierInputs(obs_dim_, action_dim_, observations_, actions_, next_observations_, &inputs_);
   ClassifierInputs(obs_dim_, action_dim_, observations_, actions_, model_step_.next_observations,
                    &model_inputs_);
-  inputs_.insert(inputs_.end(), model_inputs_.begin(), model_inputs_.end());
   normaliser_.Apply(inputs_);
-  return absl::OkStatus();
+  normaliser_.Apply(model_inputs_);
+  const int64_t kept = KeepFinitePairs(normaliser_.dim(), &inputs_, &model_inputs_);
+  inputs_.insert(inputs_.end(), model_inputs_.begin(), model_inputs_.end());
+  return kept;
 }
 
-absl::StatusOr<double> ClassifierLearner::Step(const TransitionBatch& train,
-                                               dynamics::DynamicsModel& model) {
+absl::Status ClassifierLearner::Step(const TransitionBatch& train, dynamics::DynamicsModel& model) {
   rows_.resize(options_.batch_size);
   for (int64_t& row : rows_) row = static_cast<int64_t>(rng_.Below(train.size()));
-  TANDEM_RETURN_IF_ERROR(Draw(train, model));
+  TANDEM_ASSIGN_OR_RETURN(const int64_t pairs, Draw(train, model));
+  if (pairs == 0) return absl::InternalError("classifier fit: no sample of the model is finite");
   if (options_.input_noise > 0) {
     noise_.resize(inputs_.size());
     nn::NormalStream(rng_.Next()).Fill(noise_);
     const float scale = static_cast<float>(options_.input_noise);
     for (size_t i = 0; i < inputs_.size(); ++i) inputs_[i] += scale * noise_[i];
   }
-  targets_.assign(2 * rows_.size(), static_cast<float>(options_.smoothing));
-  std::fill_n(targets_.begin(), rows_.size(), static_cast<float>(1 - options_.smoothing));
-  return network_->TrainStep(
-      {.rows = static_cast<int64_t>(targets_.size()), .inputs = inputs_, .targets = targets_},
-      options_.adam);
+  targets_.assign(2 * pairs, static_cast<float>(options_.smoothing));
+  std::fill_n(targets_.begin(), pairs, static_cast<float>(1 - options_.smoothing));
+  return network_
+      ->TrainStep({.rows = 2 * pairs, .inputs = inputs_, .targets = targets_}, options_.adam)
+      .status();
 }
 
 absl::Status ClassifierLearner::Score(const TransitionBatch& from, dynamics::DynamicsModel& model,
@@ -166,10 +188,11 @@ absl::Status ClassifierLearner::Score(const TransitionBatch& from, dynamics::Dyn
     const int64_t end = std::min(count, first + kScoredBlock);
     rows_.clear();
     for (int64_t i = first; i < end; ++i) rows_.push_back(i * from.size() / count);
-    TANDEM_RETURN_IF_ERROR(Draw(from, model));
-    logits.resize(2 * rows_.size());
+    TANDEM_ASSIGN_OR_RETURN(const int64_t pairs, Draw(from, model));
+    if (pairs == 0) continue;
+    logits.resize(2 * pairs);
     TANDEM_RETURN_IF_ERROR(network_->Logits(inputs_, logits));
-    for (size_t i = 0; i < logits.size(); ++i) scores.Add(logits[i], i < rows_.size());
+    for (int64_t i = 0; i < 2 * pairs; ++i) scores.Add(logits[i], i < pairs);
   }
   scores.Report(report);
   return absl::OkStatus();
@@ -188,18 +211,15 @@ absl::StatusOr<ClassifierReport> ClassifierLearner::Fit(const TransitionBatch& t
   normaliser_ = dynamics::Normaliser::Of(inputs_, normaliser_.dim(), kConstantStd);
   ClassifierReport report;
   const int steps = fits_ == 0 ? options_.first_steps : options_.fit_steps;
-  const int tail = std::max(1, steps / 10);
   for (; report.gradient_steps < steps; ++report.gradient_steps) {
     if (cancelled && cancelled()) return absl::CancelledError("classifier fit: cancelled");
-    TANDEM_ASSIGN_OR_RETURN(const double loss, Step(train, model));
-    if (report.gradient_steps >= steps - tail) report.train_loss += loss / tail;
+    TANDEM_RETURN_IF_ERROR(Step(train, model));
   }
   report.held_out = holdout.size() > 0;
   TANDEM_RETURN_IF_ERROR(Score(report.held_out ? holdout : train, model, &report));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   report.seconds = took.count();
   ++fits_;
-  report_ = report;
   return report;
 }
 
@@ -211,10 +231,6 @@ void ClassifierLearner::Export(nn::TensorFile* snapshot) const {
   };
   put("hidden", nn::JoinInts(options_.hidden));
   put("fits", fits_);
-  put("accuracy", report_.accuracy);
-  put("loss", report_.loss);
-  put("real_logit", report_.real_logit);
-  put("model_logit", report_.model_logit);
 }
 
 void ClassifierLearner::SaveState(nn::TensorFile* state) const {

@@ -40,7 +40,6 @@ struct ClassifierLearnerOptions {
 /// held out) and the model's samples at the same (s, a). Logits in nats, not clipped.
 struct ClassifierReport {
   int gradient_steps = 0;
-  double train_loss = 0;  ///< Mean cross-entropy over the fit's last tenth.
   int64_t scored_rows = 0;
   bool held_out = false;      ///< Whether the scored rows were.
   double loss = 0;            ///< Cross-entropy with the hard labels; log 2 = 0.693 knows nothing.
@@ -49,7 +48,6 @@ struct ClassifierReport {
   double model_accuracy = 0;  ///< Share of the model's taken for the model's.
   double real_logit = 0;      ///< Mean over real rows.
   double model_logit = 0;     ///< Mean over the model's; minus an estimate of KL(q || p).
-  double model_logit_std = 0;
   double model_logit_min = 0;
   double model_logit_max = 0;
   double seconds = 0;
@@ -67,9 +65,9 @@ class ClassifierLearner {
       const EnvironmentSpec& spec, const ClassifierLearnerOptions& options);
 
   /// Trains on all of `train` (columns observations, actions, next_observations) against `model`,
-  /// then scores at most 5000 rows of `holdout`. `cancelled` is asked before each gradient step.
-  /// INVALID_ARGUMENT where `train` has no rows or another shape; CANCELLED; INTERNAL where a loss
-  /// is not finite.
+  /// then scores at most 5000 rows of `holdout`. A pair with a number that is not finite is left
+  /// out. `cancelled` is asked before each gradient step. INVALID_ARGUMENT where `train` has no
+  /// rows or another shape; CANCELLED; INTERNAL where a loss is not finite or no pair of a step is.
   absl::StatusOr<ClassifierReport> Fit(const TransitionBatch& train, const TransitionBatch& holdout,
                                        dynamics::DynamicsModel& model,
                                        const std::function<bool()>& cancelled);
@@ -77,8 +75,7 @@ class ClassifierLearner {
   /// Fits so far; 0: nothing to export that means anything.
   int64_t fits() const { return fits_; }
 
-  /// Adds the classifier to a model snapshot, for TransitionClassifier::Load, with the figures of
-  /// the last report in the metadata ("classifier.accuracy", ...).
+  /// Adds the classifier to a model snapshot, for TransitionClassifier::Load.
   void Export(nn::TensorFile* snapshot) const;
 
   /// Adds all that a restart needs to go on: the classifier, Adam's moments, the random stream.
@@ -91,9 +88,10 @@ class ClassifierLearner {
                     std::unique_ptr<nn::BinaryClassifier> network);
 
   absl::Status CheckData(const TransitionBatch& batch, const char* what) const;
-  /// Copies `count` rows at `rows_` and draws the model's next observations for them.
-  absl::Status Draw(const TransitionBatch& from, dynamics::DynamicsModel& model);
-  absl::StatusOr<double> Step(const TransitionBatch& train, dynamics::DynamicsModel& model);
+  /// Takes the rows at `rows_` and draws the model's next observations for them. Leaves the scaled
+  /// inputs of the pairs that are finite in inputs_, the real ones first, and returns their number.
+  absl::StatusOr<int64_t> Draw(const TransitionBatch& from, dynamics::DynamicsModel& model);
+  absl::Status Step(const TransitionBatch& train, dynamics::DynamicsModel& model);
   absl::Status Score(const TransitionBatch& rows, dynamics::DynamicsModel& model,
                      ClassifierReport* report);
 
@@ -104,7 +102,6 @@ class ClassifierLearner {
   dynamics::Normaliser normaliser_;
   std::unique_ptr<nn::BinaryClassifier> network_;
   int64_t fits_ = 0;
-  ClassifierReport report_;
 
   // Scratch of a step.
   std::vector<int64_t> rows_;

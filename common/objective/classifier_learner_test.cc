@@ -26,7 +26,9 @@ EnvironmentSpec Spec() {
 /// A model whose density is known: s' = s + a + shift + std * N(0, 1).
 class GaussianShift : public dynamics::DynamicsModel {
  public:
-  GaussianShift(double shift, double std) : shift_(shift), std_(std) {}
+  /// Each so many-th sample of a step is not a number; 0: none.
+  GaussianShift(double shift, double std, size_t broken = 0)
+      : shift_(shift), std_(std), broken_(broken) {}
   int64_t obs_dim() const override { return 1; }
   int64_t action_dim() const override { return 1; }
   const std::vector<int>& elites() const override { return elites_; }
@@ -38,6 +40,9 @@ class GaussianShift : public dynamics::DynamicsModel {
     for (size_t i = 0; i < observations.size(); ++i) {
       step->next_observations[i] =
           static_cast<float>(observations[i] + actions[i] + shift_ + std_ * rng.Normal());
+      if (broken_ > 0 && i % broken_ == 0) {
+        step->next_observations[i] = std::numeric_limits<float>::quiet_NaN();
+      }
     }
     return absl::OkStatus();
   }
@@ -48,6 +53,7 @@ class GaussianShift : public dynamics::DynamicsModel {
 
  private:
   const double shift_, std_;
+  const size_t broken_;
   const std::vector<int> elites_ = {0};
 };
 
@@ -153,7 +159,6 @@ TEST(ClassifierLearnerTest, ASaturatedClassifierIsBounded) {
   EXPECT_EQ(figures.mean(), -2);
   EXPECT_EQ(figures.lower_share(), 1);
   EXPECT_EQ(figures.upper_share(), 0);
-  EXPECT_LT(figures.max, -2);
   // What only the world does has a positive logit, which is worth nothing.
   ASSERT_TRUE(LogRatioEstimator({.samples = 1}, model, *classifier)
                   .Estimate(train.observations, train.actions, train.next_observations, rng,
@@ -181,11 +186,56 @@ TEST(LogRatioEstimatorTest, MoreSamplesMeanLessNoise) {
                     .Estimate(imagined.observations, imagined.actions, imagined.next_observations,
                               rng, ratios, &figures)
                     .ok());
-    spreads.push_back(figures.std());
+    double squares = 0;
+    for (const float x : ratios) squares += (x - figures.mean()) * (x - figures.mean());
+    spreads.push_back(std::sqrt(squares / static_cast<double>(ratios.size())));
   }
   EXPECT_NEAR(spreads[1] / spreads[0], 1.0 / 3, 0.1);
   EXPECT_FALSE(Validate(LogRatioOptions{.lower = 1, .upper = 0}).ok());
   EXPECT_FALSE(Validate(LogRatioOptions{.samples = 0}).ok());
+}
+
+TEST(LogRatioEstimatorTest, WhatIsNotFiniteCostsTheLowerBound) {
+  GaussianShift world(0.7, 1), model(0, 1), broken(0, 1, /*broken=*/4);
+  const auto learner = MakeLearner({.hidden = {16}, .first_steps = 200, .seed = 3});
+  const TransitionBatch train = Sample(world, 1000, 1);
+  const auto report = learner->Fit(train, Sample(world, 400, 2), broken, {});
+  ASSERT_TRUE(report.ok()) << report.status();  // a pair that is not finite teaches nothing
+  EXPECT_EQ(report->scored_rows, 300);
+  EXPECT_TRUE(std::isfinite(report->loss));
+  GaussianShift hopeless(0, 1, /*broken=*/1);
+  EXPECT_EQ(learner->Fit(train, {}, hopeless, {}).status().code(), absl::StatusCode::kInternal);
+
+  const auto classifier = Exported(*learner);
+  const TransitionBatch imagined = Sample(model, 5000, 4);
+  std::vector<float> ratios(imagined.size());
+  LogRatioFigures figures;
+  Rng rng(5);
+  ASSERT_TRUE(LogRatioEstimator({.lower = -30, .upper = 30, .samples = 2}, broken, *classifier)
+                  .Estimate(imagined.observations, imagined.actions, imagined.next_observations,
+                            rng, ratios, &figures)
+                  .ok());
+  EXPECT_EQ(figures.at_lower, 1250);
+  EXPECT_EQ(figures.at_upper, 0);
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(ratios[i] == -30, i % 4 == 0) << i;
+
+  int asked = 0;
+  EXPECT_EQ(LogRatioEstimator({}, model, *classifier, [&asked] { return ++asked == 2; })
+                .Estimate(imagined.observations, imagined.actions, imagined.next_observations, rng,
+                          ratios, nullptr)
+                .code(),
+            absl::StatusCode::kCancelled);  // before its second block
+}
+
+TEST(TransitionClassifierTest, RefusesSizesOutOfRange) {
+  nn::TensorFile file;
+  MakeLearner({.hidden = {8}})->Export(&file);
+  for (const char* hidden : {"0", "65537", "8,-1"}) {
+    file.metadata["classifier.hidden"] = hidden;
+    EXPECT_EQ(TransitionClassifier::Load(file, Spec(), "cpu").status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << hidden;
+  }
 }
 
 TEST(TransitionClassifierTest, GradientsByTheNextObservation) {
@@ -224,7 +274,7 @@ TEST(ClassifierLearnerTest, GoesOnFromItsStateBitForBit) {
   one->SaveState(&state);
   ASSERT_TRUE(two->LoadState(state).ok());
   EXPECT_EQ(two->fits(), 1);
-  EXPECT_EQ(one->Fit(train, {}, model, {})->train_loss, two->Fit(train, {}, model, {})->train_loss);
+  EXPECT_EQ(one->Fit(train, {}, model, {})->loss, two->Fit(train, {}, model, {})->loss);
   EXPECT_FALSE(MakeLearner({.hidden = {8}})->LoadState(state).ok());
 }
 
@@ -233,9 +283,9 @@ TEST(ClassifierLearnerTest, TerminalStatesAreStatesLikeOthers) {
   GaussianShift world(0.7, 1), model(0, 1);
   TransitionBatch train = Sample(world, 500, 1);
   const ClassifierLearnerOptions options{.hidden = {16}, .first_steps = 20};
-  const double plain = MakeLearner(options)->Fit(train, {}, model, {})->train_loss;
+  const double plain = MakeLearner(options)->Fit(train, {}, model, {})->loss;
   std::fill(train.terminated.begin(), train.terminated.end(), 1);
-  EXPECT_EQ(MakeLearner(options)->Fit(train, {}, model, {})->train_loss, plain);
+  EXPECT_EQ(MakeLearner(options)->Fit(train, {}, model, {})->loss, plain);
 }
 
 TEST(ClassifierLearnerTest, RefusesAndCancels) {

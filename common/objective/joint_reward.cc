@@ -12,7 +12,7 @@ namespace tandem::objective {
 namespace {
 
 constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;  // Adam's
-constexpr double kTolerance = 1e-5;                              // of rewards in single precision
+constexpr double kTolerance = 1e-6;                              // of rewards in single precision
 
 absl::Status Check(const JointRewardOptions& o) {
   const auto bad = [](const char* what) {
@@ -32,27 +32,14 @@ absl::Status Check(const JointRewardOptions& o) {
   return absl::OkStatus();
 }
 
+/// At least x (but for rounding), with nine significant digits.
+double RoundedUp(double x) {
+  if (x == 0) return 0;
+  const double unit = std::pow(10, std::floor(std::log10(std::abs(x))) - 8);
+  return std::ceil(x / unit - 1e-3) * unit;
+}
+
 }  // namespace
-
-absl::StatusOr<RatioWeight> ParseRatioWeight(const std::string& name) {
-  for (const RatioWeight kind : {RatioWeight::kFixed, RatioWeight::kLinear, RatioWeight::kDual}) {
-    if (name == Name(kind)) return kind;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("weight of the log-ratio: expected fixed, linear or dual, got \"", name, "\""));
-}
-
-const char* Name(RatioWeight kind) {
-  switch (kind) {
-    case RatioWeight::kFixed:
-      return "fixed";
-    case RatioWeight::kLinear:
-      return "linear";
-    case RatioWeight::kDual:
-      break;
-  }
-  return "dual";
-}
 
 absl::StatusOr<JointReward> JointReward::Create(const JointRewardOptions& options) {
   TANDEM_RETURN_IF_ERROR(Check(options));
@@ -76,11 +63,12 @@ absl::Status JointReward::Observe(std::span<const float> real_rewards) {
   if (!options_.log_reward) return absl::OkStatus();
   if (options_.shift_from_data) {
     shift_ = std::max(shift_, options_.min_reward - smallest);
-  } else if (smallest + shift_ < options_.min_reward * (1 - kTolerance)) {
+  } else if (smallest + shift_ <
+             options_.min_reward - kTolerance * (std::abs(smallest) + options_.min_reward)) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "joint reward: the bound needs positive rewards, but one is %g with reward_shift %g, below "
-        "min_reward %g; expected reward_shift >= %g, or a shift taken from the data",
-        smallest, shift_, options_.min_reward, options_.min_reward - smallest));
+        "min_reward %g; expected reward_shift >= %.9g, or a shift taken from the data",
+        smallest, shift_, options_.min_reward, RoundedUp(options_.min_reward - smallest)));
   }
   return absl::OkStatus();
 }
@@ -89,8 +77,7 @@ double JointReward::Paid(double reward) const {
   if (!options_.log_reward) return reward;
   const double share = 1 - options_.discount;
   const double positive = std::max(reward + shift_, options_.min_reward);
-  const double constant = options_.keep_constant ? -share * std::log(share) : 0;
-  return share * std::log(positive / options_.terminal_reward) + constant;
+  return share * std::log(positive / options_.terminal_reward);
 }
 
 void JointReward::Augment(std::span<const float> log_ratios, std::span<float> rewards) const {

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -16,9 +15,6 @@ enum class RatioWeight {
   kLinear,  ///< From `weight` to `weight_end` over `ramp_updates` updates, then `weight_end`.
   kDual,    ///< From `weight` on, a multiplier that holds the divergence at a target.
 };
-/// "fixed", "linear" or "dual"; INVALID_ARGUMENT for another name.
-absl::StatusOr<RatioWeight> ParseRatioWeight(const std::string& name);
-const char* Name(RatioWeight kind);
 
 struct JointRewardOptions {
   double discount = 0.99;  ///< g, in [0, 1).
@@ -39,9 +35,6 @@ struct JointRewardOptions {
   /// it is: a terminal state is worth 0, and log 1 = 0. Where episodes end in failure set it to the
   /// worst (min_reward), or an agent that lives on a reward of 1 gains nothing by living.
   double terminal_reward = 1;
-  /// Whether the constant - (1 - g) log(1 - g) of equation (1) is paid in each step. It changes no
-  /// policy where nothing terminates; where something does it is a bonus for being alive.
-  bool keep_constant = false;
 
   RatioWeight kind = RatioWeight::kFixed;
   /// w, >= 0. 1 is the published bound, g a tighter one; less is a looser tax, no bound but often
@@ -52,15 +45,16 @@ struct JointRewardOptions {
   int64_t ramp_updates = 0;
   /// kDual: w rises while the divergence of imagined rows exceeds the target and falls below it
   /// [nats a step], > 0. Stays within [min_weight, max_weight], min_weight > 0.
-  double target_divergence = 0.4;
+  double target_divergence = 0.1;
   double weight_lr = 3e-4;  ///< Adam's, on log w.
-  double min_weight = 0.05;
+  double min_weight = 0.02;
   double max_weight = 1;
 };
 
 /// The reward of the joint objective, equation (1) of docs/algorithms.md, with a weight w (without
-/// log_reward, the first term is r alone):
-///   r~ = (1 - g) log((r + shift) / terminal_reward) + w * log-ratio  [ - (1 - g) log(1 - g) ].
+/// log_reward, the first term is r alone) and without its constant - (1 - g) log(1 - g), which
+/// changes no policy where nothing terminates and elsewhere is a bonus for being alive:
+///   r~ = (1 - g) log((r + shift) / terminal_reward) + w * log-ratio.
 /// Imagined rows pay their log-ratio (log_ratio.h), real ones have none: 0. Rewards and log-ratios
 /// are kept as they are and combined when a batch is drawn, since shift and weight move on.
 ///

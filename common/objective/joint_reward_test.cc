@@ -1,6 +1,7 @@
 #include "common/objective/joint_reward.h"
 
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -16,7 +17,7 @@ JointReward Make(const JointRewardOptions& options) {
 }
 
 TEST(JointRewardTest, IsEquationOneByHand) {
-  // (1 - 0.9) log 7.389056 = 0.1 * 2, and -0.1 log 0.1 = 0.2302585.
+  // (1 - 0.9) log 7.389056 = 0.1 * 2.
   const float r = 7.389056f;
   std::vector<float> rewards = {r, 1, r};
   const std::vector<float> ratios = {-1.5f, -0.5f, 0};
@@ -26,9 +27,9 @@ TEST(JointRewardTest, IsEquationOneByHand) {
   EXPECT_NEAR(rewards[2], 0.2, 1e-6);
 
   rewards = {r, 1, r};
-  Make({.discount = 0.9, .keep_constant = true, .weight = 0.2}).Augment(ratios, rewards);
-  EXPECT_NEAR(rewards[0], 0.2 - 0.3 + 0.2302585, 1e-6);
-  EXPECT_NEAR(rewards[1], 0.0 - 0.1 + 0.2302585, 1e-6);
+  Make({.discount = 0.9, .weight = 0.2}).Augment(ratios, rewards);
+  EXPECT_NEAR(rewards[0], 0.2 - 0.3, 1e-6);
+  EXPECT_NEAR(rewards[1], 0.0 - 0.1, 1e-6);
 
   rewards = {r};
   Make({.discount = 0.9}).Augment({}, rewards);  // real rows: no log-ratio
@@ -57,6 +58,20 @@ TEST(JointRewardTest, NonPositiveRewardsNeedAShift) {
   EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("reward_shift >= 1.51"));
   EXPECT_FALSE(reward.Observe(std::vector<float>{NAN}).ok());
+}
+
+TEST(JointRewardTest, TheShiftThatARefusalNamesIsTaken) {
+  for (const float smallest : {-16.2736044f, -1234567.9f, -3e-5f, 0.0f}) {
+    const std::vector<float> real = {smallest};
+    const absl::Status refused = Make({.reward_shift = -1}).Observe(real);
+    const std::string text(refused.message());
+    const std::string before = "reward_shift >= ";
+    ASSERT_NE(text.find(before), std::string::npos) << text;
+    const double named = std::stod(text.substr(text.find(before) + before.size()));
+    EXPECT_GE(named, 0.001 - smallest - 1e-9 * (0.001 - smallest));
+    EXPECT_TRUE(Make({.reward_shift = named}).Observe(real).ok()) << text;
+    EXPECT_FALSE(Make({.reward_shift = named - 1e-4 - 1e-5 * named}).Observe(real).ok()) << text;
+  }
 }
 
 TEST(JointRewardTest, AShiftFromDataOnlyGrows) {
@@ -129,8 +144,6 @@ TEST(JointRewardTest, RefusesOptionsOutOfRange) {
   EXPECT_FALSE(JointReward::Create({.terminal_reward = 0}).ok());
   EXPECT_FALSE(JointReward::Create({.weight = -1}).ok());
   EXPECT_FALSE(JointReward::Create({.min_weight = 2, .max_weight = 1}).ok());
-  EXPECT_FALSE(ParseRatioWeight("lagrange").ok());
-  EXPECT_EQ(*ParseRatioWeight("dual"), RatioWeight::kDual);
 }
 
 }  // namespace

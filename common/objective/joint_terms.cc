@@ -48,8 +48,10 @@ absl::StatusOr<JointTerms> JointTerms::Import(const nn::TensorFile& file) {
   TANDEM_ASSIGN_OR_RETURN(const int64_t samples, nn::FindInt(file, Key("logit_samples")));
   terms.log_reward = log_reward != 0;
   terms.ratio.samples = static_cast<int>(std::clamp<int64_t>(samples, 0, 1000));
-  if (!(terms.discount >= 0 && terms.discount < 1) || !std::isfinite(terms.shift) ||
-      !(terms.min_reward > 0) || !(terms.terminal_reward > 0) || !(terms.weight >= 0)) {
+  const bool finite = std::isfinite(terms.shift) && std::isfinite(terms.min_reward) &&
+                      std::isfinite(terms.terminal_reward) && std::isfinite(terms.weight);
+  if (!finite || !(terms.discount >= 0 && terms.discount < 1) || !(terms.min_reward > 0) ||
+      !(terms.terminal_reward > 0) || !(terms.weight >= 0)) {
     return absl::InvalidArgumentError("joint terms of a policy: a number is out of range");
   }
   TANDEM_RETURN_IF_ERROR(Validate(terms.ratio));

@@ -27,18 +27,10 @@ absl::Status Validate(const LogRatioOptions& o) {
 }
 
 void LogRatioFigures::Add(const LogRatioFigures& other) {
-  min = rows == 0 ? other.min : other.rows == 0 ? min : std::min(min, other.min);
-  max = rows == 0 ? other.max : other.rows == 0 ? max : std::max(max, other.max);
   rows += other.rows;
   sum += other.sum;
-  squares += other.squares;
   at_lower += other.at_lower;
   at_upper += other.at_upper;
-}
-
-double LogRatioFigures::std() const {
-  if (rows == 0) return 0;
-  return std::sqrt(std::max(0.0, squares / static_cast<double>(rows) - mean() * mean()));
 }
 
 absl::Status LogRatioEstimator::Estimate(std::span<const float> observations,
@@ -55,24 +47,22 @@ absl::Status LogRatioEstimator::Estimate(std::span<const float> observations,
                      act, "] and next observations, got ", observations.size(), ", ",
                      actions.size(), " and ", next_observations.size(), " numbers"));
   }
-  LogRatioFigures seen;
   for (int64_t first = 0; first < rows; first += kBlockRows) {
+    if (stopped_ && stopped_()) return absl::CancelledError("log-ratio: stopped");
     const int64_t count = std::min(kBlockRows, rows - first);
     TANDEM_RETURN_IF_ERROR(EstimateBlock(observations.subspan(first * obs, count * obs),
                                          actions.subspan(first * act, count * act),
                                          next_observations.subspan(first * obs, count * obs), rng,
                                          log_ratios.subspan(first, count)));
   }
+  const auto lower = static_cast<float>(options_.lower), upper = static_cast<float>(options_.upper);
+  LogRatioFigures seen;
   for (float& x : log_ratios) {
-    if (!std::isfinite(x)) return absl::InternalError("log-ratio: a logit is not finite");
     const float raw = x;
-    seen.min = seen.rows == 0 ? raw : std::min<double>(seen.min, raw);
-    seen.max = seen.rows == 0 ? raw : std::max<double>(seen.max, raw);
-    x = std::clamp(raw, static_cast<float>(options_.lower), static_cast<float>(options_.upper));
-    seen.at_lower += x > raw ? 1 : 0;
-    seen.at_upper += x < raw ? 1 : 0;
+    x = std::isfinite(raw) ? std::clamp(raw, lower, upper) : lower;
+    seen.at_lower += !std::isfinite(raw) || x > raw ? 1 : 0;
+    seen.at_upper += std::isfinite(raw) && x < raw ? 1 : 0;
     seen.sum += x;
-    seen.squares += static_cast<double>(x) * x;
     ++seen.rows;
   }
   if (figures != nullptr) figures->Add(seen);

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -29,15 +31,11 @@ absl::Status Validate(const LogRatioOptions& options);
 struct LogRatioFigures {
   int64_t rows = 0;
   double sum = 0;        ///< of clipped ones [nats]
-  double squares = 0;    ///< of clipped ones
-  double min = 0;        ///< before the clip
-  double max = 0;        ///< before the clip
-  int64_t at_lower = 0;  ///< Rows that the clip changed at the lower bound.
+  int64_t at_lower = 0;  ///< Rows that the clip changed at the lower bound, or had no finite mean.
   int64_t at_upper = 0;  ///< The same at the upper one.
 
   void Add(const LogRatioFigures& other);
   double mean() const { return rows == 0 ? 0 : sum / static_cast<double>(rows); }
-  double std() const;
   /// Minus the mean: what the divergence of the model costs a step [nats].
   double divergence() const { return -mean(); }
   double lower_share() const { return rows == 0 ? 0 : static_cast<double>(at_lower) / rows; }
@@ -52,14 +50,15 @@ struct LogRatioFigures {
 /// Not thread-safe; model and classifier outlive it.
 class LogRatioEstimator {
  public:
-  /// `options` are valid.
+  /// `options` are valid. `stopped`, if any, is asked before each block of rows.
   LogRatioEstimator(const LogRatioOptions& options, dynamics::DynamicsModel& model,
-                    TransitionClassifier& classifier)
-      : options_(options), model_(model), classifier_(classifier) {}
+                    TransitionClassifier& classifier, std::function<bool()> stopped = {})
+      : options_(options), model_(model), classifier_(classifier), stopped_(std::move(stopped)) {}
 
   /// next_observations: what the model predicted, [B, obs_dim]; log_ratios: [B], clipped. Works in
-  /// blocks; memory does not grow with B. `figures` may be null; rows are added to it.
-  /// INVALID_ARGUMENT on a shape; INTERNAL where a logit is not finite.
+  /// blocks; memory does not grow with B. A row whose mean logit is not finite, as where the
+  /// model's sample is not, gets the lower bound and counts as clipped there. `figures` may be
+  /// null; rows are added to it. INVALID_ARGUMENT on a shape; CANCELLED once stopped.
   absl::Status Estimate(std::span<const float> observations, std::span<const float> actions,
                         std::span<const float> next_observations, Rng& rng,
                         std::span<float> log_ratios, LogRatioFigures* figures);
@@ -72,6 +71,7 @@ class LogRatioEstimator {
   const LogRatioOptions options_;
   dynamics::DynamicsModel& model_;
   TransitionClassifier& classifier_;
+  const std::function<bool()> stopped_;
   dynamics::ModelStep step_;
   std::vector<float> logits_;
 };

@@ -11,6 +11,8 @@ namespace {
 
 constexpr char kHiddenKey[] = "classifier.hidden";
 constexpr char kNormaliserName[] = "classifier.inputs";
+constexpr int kMaxWidth = 65536;
+constexpr size_t kMaxLayers = 64;
 
 }  // namespace
 
@@ -48,6 +50,11 @@ absl::StatusOr<std::unique_ptr<TransitionClassifier>> TransitionClassifier::Load
   const int64_t obs_dim = spec.observation.dim(), action_dim = spec.action.dim();
   const int64_t inputs = InputDim(obs_dim, action_dim);
   TANDEM_ASSIGN_OR_RETURN(const std::vector<int> hidden, nn::FindInts(snapshot, kHiddenKey));
+  if (hidden.empty() || hidden.size() > kMaxLayers ||
+      std::any_of(hidden.begin(), hidden.end(), [](int n) { return n < 1 || n > kMaxWidth; })) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(kHiddenKey, ": expected 1 to ", kMaxLayers, " sizes from 1 to ", kMaxWidth));
+  }
   dynamics::Normaliser normaliser;
   TANDEM_RETURN_IF_ERROR(normaliser.Import(kNormaliserName, inputs, snapshot));
   TANDEM_ASSIGN_OR_RETURN(

@@ -1,9 +1,11 @@
 #include "common/objective/useful_model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/dynamics/rng_state.h"
 #include "common/nn/normal_stream.h"
@@ -17,6 +19,10 @@ constexpr char kStepsKey[] = "useful_model.steps";
 constexpr char kRngKey[] = "useful_model.rng";
 
 bool InRange(double weight) { return weight >= 0 && weight <= kMostWeight; }
+
+bool AllFinite(std::span<const float> numbers) {
+  return std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); });
+}
 
 }  // namespace
 
@@ -66,6 +72,19 @@ double UsefulModel::ramp() const {
   return std::min(1.0, static_cast<double>(steps_) / static_cast<double>(options_.ramp_steps));
 }
 
+void UsefulModel::Subtract(double weight, const char* term, std::span<float> gradients) {
+  if (!AllFinite(outputs_) || !AllFinite(scratch_)) {
+    if (!std::exchange(left_out_told_, true)) {
+      LogWarning(absl::StrCat("the ", term,
+                              " of the model's samples is not finite: it is left out "
+                              "of the model's loss wherever that is so"));
+    }
+    return;
+  }
+  const float by = static_cast<float>(ramp() * weight);
+  for (size_t i = 0; i < gradients.size(); ++i) gradients[i] -= by * scratch_[i];
+}
+
 absl::Status UsefulModel::Gradients(std::span<const float> observations,
                                     std::span<const float> actions,
                                     std::span<const float> next_observations,
@@ -74,23 +93,16 @@ absl::Status UsefulModel::Gradients(std::span<const float> observations,
   std::fill(gradients.begin(), gradients.end(), 0.0f);
   outputs_.resize(rows);
   scratch_.resize(gradients.size());
-  const auto subtract = [&](double weight) {  // what is maximised is a loss with the other sign
-    const float by = static_cast<float>(ramp() * weight);
-    for (size_t i = 0; i < gradients.size(); ++i) gradients[i] -= by * scratch_[i];
-  };
   if (options_.value_weight > 0 && value_ != nullptr) {
     noise_.resize(rows * spec_.action.dim());
     nn::NormalStream(rng_.Next()).Fill(noise_);
     TANDEM_RETURN_IF_ERROR(value_->ValueGradients(next_observations, noise_, outputs_, scratch_));
-    double sum = 0;
-    for (const float v : outputs_) sum += v;
-    last_value_ = sum / static_cast<double>(rows);
-    subtract(options_.value_weight);
+    Subtract(options_.value_weight, "value", gradients);
   }
   if (options_.ratio_weight > 0 && classifier_ != nullptr) {
     TANDEM_RETURN_IF_ERROR(
         classifier_->LogitGradients(observations, actions, next_observations, outputs_, scratch_));
-    subtract(options_.ratio_weight);
+    Subtract(options_.ratio_weight, "log-ratio", gradients);
   }
   ++steps_;
   return absl::OkStatus();

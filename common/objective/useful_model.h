@@ -34,7 +34,8 @@ struct UsefulModelOptions {
 /// so that it errs, where it errs, towards what is valuable and cannot be told from the world.
 ///
 /// A term needs its network: until SetCritic the value term is 0, until SetClassifier the ratio
-/// term; without both it is inactive and the model's fit is the likelihood's alone. Give it to
+/// term; without both it is inactive and the model's fit is the likelihood's alone. A term that is
+/// not finite is left out of its gradient step, which the log says once. Give it to
 /// EnsembleLearner::SetSampleObjective. Not thread-safe.
 class UsefulModel : public dynamics::SampleObjective {
  public:
@@ -60,11 +61,13 @@ class UsefulModel : public dynamics::SampleObjective {
 
   /// Share of the weights in force, in [0, 1].
   double ramp() const;
-  /// Mean V(s') of the last step's samples; 0 without a critic.
-  double last_value() const { return last_value_; }
 
  private:
   UsefulModel(const EnvironmentSpec& spec, const UsefulModelOptions& options);
+
+  /// Takes weight times the term in outputs_ and scratch_ off the gradients, which are of a loss;
+  /// not where a number of it is not finite.
+  void Subtract(double weight, const char* term, std::span<float> gradients);
 
   const EnvironmentSpec spec_;
   const UsefulModelOptions options_;
@@ -72,7 +75,7 @@ class UsefulModel : public dynamics::SampleObjective {
   std::unique_ptr<nn::StateValue> value_;
   TransitionClassifier* classifier_ = nullptr;
   int64_t steps_ = 0;
-  double last_value_ = 0;
+  bool left_out_told_ = false;
   std::vector<float> noise_, outputs_, scratch_;
 };
 

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "common/nn/normal_stream.h"
 #include "common/nn/state_value.h"
 #include "common/objective/classifier_learner.h"
+#include "common/objective/testing/constant_classifier.h"
 #include "common/policy/sac_learner.h"
 #include "common/policy/sac_snapshot.h"
 #include "gmock/gmock.h"
@@ -132,8 +132,18 @@ TEST_F(UsefulModelTest, DescendsWhatEquationSevenAscends) {
   nn::NormalStream(Rng(11, "useful_model").Next()).Fill(noise);  // the same actions
   ASSERT_TRUE((*plain)->ValueGradients(next_, noise, values, slopes).ok());
   for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], -0.1 * slopes[i], 1e-6);
-  EXPECT_NEAR(value->last_value(), std::accumulate(values.begin(), values.end(), 0.0) / kRows,
-              1e-6);
+}
+
+TEST_F(UsefulModelTest, ATermThatIsNotFiniteIsLeftOut) {
+  const auto alone = Make({.value_weight = 0.1, .ramp_steps = 0, .seed = 11});
+  const auto both = Make({.value_weight = 0.1, .ratio_weight = 0.05, .ramp_steps = 0, .seed = 11});
+  ASSERT_TRUE(alone->SetCritic(policy_).ok());
+  ASSERT_TRUE(both->SetCritic(policy_).ok());
+  const auto endless = ConstantClassifier(kObs, kAct, std::numeric_limits<float>::infinity());
+  both->SetClassifier(endless.get());
+  EXPECT_EQ(Gradients(*both), Gradients(*alone));
+  both->SetClassifier(classifier_.get());
+  EXPECT_NE(Gradients(*both), Gradients(*alone));
 }
 
 TEST_F(UsefulModelTest, RampsFromNothing) {

@@ -113,6 +113,8 @@ grpc::Status ScriptedEnvServer::Step(
       sabotage = std::exchange(sabotage_, Sabotage::kNone);
     }
     if (sabotage == Sabotage::kDropBefore) return {grpc::StatusCode::UNAVAILABLE, "dropped"};
+    if (sabotage == Sabotage::kInternal) return {grpc::StatusCode::INTERNAL, "no disk"};
+    if (sabotage == Sabotage::kSlow) std::this_thread::sleep_for(std::chrono::milliseconds(1600));
     while (sabotage == Sabotage::kHang && !context->IsCancelled() && !stopping_) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
@@ -149,6 +151,8 @@ grpc::Status ScriptedEnvServer::Answer(const env::v1::StepRequest& request, Sabo
   if (sabotage == Sabotage::kShortColumn) response->mutable_rewards()->pop_back();
   if (sabotage == Sabotage::kBadOutcome)
     response->mutable_outcomes()->assign(session.copies.size(), 9);
+  // A string that is no UTF-8 is sent, but not taken.
+  if (sabotage == Sabotage::kGarbage) response->add_faults()->set_message("\xff");
   if (sabotage == Sabotage::kWrongStepId) response->set_step_id(session.step_id + 5);
   return grpc::Status::OK;
 }
@@ -185,6 +189,7 @@ void ScriptedEnvServer::StepAll(Session& session, const env::v1::StepRequest& re
     Copy& copy = session.copies[i];
     const bool victim = static_cast<int>(i) == victim_;
     const bool restart = !request.restart().empty() && request.restart()[i] != 0;
+    restarts_ += restart ? 1 : 0;
     if (copy.state == Copy::kRuns && !restart && !(victim && sabotage == Sabotage::kLose)) {
       copy.x = 0.9 * copy.x + At<float>(request.actions(0), i);
       ++copy.t;

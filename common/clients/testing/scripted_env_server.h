@@ -29,6 +29,9 @@ enum class Sabotage {
   kWrongStepId,  ///< Answers another step.
   kForget,       ///< Forgets the session.
   kLose,         ///< One environment is lost, then absent, then started.
+  kGarbage,      ///< Answers what is no message.
+  kInternal,     ///< Ends the stream with INTERNAL.
+  kSlow,         ///< Takes 1.6 s.
 };
 
 /// A real server of tandem.env.v1 for tests, of a small environment whose every number depends on
@@ -45,6 +48,8 @@ class ScriptedEnvServer : public env::v1::VectorEnvService::Service {
   void SabotageNext(Sabotage sabotage, int env = 0);
   int64_t steps() const { return steps_; }
   size_t open_sessions() const;
+  /// How often an environment was to be made anew.
+  int64_t restarts() const { return restarts_; }
   /// Changes the description; set before Start.
   std::function<void(env::v1::DescribeResponse*)> edit_description = [](auto*) {};
   int capacity = 64;
@@ -82,6 +87,7 @@ class ScriptedEnvServer : public env::v1::VectorEnvService::Service {
   const std::string address_;
   std::unique_ptr<grpc::Server> server_;
   std::atomic<int64_t> steps_{0};
+  std::atomic<int64_t> restarts_{0};
   std::atomic<bool> stopping_{false};
   mutable Mutex mu_;
   std::map<std::string, Session> sessions_ ABSL_GUARDED_BY(mu_);

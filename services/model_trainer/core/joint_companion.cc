@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -72,31 +75,45 @@ absl::Status JointCompanion::Prepare(const Grant& grant, dynamics::EnsembleLearn
 
 void JointCompanion::TakeCritic(int64_t policy_updates) {
   const absl::Duration deadline = clock_.Monotonic() + kCriticWait;
-  snapshot::Version seen;
+  std::optional<nn::TensorFile> best;
+  int64_t updates = 0;  // of the best
   auto newest = policies_->Latest();
-  for (;;) {
+  while (newest != nullptr || policy_updates > 0) {
+    snapshot::Version seen;
     if (newest != nullptr) {
       seen = newest->version;
-      const absl::StatusOr<nn::TensorFile> file = newest->Parse();
-      const int64_t updates = file.ok() ? UpdatesOf(*file) : 0;
-      if (updates > 0 && updates >= policy_updates) {
-        const absl::Status taken = useful_->SetCritic(*file);
-        if (taken.ok()) return critic_updates_.Set(static_cast<double>(updates));
-        return LogError(absl::StrCat("the critic of policy ", seen.version,
-                                     " is not used: ", taken.ToString()));
+      absl::StatusOr<nn::TensorFile> file = newest->Parse();
+      if (file.ok() && UpdatesOf(*file) > 0) {
+        updates = UpdatesOf(*file);
+        best = *std::move(file);
       }
     }
     const absl::Duration left = deadline - clock_.Monotonic();
-    if (policy_updates <= 0 || left <= absl::ZeroDuration()) break;
+    const bool enough = updates > 0 && updates >= policy_updates;
+    if (enough || policy_updates <= 0 || left <= absl::ZeroDuration()) break;
     newest = policies_->WaitNewer(seen, left);
     if (newest == nullptr) break;
   }
-  if (policy_updates > 0) {
+  if (best) UseCritic(*best, updates);
+  if (updates < policy_updates) {
+    const std::string used = updates_in_use_ > 0
+                                 ? absl::StrCat("with the critic of ", updates_in_use_, " updates")
+                                 : "without a critic";
     LogWarning(absl::StrCat("the policy of ", policy_updates,
-                            " updates has not come: the model is fitted with the last critic"));
-  } else if (!std::exchange(missing_critic_told_, true)) {
+                            " updates has not come: the model is fitted ", used));
+  } else if (updates_in_use_ == 0 && !std::exchange(missing_critic_told_, true)) {
     LogInfo("there is no critic yet: the model is fitted without the value of its samples");
   }
+}
+
+void JointCompanion::UseCritic(const nn::TensorFile& policy, int64_t updates) {
+  const absl::Status taken = useful_->SetCritic(policy);
+  if (!taken.ok()) {
+    return LogError(
+        absl::StrCat("the critic of ", updates, " updates is not used: ", taken.ToString()));
+  }
+  updates_in_use_ = updates;
+  critic_updates_.Set(static_cast<double>(updates));
 }
 
 absl::Status JointCompanion::Fit(const dynamics::EnsembleLearner& learner,
@@ -126,10 +143,13 @@ absl::Status JointCompanion::KeepClassifier() {
 
 void JointCompanion::Show(const objective::ClassifierReport& report) {
   seconds_.Observe(report.seconds);
-  accuracy_.Set(report.accuracy);
-  loss_.Set(report.loss);
-  real_logit_.Set(report.real_logit);
-  model_logit_.Set(report.model_logit);
+  const auto show = [&report](metrics::Gauge& gauge, double figure) {
+    gauge.Set(report.held_out ? figure : std::numeric_limits<double>::quiet_NaN());
+  };
+  show(accuracy_, report.accuracy);
+  show(loss_, report.loss);
+  show(real_logit_, report.real_logit);
+  show(model_logit_, report.model_logit);
   LogInfo(absl::StrFormat(
       "classifier: %d gradient steps in %.2f s, accuracy %.3f on %d %s steps, logit of the world's "
       "%.2f, of the model's %.2f (%.2f to %.2f)",

@@ -27,8 +27,9 @@ struct JointCompanionOptions {
 /// The model trainer's side of the joint objective (docs/algorithms.md): the classifier of real
 /// against modelled transitions, fitted after each fit of the model and published with it, and the
 /// terms of equation (7) in the model's loss. The critic for those comes from the newest policy
-/// snapshot, in lockstep from exactly the policy whose updates precede the fit; until there is one
-/// that has been updated the value term is 0, and the log says so.
+/// snapshot, in lockstep from exactly the policy whose updates precede the fit, unless that does
+/// not come in 5 s: then from the newest there is. Until there is one that has been updated the
+/// value term is 0. The log says either.
 ///
 /// Not thread-safe.
 class JointCompanion : public Companion {
@@ -54,8 +55,9 @@ class JointCompanion : public Companion {
                  std::unique_ptr<objective::UsefulModel> useful, snapshot::SnapshotSource* policies,
                  metrics::Registry& registry, Clock& clock);
 
-  /// The newest critic, after a wait for that of so many updates.
+  /// Waits for the critic of so many updates; at the deadline takes the newest that has had any.
   void TakeCritic(int64_t policy_updates);
+  void UseCritic(const nn::TensorFile& policy, int64_t updates);
   /// The classifier as it is now, for the model's loss.
   absl::Status KeepClassifier();
   void Show(const objective::ClassifierReport& report);
@@ -75,6 +77,7 @@ class JointCompanion : public Companion {
 
   std::unique_ptr<objective::TransitionClassifier> classifier_;
   double smallest_reward_ = std::numeric_limits<double>::infinity();
+  int64_t updates_in_use_ = 0;  // of the critic in the model's loss; 0: there is none
   bool missing_critic_told_ = false;
 };
 

@@ -17,6 +17,7 @@ namespace tandem::model_trainer {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 EnvironmentSpec Spec() {
   return {.name = "test",
@@ -170,6 +171,28 @@ TEST_F(JointCompanionTest, InLockstepItWaitsForTheCriticThatPrecedesTheFit) {
   ModelAfter(options, 10);
   later.join();
   EXPECT_THAT(registry_.Page(), HasSubstr("tandem_model_trainer_critic_updates 10"));
+}
+
+TEST_F(JointCompanionTest, WithoutHeldOutStepsItsFiguresAreNotKnown) {
+  const auto companion = Make(Small());
+  const auto learner = Learner();
+  ASSERT_TRUE(Fit(*companion, *learner, {}).ok());
+  EXPECT_THAT(registry_.Page(),
+              Not(HasSubstr("tandem_model_trainer_classifier_accuracy_ratio Nan")));
+  ASSERT_TRUE(companion->Fit(*learner, train_, {}, {}).ok());
+  EXPECT_THAT(registry_.Page(), HasSubstr("tandem_model_trainer_classifier_accuracy_ratio Nan"));
+  EXPECT_THAT(registry_.Page(),
+              HasSubstr("tandem_model_trainer_classifier_logit_nats{of=\"model\"} Nan"));
+}
+
+TEST_F(JointCompanionTest, AtTheDeadlineItTakesTheNewestCriticThereIs) {
+  JointCompanionOptions options = Small();
+  options.model_loss = {.value_weight = 0.1, .ramp_steps = 0};
+  const std::string alone = ModelAfter(Small(), -1);
+  ASSERT_TRUE(policies_.Publish(Policy(5)).ok());
+  policies_.Stop();  // ends the wait as the deadline does
+  EXPECT_NE(ModelAfter(options, 10), alone);
+  EXPECT_THAT(registry_.Page(), HasSubstr("tandem_model_trainer_critic_updates 5"));
 }
 
 TEST_F(JointCompanionTest, RefusesAValueTermWithoutPolicies) {

@@ -119,13 +119,36 @@ struct Whole {
   double paid = 0;  ///< Discounted, over the horizon.
 };
 
-/// The fresh episodes that are known over the whole horizon.
+/// Environments that took these steps side by side: the most stretches that overlap.
+int64_t SideBySide(const TransitionBatch& rows, const std::vector<Stretch>& stretches) {
+  std::vector<std::pair<int64_t, int>> changes;
+  for (const Stretch& stretch : stretches) {
+    changes.emplace_back(rows.indices[stretch.begin], 1);
+    changes.emplace_back(rows.indices[stretch.end - 1] + 1, -1);
+  }
+  std::sort(changes.begin(), changes.end());
+  int64_t running = 0, most = 1;
+  for (const auto& [index, change] : changes) most = std::max(most, running += change);
+  return most;
+}
+
+/// The fresh episodes that are known over the whole horizon. One that terminated before it counts
+/// only where one that did not would have been seen to its end.
 std::vector<Whole> FindWhole(const TransitionBatch& rows, const JointTerms& terms,
                              int64_t horizon) {
+  const std::vector<Stretch> stretches = FindStretches(rows);
+  const int64_t room = horizon * SideBySide(rows, stretches);
+  std::vector<int64_t> indices = rows.indices;
+  std::sort(indices.begin(), indices.end());
+  const auto steps_from = [&indices](int64_t index) {
+    return indices.end() - std::lower_bound(indices.begin(), indices.end(), index);
+  };
   std::vector<Whole> found;
-  for (const Stretch& stretch : FindStretches(rows)) {
+  for (const Stretch& stretch : stretches) {
     const int64_t length = std::min(stretch.end - stretch.begin, horizon);
-    if (rows.times[stretch.begin] != 0 || (length < horizon && !stretch.terminated)) continue;
+    const bool short_but_seen =
+        stretch.terminated && steps_from(rows.indices[stretch.begin]) >= room;
+    if (rows.times[stretch.begin] != 0 || (length < horizon && !short_but_seen)) continue;
     Whole whole{.begin = stretch.begin};
     double discount = 1;
     for (int64_t t = 0; t < horizon; ++t, discount *= terms.discount) {
@@ -183,13 +206,10 @@ absl::Status FillBound(const Material& material, const SurveyOptions& options, R
 
 }  // namespace
 
-bool IsJoint(const Material& material) {
-  return material.model.classifier != nullptr && material.policy.joint.has_value();
-}
-
 absl::Status FillJoint(const Material& material, const SurveyOptions& options, Rng& rng,
                        Checkpoint* checkpoint) {
-  if (!IsJoint(material)) return absl::OkStatus();
+  const bool joint = material.model.classifier != nullptr && material.policy.joint.has_value();
+  if (!joint) return absl::OkStatus();
   checkpoint->ratio_weight = material.policy.joint->weight;
   TANDEM_RETURN_IF_ERROR(FillAccuracy(material, rng, checkpoint));
   if (material.fresh.size() == 0) return absl::OkStatus();

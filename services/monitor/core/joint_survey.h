@@ -7,18 +7,18 @@
 
 namespace tandem::monitor {
 
-/// Whether the material's model and policy are trained on the joint objective, and say so. Its
-/// critics value the joint reward, so that figures which hold values against returns do not apply.
-bool IsJoint(const Material& material);
-
-/// Fills the figures of the joint objective (docs/algorithms.md) where IsJoint; else leaves them
-/// NaN:
+/// Fills the figures of the joint objective (docs/algorithms.md) where the material's model has a
+/// classifier and its policy states the terms that it is trained on; else leaves them NaN:
 ///   classifier_accuracy  on held-out steps against the model's samples at the same (s, a)
 ///   log_ratio_*          mean clipped log-ratio of imagined steps by depth, from fresh states
 ///   log_ratio_clipped    share of those that a bound changed
 ///   joint_bound          equation (2) over a finite horizon T, from the starts of fresh episodes,
 ///                        with the clipped log-ratio at weight 1 [nats]
 ///   joint_log_return     the logarithm of what those episodes paid over T, in the same terms
+///
+/// Those episodes are the ones that began early enough for T fresh steps of their environment to
+/// follow, however they ended; NaN where there is none. Short ones would else count more often. How
+/// many environments there are is taken from how many episodes overlap.
 ///
 /// T is where the discount has left 2 %, at most max_episode_steps or 1000; over it the bound reads
 ///   log c + E_q sum_t [ g^t log rho_t + (g^t - g^T) / (1 - g) ratio_t ] / c,  c = (1 - g^T)/(1 -

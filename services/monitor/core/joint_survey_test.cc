@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "common/metrics/registry.h"
 #include "common/objective/testing/constant_classifier.h"
@@ -62,12 +64,44 @@ TEST(JointSurvey, AnExactModelWithoutAPriceMeetsTheReturn) {
   EXPECT_NEAR(checkpoint.joint_bound, checkpoint.joint_log_return, 1e-6);
 }
 
+/// `lengths[i]` steps of episode i, one after the other, that pay 2; the first one terminates.
+TransitionBatch Episodes(const std::vector<int64_t>& lengths) {
+  TransitionBatch rows;
+  rows.obs_dim = rows.action_dim = 1;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    TransitionBatch episode = testing::WorldSteps(lengths[i]);
+    episode.episodes.assign(lengths[i], static_cast<int64_t>(i));
+    for (int64_t& index : episode.indices) index += rows.size();
+    episode.rewards.assign(lengths[i], 2);
+    if (i == 0) episode.terminated.back() = 1;
+    rows.Append(episode);
+  }
+  return rows;
+}
+
+TEST(JointSurvey, AnEarlyEndCountsOnlyWhereALateOneWouldHaveBeenSeen) {
+  Material material = JointMaterial(0);
+  material.fresh = Episodes({1, kHorizon - 2});
+  EXPECT_TRUE(std::isnan(Surveyed(material).joint_log_return));
+  material.fresh = Episodes({1, kHorizon - 1});
+  EXPECT_FALSE(std::isnan(Surveyed(material).joint_log_return));
+  // Two environments side by side: the same steps are half as many for each.
+  for (int64_t i = 0; i < kHorizon - 1; ++i) {
+    material.fresh.indices[i + 1] = 2 * i;
+    material.fresh.Append(testing::WorldSteps(1));
+    material.fresh.episodes.back() = 2;
+    material.fresh.times.back() = i;
+    material.fresh.indices.back() = 2 * i + 1;
+  }
+  for (int64_t& index : material.fresh.indices) ++index;
+  material.fresh.indices[0] = 0;
+  EXPECT_TRUE(std::isnan(Surveyed(material).joint_log_return));
+}
+
 TEST(JointSurvey, ATerminalStatePaysOneForEver) {
   Material material = JointMaterial(0, {.reward = 2, .terminates = true});
   Material ended = material;
-  ended.fresh = testing::WorldSteps(1);
-  ended.fresh.rewards = {2};
-  ended.fresh.terminated = {1};
+  ended.fresh = Episodes({1, kHorizon - 1});
   const Checkpoint checkpoint = Surveyed(ended);
   double weights = 0;
   for (int t = 0; t < kHorizon; ++t) weights += std::pow(kDiscount, t);
@@ -106,10 +140,11 @@ TEST(JointSurvey, CriticsOfTheJointRewardAreNotHeldAgainstReturns) {
   PolicyHistory policies(&store, testing::LoadFakePolicy, 2, 0);
   ASSERT_TRUE(store.Publish(testing::PolicyFile(100)).ok());
   ASSERT_TRUE(policies.Poll(testing::WorldSpec(50)).ok());
-  for (const bool joint : {true, false}) {
+  for (const auto& [joint, classified] : {std::pair{true, true}, {true, false}, {false, true}}) {
     Material material = JointMaterial(0);
     if (!joint) material.policy.joint.reset();
     material.policies = &policies;
+    if (!classified) material.model.classifier = nullptr;
     material.world = {.output_sds = {1, 1}, .state_sds = {10, 1}, .return_scale = 10};
     Surveyor surveyor({}, 7);
     BiasCounts counts;
@@ -121,7 +156,7 @@ TEST(JointSurvey, CriticsOfTheJointRewardAreNotHeldAgainstReturns) {
         &counts);
     EXPECT_EQ(std::isnan(checkpoint.index), joint);
     EXPECT_EQ(std::isnan(checkpoint.value_bias), joint);
-    EXPECT_EQ(std::isnan(checkpoint.joint_bound), !joint);
+    EXPECT_EQ(std::isnan(checkpoint.joint_bound), !(joint && classified));
     EXPECT_FALSE(std::isnan(checkpoint.gap_25));
     EXPECT_GT(counts.scored, 0);
   }

@@ -39,6 +39,7 @@ Checkpoint Surveyor::Survey(const Material& material, int64_t env_steps,
   const auto part = [&](const char* failed, const std::function<absl::Status()>& fill) {
     if (!material.cancelled()) complain(fill(), failed);
   };
+  const bool joint_critic = material.policy.joint.has_value();  // it values another reward
   const TransitionBatch scored = Thin(material.fresh, options_.max_rows);
   if (scored.size() > 0) {
     const absl::StatusOr<ElitePredictions> predictions =
@@ -48,7 +49,7 @@ Checkpoint Surveyor::Survey(const Material& material, int64_t env_steps,
     complain(predictions.status(), "fresh steps were not predicted");
     complain(heldout.status(), "held-out steps were not predicted");
     if (predictions.ok() && heldout.ok()) {
-      if (IsJoint(material)) {
+      if (joint_critic) {
         counts->scored += scored.size();
       } else {
         part("fresh steps were not scored", [&] {
@@ -59,7 +60,7 @@ Checkpoint Surveyor::Survey(const Material& material, int64_t env_steps,
       part("the model's errors were not measured",
            [&] { return FillPredictions(material, scored, *predictions, *heldout, &checkpoint); });
     }
-    if (!IsJoint(material)) {
+    if (!joint_critic) {
       part("the critic's bias was not measured",
            [&] { return FillValueBias(material, scored, scorer, &checkpoint); });
     }

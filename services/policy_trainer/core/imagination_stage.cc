@@ -103,7 +103,13 @@ absl::Status ImaginationStage::Fill(FollowedModel& followed, const std::string& 
     TANDEM_RETURN_IF_ERROR(ClampRewards(draw, followed.through_index, &columns));
   }
   pool_.Commit();
-  if (options_.ratio) TANDEM_RETURN_IF_ERROR(EstimateRatios(followed, draw));
+  if (options_.ratio) {
+    const absl::Status estimated = EstimateRatios(followed, draw);
+    if (!estimated.ok()) {
+      pool_.Abandon();
+      return estimated;
+    }
+  }
   pool_through_index_ = followed.through_index;
   model_version_ = followed.version.version;
   smallest_reward_ = followed.smallest_reward;
@@ -115,12 +121,16 @@ absl::Status ImaginationStage::Fill(FollowedModel& followed, const std::string& 
 
 absl::Status ImaginationStage::EstimateRatios(FollowedModel& followed, const std::string& draw) {
   Rng rng(options_.seed, "log_ratios/" + draw);
-  objective::LogRatioEstimator estimator(*options_.ratio, *followed.model, *followed.classifier);
-  ratios_ = {};
-  return pool_.Relabel([&](const TransitionBatch& rows, std::span<float> log_ratios) {
-    return estimator.Estimate(rows.observations, rows.actions, rows.next_observations, rng,
-                              log_ratios, &ratios_);
-  });
+  objective::LogRatioEstimator estimator(*options_.ratio, *followed.model, *followed.classifier,
+                                         [this] { return stop_.stopped(); });
+  objective::LogRatioFigures figures;
+  TANDEM_RETURN_IF_ERROR(
+      pool_.Relabel([&](const TransitionBatch& rows, std::span<float> log_ratios) {
+        return estimator.Estimate(rows.observations, rows.actions, rows.next_observations, rng,
+                                  log_ratios, &figures);
+      }));
+  ratios_ = figures;
+  return absl::OkStatus();
 }
 
 void ImaginationStage::Show(int64_t imagined, int64_t truncated, int64_t dropped,

@@ -58,7 +58,8 @@ class ImaginationStage {
 
   /// Where the pool is not that of the grant's model, or is to be made anew: waits for the model
   /// (at most 5 s, DEADLINE_EXCEEDED), imagines with `learner`'s policy and replaces the oldest
-  /// generation. CANCELLED once stopped.
+  /// generation; on an error the next try takes the place of what this one began. CANCELLED once
+  /// stopped.
   absl::Status Refresh(const Grant& grant, policy::SacLearner& learner);
 
   /// From now on. Where that is a change the pool is forgotten, and made anew at the next Refresh.

@@ -1,6 +1,7 @@
 #include "services/policy_trainer/core/imagined_pool.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
@@ -30,7 +31,7 @@ ImaginedPool::ImaginedPool(int64_t obs_dim, int64_t action_dim, int generations)
 }
 
 TransitionBatch& ImaginedPool::Begin(int64_t expected_rows) {
-  filling_ = (filling_ + 1) % generations_.size();
+  if (std::exchange(committed_, false)) filling_ = (filling_ + 1) % generations_.size();
   Generation& generation = generations_[filling_];
   rows_ -= generation.rows;
   generation.rows = 0;
@@ -49,6 +50,14 @@ void ImaginedPool::Commit() {
   Generation& generation = generations_[filling_];
   rows_ += generation.columns.size() - generation.rows;
   generation.rows = generation.columns.size();
+  committed_ = true;
+}
+
+void ImaginedPool::Abandon() {
+  Generation& generation = generations_[filling_];
+  rows_ -= generation.rows;
+  generation.rows = 0;
+  committed_ = false;
 }
 
 void ImaginedPool::Clear() {

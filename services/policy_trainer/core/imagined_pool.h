@@ -22,9 +22,12 @@ class ImaginedPool {
 
   /// Forgets the oldest generation and returns its empty columns (observations, actions, rewards,
   /// next_observations, terminated) to be filled, with room for `expected_rows`. They count from
-  /// Commit() on; without it the generation stays empty.
+  /// Commit() on; without it the generation stays empty, and the next Begin returns it again.
   TransitionBatch& Begin(int64_t expected_rows);
   void Commit();
+  /// Takes the last Commit() back: the rows are forgotten, and the next Begin() returns their
+  /// place.
+  void Abandon();
   /// Forgets everything, but keeps the memory.
   void Clear();
 
@@ -52,7 +55,8 @@ class ImaginedPool {
   const int64_t obs_dim_;
   const int64_t action_dim_;
   std::vector<Generation> generations_;
-  size_t filling_;  // the one that Begin() returned last
+  size_t filling_;         // the one that Begin() returned last
+  bool committed_ = true;  // whether Begin() goes on to the next
   int64_t rows_ = 0;
 };
 

@@ -76,6 +76,21 @@ TEST(ImaginedPool, AGenerationCountsOnlyOnceCommitted) {
   EXPECT_EQ(pool.rows(), 0);
 }
 
+TEST(ImaginedPool, WhatFailsTakesNoFurtherGeneration) {
+  ImaginedPool pool(2, 1, /*generations=*/2);
+  AddGeneration(pool, 10, 1);
+  AddGeneration(pool, 20, 2);
+  for (int i = 0; i < 3; ++i) {
+    AddGeneration(pool, 5, 3);
+    pool.Abandon();
+    EXPECT_EQ(pool.rows(), 20);
+  }
+  Fill(pool.Begin(4), 4, 4);  // without Commit
+  AddGeneration(pool, 6, 5);
+  EXPECT_EQ(pool.rows(), 26);
+  EXPECT_EQ(RewardsIn(pool), (std::set<float>{2, 5}));
+}
+
 TEST(ImaginedPool, SamplesEachGenerationInProportionToItsRows) {
   ImaginedPool pool(2, 1, 2);
   AddGeneration(pool, 100, 1);

@@ -76,6 +76,15 @@ TEST(JointPayment, ASaturatedClassifierCostsNoMoreThanTheBoundAndIsSeen) {
               HasSubstr("tandem_policy_trainer_logit_clipped_ratio{bound=\"lower\"} 1"));
 }
 
+TEST(JointPayment, WhatIsNotANumberCostsTheBoundAndStallsNothing) {
+  JointWorld world;
+  world.JointModel(250, NAN);
+  world.RunOneGrant(1);
+  EXPECT_NEAR(world.log.batches()[0].rewards[19], 0.1 * std::log(kImagined + 2) + 0.5 * -5, 1e-6);
+  EXPECT_THAT(world.metrics.Page(),
+              HasSubstr("tandem_policy_trainer_logit_clipped_ratio{bound=\"lower\"} 1"));
+}
+
 TEST(JointPayment, WithoutItNothingIsPaidMadeOrTold) {
   World world;
   world.Model(kImagined, 250);

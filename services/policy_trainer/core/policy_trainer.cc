@@ -173,7 +173,11 @@ absl::Status PolicyTrainer::ApplyKnobs(const Grant& grant) {
 absl::Status PolicyTrainer::Serve(const Grant& grant) {
   absl::Status status;
   if (grant.granted > 0) {
-    if (RealRows() < options_.batch_size) status = imagination_->Refresh(grant, *learner_);
+    if (RealRows() < options_.batch_size) {
+      status = imagination_->Refresh(grant, *learner_);
+      // The draws are those of the grant: what failed on them may fail on them for ever.
+      if (!status.ok() && !absl::IsDeadlineExceeded(status)) ++failures_in_a_row_;
+    }
     if (status.ok()) status = UpdateOn(grant);
     if (stop_.stopped()) return absl::OkStatus();
     if (joint_ != nullptr) TANDEM_RETURN_IF_ERROR(joint_->refused());
