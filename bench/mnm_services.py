@@ -3,9 +3,10 @@
   bench/mnm_services.py --out FOLDER [--tasks maze ...] [--arms mnm mbpo] [--seeds 0 1 2] [--steps N] [field=value ...]
 
 Each run is `tandem train` on recipes/mnm/<task>.yaml; the arm mbpo takes recipes/mbpo/<task>.yaml, or the same recipe
-with objective.kind=LIKELIHOOD where there is none. Each is judged at the same environment step, the fixed checkpoint, and
-goes on for a little longer so that the monitor judges it, too. Runs lie in FOLDER/<task>/<arm>/<seed>; one that is complete is skipped, so the command can be repeated until all are done.
-Prints one object for each run, from what the monitor wrote of it, and FOLDER/runs.csv collects them all:
+with objective.kind=LIKELIHOOD where there is none. Each is judged at the same environment step, the fixed checkpoint,
+and goes on for a little longer so that the monitor judges it, too. Runs lie in FOLDER/<task>/<arm>/<seed>; one that is
+complete is read and not run again, so the command can be repeated until all are done. Prints one object for each run,
+from what the monitor wrote of it, and FOLDER/runs.csv collects them all:
 
   solved        mean return of the checkpoint's evaluation at least that of TASKS
   real, model   return of that evaluation, and the model's imagined return of the same policy
