@@ -24,8 +24,8 @@ std::chrono::steady_clock::time_point After(absl::Duration timeout) {
 FaultKind KindOf(const absl::Status& status, bool refused) {
   if (refused) return FaultKind::kException;
   if (absl::IsDeadlineExceeded(status)) return FaultKind::kHung;
-  const bool nonsense = absl::IsInvalidArgument(status) || absl::IsInternal(status) ||
-                        absl::IsDataLoss(status);
+  const bool nonsense =
+      absl::IsInvalidArgument(status) || absl::IsInternal(status) || absl::IsDataLoss(status);
   return nonsense ? FaultKind::kWrongShape : FaultKind::kVanished;
 }
 

@@ -1,5 +1,7 @@
 #include "common/clients/environment_session.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -37,7 +39,10 @@ absl::Status EnvironmentSession::Exchange(env::v1::StepRequest& request,
   request.set_session(id_);
   request.set_step_id(++step_id_);
   rpc::Backoff backoff;
+  auto reachable =
+      std::chrono::steady_clock::now();  // when the server last was, as far as is known
   for (;;) {
+    const auto begin = std::chrono::steady_clock::now();
     if (!stream_) {
       stream_ = std::make_unique<StepStream>(calls_, [this](auto* context, auto* queue) {
         return stub_.PrepareAsyncStep(context, queue);
@@ -54,8 +59,12 @@ absl::Status EnvironmentSession::Exchange(env::v1::StepRequest& request,
     // An answer that is too large is one of another shape.
     if (absl::IsResourceExhausted(status)) return absl::DataLossError(status.message());
     if (!absl::IsUnavailable(status)) return status;
+    // A server that is away refuses at once; one that took the request and broke was there.
+    const auto now = std::chrono::steady_clock::now();
+    if (now - begin > std::chrono::seconds(1)) reachable = now;
     const auto next = After(backoff.Next());
-    if (next >= deadline) return status;
+    if (next >= std::min(deadline, reachable + absl::ToChronoMicroseconds(kReconnect)))
+      return status;
     while (std::chrono::steady_clock::now() < next) {
       if (gone()) return status;
       if (!SleepUnlessStopped(*calls_, kStopPoll)) return calls_->Cancelled();

@@ -30,10 +30,10 @@ class EnvironmentSession {
 
   /// Sends a request, of which this sets session and step_id, and waits for its response, over as
   /// many streams as it takes. DEADLINE_EXCEEDED where a server that is connected does not answer
-  /// in time; UNAVAILABLE where none is, or as soon as `gone` says that it does not come back;
-  /// DATA_LOSS for the answer to another step, and one that cannot be read; NOT_FOUND where the
-  /// server has no such session; CANCELLED after Stop. After an error the session is of no more
-  /// use.
+  /// in time; UNAVAILABLE where none is for kReconnect, or as soon as `gone` says that it does not
+  /// come back; DATA_LOSS for the answer to another step, and one that cannot be read; NOT_FOUND
+  /// where the server has no such session; CANCELLED after Stop. After an error the session is of
+  /// no more use.
   absl::Status Exchange(env::v1::StepRequest& request, env::v1::StepResponse* response,
                         absl::Duration timeout, const std::function<bool()>& gone);
 

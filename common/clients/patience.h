@@ -11,6 +11,9 @@ namespace tandem::clients {
 
 /// Longest pause between two tries to have a server again.
 inline constexpr absl::Duration kMaxPause = absl::Seconds(30);
+/// How long a request is sent again to a server that cannot be reached. One that can may take its
+/// time.
+inline constexpr absl::Duration kReconnect = absl::Seconds(5);
 /// How soon a wait that cannot be woken notices that it is to end.
 inline constexpr absl::Duration kStopPoll = absl::Milliseconds(20);
 

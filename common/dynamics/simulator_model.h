@@ -24,8 +24,8 @@ inline constexpr std::string_view kSimulatorKind = "simulator";
 absl::StatusOr<std::unique_ptr<EnsembleLearner>> MakeSimulatorLearner(const EnvironmentSpec& spec);
 
 /// The kind "simulator" of LoadDynamicsModel. Steps the built-in environment from each observation;
-/// its time limit plays no part. A row where it diverges gets NaN, and so does one whose observation
-/// does not determine the state, such as a speed that the task clips.
+/// its time limit plays no part. A row where it diverges gets NaN, and so does one whose
+/// observation does not determine the state, such as a speed that the task clips.
 absl::StatusOr<std::unique_ptr<DynamicsModel>> LoadSimulatorModel(const nn::TensorFile& snapshot,
                                                                   const EnvironmentSpec& spec);
 
