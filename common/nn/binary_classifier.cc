@@ -30,7 +30,9 @@ absl::Status Mismatch(const char* what, size_t expected, size_t got) {
 }  // namespace
 
 FlatClassifier::FlatClassifier(const BinaryClassifierSpec& spec, int64_t align)
-    : spec_(spec), layout_(ParameterLayout::Mlp(align, spec.input_dim, spec.hidden, 1)) {}
+    : NetworkState(ParameterLayout::Mlp(align, spec.input_dim, spec.hidden, 1), 1,
+                   /*leading=*/false),
+      spec_(spec) {}
 
 void FlatClassifier::InitialiseFrom(std::optional<uint64_t> seed) {
   if (!seed.has_value()) return;
@@ -69,42 +71,6 @@ absl::Status FlatClassifier::Check(std::span<const float> inputs, std::span<cons
   if (gradients.size() != inputs.size()) {
     return Mismatch("gradients", inputs.size(), gradients.size());
   }
-  return absl::OkStatus();
-}
-
-void FlatClassifier::ExportParameters(const std::string& prefix, TensorFile* file) const {
-  ExportTensors(layout_, 1, /*leading=*/false, Read(Buffer::kParameters), prefix, file);
-}
-
-absl::Status FlatClassifier::ImportParameters(const std::string& prefix, const TensorFile& file) {
-  TANDEM_ASSIGN_OR_RETURN(const std::vector<float> flat,
-                          ImportTensors(layout_, 1, /*leading=*/false, prefix, file));
-  Write(Buffer::kParameters, flat);
-  return absl::OkStatus();
-}
-
-void FlatClassifier::ExportOptimizer(const std::string& prefix, TensorFile* file) const {
-  file->tensors[prefix + "adam_m"] = {{layout_.count()},
-                                      Compact(layout_, 1, Read(Buffer::kFirstMoments))};
-  file->tensors[prefix + "adam_v"] = {{layout_.count()},
-                                      Compact(layout_, 1, Read(Buffer::kSecondMoments))};
-  PutInt(file, prefix + "adam_t", adam_steps_);
-}
-
-absl::StatusOr<std::vector<float>> FlatClassifier::FindMoments(const std::string& name,
-                                                               const TensorFile& file) const {
-  TANDEM_ASSIGN_OR_RETURN(const NamedTensor* tensor, FindTensor(file, name, {layout_.count()}));
-  std::vector<float> flat(layout_.size());
-  Expand(layout_, 1, tensor->data, flat);
-  return flat;
-}
-
-absl::Status FlatClassifier::ImportOptimizer(const std::string& prefix, const TensorFile& file) {
-  TANDEM_ASSIGN_OR_RETURN(const std::vector<float> first, FindMoments(prefix + "adam_m", file));
-  TANDEM_ASSIGN_OR_RETURN(const std::vector<float> second, FindMoments(prefix + "adam_v", file));
-  TANDEM_ASSIGN_OR_RETURN(adam_steps_, FindInt(file, prefix + "adam_t"));
-  Write(Buffer::kFirstMoments, first);
-  Write(Buffer::kSecondMoments, second);
   return absl::OkStatus();
 }
 

@@ -66,9 +66,7 @@ class AutogradClassifier : public FlatClassifier {
 
  private:
   at::Tensor Select(Buffer buffer) const {
-    return buffer == Buffer::kParameters     ? flat_.parameters
-           : buffer == Buffer::kFirstMoments ? flat_.first
-                                             : flat_.second;
+    return Pick(buffer, flat_.parameters, flat_.first, flat_.second);
   }
 
   at::Tensor Import(std::span<const float> data, int64_t cols) const {

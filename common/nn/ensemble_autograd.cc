@@ -84,9 +84,7 @@ class AutogradEnsemble : public FlatEnsemble {
   };
 
   at::Tensor Select(Buffer buffer) const {
-    return buffer == Buffer::kParameters     ? flat_.parameters
-           : buffer == Buffer::kFirstMoments ? flat_.first
-                                             : flat_.second;
+    return Pick(buffer, flat_.parameters, flat_.first, flat_.second);
   }
 
   at::Tensor Import(std::span<const float> data, at::IntArrayRef shape) const {

@@ -69,19 +69,14 @@ class ExplicitEnsemble : public FlatEnsemble {
 
  protected:
   std::vector<float> Read(Buffer buffer) const override {
-    const AlignedFloats& from = buffer == Buffer::kParameters     ? parameters_
-                                : buffer == Buffer::kFirstMoments ? first_
-                                                                  : second_;
+    const AlignedFloats& from = Pick(buffer, parameters_, first_, second_);
     std::vector<float> flat(from.begin(), from.end());
     flat.resize(parameters_.size());
     return flat;
   }
 
   void Write(Buffer buffer, std::span<const float> flat) override {
-    AlignedFloats& to = buffer == Buffer::kParameters     ? parameters_
-                        : buffer == Buffer::kFirstMoments ? first_
-                                                          : second_;
-    to.assign(flat.begin(), flat.end());
+    Pick(buffer, parameters_, first_, second_).assign(flat.begin(), flat.end());
   }
 
  private:

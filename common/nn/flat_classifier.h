@@ -8,28 +8,29 @@
 #include <vector>
 
 #include "common/nn/binary_classifier.h"
-#include "common/nn/layout.h"
+#include "common/nn/network_state.h"
 
 namespace tandem::nn {
 
-/// What the implementations of BinaryClassifier share: the layout, and import and export of flat
-/// buffers. An implementation keeps three buffers, [layout.size()], wherever it computes.
-class FlatClassifier : public BinaryClassifier {
+/// What the implementations of BinaryClassifier share: the layout, import and export, checks.
+class FlatClassifier : public BinaryClassifier, protected NetworkState {
  public:
   const BinaryClassifierSpec& spec() const override { return spec_; }
-  void ExportParameters(const std::string& prefix, TensorFile* file) const override;
-  absl::Status ImportParameters(const std::string& prefix, const TensorFile& file) override;
-  void ExportOptimizer(const std::string& prefix, TensorFile* file) const override;
-  absl::Status ImportOptimizer(const std::string& prefix, const TensorFile& file) override;
+  void ExportParameters(const std::string& prefix, TensorFile* file) const override {
+    ExportTo(prefix, file);
+  }
+  absl::Status ImportParameters(const std::string& prefix, const TensorFile& file) override {
+    return ImportFrom(prefix, file);
+  }
+  void ExportOptimizer(const std::string& prefix, TensorFile* file) const override {
+    ExportMoments(prefix, file);
+  }
+  absl::Status ImportOptimizer(const std::string& prefix, const TensorFile& file) override {
+    return ImportMoments(prefix, file);
+  }
 
  protected:
-  enum class Buffer { kParameters, kFirstMoments, kSecondMoments };
-
   FlatClassifier(const BinaryClassifierSpec& spec, int64_t align);
-
-  /// The whole of a buffer, padding included.
-  virtual std::vector<float> Read(Buffer buffer) const = 0;
-  virtual void Write(Buffer buffer, std::span<const float> flat) = 0;
 
   /// Draws initial parameters, the same ones for each implementation; zeros without a seed.
   void InitialiseFrom(std::optional<uint64_t> seed);
@@ -40,12 +41,6 @@ class FlatClassifier : public BinaryClassifier {
                      std::span<const float> gradients) const;
 
   const BinaryClassifierSpec spec_;
-  const ParameterLayout layout_;
-  int64_t adam_steps_ = 0;
-
- private:
-  absl::StatusOr<std::vector<float>> FindMoments(const std::string& name,
-                                                 const TensorFile& file) const;
 };
 
 /// ATen with autograd: any device; the reference.

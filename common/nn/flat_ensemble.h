@@ -8,28 +8,29 @@
 #include <vector>
 
 #include "common/nn/gaussian_ensemble.h"
-#include "common/nn/layout.h"
+#include "common/nn/network_state.h"
 
 namespace tandem::nn {
 
-/// What the implementations of GaussianEnsemble share: the layout, and import and export of flat
-/// buffers. An implementation keeps three buffers, [members, layout.size()], wherever it computes.
-class FlatEnsemble : public GaussianEnsemble {
+/// What the implementations of GaussianEnsemble share: the layout, import and export, checks.
+class FlatEnsemble : public GaussianEnsemble, protected NetworkState {
  public:
   const GaussianEnsembleSpec& spec() const override { return spec_; }
-  void ExportParameters(const std::string& prefix, TensorFile* file) const override;
-  absl::Status ImportParameters(const std::string& prefix, const TensorFile& file) override;
-  void ExportOptimizer(const std::string& prefix, TensorFile* file) const override;
-  absl::Status ImportOptimizer(const std::string& prefix, const TensorFile& file) override;
+  void ExportParameters(const std::string& prefix, TensorFile* file) const override {
+    ExportTo(prefix, file);
+  }
+  absl::Status ImportParameters(const std::string& prefix, const TensorFile& file) override {
+    return ImportFrom(prefix, file);
+  }
+  void ExportOptimizer(const std::string& prefix, TensorFile* file) const override {
+    ExportMoments(prefix, file);
+  }
+  absl::Status ImportOptimizer(const std::string& prefix, const TensorFile& file) override {
+    return ImportMoments(prefix, file);
+  }
 
  protected:
-  enum class Buffer { kParameters, kFirstMoments, kSecondMoments };
-
   FlatEnsemble(const GaussianEnsembleSpec& spec, int64_t align);
-
-  /// The whole of a buffer, padding included.
-  virtual std::vector<float> Read(Buffer buffer) const = 0;
-  virtual void Write(Buffer buffer, std::span<const float> flat) = 0;
 
   /// Draws initial parameters, the same ones for each implementation; zeros without a seed.
   void InitialiseFrom(std::optional<uint64_t> seed);
@@ -44,12 +45,6 @@ class FlatEnsemble : public GaussianEnsemble {
   size_t max_entry() const { return layout_.entries().size() - 1; }
 
   const GaussianEnsembleSpec spec_;
-  const ParameterLayout layout_;
-  int64_t adam_steps_ = 0;
-
- private:
-  absl::StatusOr<std::vector<float>> FindMoments(const std::string& name,
-                                                 const TensorFile& file) const;
 };
 
 /// ATen with autograd, all members as one batched product: any device; the reference.

@@ -43,7 +43,7 @@ absl::Status Mismatch(const char* what, size_t expected, size_t got) {
 }  // namespace
 
 FlatEnsemble::FlatEnsemble(const GaussianEnsembleSpec& spec, int64_t align)
-    : spec_(spec), layout_(EnsembleLayout(spec, align)) {}
+    : NetworkState(EnsembleLayout(spec, align), spec.members, /*leading=*/true), spec_(spec) {}
 
 void FlatEnsemble::InitialiseFrom(std::optional<uint64_t> seed) {
   if (!seed.has_value()) return;
@@ -91,44 +91,6 @@ absl::Status FlatEnsemble::CheckPredict(int member, std::span<const float> input
     return absl::InvalidArgumentError(absl::StrCat("ensemble inputs: expected a multiple of ",
                                                    spec_.input_dim, ", got ", inputs.size()));
   }
-  return absl::OkStatus();
-}
-
-void FlatEnsemble::ExportParameters(const std::string& prefix, TensorFile* file) const {
-  ExportTensors(layout_, spec_.members, /*leading=*/true, Read(Buffer::kParameters), prefix, file);
-}
-
-absl::Status FlatEnsemble::ImportParameters(const std::string& prefix, const TensorFile& file) {
-  TANDEM_ASSIGN_OR_RETURN(const std::vector<float> flat,
-                          ImportTensors(layout_, spec_.members, /*leading=*/true, prefix, file));
-  Write(Buffer::kParameters, flat);
-  return absl::OkStatus();
-}
-
-void FlatEnsemble::ExportOptimizer(const std::string& prefix, TensorFile* file) const {
-  const std::vector<int64_t> shape = {spec_.members, layout_.count()};
-  file->tensors[prefix + "adam_m"] = {shape,
-                                      Compact(layout_, spec_.members, Read(Buffer::kFirstMoments))};
-  file->tensors[prefix + "adam_v"] = {
-      shape, Compact(layout_, spec_.members, Read(Buffer::kSecondMoments))};
-  PutInt(file, prefix + "adam_t", adam_steps_);
-}
-
-absl::StatusOr<std::vector<float>> FlatEnsemble::FindMoments(const std::string& name,
-                                                             const TensorFile& file) const {
-  TANDEM_ASSIGN_OR_RETURN(const NamedTensor* tensor,
-                          FindTensor(file, name, {spec_.members, layout_.count()}));
-  std::vector<float> flat(spec_.members * layout_.size());
-  Expand(layout_, spec_.members, tensor->data, flat);
-  return flat;
-}
-
-absl::Status FlatEnsemble::ImportOptimizer(const std::string& prefix, const TensorFile& file) {
-  TANDEM_ASSIGN_OR_RETURN(const std::vector<float> first, FindMoments(prefix + "adam_m", file));
-  TANDEM_ASSIGN_OR_RETURN(const std::vector<float> second, FindMoments(prefix + "adam_v", file));
-  TANDEM_ASSIGN_OR_RETURN(adam_steps_, FindInt(file, prefix + "adam_t"));
-  Write(Buffer::kFirstMoments, first);
-  Write(Buffer::kSecondMoments, second);
   return absl::OkStatus();
 }
 
