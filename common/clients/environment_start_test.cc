@@ -1,56 +1,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <filesystem>
 #include <thread>
 
 #include "common/base/stop_signal.h"
-#include "common/clients/environments.h"
-#include "common/clients/testing/scripted_env_server.h"
+#include "common/clients/testing/scripted_server_fixture.h"
 
 namespace tandem::clients {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr int kEnvs = 3;
-constexpr uint64_t kSeed = 11;
-
 /// How environments of a server begin, and why they do not.
-class EnvironmentStartTest : public testing::Test {
- protected:
-  EnvironmentStartTest() {
-    char name[] = "/tmp/tandem-start-XXXXXX";
-    dir_ = mkdtemp(name);
-    source_.server = "unix:" + dir_ + "/env.sock";
-    source_.reset_timeout = absl::Seconds(1);
-    server_ = std::make_unique<ScriptedEnvServer>(source_.server);
-  }
-  ~EnvironmentStartTest() override {
-    env_.reset();
-    provider_.reset();
-    server_.reset();
-    std::filesystem::remove_all(dir_);
-  }
-
-  void Connect() {
-    ASSERT_TRUE(server_->Start());
-    auto provider = EnvironmentProvider::Create(source_);
-    ASSERT_TRUE(provider.ok()) << provider.status();
-    provider_ = *std::move(provider);
-    auto env = provider_->Make(kEnvs, kSeed);
-    ASSERT_TRUE(env.ok()) << env.status();
-    env_ = *std::move(env);
-  }
-
-  std::string dir_;
-  EnvironmentSource source_;
-  std::unique_ptr<ScriptedEnvServer> server_;
-  std::unique_ptr<EnvironmentProvider> provider_;
-  std::unique_ptr<VectorEnvironment> env_;
-};
+using EnvironmentStartTest = ScriptedServerTest;
 
 TEST_F(EnvironmentStartTest, EnvironmentsOfADeadClientAreWaitedFor) {
   server_->capacity = kEnvs;

@@ -2,15 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <filesystem>
 #include <thread>
 
-#include "common/clients/environments.h"
-#include "common/clients/testing/scripted_env_server.h"
+#include "common/clients/testing/scripted_server_fixture.h"
 
 namespace tandem::clients {
 namespace {
@@ -19,35 +16,10 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr int kEnvs = 3;
-constexpr uint64_t kSeed = 11;
-
-class RemoteEnvironmentTest : public testing::Test {
+class RemoteEnvironmentTest : public ScriptedServerTest {
  protected:
-  RemoteEnvironmentTest() {
-    char name[] = "/tmp/tandem-remote-XXXXXX";
-    dir_ = mkdtemp(name);
-    source_.server = "unix:" + dir_ + "/env.sock";
-    source_.step_timeout = absl::Milliseconds(300);
-    source_.reset_timeout = absl::Seconds(1);
-    server_ = std::make_unique<ScriptedEnvServer>(source_.server);
-  }
-  ~RemoteEnvironmentTest() override {
-    env_.reset();
-    provider_.reset();
-    server_.reset();
-    std::filesystem::remove_all(dir_);
-  }
+  RemoteEnvironmentTest() { source_.step_timeout = absl::Milliseconds(300); }
 
-  void Connect() {
-    ASSERT_TRUE(server_->Start());
-    auto provider = EnvironmentProvider::Create(source_);
-    ASSERT_TRUE(provider.ok()) << provider.status();
-    provider_ = *std::move(provider);
-    auto env = provider_->Make(kEnvs, kSeed);
-    ASSERT_TRUE(env.ok()) << env.status();
-    env_ = *std::move(env);
-  }
   /// Steps, with actions that depend on `t` alone.
   std::vector<Outcome> Step(int t) {
     std::vector<float> actions;
@@ -93,12 +65,6 @@ class RemoteEnvironmentTest : public testing::Test {
     EXPECT_EQ(faults[0].kind, kind) << FaultName(faults[0].kind);
     EXPECT_THAT(faults[0].message, HasSubstr(text));
   }
-
-  std::string dir_;
-  EnvironmentSource source_;
-  std::unique_ptr<ScriptedEnvServer> server_;
-  std::unique_ptr<EnvironmentProvider> provider_;
-  std::unique_ptr<VectorEnvironment> env_;
 };
 
 TEST_F(RemoteEnvironmentTest, StepsAndEndsEpisodesAsItsServerDoes) {
