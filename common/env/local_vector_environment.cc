@@ -1,16 +1,16 @@
 #include "common/env/local_vector_environment.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "common/base/status_macros.h"
 
 namespace tandem {
 namespace {
 
-constexpr std::chrono::milliseconds kPause(100);
+constexpr absl::Duration kPause = absl::Milliseconds(100);
 
 absl::Status Stopped() { return absl::CancelledError("the environments were stopped"); }
 
@@ -57,7 +57,7 @@ LocalVectorEnvironment::LocalVectorEnvironment(std::vector<std::unique_ptr<Envir
 }
 
 absl::Status LocalVectorEnvironment::ResetAll(std::optional<uint64_t> seed) {
-  if (stopped_) return Stopped();
+  if (stop_.stopped()) return Stopped();
   for (int i = 0; i < num_envs(); ++i) {
     std::optional<uint64_t> own;
     if (seed.has_value()) own = EnvironmentSeed(*seed, i);
@@ -73,7 +73,7 @@ absl::Status LocalVectorEnvironment::WidenStart(double scale) {
 }
 
 absl::Status LocalVectorEnvironment::Step(std::span<const float> actions) {
-  if (stopped_) return Stopped();
+  if (stop_.stopped()) return Stopped();
   TANDEM_RETURN_IF_ERROR(CheckActions(actions));
   actions_ = actions;
   if (team_ == nullptr) {
@@ -84,7 +84,7 @@ absl::Status LocalVectorEnvironment::Step(std::span<const float> actions) {
   if (!failed_.load(std::memory_order_relaxed)) return absl::OkStatus();  // the common case
   TANDEM_RETURN_IF_ERROR(TakeErrors());
   const auto absent = [](Outcome outcome) { return outcome == Outcome::kAbsent; };
-  if (std::all_of(outcomes_.begin(), outcomes_.end(), absent)) Pause();
+  if (std::all_of(outcomes_.begin(), outcomes_.end(), absent)) stop_.Sleep(kPause);
   return absl::OkStatus();
 }
 
@@ -149,17 +149,6 @@ absl::Status LocalVectorEnvironment::TakeErrors() {
   return for_good;
 }
 
-void LocalVectorEnvironment::Stop() {
-  MutexLock lock(mu_);
-  stopped_ = true;
-  stop_changed_.NotifyAll();
-}
-
-void LocalVectorEnvironment::Pause() {
-  const auto end = std::chrono::steady_clock::now() + kPause;
-  MutexLock lock(mu_);
-  while (!stopped_ && stop_changed_.WaitUntil(mu_, end)) {
-  }
-}
+void LocalVectorEnvironment::Stop() { stop_.Stop(); }
 
 }  // namespace tandem

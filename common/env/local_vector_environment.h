@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/base/mutex.h"
+#include "common/base/stop_signal.h"
 #include "common/env/vector_environment.h"
 #include "common/env/worker_team.h"
 
@@ -50,17 +50,13 @@ class LocalVectorEnvironment : public VectorEnvironment {
   void Fail(int env, const absl::Status& status);
   /// Turns the errors of the last call into faults; returns the first that is for good.
   absl::Status TakeErrors();
-  /// Blocks for 100 ms, or until Stop().
-  void Pause();
 
   std::vector<std::unique_ptr<Environment>> envs_;
   std::span<const float> actions_;    // of the step under way
   std::vector<uint8_t> unstarted_;    // [num_envs] 1: its episode ended and the next did not start
   std::vector<absl::Status> errors_;  // [num_envs] of the call under way
   std::atomic<bool> failed_{false};   // one of errors_ is none of OK
-  Mutex mu_;
-  CondVar stop_changed_;
-  std::atomic<bool> stopped_{false};  // written under mu_
+  StopSignal stop_;
   std::unique_ptr<WorkerTeam> team_;  // null: the caller steps alone; goes first, it uses the rest
 };
 
