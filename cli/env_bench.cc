@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
 #include "cli/commands.h"
+#include "cli/env_checks.h"
 #include "cli/env_commands.h"
 #include "common/base/clock.h"
 #include "common/base/rng.h"
@@ -27,22 +28,15 @@ struct Figures {
 
 double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
-std::vector<std::vector<float>> RandomActions(const VectorEnvironment& env) {
-  const BoxSpace& space = env.spec().action;
+std::vector<std::vector<float>> ActionBatches(const VectorEnvironment& env) {
   Rng rng(0, "actions");
   std::vector<std::vector<float>> batches(kBatches);
-  for (std::vector<float>& batch : batches) {
-    for (int i = 0; i < env.num_envs(); ++i) {
-      for (size_t j = 0; j < space.low.size(); ++j) {
-        batch.push_back(static_cast<float>(rng.Uniform(space.low[j], space.high[j])));
-      }
-    }
-  }
+  for (std::vector<float>& batch : batches) batch = RandomActions(env, rng);
   return batches;
 }
 
 absl::StatusOr<Figures> Measure(VectorEnvironment& env, double seconds) {
-  const std::vector<std::vector<float>> actions = RandomActions(env);
+  const std::vector<std::vector<float>> actions = ActionBatches(env);
   for (int i = 0; i < kWarmup; ++i) TANDEM_RETURN_IF_ERROR(env.Step(actions[i % kBatches]));
   Figures figures;
   Clock& clock = *Clock::Real();

@@ -83,14 +83,7 @@ absl::Status Behaviour::CheckRows(std::span<const float> rows, const std::string
 }
 
 absl::Status Behaviour::StepRandomly() {
-  const BoxSpace& space = env_->spec().action;
-  std::vector<float> actions;
-  for (int i = 0; i < env_->num_envs(); ++i) {
-    for (size_t j = 0; j < space.low.size(); ++j) {
-      actions.push_back(static_cast<float>(rng_.Uniform(space.low[j], space.high[j])));
-    }
-  }
-  TANDEM_RETURN_IF_ERROR(env_->Step(actions));
+  TANDEM_RETURN_IF_ERROR(env_->Step(RandomActions(*env_, rng_)));
   const auto outcomes = env_->outcomes();
   const bool all = std::all_of(outcomes.begin(), outcomes.end(),
                                [](Outcome outcome) { return outcome == Outcome::kStepped; });
@@ -215,6 +208,17 @@ absl::Status Behaviour::Latency() {
 }  // namespace
 
 absl::Status Skip(const std::string& why) { return absl::Status(kSkipped, why); }
+
+std::vector<float> RandomActions(const VectorEnvironment& env, Rng& rng) {
+  const BoxSpace& space = env.spec().action;
+  std::vector<float> actions;
+  for (int i = 0; i < env.num_envs(); ++i) {
+    for (size_t j = 0; j < space.low.size(); ++j) {
+      actions.push_back(static_cast<float>(rng.Uniform(space.low[j], space.high[j])));
+    }
+  }
+  return actions;
+}
 
 std::vector<Finding> RunChecks(const std::vector<NamedCheck>& checks) {
   std::vector<Finding> findings;
