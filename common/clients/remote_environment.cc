@@ -1,7 +1,6 @@
 #include "common/clients/remote_environment.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -13,6 +12,7 @@
 #include "common/base/rng.h"
 #include "common/base/status_macros.h"
 #include "common/clients/stop_relay.h"
+#include "common/data/finite.h"
 
 namespace tandem::clients {
 namespace {
@@ -20,16 +20,6 @@ namespace {
 /// A request that takes so many times longer than any before hangs.
 constexpr int kSlack = 10;
 constexpr absl::Duration kAbsentWait = absl::Milliseconds(100);
-
-/// Whether no exponent is all ones; written so that it becomes vector instructions.
-bool AllFinite(std::span<const float> numbers) {
-  constexpr uint32_t kExponent = 0x7f800000;
-  uint32_t bad = 0;
-  for (const float number : numbers) {
-    bad |= static_cast<uint32_t>((std::bit_cast<uint32_t>(number) & kExponent) == kExponent);
-  }
-  return bad == 0;
-}
 
 bool IsSet(const std::string& flags, size_t env) { return !flags.empty() && flags[env] != 0; }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/data/finite.h"
 #include "common/dynamics/rng_state.h"
 #include "common/nn/normal_stream.h"
 #include "common/policy/sac_snapshot.h"
@@ -19,10 +20,6 @@ constexpr char kStepsKey[] = "useful_model.steps";
 constexpr char kRngKey[] = "useful_model.rng";
 
 bool InRange(double weight) { return weight >= 0 && weight <= kMostWeight; }
-
-bool AllFinite(std::span<const float> numbers) {
-  return std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); });
-}
 
 }  // namespace
 
