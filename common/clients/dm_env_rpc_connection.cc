@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/clients/env_messages.h"
+#include "common/clients/patience.h"
 #include "common/rpc/channel.h"
 
 namespace tandem::clients {
@@ -53,8 +54,7 @@ DmEnvRpcConnection::DmEnvRpcConnection(std::shared_ptr<const DmEnvRpcServer> ser
 absl::StatusOr<std::unique_ptr<DmEnvRpcConnection>> DmEnvRpcConnection::Open(
     std::shared_ptr<const DmEnvRpcServer> server, std::shared_ptr<rpc::CallSet> calls,
     uint64_t seed, const std::string& lost) {
-  const TimePoint deadline =
-      std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(server->source.reset_timeout);
+  const TimePoint deadline = After(server->source.reset_timeout);
   std::unique_ptr<DmEnvRpcConnection> connection(
       new DmEnvRpcConnection(std::move(server), std::move(calls)));
   if (!lost.empty()) {
@@ -152,7 +152,7 @@ absl::Status DmEnvRpcConnection::Exchange(TimePoint deadline) {
 }
 
 void DmEnvRpcConnection::RequestObservations(dm_env_rpc::v1::StepRequest* step) {
-  step->clear_requested_observations();
+  if (step->requested_observations_size() > 0) return;  // they stay the same until another Join
   for (const uint64_t id : specs_->observation_ids) step->add_requested_observations(id);
   step->add_requested_observations(specs_->reward.id);
   if (specs_->discount) step->add_requested_observations(specs_->discount->id);

@@ -10,6 +10,7 @@
 #include "common/base/status_macros.h"
 #include "common/clients/patience.h"
 #include "common/clients/stop_relay.h"
+#include "common/data/finite.h"
 
 namespace tandem::clients {
 namespace {
@@ -18,10 +19,6 @@ using TimePoint = DmEnvRpcConnection::TimePoint;
 
 constexpr absl::Duration kAbsentWait = absl::Milliseconds(100);
 constexpr absl::Duration kLeaveTimeout = absl::Seconds(1);
-
-bool AllFinite(std::span<const float> numbers) {
-  return std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); });
-}
 
 class DmEnvRpcProvider : public EnvironmentProvider {
  public:
@@ -146,12 +143,9 @@ absl::Status DmEnvRpcVectorEnvironment::ResetAll(std::optional<uint64_t> seed) {
     copy(i).needs_reset = copy(i).begun;
     envs.push_back(i);
   }
-  std::vector<uint8_t> ok(outcomes_.size());
-  Restart(envs, ok);
+  Restart(envs);
   for (const int i : envs) {
-    if (ok[static_cast<size_t>(i)] != 0) outcome(i) = Outcome::kStarted;
-    if (copy(i).unstarted) outcome(i) = Outcome::kAbsent;
-    copy(i).unstarted = false;
+    outcome(i) = std::exchange(copy(i).unstarted, false) ? Outcome::kAbsent : Outcome::kStarted;
   }
   return calls_->stopped() ? calls_->Cancelled() : absl::OkStatus();
 }
@@ -203,10 +197,7 @@ absl::Status DmEnvRpcVectorEnvironment::Step(std::span<const float> actions) {
     const bool stepped = outcome(i) == Outcome::kStepped;
     if (stepped && (result.terminated || result.truncated)) ended.push_back(i);
   }
-  if (!ended.empty()) {
-    std::vector<uint8_t> ok(outcomes_.size());
-    Restart(ended, ok);
-  }
+  if (!ended.empty()) Restart(ended);
   for (EnvironmentFault& fault : recovery_.TakeFaults()) faults_.push_back(std::move(fault));
   if (calls_->stopped()) return calls_->Cancelled();
   const auto absent = [](Outcome outcome) { return outcome == Outcome::kAbsent; };
@@ -246,7 +237,7 @@ void DmEnvRpcVectorEnvironment::TakeAnswer(int env, TimePoint deadline) {
   if (!step->ended) std::copy(last.begin(), last.end(), observation(env).begin());
 }
 
-void DmEnvRpcVectorEnvironment::Restart(const std::vector<int>& envs, std::vector<uint8_t>& ok) {
+void DmEnvRpcVectorEnvironment::Restart(const std::vector<int>& envs) {
   const TimePoint deadline = After(server_->source.reset_timeout);
   std::vector<absl::Status> statuses(outcomes_.size());
   const auto each = [&](bool resets_only, const auto& act) {
@@ -267,7 +258,6 @@ void DmEnvRpcVectorEnvironment::Restart(const std::vector<int>& envs, std::vecto
     const absl::Status& status = statuses[static_cast<size_t>(i)];
     copy(i).needs_reset = false;
     copy(i).steps = 0;
-    ok[static_cast<size_t>(i)] = status.ok() ? 1 : 0;
     copy(i).begun = status.ok();
     if (status.ok()) continue;
     Lose(i, outcome(i), status);

@@ -59,7 +59,7 @@ class DmEnvRpcVectorEnvironment : public VectorEnvironment {
   void TakeAnswer(int env, DmEnvRpcConnection::TimePoint deadline);
   void TakeReopened(int env);
   /// Begins an episode in each of these, all at a time; whether that went well is in `ok`, [N].
-  void Restart(const std::vector<int>& envs, std::vector<uint8_t>& ok);
+  void Restart(const std::vector<int>& envs);
   absl::Status TakeFirst(int env, DmEnvRpcConnection::TimePoint deadline);
   void ResetSeeded(int env, uint64_t seed);
   /// Takes an environment out of use, with a fault, and has it opened anew.

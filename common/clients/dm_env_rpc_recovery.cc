@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
+#include "common/clients/patience.h"
 
 namespace tandem::clients {
 namespace {
@@ -14,10 +15,6 @@ constexpr absl::Duration kFaultInterval = absl::Seconds(5);
 constexpr absl::Duration kPoll = absl::Milliseconds(50);
 
 absl::Duration Now() { return Clock::Real()->Monotonic(); }
-
-std::chrono::steady_clock::time_point After(absl::Duration timeout) {
-  return std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(timeout);
-}
 
 }  // namespace
 
@@ -53,7 +50,7 @@ void DmEnvRpcRecovery::Reopen(int env, uint64_t seed, std::string lost) {
   ready_.erase(env);
   Job& job = jobs_[env];
   job = Job();
-  job.backoff = std::make_unique<rpc::Backoff>(absl::Seconds(30));
+  job.backoff = std::make_unique<rpc::Backoff>(kMaxPause);
   job.number = ++jobs_started_;
   job.seed = seed;
   job.lost = std::move(lost);
@@ -101,9 +98,9 @@ void DmEnvRpcRecovery::Run() {
     std::string lost;
     {
       MutexLock lock(mu_);
-      while (!stopping_ && env < 0) {
+      while (!stopping_ && status_.ok() && env < 0) {
         for (const auto& [index, job] : jobs_) {
-          if (job.next_try > Now() || !status_.ok()) continue;
+          if (job.next_try > Now()) continue;
           env = index;
           number = job.number;
           seed = job.seed;
@@ -112,7 +109,7 @@ void DmEnvRpcRecovery::Run() {
         }
         if (env < 0) changed_.WaitUntil(mu_, After(jobs_.empty() ? absl::Hours(1) : kPoll));
       }
-      if (stopping_) return;
+      if (stopping_ || !status_.ok()) return;
     }
     Conclude(env, number, Try(seed, lost));
   }
@@ -120,8 +117,7 @@ void DmEnvRpcRecovery::Run() {
 
 absl::StatusOr<std::unique_ptr<DmEnvRpcConnection>> DmEnvRpcRecovery::Try(uint64_t seed,
                                                                           const std::string& lost) {
-  const auto deadline =
-      std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(server_->source.reset_timeout);
+  const auto deadline = After(server_->source.reset_timeout);
   TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<DmEnvRpcConnection> connection,
                           DmEnvRpcConnection::Open(server_, calls_, seed, lost));
   if (!connection->specs().SameAs(expected_)) return connection;

@@ -121,8 +121,7 @@ absl::StatusOr<ServedEnvironment> Decode(const env::v1::DescribeResponse& messag
       .action = *std::move(action),
       .capacity = message.capacity(),
       .available = message.available(),
-      .capabilities = {message.capabilities().begin(), message.capabilities().end()},
-      .server = message.server()};
+      .capabilities = {message.capabilities().begin(), message.capabilities().end()}};
   for (absl::string_view capability : served.capabilities) {
     int workers = 0;
     if (capability == "isolate") served.isolates = true;

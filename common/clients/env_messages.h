@@ -28,7 +28,6 @@ struct ServedEnvironment {
   std::vector<std::string> capabilities;
   bool isolates = false;  ///< It tells of an environment that hangs by itself.
   int workers = 1;        ///< Environments of one session that it steps or resets at a time.
-  std::string server;     ///< Program and version, for messages.
 };
 
 /// INVALID_ARGUMENT, naming the space and the leaf, for what is no description of environments;

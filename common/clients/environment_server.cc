@@ -172,7 +172,6 @@ absl::StatusOr<OpenedSession> EnvironmentServer::OpenSession(
 }
 
 absl::StatusOr<OpenedSession> EnvironmentServer::OpenFirstSession(
-
     const std::shared_ptr<rpc::CallSet>& calls, const SessionOrder& order) {
   const int64_t capacity = order.expected.capacity;
   if (held_ + order.num_envs > capacity) {

@@ -29,8 +29,6 @@ EnvServer::EnvServer(std::unique_ptr<EnvironmentHost> host, const Options& optio
       vector_service_(*host_, {.idle_timeout = options.idle_timeout, .server = options.server}),
       dm_env_rpc_service_(*host_, {.idle_timeout = options.idle_timeout}) {}
 
-EnvServer::~EnvServer() { runner_.reset(); }
-
 EnvironmentHost::Maker MakerOf(const std::string& name) {
   return [name](const EnvironmentOptions& options) { return MakeEnvironment(name, options); };
 }

@@ -13,7 +13,7 @@
 namespace tandem::env_server {
 
 /// Serves the environments of one kind at one address, as tandem.env.v1 and as dm_env_rpc v1, with
-/// health and reflection. Thread-safe but for Drain.
+/// health and reflection. Ends every stream when destroyed. Thread-safe but for Drain.
 class EnvServer {
  public:
   struct Options {
@@ -25,8 +25,6 @@ class EnvServer {
   /// The maker's error; that of the address.
   static absl::StatusOr<std::unique_ptr<EnvServer>> Start(EnvironmentHost::Maker maker,
                                                           const Options& options);
-  /// Ends every stream.
-  ~EnvServer();
 
   /// With the real port.
   std::string address() const { return runner_->address(); }

@@ -46,7 +46,7 @@ class OwnLoop {
   virtual ~OwnLoop() = default;
 
   /// See LoopEnvironment for the three of them. After the run is over, or the actor has failed,
-  /// they give CANCELLED; result() tells which.
+  /// they give CANCELLED; Finish() tells which.
   virtual absl::Status Begin(std::span<const float> observation) = 0;
   virtual absl::StatusOr<std::span<const float>> Act() = 0;
   virtual absl::Status Record(float reward, std::span<const float> observation, bool terminated,
