@@ -12,6 +12,10 @@ The protocol is proto/tandem/env/v1/env.proto: many environments in one message,
 The few messages are written by hand here, so that neither protobuf nor generated code is needed.
 There is no authentication: listen on a unix socket, on localhost, or in a network of your own.
 
+Beside the unix socket PATH listens a second one, PATH.frames, on which the same requests and answers
+go as frames: a client on the same machine steps there without gRPC, which saves both sides most of
+what a step costs beyond the environments' own time. Everything else stays with gRPC.
+
 Spaces: Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of them, told apart by the
 names of their classes, so that Gymnasium need not be installed. Types that the wire lacks become
 the next wider one (bool: uint8 from 0 to 1; float16: float32; int16 and uint16: int32; uint32:
@@ -48,6 +52,7 @@ import secrets
 import select
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -68,6 +73,9 @@ MAX_PAUSE_S = 30.0  # between two restarts of one environment
 HEALTHY_STEPS = 100  # so many steps after a restart what failed before is forgotten
 MAX_SESSIONS = 256  # each holds a thread while its stream is open
 WORKER_FILES = 4  # that the zygote hands to a worker
+FRAMES = ".frames"  # what follows the unix socket's path in that of the frames
+FRAME = struct.Struct("<4sII")  # FRAME_MAGIC, a gRPC status code, bytes of the message that follows
+FRAME_MAGIC = b"TEF1"
 FAILURES = (Exception, SystemExit)  # of an environment
 SAID: set[str] = set()  # kinds of MuJoCo's warnings that were logged
 
@@ -1245,6 +1253,125 @@ def _fill(array: np.ndarray, raw: Any, name: str) -> None:
     array[...] = _read(raw, array, name)
 
 
+class Frames:
+    """Answers StepRequests on a unix socket, as the Step stream of gRPC does: one thread a
+    connection, which waits in recv(). A frame is a header (FRAME) and a message. A client begins
+    with an empty frame, which comes back; then each of its frames is a StepRequest and is answered
+    by a StepResponse with code 0. Another code is a gRPC status, the message its words, and the
+    connection ends. What is no frame ends it without a word. Thread-safe."""
+
+    def __init__(self, listener: socket.socket, answers: Callable, most: int, connections: int):
+        """`answers`: from the requests of one connection. `most`: the largest of them [bytes].
+        `connections`: at a time; more are closed at once."""
+        self._listener = listener
+        self._answers = answers
+        self._most = most
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._stopped = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @classmethod
+    def listen(cls, path: str, *options: Any) -> Frames | None:
+        """None where that cannot be, such as for a path that is too long: there is gRPC. What a
+        dead server left at the path is removed: whoever has the gRPC socket owns it."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            if os.path.lexists(path):
+                os.unlink(path)
+            listener.bind(path)
+            listener.listen()
+            return cls(listener, *options)
+        except OSError as error:
+            LOG.warning("%s: %s; clients step by gRPC alone", path, error)
+            listener.close()
+            return None
+
+    def stop(self) -> None:
+        """Ends every connection; what is under way is not answered."""
+        with self._lock:
+            self._stopped = True
+            connections = list(self._open)
+        for end in (self._listener, *connections):
+            try:
+                end.shutdown(socket.SHUT_RDWR)  # also wakes the thread that waits there
+            except OSError:
+                pass  # it has ended already
+        try:
+            os.unlink(self._listener.getsockname())
+        except OSError:
+            pass
+
+    def _accept(self) -> None:
+        with self._listener:
+            while True:
+                try:
+                    connection, _ = self._listener.accept()
+                except OSError as error:
+                    if self._stopped:
+                        return
+                    LOG.warning("no connection for frames: %s", error)
+                    time.sleep(0.1)  # until there are open files again
+                    continue
+                with self._lock:
+                    full = self._stopped or len(self._open) >= self._connections
+                    if not full:
+                        self._open.add(connection)
+                if full:
+                    connection.close()
+                else:
+                    threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            if self._read(connection) != b"":
+                return
+            _send_frame(connection, b"")
+            for answer in self._answers(iter(lambda: self._read(connection), None)):
+                _send_frame(connection, answer)
+        except (Refused, ValueError) as error:
+            self._refuse(connection, error)
+        except OSError:
+            pass  # the client has gone
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            connection.close()
+
+    def _read(self, connection: socket.socket) -> bytes | None:
+        """The message of one frame; None at the end. Refused for one that is too large."""
+        header = connection.recv(FRAME.size, socket.MSG_WAITALL)
+        if len(header) < FRAME.size:
+            return None
+        magic, code, length = FRAME.unpack(header)
+        if magic != FRAME_MAGIC or code != 0:
+            return None
+        if length > self._most:
+            raise Refused("RESOURCE_EXHAUSTED", f"a request of {length} bytes, expected at most "
+                          f"{self._most}")
+        message = connection.recv(length, socket.MSG_WAITALL) if length else b""
+        return message if len(message) == length else None
+
+    def _refuse(self, connection: socket.socket, error: Exception) -> None:
+        import grpc
+
+        code = grpc.StatusCode[getattr(error, "code", "INVALID_ARGUMENT")].value[0]
+        try:
+            _send_frame(connection, str(error).encode(errors="replace"), code)
+        except OSError:
+            pass  # nobody is there to be told
+
+
+def _send_frame(connection: socket.socket, message: bytes, code: int = 0) -> None:
+    header = FRAME.pack(FRAME_MAGIC, code, len(message))
+    if len(message) < 1 << 16:
+        connection.sendall(header + message)  # copying it is less than a second call
+    else:
+        connection.sendall(header)
+        connection.sendall(message)
+
+
 class Server:
     """The gRPC server. start() returns at once; stop() ends every session. Thread-safe."""
 
@@ -1269,6 +1396,7 @@ class Server:
         self._used = self._held = 0  # environments and sessions, also those being made
         self._stopped = threading.Event()
         self._workers = workers
+        self._frames: Frames | None = None
         self._zygote = Zygote(make_env, self._arguments) if workers else None
         self._description = (self._zygote.description if self._zygote is not None else
                              probe(make_env, self._arguments))
@@ -1307,7 +1435,9 @@ class Server:
         if port == 0:
             raise OSError(f"cannot listen on {self.address}")
         self._server.start()
-        if not self.address.startswith("unix:"):
+        if self.address.startswith("unix:"):
+            self._frames = Frames.listen(_path(self.address) + FRAMES, self._answers, most, threads)
+        else:
             self.address = f"{self.address.rpartition(':')[0]}:{port}"
         threading.Thread(target=self._close_idle, daemon=True).start()
         return self.address
@@ -1315,6 +1445,8 @@ class Server:
     def stop(self, grace_s: float = 1.0) -> None:
         """Ends every stream and session."""
         self._stopped.set()
+        if self._frames is not None:
+            self._frames.stop()
         self._server.stop(grace_s).wait(grace_s + 5)
         for session in list(self._sessions.values()):
             self._forget(session)
@@ -1330,13 +1462,16 @@ class Server:
             raise Refused("UNIMPLEMENTED", f"protocol version: expected {PROTOCOL_VERSION} or "
                           f"more, got {integer(request, 1)}")
         what = self._description
+        capabilities = [b"seed"]
+        if self._workers:
+            capabilities += [b"isolate", b"workers=%d" % self._workers]
+        if self._frames is not None:
+            capabilities.append(b"frames")
         return encode((1, PROTOCOL_VERSION), (2, self._name),
                       (3, [leaf.message() for leaf in what.observation]),
                       (4, [leaf.message() for leaf in what.action]), (5, what.max_episode_steps),
                       (6, self.capacity), (7, self.capacity - self._used),
-                      (8, [b"seed", b"isolate", b"workers=%d" % self._workers] if self._workers
-                       else [b"seed"]),
-                      (9, f"tandem_env.py {VERSION}"))
+                      (8, capabilities), (9, f"tandem_env.py {VERSION}"))
 
     def _open(self, request: dict[int, list], context: Any) -> bytes:
         if integer(request, 1) != PROTOCOL_VERSION:
@@ -1411,6 +1546,14 @@ class Server:
     def _step(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
         import grpc
 
+        try:
+            yield from self._answers(requests)
+        except (Refused, ValueError) as error:
+            code = getattr(error, "code", "INVALID_ARGUMENT")
+            context.abort(grpc.StatusCode[code], str(error))
+
+    def _answers(self, requests: Iterator[bytes]) -> Iterator[bytes]:
+        """The answers to the StepRequests of one stream. Refused or ValueError ends it."""
         owner, session = object(), None
         try:
             for raw in requests:
@@ -1425,9 +1568,6 @@ class Server:
                 elif data(request, 1) != session.key.encode():
                     raise Refused("INVALID_ARGUMENT", "a stream is of one session")
                 yield session.answer(request, owner)
-        except (Refused, ValueError) as error:
-            code = getattr(error, "code", "INVALID_ARGUMENT")
-            context.abort(grpc.StatusCode[code], str(error))
         finally:
             if session is not None:
                 session.idle_since = time.monotonic()
@@ -1455,12 +1595,17 @@ class Server:
                     self._forget(session)
 
 
+def _path(address: str) -> str:
+    """That of a unix: address."""
+    return address.removeprefix("unix:").removeprefix("//")
+
+
 def _check_free(address: str) -> None:
     """OSError where a server listens on this unix socket: gRPC would take it over."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as guest:
         guest.settimeout(1.0)
         try:
-            guest.connect(address.removeprefix("unix:").removeprefix("//"))
+            guest.connect(_path(address))
         except TimeoutError:
             pass  # it is there and busy
         except OSError:

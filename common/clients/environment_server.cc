@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
 #include "common/clients/patience.h"
@@ -27,6 +29,14 @@ size_t LargestResponse(const ServedEnvironment& served, int num_envs) {
     row += 2 * served.observation.row_bytes(i);
   }
   return row * static_cast<size_t>(num_envs);
+}
+
+/// Beside the Unix socket at `address`; empty where it is none, whatever a server says: only its
+/// own socket's path may be added to, so that nobody can send this client elsewhere.
+std::string FramesPath(absl::string_view address) {
+  if (!absl::ConsumePrefix(&address, "unix:")) return "";
+  absl::ConsumePrefix(&address, "//");
+  return absl::StrCat(address, std::string(kFramesSuffix));
 }
 
 absl::Status CheckSame(const ServedEnvironment& expected, const ServedEnvironment& served) {
@@ -215,8 +225,10 @@ absl::StatusOr<OpenedSession> EnvironmentServer::TryOpen(const std::shared_ptr<r
   const absl::Duration begin = Clock::Real()->Monotonic();
   OpenedSession opened;
   opened.incarnation = incarnation;
-  TANDEM_ASSIGN_OR_RETURN(opened.session,
-                          EnvironmentSession::Open(*stub_, calls, request, order.timeout));
+  TANDEM_ASSIGN_OR_RETURN(
+      opened.session,
+      EnvironmentSession::Open(*stub_, calls, request, served.frames ? FramesPath(address_) : "",
+                               order.timeout));
   env::v1::StepRequest reset;
   FillReset(order.num_envs, order.seed, &reset);
   const absl::Status status = opened.session->Exchange(reset, &opened.first, order.timeout,
