@@ -1264,6 +1264,7 @@ class Frames:
         """`answers`: from the requests of one connection. `most`: the largest of them [bytes].
         `connections`: at a time; more are closed at once."""
         self._listener = listener
+        self._path = listener.getsockname()
         self._answers = answers
         self._most = most
         self._connections = connections
@@ -1299,9 +1300,9 @@ class Frames:
             except OSError:
                 pass  # it has ended already
         try:
-            os.unlink(self._listener.getsockname())
+            os.unlink(self._path)
         except OSError:
-            pass
+            pass  # it is gone already
 
     def _accept(self) -> None:
         with self._listener:

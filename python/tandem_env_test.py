@@ -180,6 +180,9 @@ class FrameStream:
             self.put(greeting)
             assert next(self) == b""
 
+    def __del__(self):
+        self.socket.close()
+
     def put(self, message):
         if message is None:
             self.socket.close()
