@@ -8,6 +8,7 @@
 #include "common/clients/env_messages.h"
 #include "common/clients/environment_server.h"
 #include "common/clients/environment_session.h"
+#include "common/clients/patience.h"
 #include "common/rpc/channel.h"
 
 namespace tandem::cli {
@@ -127,8 +128,7 @@ absl::Status VectorChecker::Exchange(StepRequest request, uint64_t step_id,
   }
   request.set_step_id(step_id);
   if (request.session().empty()) request.set_session(session_);
-  const absl::Status status = stream_->Exchange(
-      request, response, std::chrono::steady_clock::now() + absl::ToChronoSeconds(kTimeout));
+  const absl::Status status = stream_->Exchange(request, response, clients::After(kTimeout));
   if (!status.ok()) {
     stream_.reset();
     return status;

@@ -21,6 +21,7 @@ import numpy as np
 
 import tandem_env
 from tandem_env import decode, encode
+from testing.protoc import protoc
 
 SOURCE = pathlib.Path(__file__).resolve().parent
 LONG = '{"limit": 1000000}'  # episodes
@@ -324,21 +325,16 @@ class ServerTest(unittest.TestCase):
 
 
 class ProtocolTest(ServerTest):
-    def protoc(self, how, message, data):
-        return subprocess.run(
-            ["protoc", f"--{how}=tandem.env.v1.{message}", f"-I{SOURCE.parent / 'proto'}",
-             "tandem/env/v1/env.proto"], input=data, capture_output=True, check=True).stdout
-
     def test_messages_are_those_of_protoc(self):
         written = encode((1, b"key"), (2, 300), (3, [b"ab", b""]), (4, b"\x01"))
-        text = self.protoc("decode", "StepRequest", written).decode()
+        text = protoc("decode", "env.v1.StepRequest", written).decode()
         self.assertEqual(text.split("\n"), ['session: "key"', 'step_id: 300', 'actions: "ab"',
                                             'actions: ""', 'reset: "\\001"', ''])
-        self.assertEqual(self.protoc("encode", "StepRequest", text.encode()), written)
+        self.assertEqual(protoc("encode", "env.v1.StepRequest", text.encode()), written)
         leaf = tandem_env.leaves_of(Box(-2, 3, (2, 3)), "action")[0].message()
-        text = self.protoc("decode", "SpaceLeaf", leaf).decode()
+        text = protoc("decode", "env.v1.SpaceLeaf", leaf).decode()
         self.assertIn("shape: 2\nshape: 3\n", text)
-        self.assertEqual(encode((8, -5)), self.protoc("encode", "SpaceLeaf", b"start: -5"))
+        self.assertEqual(encode((8, -5)), protoc("encode", "env.v1.SpaceLeaf", b"start: -5"))
         self.assertEqual(tandem_env.integer(decode(encode((8, -5))), 8), -5)
         self.assertEqual(encode((2, 1.5)), b"\x11" + np.float64(1.5).tobytes())
 
