@@ -460,7 +460,8 @@ class Fleet:
 
     def __init__(self, make_env: Callable[..., Any], description: Description, task: Task,
                  columns: Columns | None = None, generation: int = 0, first: int = 0):
-        """`generation`, `first`: of the process, and which of the session's it begins with."""
+        """`generation`, `first`: of the process, 0 where it is the server itself, and which of the
+        session's it begins with."""
         n = task.count
         self._make = make_env
         self._description = description
@@ -468,6 +469,7 @@ class Fleet:
         self.columns = columns or Columns(description, n)
         self.outcomes = self.columns.outcomes
         self._progress = self.columns.progress[0].data
+        self._watched = generation > 0  # by a Pool, through the progress
         self._serial = 0  # requests so far
         self._generation, self._first = generation, first
         self._envs: list[Any] = [None] * n
@@ -523,21 +525,23 @@ class Fleet:
             for i in np.flatnonzero(columns.restart).tolist():
                 self._fail(i)
         self._serial += 1
-        progress, now = self._progress, time.monotonic_ns
+        progress, now, watched = self._progress, time.monotonic_ns, self._watched
         limit = self._task.max_episode_steps
         rewards, store = columns.rewards, self._store
         single = columns.observations[0] if len(columns.observations) == 1 else None
         dtype, shape = (single.dtype, single.shape[1:]) if single is not None else (None, None)
+        ndarray = np.ndarray
         for i, action in enumerate(self._actions()):
             if not running[i]:
                 self._revive(i)
                 continue
-            progress[1] = now()
-            progress[0] = i
+            if watched:
+                progress[1] = now()
+                progress[0] = i
             try:
                 observation, reward, terminated, truncated, _ = envs[i].step(action)
-                if single is not None and type(observation) is np.ndarray and (
-                        observation.shape == shape and observation.dtype == dtype):
+                if single is not None and type(observation) is ndarray and (
+                        observation.shape == shape and observation.dtype is dtype):
                     single[i] = observation
                 else:
                     store(columns.observations, i, observation)
@@ -677,15 +681,20 @@ class Fleet:
     def _check_finite(self) -> None:
         columns = self.columns
         for leaf, column in zip(self._description.observation, columns.observations):
-            if column.dtype.kind == "f" and not np.isfinite(column).all():
+            if column.dtype.kind == "f" and not _finite(column):
                 bad = ~np.isfinite(column).reshape(len(column), -1).all(axis=1)
                 for i in np.flatnonzero(bad).tolist():
                     if self._running[i]:
                         self._lose(i, _not_finite(leaf, column[i]))
                     column[i] = 0
-        if not np.isfinite(columns.rewards).all():
+        if not _finite(columns.rewards):
             for i in np.flatnonzero(~np.isfinite(columns.rewards)).tolist():
                 self._lose(i, Bad(NOT_FINITE, f"the reward is {columns.rewards[i]}"))
+
+
+def _finite(column: np.ndarray) -> bool:
+    """np.isfinite(column).all(), in half the time where it is small."""
+    return b"\0" not in np.isfinite(column).tobytes()
 
 
 def _not_finite(leaf: Leaf, row: np.ndarray) -> Bad:
@@ -1140,6 +1149,8 @@ class Session:
         self._actions = list(zip(description.action, columns.actions))
         self._reward_prefix = prefix(3, columns.rewards.nbytes)
         self._flag_prefixes = [prefix(number, count) for number in (4, 5, 7)]
+        self._clear, self._started, self._absent = (
+            bytes([value]) * count for value in (STEPPED, STARTED, ABSENT))
 
     def take(self, owner: object) -> None:
         """From now on another stream than `owner` is refused."""
@@ -1175,7 +1186,7 @@ class Session:
                           f"{self._last_id}, got {step_id}")
         work, resets = self._work(request)
         try:
-            if self._last_id and (self._fleet.outcomes == ABSENT).all():
+            if self._last_id and self._fleet.outcomes.tobytes() == self._absent:
                 self._fleet.wait(0.1)
             faults = work()
             self._last = self._encode(step_id, faults, resets)
@@ -1222,17 +1233,17 @@ class Session:
             out += (before, column.tobytes())
         if not resets:
             out += (self._reward_prefix, columns.rewards.tobytes())
-            ended = columns.terminated | columns.truncated
-            if ended.any():
-                rows = ended != 0
-                flags = columns.terminated, columns.truncated
-                for before, column in zip(self._flag_prefixes, flags):
-                    out += (before, column.tobytes())
+            flags = columns.terminated.tobytes(), columns.truncated.tobytes()
+            if flags != (self._clear, self._clear):
+                rows = (columns.terminated | columns.truncated) != 0
+                for before, raw in zip(self._flag_prefixes, flags):
+                    out += (before, raw)
                 for final in columns.finals:
                     last = final[rows].tobytes()
                     out += (prefix(6, len(last)), last)
-        if not (outcomes == (STARTED if resets else STEPPED)).all():
-            out += (self._flag_prefixes[2], outcomes.tobytes())
+        states = outcomes.tobytes()
+        if states != (self._started if resets else self._clear):
+            out += (self._flag_prefixes[2], states)
         for fault in faults:
             text = fault.message.encode(errors="replace")[-MAX_MESSAGE:].decode(errors="ignore")
             message = encode((1, fault.env), (2, fault.kind), (3, text))
