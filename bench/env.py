@@ -7,8 +7,9 @@
   halfcheetah_native  HalfCheetah, 64 environments, 2 threads, against Gymnasium's vector of processes (`async`) and
                       against EnvPool with 2 threads: times theirs, higher is better.
   python_server       64 environments of zero cost in python/tandem_env.py, on a Unix socket, against 200,000 steps/s.
-  remote_overhead     HalfCheetah, 16 environments in one Python server, against the same Gymnasium environments called in
-                      a loop in that Python: seconds a step over theirs, lower is better.
+  remote_overhead     HalfCheetah, 16 environments in one Python server that is started for them (gym:), against the same
+                      Gymnasium environments called in a loop in that Python: seconds a step over theirs, lower is better.
+  remote_overhead_grpc  the same by gRPC, as from another machine: through a port of localhost.
 
 Each run of ours is measured right after one of theirs; a figure is the median of the runs' ratios.
 """
@@ -118,7 +119,23 @@ def remote_overhead(options):
     yield result("remote_overhead", pairs, "Gymnasium called in a loop", slower=True)
 
 
-CASES = {case.__name__: case for case in (halfcheetah_native, python_server, remote_overhead)}
+def remote_overhead_grpc(options):
+    server = subprocess.Popen([PYTHON, os.path.join(ROOT, "python", "tandem_env.py"), "--gym", "HalfCheetah-v5",
+                               "--listen", "localhost:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        address = server.stdout.readline().split()[-1]  # "tandem_env: 64 environments on localhost:12345"
+        pairs = []
+        for _ in range(options.runs):
+            theirs = peer("loop", 16, options.seconds)
+            pairs.append((ours([address], 16, options.seconds), theirs))
+    finally:
+        server.terminate()
+        server.wait()
+    yield result("remote_overhead_grpc", pairs, "Gymnasium called in a loop", slower=True)
+
+
+CASES = {case.__name__: case
+         for case in (halfcheetah_native, python_server, remote_overhead, remote_overhead_grpc)}
 
 
 def main():

@@ -4,8 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
 #include "common/clients/patience.h"
@@ -29,14 +27,6 @@ size_t LargestResponse(const ServedEnvironment& served, int num_envs) {
     row += 2 * served.observation.row_bytes(i);
   }
   return row * static_cast<size_t>(num_envs);
-}
-
-/// Beside the Unix socket at `address`; empty where it is none, whatever a server says: only its
-/// own socket's path may be added to, so that nobody can send this client elsewhere.
-std::string FramesPath(absl::string_view address) {
-  if (!absl::ConsumePrefix(&address, "unix:")) return "";
-  absl::ConsumePrefix(&address, "//");
-  return absl::StrCat(address, std::string(kFramesSuffix));
 }
 
 absl::Status CheckSame(const ServedEnvironment& expected, const ServedEnvironment& served) {

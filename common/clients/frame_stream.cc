@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 #include "common/clients/env_messages.h"
 #include "common/clients/patience.h"
@@ -32,6 +34,13 @@ std::string_view Bytes(const FrameHeader& header) {
 bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
 
 }  // namespace
+
+std::string FramesPath(const std::string& address) {
+  absl::string_view path = address;
+  if (!absl::ConsumePrefix(&path, "unix:")) return "";
+  absl::ConsumePrefix(&path, "//");
+  return absl::StrCat(path, ".frames");
+}
 
 FrameStream::FrameStream(std::shared_ptr<rpc::CallSet> calls, int socket)
     : calls_(std::move(calls)), socket_(socket), buffer_(kFirstBuffer, '\0') {}

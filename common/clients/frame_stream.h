@@ -22,8 +22,9 @@ struct FrameHeader {
 };
 static_assert(sizeof(FrameHeader) == 12);
 
-/// What follows the path of a server's Unix socket in that of its frames.
-inline constexpr std::string_view kFramesSuffix = ".frames";
+/// The socket for frames of a server at `address`: beside its Unix socket; empty where that is
+/// none. It follows from what the client was told, so that no server can send it elsewhere.
+std::string FramesPath(const std::string& address);
 
 /// Client side of the frames of tandem.env.v1: the same requests and answers as on a stream of
 /// gRPC, one request in flight, over a Unix socket that the thread which waits reads by itself. Its

@@ -147,6 +147,12 @@ TEST_F(FrameStreamTest, ADeadlineAndAStopEndAWait) {
   EXPECT_TRUE(absl::IsCancelled(stopped)) << stopped;
 }
 
+TEST(FramesPathTest, IsThatOfTheClientsOwnAddress) {
+  EXPECT_EQ(FramesPath("unix:/run/env.sock"), "/run/env.sock.frames");
+  EXPECT_EQ(FramesPath("unix:///run/env.sock"), "/run/env.sock.frames");
+  EXPECT_EQ(FramesPath("localhost:7000"), "");
+}
+
 TEST_F(FrameStreamTest, WhoDoesNotGreetIsNoServerOfFrames) {
   EXPECT_TRUE(absl::IsUnavailable(Connect())) << "nobody";
   listener_ = std::make_unique<FrameListener>(path_, [](int) {});

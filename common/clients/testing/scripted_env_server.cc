@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/clients/frame_stream.h"
 
 namespace tandem::clients {
 namespace {
@@ -47,7 +46,7 @@ bool ScriptedEnvServer::Start() {
   builder.RegisterService(this);
   server_ = builder.BuildAndStart();
   if (takes_frames) {
-    const std::string path = address_.substr(std::strlen("unix:")) + std::string(kFramesSuffix);
+    const std::string path = address_.substr(std::strlen("unix:")) + ".frames";
     frames_listener_ =
         std::make_unique<FrameListener>(path, [this](int socket) { ServeFrames(socket); });
   }
