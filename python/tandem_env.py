@@ -1446,11 +1446,11 @@ class Server:
         port = self._server.add_insecure_port(self.address)
         if port == 0:
             raise OSError(f"cannot listen on {self.address}")
-        self._server.start()
-        if self.address.startswith("unix:"):
+        if self.address.startswith("unix:"):  # before the first Describe tells of it
             self._frames = Frames.listen(_path(self.address) + FRAMES, self._answers, most, threads)
         else:
             self.address = f"{self.address.rpartition(':')[0]}:{port}"
+        self._server.start()
         threading.Thread(target=self._close_idle, daemon=True).start()
         return self.address
 
