@@ -109,10 +109,8 @@ void EpisodeRecorder::Begin(Open& open, std::span<const float> observation) {
 void EpisodeRecorder::Append(Open& open, std::span<const float> action, float log_prob,
                              const StepResult& result, std::span<const float> after) {
   ++steps_;
-  if (open.episode.length == 0) {
-    open.episode.policy_version = policy_version_;
-    open.episode.policy_updates = policy_updates_;
-  }
+  open.episode.policy_version = policy_version_;
+  open.episode.policy_updates = policy_updates_;
   open.episode.episode_return += static_cast<double>(result.reward);
   ++open.episode.length;
   if (!options_.keep_steps) return;
