@@ -150,13 +150,19 @@ def decode(data: bytes) -> dict[int, list]:
     at, end = 0, len(data)
     try:
         while at < end:
-            key, at = _read_varint(data, at)
+            key = data[at]  # one byte, in most fields; so is a length
+            at += 1
+            if key > 0x7F:
+                key, at = _read_varint(data, at - 1)
             kind = key & 7
             if kind == 0:
                 value, at = _read_varint(data, at)
             else:
                 if kind == 2:
-                    length, at = _read_varint(data, at)
+                    length = data[at]
+                    at += 1
+                    if length > 0x7F:
+                        length, at = _read_varint(data, at - 1)
                 elif kind in (1, 5):
                     length = 8 if kind == 1 else 4
                 else:
@@ -1146,11 +1152,17 @@ class Session:
         self.closed = False
         columns = fleet.columns
         self._observations = [(prefix(2, column.nbytes), column) for column in columns.observations]
-        self._actions = list(zip(description.action, columns.actions))
+        self._actions = [(f"action '{leaf.name}'", column)
+                         for leaf, column in zip(description.action, columns.actions)]
+        self._key = self.key.encode()
         self._reward_prefix = prefix(3, columns.rewards.nbytes)
         self._flag_prefixes = [prefix(number, count) for number in (4, 5, 7)]
         self._clear, self._started, self._absent = (
             bytes([value]) * count for value in (STEPPED, STARTED, ABSENT))
+
+    def named(self, key: bytes) -> bool:
+        """Whether a request means this one."""
+        return key == self._key
 
     def take(self, owner: object) -> None:
         """From now on another stream than `owner` is refused."""
@@ -1210,7 +1222,8 @@ class Session:
             seeds = data(request, 5)
             if seeds:
                 rows = columns.reset != 0
-                columns.seeds[rows] = _read(seeds, columns.seeds, "seeds")[rows]
+                _check_column(seeds, columns.seeds, "seeds")
+                columns.seeds[rows] = np.frombuffer(seeds, columns.seeds.dtype)[rows]
                 columns.seeded[rows] = 1
             return lambda: self._fleet.reset(bool(seeds)), True
         if self._last_id == 0:
@@ -1219,8 +1232,8 @@ class Session:
         if len(actions) != len(self._actions):
             raise Refused("INVALID_ARGUMENT", f"actions: expected {len(self._actions)} columns, "
                           f"got {len(actions)}")
-        for raw, (leaf, column) in zip(actions, self._actions):
-            _fill(column, raw, f"action '{leaf.name}'")
+        for raw, (name, column) in zip(actions, self._actions):
+            _fill(column, raw, name)
         restart = data(request, 6)
         if restart:
             _fill(columns.restart, restart, "restart")
@@ -1251,17 +1264,17 @@ class Session:
         return b"".join(out)
 
 
-def _read(raw: Any, array: np.ndarray, name: str) -> np.ndarray:
-    """A field's bytes as an array like `array`."""
+def _check_column(raw: Any, array: np.ndarray, name: str) -> None:
+    """Refused for a field that is not the bytes of an array like `array`."""
     if not isinstance(raw, bytes) or len(raw) != array.nbytes:
         got = f"{len(raw)}" if isinstance(raw, bytes) else "a number"
         raise Refused("INVALID_ARGUMENT", f"{name}: expected {array.nbytes} bytes for "
                       f"{array.dtype} {array.shape}, got {got}")
-    return np.frombuffer(raw, array.dtype).reshape(array.shape)
 
 
 def _fill(array: np.ndarray, raw: Any, name: str) -> None:
-    array[...] = _read(raw, array, name)
+    _check_column(raw, array, name)
+    array.data.cast("B")[:] = raw
 
 
 class Frames:
@@ -1336,11 +1349,13 @@ class Frames:
                     threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        # Not makefile(), which reads through Python: this one takes a whole frame by one call.
+        reader = open(connection.fileno(), "rb", buffering=1 << 16, closefd=False)
         try:
-            if self._read(connection) != b"":
+            if self._read(reader) != b"":
                 return
             _send_frame(connection, b"")
-            for answer in self._answers(iter(lambda: self._read(connection), None)):
+            for answer in self._answers(iter(lambda: self._read(reader), None)):
                 _send_frame(connection, answer)
         except (Refused, ValueError) as error:
             self._refuse(connection, error)
@@ -1349,11 +1364,12 @@ class Frames:
         finally:
             with self._lock:
                 self._open.discard(connection)
+            reader.close()
             connection.close()
 
-    def _read(self, connection: socket.socket) -> bytes | None:
+    def _read(self, reader: Any) -> bytes | None:
         """The message of one frame; None at the end. Refused for one that is too large."""
-        header = connection.recv(FRAME.size, socket.MSG_WAITALL)
+        header = reader.read(FRAME.size)
         if len(header) < FRAME.size:
             return None
         magic, code, length = FRAME.unpack(header)
@@ -1362,7 +1378,7 @@ class Frames:
         if length > self._most:
             raise Refused("RESOURCE_EXHAUSTED", f"a request of {length} bytes, expected at most "
                           f"{self._most}")
-        message = connection.recv(length, socket.MSG_WAITALL) if length else b""
+        message = reader.read(length)
         return message if len(message) == length else None
 
     def _refuse(self, connection: socket.socket, error: Exception) -> None:
@@ -1577,7 +1593,7 @@ class Server:
                     with self._lock:
                         session.streams += 1
                     session.take(owner)
-                elif data(request, 1) != session.key.encode():
+                elif not session.named(data(request, 1)):
                     raise Refused("INVALID_ARGUMENT", "a stream is of one session")
                 yield session.answer(request, owner)
         finally:
