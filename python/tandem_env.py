@@ -12,9 +12,9 @@ The protocol is proto/tandem/env/v1/env.proto: many environments in one message,
 The few messages are written by hand here, so that neither protobuf nor generated code is needed.
 There is no authentication: listen on a unix socket, on localhost, or in a network of your own.
 
-Beside the unix socket PATH listens a second one, PATH.frames, on which the same requests and answers
-go as frames: a client on the same machine steps there without gRPC, which saves both sides most of
-what a step costs beyond the environments' own time. Everything else stays with gRPC.
+Beside the unix socket PATH listens a second one, PATH.frames, on which the same requests and
+answers go as frames: a client on the same machine steps there without gRPC, which saves both sides
+most of what a step costs beyond the environments' own time. Everything else stays with gRPC.
 
 Spaces: Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of them, told apart by the
 names of their classes, so that Gymnasium need not be installed. Types that the wire lacks become
