@@ -282,6 +282,23 @@ TEST(EnsembleLearner, ALongFitTakesTwiceTheStepsOnce) {
   EXPECT_LT(learner->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 41);
 }
 
+TEST(EnsembleLearner, TheFirstFitHasItsOwnLengthAndARestartKnowsThatItIsOver) {
+  EnsembleLearnerOptions options = SmallOptions();
+  options.max_gradient_steps = options.patience_steps = 10;
+  options.first_gradient_steps = 30;
+  options.min_improvement = 0.999;  // ends as soon as patience allows it
+  options.patience_epochs = 100;
+  auto learner = *EnsembleLearner::Create(LineSpec(), options);
+  const nn::TensorFile fresh = learner->SaveState();
+  EXPECT_EQ(learner->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 30);
+  EXPECT_EQ(learner->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 10);
+  auto restarted = *EnsembleLearner::Create(LineSpec(), options);
+  ASSERT_TRUE(restarted->LoadState(learner->SaveState()).ok());
+  EXPECT_EQ(restarted->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 10);
+  ASSERT_TRUE(restarted->LoadState(fresh).ok());
+  EXPECT_EQ(restarted->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 30);
+}
+
 TEST(EnsembleLearner, AResetChangesOneMemberAndNoOther) {
   auto learner = *EnsembleLearner::Create(LineSpec(), SmallOptions());
   ASSERT_TRUE(learner->Fit(Line(300, 1), Line(100, 2), {}).ok());

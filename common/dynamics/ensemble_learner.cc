@@ -26,6 +26,7 @@ constexpr int64_t kMaxScoredRows = 5000;
 constexpr float kConstantInputStd = 1;
 constexpr float kConstantTargetStd = 1e-3f;
 constexpr char kRngKey[] = "learner.rng";
+constexpr char kFitsKey[] = "learner.fits";
 
 absl::Status Check(const EnsembleLearnerOptions& o) {
   const auto bad = [](const char* what) {
@@ -37,6 +38,7 @@ absl::Status Check(const EnsembleLearnerOptions& o) {
   if (o.patience_epochs < 0 || o.patience_steps < 0) return bad("patience >= 0");
   if (!(o.min_improvement >= 0 && o.min_improvement < 1)) return bad("0 <= min_improvement < 1");
   if (o.max_gradient_steps < 1) return bad("max_gradient_steps >= 1");
+  if (o.first_gradient_steps < 0) return bad("first_gradient_steps >= 0");
   if (!(o.observation_margin >= 0)) return bad("observation_margin >= 0");
   if (!(o.adam.lr > 0) || !(o.adam.weight_decay >= 0)) return bad("lr > 0, weight_decay >= 0");
   return absl::OkStatus();
@@ -159,6 +161,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     report.seconds = took.count();
     report_ = report;
+    ++fits_;
     return report;
   }
 
@@ -207,6 +210,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     nn::TensorFile file = ExportModel();
     network_->ExportOptimizer(kNetworkPrefix, &file);
     SaveRng(kRngKey, rng_, &file);
+    file.metadata[kFitsKey] = absl::StrCat(fits_);
     return file;
   }
 
@@ -223,6 +227,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     TANDEM_RETURN_IF_ERROR(network_->ImportParameters(kNetworkPrefix, state));
     TANDEM_RETURN_IF_ERROR(network_->ImportOptimizer(kNetworkPrefix, state));
     rng_ = rng;
+    fits_ = nn::FindInt(state, kFitsKey).value_or(1);
     meta.deterministic = options_.deterministic;
     meta.known_reward = options_.known_reward;
     meta_ = std::move(meta);
@@ -255,7 +260,9 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     std::vector<float> losses(options_.members);
     TANDEM_RETURN_IF_ERROR(stop->Score(scored, 0, 0));
     const bool is_long = std::exchange(long_fit_, false);
-    const int most = (is_long ? 2 : 1) * options_.max_gradient_steps;
+    const bool first = fits_ == 0 && options_.first_gradient_steps > 0;
+    const int most = (is_long ? 2 : 1) *
+                     (first ? options_.first_gradient_steps : options_.max_gradient_steps);
     while (report->gradient_steps < most &&
            (is_long || !stop->Exhausted(report->epochs, report->gradient_steps))) {
       batches.Shuffle();
@@ -322,6 +329,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
   EnsembleMetadata meta_;
   Rng rng_;
   bool long_fit_ = false;
+  int64_t fits_ = 0;
   std::unique_ptr<nn::GaussianEnsemble> network_;
   FitReport report_;
   SampleObjective* sample_objective_ = nullptr;
