@@ -147,10 +147,11 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     TANDEM_RETURN_IF_ERROR(CheckData(holdout, meta_.obs_dim, meta_.action_dim, "held-out rows"));
     Normalise(train);
     const bool learn_end = options_.termination == TerminationKind::kLearned;
-    const FitRows rows = MakeFitRows(train, meta_.inputs, meta_.targets, learn_end);
-    const FitRows scored = Thin(
-        holdout.size() > 0 ? MakeFitRows(holdout, meta_.inputs, meta_.targets, learn_end) : rows,
-        kMaxScoredRows);
+    const auto make = [&](const TransitionBatch& batch) {
+      return MakeFitRows(batch, meta_.inputs, meta_.targets, learn_end, options_.known_reward);
+    };
+    const FitRows rows = make(train);
+    const FitRows scored = Thin(holdout.size() > 0 ? make(holdout) : rows, kMaxScoredRows);
     FitReport report;
     report.train_rows = train.size();
     report.holdout_rows = holdout.size();
@@ -261,8 +262,8 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     TANDEM_RETURN_IF_ERROR(stop->Score(scored, 0, 0));
     const bool is_long = std::exchange(long_fit_, false);
     const bool first = fits_ == 0 && options_.first_gradient_steps > 0;
-    const int most = (is_long ? 2 : 1) *
-                     (first ? options_.first_gradient_steps : options_.max_gradient_steps);
+    const int most =
+        (is_long ? 2 : 1) * (first ? options_.first_gradient_steps : options_.max_gradient_steps);
     while (report->gradient_steps < most &&
            (is_long || !stop->Exhausted(report->epochs, report->gradient_steps))) {
       batches.Shuffle();
@@ -316,11 +317,14 @@ class GaussianEnsembleLearner : public EnsembleLearner {
       report->holdout_nll += scores[m].nll / options_.elites;
       report->holdout_termination_loss += scores[m].binary_loss / options_.elites;
     }
-    TANDEM_ASSIGN_OR_RETURN(const std::vector<double> errors,
-                            ScoreMean(*network_, meta_.elites, scored));
+    TANDEM_ASSIGN_OR_RETURN(std::vector<double> errors, ScoreMean(*network_, meta_.elites, scored));
+    if (options_.known_reward) {
+      errors.pop_back();
+    } else {
+      report->holdout_reward_error = std::sqrt(errors.back());
+    }
     report->holdout_error = std::sqrt(std::accumulate(errors.begin(), errors.end(), 0.0) /
                                       static_cast<double>(errors.size()));
-    report->holdout_reward_error = std::sqrt(errors.back());
     return absl::OkStatus();
   }
 
