@@ -64,10 +64,14 @@ class JointTest(unittest.TestCase):
     def test_both_trainers_may_be_killed_and_come_back_with_classifier_and_weight(self):
         run = self.start("mnm/maze.yaml", "stop.max_env_steps=1500", "env.max_episode_steps=50",
                          "objective.weight_mode=DUAL", "runtime.checkpoint_seconds=0.2")
-        paths = {m: os.path.join(run.folder, "state", m, "checkpoint.safetensors")
-                 for m in ("model_trainer", "policy_trainer")}
-        for member, path in paths.items():
-            run.wait_for(lambda p=path: os.path.exists(p), f"a checkpoint of the {member}")
+
+        def counted(member, key):
+            path = os.path.join(run.folder, "state", member, "checkpoint.safetensors")
+            return int(header(path)["__metadata__"][key]) if os.path.exists(path) else 0
+
+        for member, key, least in (("model_trainer", "classifier.fits", 4),
+                                   ("policy_trainer", "joint_reward.updates", 500)):
+            run.wait_for(lambda m=member, k=key, n=least: counted(m, k) >= n, f"{least} {key} in a checkpoint")
             before = run.endpoints(member)
             os.kill(before["pid"], signal.SIGKILL)
             run.wait_for(
@@ -79,10 +83,10 @@ class JointTest(unittest.TestCase):
                                  ("policy_trainer", "restored the policy after")):
             with open(os.path.join(run.folder, "logs", member + ".log"), encoding="utf-8") as file:
                 self.assertIn(restored, file.read())
-        # Counted on across the restart: a fit for each 100 steps, and every update moved the weight.
-        model, policy = (header(path)["__metadata__"] for path in paths.values())
-        self.assertGreaterEqual(int(model["classifier.fits"]), 14)
-        self.assertEqual(int(policy["joint_reward.updates"]), int(policy["policy_updates"]))
+        # Counted on across the restart: of 15 fits at most the one under way is lost, and every update moved the weight.
+        self.assertGreaterEqual(counted("model_trainer", "classifier.fits"), 13)
+        self.assertEqual(counted("policy_trainer", "joint_reward.updates"),
+                         counted("policy_trainer", "policy_updates"))
 
     def test_rewards_that_are_not_positive_end_the_run_in_one_clear_line(self):
         run = self.start("mnm/pendulum.yaml", "objective.reward_shift=0", "stop.max_env_steps=500")
