@@ -156,9 +156,4 @@ int64_t Inbox::nonfinite() {
   return nonfinite_;
 }
 
-int64_t Inbox::waiting() {
-  MutexLock lock(mu_);
-  return waiting_;
-}
-
 }  // namespace tandem::monitor

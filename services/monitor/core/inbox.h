@@ -71,7 +71,6 @@ class Inbox {
   int64_t read_index();  ///< 0 before the first chunk.
   int64_t dropped();     ///< Fresh steps dropped for want of room, so far.
   int64_t nonfinite();   ///< Steps dropped since a number was not finite, so far.
-  int64_t waiting();     ///< Fresh steps not yet taken.
 
  private:
   void AddFresh(const TransitionBatch& steps, int64_t row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -80,7 +79,7 @@ class Inbox {
   Mutex mu_;
   std::optional<EnvironmentSpec> spec_ ABSL_GUARDED_BY(mu_);
   std::deque<TransitionBatch> fresh_ ABSL_GUARDED_BY(mu_);  // blocks
-  int64_t waiting_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t waiting_ ABSL_GUARDED_BY(mu_) = 0;  // fresh steps not yet taken
   int64_t dropped_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t nonfinite_ ABSL_GUARDED_BY(mu_) = 0;
   RecentRows heldout_ ABSL_GUARDED_BY(mu_);
