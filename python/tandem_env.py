@@ -247,9 +247,14 @@ def _children(space: Any) -> list[tuple[Any, Any]] | None:
     return None
 
 
-def _bounds(bound: Any, shape: tuple[int, ...]) -> bytes:
-    full = np.broadcast_to(np.asarray(bound, np.float64), shape).reshape(-1)
-    return (full[:1] if (full == full[0]).all() else full).astype("<f8").tobytes()
+def _bounds(space: Any, shape: tuple[int, ...]) -> tuple[bytes, bytes]:
+    """The lower and the upper bounds of a Box: one of each where all are alike, else one of each
+    for every element."""
+    full = [np.broadcast_to(np.asarray(bound, "<f8"), shape).reshape(-1)
+            for bound in (space.low, space.high)]
+    if all((side == side[0]).all() for side in full):
+        full = [side[:1] for side in full]
+    return full[0].tobytes(), full[1].tobytes()
 
 
 def _leaf(space: Any, name: str, use: str) -> Leaf:
@@ -262,8 +267,7 @@ def _leaf(space: Any, name: str, use: str) -> Leaf:
     if any(n < 1 for n in shape):
         raise ValueError(f"{where} has the empty shape {shape}")
     if _is(space, "Box"):
-        return Leaf(name, BOX, dtype, shape, native, shape, low=_bounds(space.low, shape),
-                    high=_bounds(space.high, shape))
+        return Leaf(name, BOX, dtype, shape, native, shape, *_bounds(space, shape))
     if _is(space, "Discrete"):
         return Leaf(name, DISCRETE, dtype, (), native, (), choices=(int(space.n),),
                     start=int(getattr(space, "start", 0)))

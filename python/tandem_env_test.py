@@ -598,6 +598,15 @@ class SpacesTest(ServerTest):
             self.assertEqual(list(flag), [1, 1])
             client.close()
 
+    def test_bounds_are_shortened_on_both_sides_or_on_none(self):
+        for low, high, expected in (
+                (0, [10, 20], ([0, 0], [10, 20])), ([-1, 0], 1, ([-1, 0], [1, 1])),
+                (-np.inf, [1, 2], ([-np.inf] * 2, [1, 2])), (-2, 2, ([-2], [2])),
+                ([1, 2], [3, 4], ([1, 2], [3, 4]))):
+            [leaf] = tandem_env.leaves_of(Box(low, high, (2,)), "observation")
+            got = np.frombuffer(leaf.low).tolist(), np.frombuffer(leaf.high).tolist()
+            self.assertEqual(got, expected)
+
     def test_what_cannot_be_served_is_named(self):
         for space, text in ((Text(), "the action space is a Text"),
                             (Dict(a=Box(0, 1, (2,)), b=Tuple(Text())), "leaf 'b.0' is a Text"),
