@@ -468,6 +468,7 @@ class Fleet:
         self._generation, self._first = generation, first
         self._envs: list[Any] = [None] * n
         self._running = [False] * n  # an episode goes on
+        self._unstarted = [False] * n  # one ended well and the next could not begin: not yet told
         self._steps = [0] * n  # in the episode
         self._failures = [0] * n  # in a row
         self._restarts = [0] * n
@@ -489,6 +490,7 @@ class Fleet:
         self._serial += 1
         columns = self.columns
         columns.outcomes[:] = [STEPPED if runs else ABSENT for runs in self._running]
+        self._unstarted = [False] * self._task.count
         for i in np.flatnonzero(columns.reset).tolist():
             # 32 bits: numpy's RandomState takes no more.
             self._try(i, int(columns.seeds[i]) & 0xFFFFFFFF if seeds else None)
@@ -517,6 +519,7 @@ class Fleet:
         columns.outcomes.fill(STEPPED)
         if restart:
             for i in np.flatnonzero(columns.restart).tolist():
+                self._unstarted[i] = False
                 self._fail(i)
         self._serial += 1
         progress, now = self._progress, time.monotonic_ns
@@ -526,7 +529,10 @@ class Fleet:
         dtype, shape = (single.dtype, single.shape[1:]) if single is not None else (None, None)
         for i, action in enumerate(self._actions()):
             if not running[i]:
-                self._revive(i)
+                if self._unstarted[i]:
+                    self._unstarted[i], columns.outcomes[i] = False, LOST
+                else:
+                    self._revive(i)
                 continue
             progress[1] = now()
             progress[0] = i
@@ -628,7 +634,8 @@ class Fleet:
         try:
             self._begin(i, None)
         except FAILURES as error:
-            self._fail(i, error)  # the step itself counts
+            self._fail(i, error)  # the step itself counts: the next one is lost
+            self._unstarted[i] = True
             for final, column in zip(columns.finals, columns.observations):
                 column[i] = final[i]
 

@@ -79,16 +79,20 @@ class Stub:
     action_space = Discrete(10)
     max_episode_steps = 50
 
-    def __init__(self, fail_after=None, slow_reset_s=0.0, size=3, limit=50, unused=""):
+    def __init__(self, fail_after=None, slow_reset_s=0.0, size=3, limit=50, unused="",
+                 fail_reset=""):
         if fail_after is not None and os.path.exists(fail_after):
             raise OSError("the maker failed")
         if size != 3:
             self.observation_space = Box(-1, 1, (size,))
         self.steps = self.seed = self.episodes = 0
-        self.slow_reset_s, self.limit = slow_reset_s, limit
+        self.slow_reset_s, self.limit, self.fail_reset = slow_reset_s, limit, fail_reset
 
     def reset(self, seed=None, options=None):
         time.sleep(self.slow_reset_s)
+        if os.path.exists(self.fail_reset):
+            os.unlink(self.fail_reset)
+            raise OSError("the reset failed")
         self.steps, self.seed = 0, self.seed if seed is None else seed
         self.episodes += 1
         return self._observation(), {}
@@ -406,6 +410,24 @@ class FaultTest(ServerTest):
         arguments = '{"limit": 1000000, "unused": "%s"}' % (300_000 * "x")
         with self.stub(4, "--workers", "2", arguments=arguments) as client:
             self.check_faults(client)
+
+    def test_a_reset_that_fails_at_an_end_is_one_failure_and_told_in_the_step_after(self):
+        flag = self.folder / "flag"
+        for workers in ([], ["--workers", "1"]):
+            with self.subTest(workers), self.stub(
+                    2, *workers, arguments=f'{{"fail_reset": "{flag}"}}') as client:
+                client.reset(seeds=[1, 2])
+                client.step(GOOD, GOOD)
+                flag.touch()
+                response = client.step(TERMINATE, GOOD)
+                self.assertEqual(outcomes(response, 2), [0, 0])
+                self.assertEqual((response[4], rows(response, 6)[0, 0]), ([b"\1\0"], 2))
+                [(env, kind, text)] = faults(response)
+                self.assertEqual((env, kind), (0, 1))
+                self.assertIn("the reset failed", text)
+                for expected in ([1, 0], [3, 0], [0, 0]):
+                    response = client.step(GOOD, GOOD)
+                    self.assertEqual((outcomes(response, 2), faults(response)), (expected, []))
 
     def test_pauses_grow_and_a_step_without_environments_waits_no_longer_than_told(self):
         flag = self.folder / "flag"
