@@ -68,7 +68,9 @@ MAX_PAUSE_S = 30.0  # between two restarts of one environment
 HEALTHY_STEPS = 100  # so many steps after a restart what failed before is forgotten
 MAX_SESSIONS = 256  # each holds a thread while its stream is open
 WORKER_FILES = 4  # that the zygote hands to a worker
-FAILURES = (Exception, SystemExit)  # of an environment
+# Of an environment, also asyncio's CancelledError and the panics of Rust's libraries; a signal's
+# KeyboardInterrupt comes to the main thread alone, which steps none.
+FAILURES = BaseException
 SAID: set[str] = set()  # kinds of MuJoCo's warnings that were logged
 
 # env.proto's enums.
@@ -1182,7 +1184,7 @@ class Session:
                 self._fleet.wait(0.1)
             faults = work()
             self._last = self._encode(step_id, faults, resets)
-        except Exception as error:  # pylint: disable=broad-except
+        except FAILURES as error:
             self.closed = True  # who knows which have stepped
             LOG.exception("a session of %d environments ends", self.count)
             raise Refused("NOT_FOUND", f"the session is closed: {words(error)}") from None

@@ -1,5 +1,6 @@
 """Tests tandem_env.py: a real server process, and a client that speaks the protocol by hand."""
 
+import asyncio
 import contextlib
 import functools
 import importlib.util
@@ -24,6 +25,8 @@ from tandem_env import decode, encode
 SOURCE = pathlib.Path(__file__).resolve().parent
 LONG = '{"limit": 1000000}'  # episodes
 GOOD, RAISE, NAN, SHAPE, SEGFAULT, HANG, TERMINATE, NAN_REWARD, BAD_FINAL, EXIT = range(10)
+CANCEL, INTERRUPT, LEAVE = range(10, 13)
+BASES = {CANCEL: asyncio.CancelledError, INTERRUPT: KeyboardInterrupt, LEAVE: GeneratorExit}
 NO_FORK = "TANDEM_TEST_NO_FORK"  # while this file exists no process can be forked
 
 if NO_FORK in os.environ:
@@ -76,7 +79,7 @@ class Stub:
     """Observes (steps of the episode, seed, episodes); the action says what goes wrong."""
 
     observation_space = Box(-np.inf, np.inf, (3,), np.float64)
-    action_space = Discrete(10)
+    action_space = Discrete(13)
     max_episode_steps = 50
 
     def __init__(self, fail_after=None, slow_reset_s=0.0, size=3, limit=50, unused="",
@@ -106,6 +109,8 @@ class Stub:
                 os.kill(os.getpid(), signal.SIGSEGV)
         if action == EXIT:
             sys.exit("the stub was told to exit")
+        if action in BASES:
+            raise BASES[int(action)]("the stub was told to")
         if action == HANG:
             time.sleep(60)
         self.steps += 1
@@ -386,7 +391,8 @@ class FaultTest(ServerTest):
     def check_faults(self, client):
         client.reset(seeds=[1, 2, 3, 4])
         for action, kind, text in ((RAISE, 1, "told to raise"), (EXIT, 1, "told to exit"),
-                                   (NAN, 4, "nan"), (SHAPE, 5, "(2,)"), (NAN_REWARD, 4, "reward"),
+                                   (CANCEL, 1, "told to"), (INTERRUPT, 1, "told to"),
+                                   (LEAVE, 1, "told to"), (NAN, 4, "nan"), (SHAPE, 5, "(2,)"), (NAN_REWARD, 4, "reward"),
                                    (BAD_FINAL, 4, "nan")):
             response = client.step(GOOD, action, GOOD, GOOD)
             self.assertEqual(outcomes(response, 4), [0, 1, 0, 0], action)
