@@ -1096,9 +1096,10 @@ class Pool:
         guilty = min(max(at, ~at), slot.count - 1)
         worker, slot.worker, slot.ready = slot.worker, None, False
         text = str(error) if worker is None else worker.end(error)
-        for i in range(slot.count):
-            faults.append(Fault(slot.first + i, error.kind, text if i == guilty else
-                                f"shared a process with environment {slot.first + guilty}"))
+        faults.append(Fault(slot.first + guilty, error.kind, text))  # first: it is what is logged
+        faults += [Fault(slot.first + i, error.kind,
+                         f"shared a process with environment {slot.first + guilty}")
+                   for i in range(slot.count) if i != guilty]
         slot.failures = 1 if slot.healthy > HEALTHY_STEPS else slot.failures + 1
         slot.healthy = 0
         slot.due = time.monotonic() + pause_after(slot.failures)

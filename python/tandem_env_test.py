@@ -462,8 +462,9 @@ class FaultTest(ServerTest):
             response = client.step(GOOD, action, GOOD, GOOD)
             self.assertEqual(outcomes(response, 4), [1, 1, 0, 0])
             found = faults(response)
-            self.assertEqual([fault[:2] for fault in found], [(0, kind), (1, kind)])
-            self.assertIn(text, found[1][2])
+            self.assertEqual([fault[:2] for fault in found], [(1, kind), (0, kind)])
+            self.assertIn(text, found[0][2])
+            self.assertEqual(found[1][2], "shared a process with environment 1")
             steps, end = 1, time.monotonic() + 10
             while True:
                 response = client.step(0, 0, 0, 0)
@@ -476,7 +477,8 @@ class FaultTest(ServerTest):
             self.assertEqual(outcomes(response, 4), [3, 3, 0, 0])
             self.assertNotEqual(rows(response)[0, 1], 1)  # not the same episode again
             self.assertEqual(outcomes(client.step(0, 0, 0, 0), 4), [0, 0, 0, 0])
-            return found[1][2]
+            self.assertRegex((self.folder / "log").read_text(), f"2 of 4 .*failed; 1: (.|\n)*{text}")
+            return found[0][2]
 
     def test_a_worker_that_crashes(self):
         text = self.check_lost_worker(SEGFAULT, 2, "last words")
