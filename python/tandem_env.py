@@ -19,7 +19,7 @@ int64); MultiDiscrete and MultiBinary of several dimensions are sent flat. Every
 is refused.
 
 An episode that ends is reset in the same step. An environment that raises, or gives numbers that
-are not finite or of a wrong shape, loses its episode and is made anew: at once, and where that
+are not finite or of a wrong type or shape, loses its episode and is made anew: at once, and where that
 fails again with growing pauses. The others go on.
 
 With workers=0 the environments run in this process, which is fastest, but one that hangs or crashes
@@ -545,10 +545,16 @@ class Fleet:
                     single[i] = observation
                 else:
                     store(columns.observations, i, observation)
+                if type(reward) not in NUMBERS:
+                    reward = _number(reward)
+                if type(terminated) is not bool:
+                    terminated = _flag(terminated, "terminated")
+                if type(truncated) is not bool:
+                    truncated = _flag(truncated, "truncated")
                 rewards[i] = reward
                 steps[i] += 1
                 if terminated or truncated or steps[i] == limit:
-                    self._end(i, bool(terminated))
+                    self._end(i, terminated)
             except FAILURES as error:
                 self._lose(i, error)
         self._check_finite()
@@ -672,6 +678,11 @@ class Fleet:
                                                                    "same_kind"):
                 raise Bad(WRONG_SHAPE, f"observation '{leaf.name}': expected {leaf.native_dtype} "
                           f"{leaf.native_shape}, got {array.dtype} {array.shape}")
+            if array.dtype != leaf.dtype and array.dtype.kind in "iu" and leaf.dtype.kind in "iu":
+                held = np.iinfo(leaf.dtype)  # numpy would wrap the others
+                if int(array.min()) < held.min or int(array.max()) > held.max:
+                    raise Bad(WRONG_SHAPE, f"observation '{leaf.name}': expected integers from "
+                              f"{held.min} to {held.max}, got {array.min()} to {array.max()}")
             column[i] = array.reshape(leaf.shape)
 
     def _check_row(self, columns: list[np.ndarray], i: int) -> None:
@@ -691,6 +702,31 @@ class Fleet:
         if not np.isfinite(columns.rewards).all():
             for i in np.flatnonzero(~np.isfinite(columns.rewards)).tolist():
                 self._lose(i, Bad(NOT_FINITE, f"the reward is {columns.rewards[i]}"))
+
+
+NUMBERS = frozenset((float, int, np.float32, np.float64))  # the usual types of a reward
+
+
+def _number(value: Any) -> float:
+    """A reward of an unusual type. Bad for what is no number."""
+    array = np.asarray(value)
+    if array.shape or array.dtype.kind not in "biuf":
+        raise Bad(WRONG_SHAPE, f"the reward: expected a number, got {_told(value)}")
+    return float(array)
+
+
+def _flag(value: Any, name: str) -> bool:
+    """A flag of another type than bool. Bad for what is neither true nor false."""
+    if type(value) is np.bool_:
+        return bool(value)
+    array = np.asarray(value)
+    if array.shape or array.dtype.kind not in "biu":
+        raise Bad(WRONG_SHAPE, f"{name}: expected True or False, got {_told(value)}")
+    return bool(array)
+
+
+def _told(value: Any) -> str:
+    return f"{value!r:.200} ({type(value).__name__})"
 
 
 def _not_finite(leaf: Leaf, row: np.ndarray) -> Bad:

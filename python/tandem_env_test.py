@@ -156,6 +156,36 @@ class Nested:
                 "flag": np.array([True])}
 
 
+class Typed:
+    """Gives what `GIVES` has for its action."""
+
+    observation_space = Box(0, 65535, (1,), np.uint16)
+    action_space = Discrete(20)
+    X = np.zeros(1, np.uint16)
+    GOOD = [(X, 1, False, False), (np.array([7]), np.float16(1), np.False_, 0),
+            (np.array([7], np.uint8), np.array(1), np.array(False), np.int8(0)),
+            (np.array([65535], np.uint64), True, False, False)]
+    BAD = [((X, 1, "False", False), "terminated: expected True or False, got 'False' (str)"),
+           ((X, 1, np.nan, False), "terminated: expected True or False, got nan"),
+           ((X, 1, False, [0]), "truncated: expected True or False, got [0]"),
+           ((X, 1, None, False), "terminated: expected True or False, got None"),
+           ((X, "2.5", False, False), "reward: expected a number, got '2.5'"),
+           ((X, b"1", False, False), "reward: expected a number, got b'1'"),
+           ((X, None, False, False), "reward: expected a number, got None"),
+           ((X, np.ones(2), False, False), "reward: expected a number, got array"),
+           ((np.array([2**40 + 5]), 1, False, False), "integers from -2147483648 to 2147483647"),
+           ((np.array([2**63], np.uint64), 1, False, False), "got 9223372036854775808")]
+
+    def reset(self, seed=None, options=None):
+        return self.X, {}
+
+    def step(self, action):
+        return *([*self.GOOD, *(gives for gives, _ in self.BAD)][action]), {}
+
+    def close(self):
+        pass
+
+
 class Client:
     """One session. Responses come as dicts by field number."""
 
@@ -585,6 +615,24 @@ class FleetTest(unittest.TestCase):
                 self.step(2, 0, 0, 0)
             self.assertEqual(caught.exception.code, "NOT_FOUND")
         self.assertEqual(self.fleet._envs, [None] * 3)
+
+    def test_types_that_mean_something_else_lose_the_environment(self):
+        fleet = tandem_env.Fleet(Typed, tandem_env.describe(Typed()), tandem_env.Task(1, {}))
+        fleet.make()
+        fleet.columns.reset[:] = 1
+        fleet.reset(False)
+        for action in range(len(Typed.GOOD)):
+            fleet.columns.actions[0][:] = action
+            self.assertEqual((fleet.step(False), fleet.outcomes.tolist()), ([], [0]), action)
+            self.assertEqual(fleet.columns.rewards.tolist(), [1])
+        self.assertEqual(fleet.columns.observations[0].tolist(), [[65535]])
+        for action, (_, text) in enumerate(Typed.BAD, len(Typed.GOOD)):
+            fleet.columns.actions[0][:] = action
+            [fault] = fleet.step(False)
+            self.assertEqual((fault.kind, fleet.outcomes.tolist()), (5, [1]), text)
+            self.assertIn(text, fault.message)
+            fleet.columns.reset[:] = 1
+            fleet.reset(False)
 
     def test_sessions_that_nobody_waits_for_or_of_which_there_are_enough_are_not_opened(self):
         server = tandem_env.Server(Stub, 8)
