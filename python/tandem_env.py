@@ -62,6 +62,7 @@ LOG = logging.getLogger("tandem_env")
 VERSION = "1.0"
 PROTOCOL_VERSION = 1
 LISTEN = "TANDEM_ENV_LISTEN"  # environment variable with the address to listen on
+ARGUMENTS = "TANDEM_ENV_ARGUMENTS"  # and one with arguments for every maker, as JSON
 MAX_ENVS = 65536
 MAX_MESSAGE = 4096  # bytes of a fault's message
 MAX_PAUSE_S = 30.0  # between two restarts of one environment
@@ -399,6 +400,17 @@ def pause_after(failures: int) -> float:
     return 0.0 if failures < 2 else min(MAX_PAUSE_S, 0.1 * 2.0 ** min(failures - 2, 20))
 
 
+def json_object(text: str | bytes) -> dict:
+    """Arguments of a maker. ValueError for anything but a JSON object."""
+    try:
+        arguments = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"arguments are no JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise ValueError(f"arguments: expected a JSON object, got {arguments!r:.100}")
+    return arguments
+
+
 class Columns:
     """The arrays of N environments, in one block of memory that processes can share."""
 
@@ -588,7 +600,7 @@ class Fleet:
         while limit and wrapper is not None:
             if type(wrapper).__name__ == "TimeLimit":
                 wrapper._max_episode_steps = limit  # pylint: disable=protected-access
-            wrapper = vars(wrapper).get("env")
+            wrapper = getattr(wrapper, "__dict__", {}).get("env")
 
     def _close_one(self, i: int) -> None:
         env, self._envs[i], self._running[i] = self._envs[i], None, False
@@ -1303,15 +1315,17 @@ class Server:
                  idle_timeout_s: float = 60.0):
         """`num_envs`: capacity over all sessions. `address`: unix:PATH or HOST:PORT; without one
         that of TANDEM_ENV_LISTEN, or a free port of localhost. `arguments`: for every make_env;
-        a session's own come on top. A session without a stream is closed after `idle_timeout_s`.
+        those of TANDEM_ENV_ARGUMENTS and a session's own come on top. A session without a stream is closed after `idle_timeout_s`.
         Make it before gRPC has threads. RuntimeError, or the maker's exception, where no
         environment can be made."""
         if not 1 <= num_envs <= MAX_ENVS:
             raise ValueError(f"num_envs: expected 1 to {MAX_ENVS}, got {num_envs}")
+        if workers < 0:
+            raise ValueError(f"workers: expected 0 or more, got {workers}")
         self.capacity = num_envs
         self.address = address or os.environ.get(LISTEN) or "localhost:0"
         self._make = make_env
-        self._arguments = dict(arguments or {})
+        self._arguments = {**(arguments or {}), **json_object(os.environ.get(ARGUMENTS) or "{}")}
         self._idle_timeout_s = idle_timeout_s
         self._name = name or getattr(make_env, "__name__", type(make_env).__name__)
         self._lock = threading.Lock()
@@ -1351,8 +1365,8 @@ class Server:
                    ("grpc.keepalive_permit_without_calls", 1),
                    ("grpc.http2.min_ping_interval_without_data_ms", 5000)]
         threads = 2 * min(self.capacity, MAX_SESSIONS) + 8  # a stream may outlive its session
-        self._server = grpc.server(futures.ThreadPoolExecutor(threads), handlers=[Handler()],
-                                   options=options, maximum_concurrent_rpcs=threads)
+        self._server = grpc.server(_Threads(), handlers=[Handler()], options=options,
+                                   maximum_concurrent_rpcs=threads)
         port = self._server.add_insecure_port(self.address)
         if port == 0:
             raise OSError(f"cannot listen on {self.address}")
@@ -1365,7 +1379,7 @@ class Server:
     def stop(self, grace_s: float = 1.0) -> None:
         """Ends every stream and session."""
         self._stopped.set()
-        self._server.stop(grace_s).wait(grace_s + 5)
+        self._server.stop(grace_s).wait(grace_s + 1)
         for session in list(self._sessions.values()):
             self._forget(session)
         if self._zygote is not None:
@@ -1444,12 +1458,7 @@ class Server:
                 ("step_timeout_ms", step_ms, 1), ("reset_timeout_ms", reset_ms, 1)):
             if value < lowest or (name == "num_envs" and value > MAX_ENVS):
                 raise Refused("INVALID_ARGUMENT", f"{name}: {value} is out of range")
-        try:
-            own = json.loads(data(request, 3) or b"{}")
-        except ValueError as error:
-            raise Refused("INVALID_ARGUMENT", f"arguments are no JSON: {error}") from None
-        if not isinstance(own, dict):
-            raise Refused("INVALID_ARGUMENT", "arguments: expected a JSON object")
+        own = json_object(data(request, 3) or b"{}")
         return Task(count, {**self._arguments, **own}, limit, step_ms / 1000, reset_ms / 1000)
 
     def _close(self, request: dict[int, list], unused_context: Any) -> bytes:
@@ -1503,6 +1512,23 @@ class Server:
             for session in list(self._sessions.values()):
                 if not session.streams and now - session.idle_since > self._idle_timeout_s:
                     self._forget(session)
+
+
+class _Threads(futures.Executor):
+    """A thread for each call. The interpreter does not wait for them at its end, as it does for
+    those of other executors: an environment may hang in one."""
+
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> futures.Future:
+        future: futures.Future = futures.Future()
+
+        def work() -> None:
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # pylint: disable=broad-except
+                future.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        return future
 
 
 def _check_free(address: str) -> None:
@@ -1575,10 +1601,13 @@ def quiet_mujoco() -> None:
 
 
 def gym_maker(name: str) -> Callable[..., Any]:
-    """make_env of a registered Gymnasium environment."""
+    """make_env of a registered Gymnasium environment: ID, or MODULE:ID, where MODULE registers it."""
     import gymnasium
 
-    if "mujoco" in str(gymnasium.spec(name).entry_point):
+    module, _, registered = name.rpartition(":")
+    if module:
+        importlib.import_module(module)
+    if "mujoco" in str(gymnasium.spec(registered).entry_point):
         try:
             importlib.import_module("mujoco")
         except ImportError:
@@ -1593,27 +1622,52 @@ def gym_maker(name: str) -> Callable[..., Any]:
     return make
 
 
+def _arguments(text: str) -> dict:
+    try:
+        return json_object(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _maker(parser: argparse.ArgumentParser, name: str) -> Callable[..., Any]:
+    """What --make names; ends the program where that is nothing."""
+    module, _, function = name.partition(":")
+    if not module or not function:
+        parser.error(f"--make: expected MODULE:FUNCTION, got '{name}'")
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or f"{module}.".startswith(f"{error.name}."):
+            parser.error(f"--make: there is no module '{module}' in {os.pathsep.join(sys.path)}")
+        raise  # it is there, and lacks another
+    if not callable(getattr(found, function, None)):
+        parser.error(f"--make: module '{module}' has no function '{function}'")
+    return getattr(found, function)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tandem_env",
                                      description=__doc__.split("\n")[0])
     kind = parser.add_mutually_exclusive_group(required=True)
-    kind.add_argument("--gym", metavar="ID", help="a registered Gymnasium environment")
+    kind.add_argument("--gym", metavar="[MODULE:]ID", help="a registered Gymnasium environment")
     kind.add_argument("--make", metavar="MODULE:FUNCTION", help="FUNCTION(**arguments) makes one")
     parser.add_argument("--num-envs", type=int, default=64, help="capacity over all sessions")
     parser.add_argument("--listen", help=f"unix:PATH or HOST:PORT; else ${LISTEN}, else any port")
     parser.add_argument("--workers", type=int, default=0, help="processes of each session; 0: none")
-    parser.add_argument("--arguments", type=json.loads, default={}, help="the maker's, as JSON")
+    parser.add_argument("--arguments", type=_arguments, default={}, help="the maker's, as JSON")
     parser.add_argument("--idle-timeout", type=float, default=60.0, help="of sessions [s]")
     options = parser.parse_args(argv)
+    if not 1 <= options.num_envs <= MAX_ENVS:
+        parser.error(f"--num-envs: expected 1 to {MAX_ENVS}, got {options.num_envs}")
+    if options.workers < 0:
+        parser.error(f"--workers: expected 0 or more, got {options.workers}")
     logging.basicConfig(level=logging.INFO, format="tandem_env: %(message)s")
     sys.path.insert(0, os.getcwd())
     if options.gym:
         make, name = gym_maker(options.gym), f"gym:{options.gym}"
     else:
-        name = options.make
-        module, _, function = name.partition(":")
-        make = getattr(importlib.import_module(module), function)
+        make, name = _maker(parser, options.make), options.make
     try:
         serve(make, options.num_envs, options.listen, options.workers, name=name,
               arguments=options.arguments, idle_timeout_s=options.idle_timeout)

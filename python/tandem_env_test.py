@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import importlib.util
+import io
 import logging
 import os
 import pathlib
@@ -287,6 +288,24 @@ class ServerTest(unittest.TestCase):
         return caught.exception.details()
 
 
+class CommandLineTest(unittest.TestCase):
+    def test_what_is_wrong_is_said_in_one_line(self):
+        make = ["--make", "tandem_env_test:Stub"]
+        for arguments, text in (
+                ([*make, "--arguments", "[1]"], "arguments: expected a JSON object, got [1]"),
+                ([*make, "--arguments", "{"], "arguments are no JSON"),
+                ([*make, "--num-envs", "0"], "--num-envs: expected 1 to 65536, got 0"),
+                ([*make, "--workers", "-2"], "--workers: expected 0 or more, got -2"),
+                (["--make", "tandem_env_test"], "expected MODULE:FUNCTION"),
+                (["--make", "no.such:Thing"], "there is no module 'no.such'"),
+                (["--make", "tandem_env_test:Thing"], "has no function 'Thing'")):
+            with contextlib.redirect_stderr(io.StringIO()) as err:
+                with self.assertRaises(SystemExit) as end:
+                    tandem_env.main(arguments)
+            self.assertEqual(end.exception.code, 2, text)
+            self.assertIn(text, err.getvalue().splitlines()[-1])
+
+
 class ProtocolTest(ServerTest):
     def protoc(self, how, message, data):
         return subprocess.run(
@@ -402,6 +421,40 @@ class ProtocolTest(ServerTest):
                 time.sleep(0.05)
             client.connect()
             self.refused("NOT_FOUND", lambda: client.step(0, 0, 0, 0))
+
+    def test_a_program_of_ones_own_ends_while_an_environment_hangs(self):
+        code = ("import sys, tandem_env, tandem_env_test; "
+                "tandem_env.serve(tandem_env_test.Stub, 1, sys.argv[1]); print('served', flush=True)")
+        with subprocess.Popen([sys.executable, "-c", code, self.address], cwd=SOURCE, text=True,
+                              stdout=subprocess.PIPE) as process:
+            try:
+                process.stdout.readline()
+                client = Client(self.address, 1)
+                client.reset()
+                client.requests.put(encode((1, client.session), (2, 2),
+                                           (3, [np.array([HANG]).tobytes()])))
+                time.sleep(0.2)  # until it hangs, most likely
+                process.terminate()
+                self.assertEqual((process.wait(15), process.stdout.read()), (0, "served\n"))
+            finally:
+                process.kill()
+
+    def test_arguments_may_come_from_who_starts_the_server(self):
+        with self.stub(1, environment={"TANDEM_ENV_ARGUMENTS": '{"size": 2}'}) as client:
+            self.assertEqual(decode(client.description[3][0])[4], [b"\x02"])
+            client.close = lambda: None
+
+    def test_a_limit_is_looked_for_in_what_has_no_dict(self):
+        class Slots:
+            __slots__ = ("observation_space", "action_space")
+
+            def __init__(self):
+                self.observation_space, self.action_space = Box(-1, 1, (1,)), Discrete(2)
+
+            def close(self):
+                pass
+
+        tandem_env.Fleet(Slots, tandem_env.describe(Slots()), tandem_env.Task(1, {}, 9)).make()
 
     def test_ends_with_its_parent(self):
         code = ("import subprocess, sys; p = subprocess.Popen([sys.executable, '-m', 'tandem_env', "
@@ -720,6 +773,17 @@ class GymnasiumTest(ServerTest):
                         ends += 1
                 self.assertGreater(ends, 0)
                 client.close()
+
+    def test_a_module_may_register_the_environment(self):
+        (self.folder / "mine.py").write_text(
+            "import gymnasium\n"
+            "gymnasium.register('Mine-v0', entry_point="
+            "'gymnasium.envs.classic_control.pendulum:PendulumEnv', max_episode_steps=9)\n")
+        with self.serving("--gym", "mine:Mine-v0", PYTHONPATH=str(self.folder)):
+            client = Client(self.address, 1)
+            self.assertEqual((client.description[2], client.description[5]),
+                             ([b"gym:mine:Mine-v0"], [9]))
+            client.close()
 
     def test_a_limit_of_the_client_replaces_that_of_the_environment(self):
         with self.serving("--gym", "Pendulum-v1"):
