@@ -1,4 +1,5 @@
 """Serves Python environments to Tandem's actors: one file that needs numpy and grpcio alone.
+Python 3.10 or newer.
 
     python -m tandem_env --gym Hopper-v5 --num-envs 16 --listen unix:/tmp/hopper.sock
 
