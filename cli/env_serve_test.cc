@@ -30,8 +30,8 @@ std::string OutputOf(const std::string& command) {
 }
 
 TEST(EnvCheckCommandTest, ThatOfAProgramChecksTheProtocolToo) {
-  const std::string output = OutputOf(
-      absl::StrCat(Binary(), " env check --command '", Binary(), " env serve cartpole_continuous'"));
+  const std::string output = OutputOf(absl::StrCat(Binary(), " env check --command '", Binary(),
+                                                   " env serve cartpole_continuous'"));
   EXPECT_THAT(output, HasSubstr("ok      Describe: makes sense"));
   EXPECT_THAT(output, HasSubstr("ok      Close: gives the environments back"));
   EXPECT_THAT(output, HasSubstr("ok      environments start"));

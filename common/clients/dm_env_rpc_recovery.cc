@@ -49,8 +49,8 @@ void DmEnvRpcRecovery::Reopen(int env, uint64_t seed, std::string lost, bool hea
   ready_.erase(env);
   RetryPace& pace = paces_[env];
   if (healthy) pace.Reset();
+  jobs_.erase(env);
   Job& job = jobs_[env];
-  job = Job();
   job.number = ++jobs_started_;
   job.seed = seed;
   job.lost = std::move(lost);
