@@ -76,8 +76,9 @@ class ModelHistory {
 /// and the number of updates behind each version. Not thread-safe.
 class PolicyHistory {
  public:
-  /// capacity >= 1 policies. spacing [updates]: of those before the newest, as far as they lie
-  /// closer together the older one is kept; so that few policies span a long time. stride: a Poll
+  /// capacity >= 1 policies, of which the older half is thinned out: the longer ago, the further
+  /// apart, so that few policies span even long episodes. spacing [updates]: of those before the
+  /// newest, as far as they lie closer together the older one is kept. stride: a Poll
   /// also loads the multiples of it among the versions that came since the last; 0: none.
   PolicyHistory(snapshot::SnapshotSource* source, PolicyFactory factory, size_t capacity,
                 double spacing, uint64_t stride = 0)
@@ -96,14 +97,16 @@ class PolicyHistory {
   const HeldPolicy* TrainedIn(uint64_t model_version) const;
   /// The held policy whose number of updates is nearest; nullptr before the first.
   const HeldPolicy* Nearest(double policy_updates) const;
-  /// Updates in the policy of this version, interpolated between the versions seen; NaN before the
-  /// first.
+  /// Updates in the policy of this version, interpolated between the versions seen; NaN for one
+  /// before the first of them.
   double UpdatesAt(int64_t version) const;
 
  private:
   snapshot::SnapshotSource* const source_;
   absl::StatusOr<HeldPolicy> Load(const snapshot::Snapshot& snapshot, const EnvironmentSpec& spec);
   void Hold(HeldPolicy policy);
+  /// Forgets one of the older half.
+  void Thin();
 
   const PolicyFactory factory_;
   const size_t capacity_;
