@@ -1,4 +1,5 @@
 """Serves Python environments to Tandem's actors: one file that needs numpy and grpcio alone.
+Python 3.10 or newer.
 
     python -m tandem_env --gym Hopper-v5 --num-envs 16 --listen unix:/tmp/hopper.sock
 
@@ -23,8 +24,8 @@ int64); MultiDiscrete and MultiBinary of several dimensions are sent flat. Every
 is refused.
 
 An episode that ends is reset in the same step. An environment that raises, or gives numbers that
-are not finite or of a wrong shape, loses its episode and is made anew: at once, and where that
-fails again with growing pauses. The others go on.
+are not finite or of a wrong type or shape, loses its episode and is made anew: at once, and where
+that fails again with growing pauses. The others go on.
 
 With workers=0 the environments run in this process, which is fastest, but one that hangs or crashes
 takes all with it. With workers=K every session has K processes (forked from one that was forked
@@ -67,6 +68,7 @@ LOG = logging.getLogger("tandem_env")
 VERSION = "1.0"
 PROTOCOL_VERSION = 1
 LISTEN = "TANDEM_ENV_LISTEN"  # environment variable with the address to listen on
+ARGUMENTS = "TANDEM_ENV_ARGUMENTS"  # and one with arguments for every maker, as JSON
 MAX_ENVS = 65536
 MAX_MESSAGE = 4096  # bytes of a fault's message
 MAX_PAUSE_S = 30.0  # between two restarts of one environment
@@ -76,7 +78,9 @@ WORKER_FILES = 4  # that the zygote hands to a worker
 FRAMES = ".frames"  # what follows the unix socket's path in that of the frames
 FRAME = struct.Struct("<4sII")  # FRAME_MAGIC, a gRPC status code, bytes of the message that follows
 FRAME_MAGIC = b"TEF1"
-FAILURES = (Exception, SystemExit)  # of an environment
+# Of an environment, also asyncio's CancelledError and the panics of Rust's libraries; a signal's
+# KeyboardInterrupt comes to the main thread alone, which steps none.
+FAILURES = BaseException
 SAID: set[str] = set()  # kinds of MuJoCo's warnings that were logged
 
 # env.proto's enums.
@@ -261,9 +265,14 @@ def _children(space: Any) -> list[tuple[Any, Any]] | None:
     return None
 
 
-def _bounds(bound: Any, shape: tuple[int, ...]) -> bytes:
-    full = np.broadcast_to(np.asarray(bound, np.float64), shape).reshape(-1)
-    return (full[:1] if (full == full[0]).all() else full).astype("<f8").tobytes()
+def _bounds(space: Any, shape: tuple[int, ...]) -> tuple[bytes, bytes]:
+    """The lower and the upper bounds of a Box: one of each where all are alike, else one of each
+    for every element."""
+    full = [np.broadcast_to(np.asarray(bound, "<f8"), shape).reshape(-1)
+            for bound in (space.low, space.high)]
+    if all((side == side[0]).all() for side in full):
+        full = [side[:1] for side in full]
+    return full[0].tobytes(), full[1].tobytes()
 
 
 def _leaf(space: Any, name: str, use: str) -> Leaf:
@@ -276,8 +285,7 @@ def _leaf(space: Any, name: str, use: str) -> Leaf:
     if any(n < 1 for n in shape):
         raise ValueError(f"{where} has the empty shape {shape}")
     if _is(space, "Box"):
-        return Leaf(name, BOX, dtype, shape, native, shape, low=_bounds(space.low, shape),
-                    high=_bounds(space.high, shape))
+        return Leaf(name, BOX, dtype, shape, native, shape, *_bounds(space, shape))
     if _is(space, "Discrete"):
         return Leaf(name, DISCRETE, dtype, (), native, (), choices=(int(space.n),),
                     start=int(getattr(space, "start", 0)))
@@ -407,6 +415,17 @@ def pause_after(failures: int) -> float:
     return 0.0 if failures < 2 else min(MAX_PAUSE_S, 0.1 * 2.0 ** min(failures - 2, 20))
 
 
+def json_object(text: str | bytes) -> dict:
+    """Arguments of a maker. ValueError for anything but a JSON object."""
+    try:
+        arguments = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"arguments are no JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise ValueError(f"arguments: expected a JSON object, got {arguments!r:.100}")
+    return arguments
+
+
 class Columns:
     """The arrays of N environments, in one block of memory that processes can share."""
 
@@ -480,6 +499,7 @@ class Fleet:
         self._generation, self._first = generation, first
         self._envs: list[Any] = [None] * n
         self._running = [False] * n  # an episode goes on
+        self._unstarted = [False] * n  # one ended well and the next could not begin: not yet told
         self._steps = [0] * n  # in the episode
         self._failures = [0] * n  # in a row
         self._restarts = [0] * n
@@ -501,6 +521,7 @@ class Fleet:
         self._serial += 1
         columns = self.columns
         columns.outcomes[:] = [STEPPED if runs else ABSENT for runs in self._running]
+        self._unstarted = [False] * self._task.count
         for i in np.flatnonzero(columns.reset).tolist():
             # 32 bits: numpy's RandomState takes no more.
             self._try(i, int(columns.seeds[i]) & 0xFFFFFFFF if seeds else None)
@@ -529,6 +550,7 @@ class Fleet:
         columns.outcomes.fill(STEPPED)
         if restart:
             for i in np.flatnonzero(columns.restart).tolist():
+                self._unstarted[i] = False
                 self._fail(i)
         self._serial += 1
         progress, now, watched = self._progress, time.monotonic_ns, self._watched
@@ -539,7 +561,10 @@ class Fleet:
         ndarray = np.ndarray
         for i, action in enumerate(self._actions()):
             if not running[i]:
-                self._revive(i)
+                if self._unstarted[i]:
+                    self._unstarted[i], columns.outcomes[i] = False, LOST
+                else:
+                    self._revive(i)
                 continue
             if watched:
                 progress[1] = now()
@@ -551,10 +576,16 @@ class Fleet:
                     single[i] = observation
                 else:
                     store(columns.observations, i, observation)
+                if type(reward) not in NUMBERS:
+                    reward = _number(reward)
+                if type(terminated) is not bool:
+                    terminated = _flag(terminated, "terminated")
+                if type(truncated) is not bool:
+                    truncated = _flag(truncated, "truncated")
                 rewards[i] = reward
                 steps[i] += 1
                 if terminated or truncated or steps[i] == limit:
-                    self._end(i, bool(terminated))
+                    self._end(i, terminated)
             except FAILURES as error:
                 self._lose(i, error)
         self._check_finite()
@@ -588,7 +619,7 @@ class Fleet:
         while limit and wrapper is not None:
             if type(wrapper).__name__ == "TimeLimit":
                 wrapper._max_episode_steps = limit  # pylint: disable=protected-access
-            wrapper = vars(wrapper).get("env")
+            wrapper = getattr(wrapper, "__dict__", {}).get("env")
 
     def _close_one(self, i: int) -> None:
         env, self._envs[i], self._running[i] = self._envs[i], None, False
@@ -642,7 +673,8 @@ class Fleet:
         try:
             self._begin(i, None)
         except FAILURES as error:
-            self._fail(i, error)  # the step itself counts
+            self._fail(i, error)  # the step itself counts: the next one is lost
+            self._unstarted[i] = True
             for final, column in zip(columns.finals, columns.observations):
                 column[i] = final[i]
 
@@ -677,6 +709,11 @@ class Fleet:
                                                                    "same_kind"):
                 raise Bad(WRONG_SHAPE, f"observation '{leaf.name}': expected {leaf.native_dtype} "
                           f"{leaf.native_shape}, got {array.dtype} {array.shape}")
+            if array.dtype != leaf.dtype and array.dtype.kind in "iu" and leaf.dtype.kind in "iu":
+                held = np.iinfo(leaf.dtype)  # numpy would wrap the others
+                if int(array.min()) < held.min or int(array.max()) > held.max:
+                    raise Bad(WRONG_SHAPE, f"observation '{leaf.name}': expected integers from "
+                              f"{held.min} to {held.max}, got {array.min()} to {array.max()}")
             column[i] = array.reshape(leaf.shape)
 
     def _check_row(self, columns: list[np.ndarray], i: int) -> None:
@@ -696,6 +733,31 @@ class Fleet:
         if not _finite(columns.rewards):
             for i in np.flatnonzero(~np.isfinite(columns.rewards)).tolist():
                 self._lose(i, Bad(NOT_FINITE, f"the reward is {columns.rewards[i]}"))
+
+
+NUMBERS = frozenset((float, int, np.float32, np.float64))  # the usual types of a reward
+
+
+def _number(value: Any) -> float:
+    """A reward of an unusual type. Bad for what is no number."""
+    array = np.asarray(value)
+    if array.shape or array.dtype.kind not in "biuf":
+        raise Bad(WRONG_SHAPE, f"the reward: expected a number, got {_told(value)}")
+    return float(array)
+
+
+def _flag(value: Any, name: str) -> bool:
+    """A flag of another type than bool. Bad for what is neither true nor false."""
+    if type(value) is np.bool_:
+        return bool(value)
+    array = np.asarray(value)
+    if array.shape or array.dtype.kind not in "biu":
+        raise Bad(WRONG_SHAPE, f"{name}: expected True or False, got {_told(value)}")
+    return bool(array)
+
+
+def _told(value: Any) -> str:
+    return f"{value!r:.200} ({type(value).__name__})"
 
 
 def _finite(column: np.ndarray) -> bool:
@@ -1106,9 +1168,10 @@ class Pool:
         guilty = min(max(at, ~at), slot.count - 1)
         worker, slot.worker, slot.ready = slot.worker, None, False
         text = str(error) if worker is None else worker.end(error)
-        for i in range(slot.count):
-            faults.append(Fault(slot.first + i, error.kind, text if i == guilty else
-                                f"shared a process with environment {slot.first + guilty}"))
+        faults.append(Fault(slot.first + guilty, error.kind, text))  # first: it is what is logged
+        faults += [Fault(slot.first + i, error.kind,
+                         f"shared a process with environment {slot.first + guilty}")
+                   for i in range(slot.count) if i != guilty]
         slot.failures = 1 if slot.healthy > HEALTHY_STEPS else slot.failures + 1
         slot.healthy = 0
         slot.due = time.monotonic() + pause_after(slot.failures)
@@ -1202,7 +1265,7 @@ class Session:
                 self._fleet.wait(0.1)
             faults = work()
             self._last = self._encode(step_id, faults, resets)
-        except Exception as error:  # pylint: disable=broad-except
+        except FAILURES as error:
             self.closed = True  # who knows which have stepped
             LOG.exception("a session of %d environments ends", self.count)
             raise Refused("NOT_FOUND", f"the session is closed: {words(error)}") from None
@@ -1408,15 +1471,18 @@ class Server:
                  idle_timeout_s: float = 60.0):
         """`num_envs`: capacity over all sessions. `address`: unix:PATH or HOST:PORT; without one
         that of TANDEM_ENV_LISTEN, or a free port of localhost. `arguments`: for every make_env;
-        a session's own come on top. A session without a stream is closed after `idle_timeout_s`.
+        those of TANDEM_ENV_ARGUMENTS and a session's own come on top. A session without a stream is
+        closed after `idle_timeout_s`.
         Make it before gRPC has threads. RuntimeError, or the maker's exception, where no
         environment can be made."""
         if not 1 <= num_envs <= MAX_ENVS:
             raise ValueError(f"num_envs: expected 1 to {MAX_ENVS}, got {num_envs}")
+        if workers < 0:
+            raise ValueError(f"workers: expected 0 or more, got {workers}")
         self.capacity = num_envs
         self.address = address or os.environ.get(LISTEN) or "localhost:0"
         self._make = make_env
-        self._arguments = dict(arguments or {})
+        self._arguments = {**(arguments or {}), **json_object(os.environ.get(ARGUMENTS) or "{}")}
         self._idle_timeout_s = idle_timeout_s
         self._name = name or getattr(make_env, "__name__", type(make_env).__name__)
         self._lock = threading.Lock()
@@ -1457,8 +1523,8 @@ class Server:
                    ("grpc.keepalive_permit_without_calls", 1),
                    ("grpc.http2.min_ping_interval_without_data_ms", 5000)]
         threads = 2 * min(self.capacity, MAX_SESSIONS) + 8  # a stream may outlive its session
-        self._server = grpc.server(futures.ThreadPoolExecutor(threads), handlers=[Handler()],
-                                   options=options, maximum_concurrent_rpcs=threads)
+        self._server = grpc.server(_Threads(), handlers=[Handler()], options=options,
+                                   maximum_concurrent_rpcs=threads)
         port = self._server.add_insecure_port(self.address)
         if port == 0:
             raise OSError(f"cannot listen on {self.address}")
@@ -1475,7 +1541,7 @@ class Server:
         self._stopped.set()
         if self._frames is not None:
             self._frames.stop()
-        self._server.stop(grace_s).wait(grace_s + 5)
+        self._server.stop(grace_s).wait(grace_s + 1)
         for session in list(self._sessions.values()):
             self._forget(session)
         if self._zygote is not None:
@@ -1557,12 +1623,7 @@ class Server:
                 ("step_timeout_ms", step_ms, 1), ("reset_timeout_ms", reset_ms, 1)):
             if value < lowest or (name == "num_envs" and value > MAX_ENVS):
                 raise Refused("INVALID_ARGUMENT", f"{name}: {value} is out of range")
-        try:
-            own = json.loads(data(request, 3) or b"{}")
-        except ValueError as error:
-            raise Refused("INVALID_ARGUMENT", f"arguments are no JSON: {error}") from None
-        if not isinstance(own, dict):
-            raise Refused("INVALID_ARGUMENT", "arguments: expected a JSON object")
+        own = json_object(data(request, 3) or b"{}")
         return Task(count, {**self._arguments, **own}, limit, step_ms / 1000, reset_ms / 1000)
 
     def _close(self, request: dict[int, list], unused_context: Any) -> bytes:
@@ -1621,6 +1682,23 @@ class Server:
             for session in list(self._sessions.values()):
                 if not session.streams and now - session.idle_since > self._idle_timeout_s:
                     self._forget(session)
+
+
+class _Threads(futures.Executor):
+    """A thread for each call. The interpreter does not wait for them at its end, as it does for
+    those of other executors: an environment may hang in one."""
+
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> futures.Future:
+        future: futures.Future = futures.Future()
+
+        def work() -> None:
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # pylint: disable=broad-except
+                future.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        return future
 
 
 def _path(address: str) -> str:
@@ -1698,10 +1776,14 @@ def quiet_mujoco() -> None:
 
 
 def gym_maker(name: str) -> Callable[..., Any]:
-    """make_env of a registered Gymnasium environment."""
+    """make_env of a registered Gymnasium environment: ID, or MODULE:ID where MODULE registers
+    it."""
     import gymnasium
 
-    if "mujoco" in str(gymnasium.spec(name).entry_point):
+    module, _, registered = name.rpartition(":")
+    if module:
+        importlib.import_module(module)
+    if "mujoco" in str(gymnasium.spec(registered).entry_point):
         try:
             importlib.import_module("mujoco")
         except ImportError:
@@ -1716,27 +1798,52 @@ def gym_maker(name: str) -> Callable[..., Any]:
     return make
 
 
+def _arguments(text: str) -> dict:
+    try:
+        return json_object(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _maker(parser: argparse.ArgumentParser, name: str) -> Callable[..., Any]:
+    """What --make names; ends the program where that is nothing."""
+    module, _, function = name.partition(":")
+    if not module or not function:
+        parser.error(f"--make: expected MODULE:FUNCTION, got '{name}'")
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or f"{module}.".startswith(f"{error.name}."):
+            parser.error(f"--make: there is no module '{module}' in {os.pathsep.join(sys.path)}")
+        raise  # it is there, and lacks another
+    if not callable(getattr(found, function, None)):
+        parser.error(f"--make: module '{module}' has no function '{function}'")
+    return getattr(found, function)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tandem_env",
                                      description=__doc__.split("\n")[0])
     kind = parser.add_mutually_exclusive_group(required=True)
-    kind.add_argument("--gym", metavar="ID", help="a registered Gymnasium environment")
+    kind.add_argument("--gym", metavar="[MODULE:]ID", help="a registered Gymnasium environment")
     kind.add_argument("--make", metavar="MODULE:FUNCTION", help="FUNCTION(**arguments) makes one")
     parser.add_argument("--num-envs", type=int, default=64, help="capacity over all sessions")
     parser.add_argument("--listen", help=f"unix:PATH or HOST:PORT; else ${LISTEN}, else any port")
     parser.add_argument("--workers", type=int, default=0, help="processes of each session; 0: none")
-    parser.add_argument("--arguments", type=json.loads, default={}, help="the maker's, as JSON")
+    parser.add_argument("--arguments", type=_arguments, default={}, help="the maker's, as JSON")
     parser.add_argument("--idle-timeout", type=float, default=60.0, help="of sessions [s]")
     options = parser.parse_args(argv)
+    if not 1 <= options.num_envs <= MAX_ENVS:
+        parser.error(f"--num-envs: expected 1 to {MAX_ENVS}, got {options.num_envs}")
+    if options.workers < 0:
+        parser.error(f"--workers: expected 0 or more, got {options.workers}")
     logging.basicConfig(level=logging.INFO, format="tandem_env: %(message)s")
     sys.path.insert(0, os.getcwd())
     if options.gym:
         make, name = gym_maker(options.gym), f"gym:{options.gym}"
     else:
-        name = options.make
-        module, _, function = name.partition(":")
-        make = getattr(importlib.import_module(module), function)
+        make, name = _maker(parser, options.make), options.make
     try:
         serve(make, options.num_envs, options.listen, options.workers, name=name,
               arguments=options.arguments, idle_timeout_s=options.idle_timeout)

@@ -1,8 +1,10 @@
 """Tests tandem_env.py: a real server process, and a client that speaks the protocol by hand."""
 
+import asyncio
 import contextlib
 import functools
 import importlib.util
+import io
 import logging
 import os
 import pathlib
@@ -26,6 +28,8 @@ from testing.protoc import protoc
 SOURCE = pathlib.Path(__file__).resolve().parent
 LONG = '{"limit": 1000000}'  # episodes
 GOOD, RAISE, NAN, SHAPE, SEGFAULT, HANG, TERMINATE, NAN_REWARD, BAD_FINAL, EXIT = range(10)
+CANCEL, INTERRUPT, LEAVE = range(10, 13)
+BASES = {CANCEL: asyncio.CancelledError, INTERRUPT: KeyboardInterrupt, LEAVE: GeneratorExit}
 NO_FORK = "TANDEM_TEST_NO_FORK"  # while this file exists no process can be forked
 
 if NO_FORK in os.environ:
@@ -78,19 +82,23 @@ class Stub:
     """Observes (steps of the episode, seed, episodes); the action says what goes wrong."""
 
     observation_space = Box(-np.inf, np.inf, (3,), np.float64)
-    action_space = Discrete(10)
+    action_space = Discrete(13)
     max_episode_steps = 50
 
-    def __init__(self, fail_after=None, slow_reset_s=0.0, size=3, limit=50, unused=""):
+    def __init__(self, fail_after=None, slow_reset_s=0.0, size=3, limit=50, unused="",
+                 fail_reset=""):
         if fail_after is not None and os.path.exists(fail_after):
             raise OSError("the maker failed")
         if size != 3:
             self.observation_space = Box(-1, 1, (size,))
         self.steps = self.seed = self.episodes = 0
-        self.slow_reset_s, self.limit = slow_reset_s, limit
+        self.slow_reset_s, self.limit, self.fail_reset = slow_reset_s, limit, fail_reset
 
     def reset(self, seed=None, options=None):
         time.sleep(self.slow_reset_s)
+        if os.path.exists(self.fail_reset):
+            os.unlink(self.fail_reset)
+            raise OSError("the reset failed")
         self.steps, self.seed = 0, self.seed if seed is None else seed
         self.episodes += 1
         return self._observation(), {}
@@ -104,6 +112,8 @@ class Stub:
                 os.kill(os.getpid(), signal.SIGSEGV)
         if action == EXIT:
             sys.exit("the stub was told to exit")
+        if action in BASES:
+            raise BASES[int(action)]("the stub was told to")
         if action == HANG:
             time.sleep(60)
         self.steps += 1
@@ -147,6 +157,36 @@ class Nested:
         return {"arm": {"pose": np.full((2, 2), pose, np.float32), "open": opened},
                 "mode": 2 + int(mode), "pair": (np.uint8(200), np.array([1, pair])),
                 "flag": np.array([True])}
+
+
+class Typed:
+    """Gives what `GIVES` has for its action."""
+
+    observation_space = Box(0, 65535, (1,), np.uint16)
+    action_space = Discrete(20)
+    X = np.zeros(1, np.uint16)
+    GOOD = [(X, 1, False, False), (np.array([7]), np.float16(1), np.False_, 0),
+            (np.array([7], np.uint8), np.array(1), np.array(False), np.int8(0)),
+            (np.array([65535], np.uint64), True, False, False)]
+    BAD = [((X, 1, "False", False), "terminated: expected True or False, got 'False' (str)"),
+           ((X, 1, np.nan, False), "terminated: expected True or False, got nan"),
+           ((X, 1, False, [0]), "truncated: expected True or False, got [0]"),
+           ((X, 1, None, False), "terminated: expected True or False, got None"),
+           ((X, "2.5", False, False), "reward: expected a number, got '2.5'"),
+           ((X, b"1", False, False), "reward: expected a number, got b'1'"),
+           ((X, None, False, False), "reward: expected a number, got None"),
+           ((X, np.ones(2), False, False), "reward: expected a number, got array"),
+           ((np.array([2**40 + 5]), 1, False, False), "integers from -2147483648 to 2147483647"),
+           ((np.array([2**63], np.uint64), 1, False, False), "got 9223372036854775808")]
+
+    def reset(self, seed=None, options=None):
+        return self.X, {}
+
+    def step(self, action):
+        return *([*self.GOOD, *(gives for gives, _ in self.BAD)][action]), {}
+
+    def close(self):
+        pass
 
 
 class Failed(Exception):
@@ -324,6 +364,24 @@ class ServerTest(unittest.TestCase):
         return caught.exception.details
 
 
+class CommandLineTest(unittest.TestCase):
+    def test_what_is_wrong_is_said_in_one_line(self):
+        make = ["--make", "tandem_env_test:Stub"]
+        for arguments, text in (
+                ([*make, "--arguments", "[1]"], "arguments: expected a JSON object, got [1]"),
+                ([*make, "--arguments", "{"], "arguments are no JSON"),
+                ([*make, "--num-envs", "0"], "--num-envs: expected 1 to 65536, got 0"),
+                ([*make, "--workers", "-2"], "--workers: expected 0 or more, got -2"),
+                (["--make", "tandem_env_test"], "expected MODULE:FUNCTION"),
+                (["--make", "no.such:Thing"], "there is no module 'no.such'"),
+                (["--make", "tandem_env_test:Thing"], "has no function 'Thing'")):
+            with contextlib.redirect_stderr(io.StringIO()) as err:
+                with self.assertRaises(SystemExit) as end:
+                    tandem_env.main(arguments)
+            self.assertEqual(end.exception.code, 2, text)
+            self.assertIn(text, err.getvalue().splitlines()[-1])
+
+
 class ProtocolTest(ServerTest):
     def test_messages_are_those_of_protoc(self):
         written = encode((1, b"key"), (2, 300), (3, [b"ab", b""]), (4, b"\x01"))
@@ -354,6 +412,41 @@ class ProtocolTest(ServerTest):
         done = subprocess.run([sys.executable, "-c", code, SOURCE], cwd=self.folder, text=True,
                               capture_output=True, check=True, timeout=60)
         self.assertEqual((done.stdout, done.stderr, os.listdir(self.folder)), ("", "", []))
+
+    def test_a_program_of_ones_own_ends_while_an_environment_hangs(self):
+        code = ("import sys, tandem_env, tandem_env_test; "
+                "tandem_env.serve(tandem_env_test.Stub, 1, sys.argv[1]); "
+                "print('served', flush=True)")
+        with subprocess.Popen([sys.executable, "-c", code, self.address], cwd=SOURCE, text=True,
+                              stdout=subprocess.PIPE) as process:
+            try:
+                process.stdout.readline()
+                client = Client(self.address, 1)
+                client.reset()
+                client.stream.put(encode((1, client.session), (2, 2),
+                                         (3, [np.array([HANG]).tobytes()])))
+                time.sleep(0.2)  # until it hangs, most likely
+                process.terminate()
+                self.assertEqual((process.wait(15), process.stdout.read()), (0, "served\n"))
+            finally:
+                process.kill()
+
+    def test_arguments_may_come_from_who_starts_the_server(self):
+        with self.stub(1, environment={"TANDEM_ENV_ARGUMENTS": '{"size": 2}'}) as client:
+            self.assertEqual(decode(client.description[3][0])[4], [b"\x02"])
+            client.close = lambda: None
+
+    def test_a_limit_is_looked_for_in_what_has_no_dict(self):
+        class Slots:
+            __slots__ = ("observation_space", "action_space")
+
+            def __init__(self):
+                self.observation_space, self.action_space = Box(-1, 1, (1,)), Discrete(2)
+
+            def close(self):
+                pass
+
+        tandem_env.Fleet(Slots, tandem_env.describe(Slots()), tandem_env.Task(1, {}, 9)).make()
 
     def test_ends_with_its_parent(self):
         code = ("import subprocess, sys; p = subprocess.Popen([sys.executable, '-m', 'tandem_env', "
@@ -533,8 +626,9 @@ class FaultTest(ServerTest):
     def check_faults(self, client):
         client.reset(seeds=[1, 2, 3, 4])
         for action, kind, text in ((RAISE, 1, "told to raise"), (EXIT, 1, "told to exit"),
-                                   (NAN, 4, "nan"), (SHAPE, 5, "(2,)"), (NAN_REWARD, 4, "reward"),
-                                   (BAD_FINAL, 4, "nan")):
+                                   (CANCEL, 1, "told to"), (INTERRUPT, 1, "told to"),
+                                   (LEAVE, 1, "told to"), (NAN, 4, "nan"), (SHAPE, 5, "(2,)"),
+                                   (NAN_REWARD, 4, "reward"), (BAD_FINAL, 4, "nan")):
             response = client.step(GOOD, action, GOOD, GOOD)
             self.assertEqual(outcomes(response, 4), [0, 1, 0, 0], action)
             self.assertNotIn(4, response)
@@ -557,6 +651,24 @@ class FaultTest(ServerTest):
         arguments = '{"limit": 1000000, "unused": "%s"}' % (300_000 * "x")
         with self.stub(4, "--workers", "2", arguments=arguments) as client:
             self.check_faults(client)
+
+    def test_a_reset_that_fails_at_an_end_is_one_failure_and_told_in_the_step_after(self):
+        flag = self.folder / "flag"
+        for workers in ([], ["--workers", "1"]):
+            with self.subTest(workers), self.stub(
+                    2, *workers, arguments=f'{{"fail_reset": "{flag}"}}') as client:
+                client.reset(seeds=[1, 2])
+                client.step(GOOD, GOOD)
+                flag.touch()
+                response = client.step(TERMINATE, GOOD)
+                self.assertEqual(outcomes(response, 2), [0, 0])
+                self.assertEqual((response[4], rows(response, 6)[0, 0]), ([b"\1\0"], 2))
+                [(env, kind, text)] = faults(response)
+                self.assertEqual((env, kind), (0, 1))
+                self.assertIn("the reset failed", text)
+                for expected in ([1, 0], [3, 0], [0, 0]):
+                    response = client.step(GOOD, GOOD)
+                    self.assertEqual((outcomes(response, 2), faults(response)), (expected, []))
 
     def test_pauses_grow_and_a_step_without_environments_waits_no_longer_than_told(self):
         flag = self.folder / "flag"
@@ -585,8 +697,9 @@ class FaultTest(ServerTest):
             response = client.step(GOOD, action, GOOD, GOOD)
             self.assertEqual(outcomes(response, 4), [1, 1, 0, 0])
             found = faults(response)
-            self.assertEqual([fault[:2] for fault in found], [(0, kind), (1, kind)])
-            self.assertIn(text, found[1][2])
+            self.assertEqual([fault[:2] for fault in found], [(1, kind), (0, kind)])
+            self.assertIn(text, found[0][2])
+            self.assertEqual(found[1][2], "shared a process with environment 1")
             steps, end = 1, time.monotonic() + 10
             while True:
                 response = client.step(0, 0, 0, 0)
@@ -599,7 +712,9 @@ class FaultTest(ServerTest):
             self.assertEqual(outcomes(response, 4), [3, 3, 0, 0])
             self.assertNotEqual(rows(response)[0, 1], 1)  # not the same episode again
             self.assertEqual(outcomes(client.step(0, 0, 0, 0), 4), [0, 0, 0, 0])
-            return found[1][2]
+            self.assertRegex((self.folder / "log").read_text(),
+                             f"2 of 4 .*failed; 1: (.|\n)*{text}")
+            return found[0][2]
 
     def test_a_worker_that_crashes(self):
         text = self.check_lost_worker(SEGFAULT, 2, "last words")
@@ -707,6 +822,24 @@ class FleetTest(unittest.TestCase):
             self.assertEqual(caught.exception.code, "NOT_FOUND")
         self.assertEqual(self.fleet._envs, [None] * 3)
 
+    def test_types_that_mean_something_else_lose_the_environment(self):
+        fleet = tandem_env.Fleet(Typed, tandem_env.describe(Typed()), tandem_env.Task(1, {}))
+        fleet.make()
+        fleet.columns.reset[:] = 1
+        fleet.reset(False)
+        for action in range(len(Typed.GOOD)):
+            fleet.columns.actions[0][:] = action
+            self.assertEqual((fleet.step(False), fleet.outcomes.tolist()), ([], [0]), action)
+            self.assertEqual(fleet.columns.rewards.tolist(), [1])
+        self.assertEqual(fleet.columns.observations[0].tolist(), [[65535]])
+        for action, (_, text) in enumerate(Typed.BAD, len(Typed.GOOD)):
+            fleet.columns.actions[0][:] = action
+            [fault] = fleet.step(False)
+            self.assertEqual((fault.kind, fleet.outcomes.tolist()), (5, [1]), text)
+            self.assertIn(text, fault.message)
+            fleet.columns.reset[:] = 1
+            fleet.reset(False)
+
     def test_sessions_that_nobody_waits_for_or_of_which_there_are_enough_are_not_opened(self):
         server = tandem_env.Server(Stub, 8)
         request = decode(encode((1, 1), (2, 3), (5, 1000), (6, 1000)))
@@ -749,6 +882,15 @@ class SpacesTest(ServerTest):
             self.assertEqual(list(flag), [1, 1])
             client.close()
 
+    def test_bounds_are_shortened_on_both_sides_or_on_none(self):
+        for low, high, expected in (
+                (0, [10, 20], ([0, 0], [10, 20])), ([-1, 0], 1, ([-1, 0], [1, 1])),
+                (-np.inf, [1, 2], ([-np.inf] * 2, [1, 2])), (-2, 2, ([-2], [2])),
+                ([1, 2], [3, 4], ([1, 2], [3, 4]))):
+            [leaf] = tandem_env.leaves_of(Box(low, high, (2,)), "observation")
+            got = np.frombuffer(leaf.low).tolist(), np.frombuffer(leaf.high).tolist()
+            self.assertEqual(got, expected)
+
     def test_what_cannot_be_served_is_named(self):
         for space, text in ((Text(), "the action space is a Text"),
                             (Dict(a=Box(0, 1, (2,)), b=Tuple(Text())), "leaf 'b.0' is a Text"),
@@ -784,6 +926,17 @@ class GymnasiumTest(ServerTest):
                         ends += 1
                 self.assertGreater(ends, 0)
                 client.close()
+
+    def test_a_module_may_register_the_environment(self):
+        (self.folder / "mine.py").write_text(
+            "import gymnasium\n"
+            "gymnasium.register('Mine-v0', entry_point="
+            "'gymnasium.envs.classic_control.pendulum:PendulumEnv', max_episode_steps=9)\n")
+        with self.serving("--gym", "mine:Mine-v0", PYTHONPATH=str(self.folder)):
+            client = Client(self.address, 1)
+            self.assertEqual((client.description[2], client.description[5]),
+                             ([b"gym:mine:Mine-v0"], [9]))
+            client.close()
 
     def test_a_limit_of_the_client_replaces_that_of_the_environment(self):
         with self.serving("--gym", "Pendulum-v1"):

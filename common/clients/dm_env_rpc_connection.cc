@@ -197,7 +197,7 @@ absl::StatusOr<float> DmEnvRpcConnection::TakeNumber(const DmEnvRpcNumber& numbe
   const auto& observations = response_.step().observations();
   const auto found = observations.find(number.id);
   if (found != observations.end()) {
-    const auto numbers = Numbers(found->second, number.leaf.type);
+    const auto numbers = Numbers(found->second, number.type);
     if (numbers.has_value() && numbers->size() == 1) return static_cast<float>(numbers->front());
   }
   return absl::InvalidArgumentError(absl::StrCat("expected one number for \"", number.leaf.name,
@@ -214,7 +214,8 @@ absl::StatusOr<StepResult> DmEnvRpcConnection::TakeStep(std::span<float> observa
           absl::StrCat("\"", spec.name, "\" was requested and is not in the answer"));
     }
     rows_[leaf].clear();
-    TANDEM_RETURN_IF_ERROR(Decode(found->second, spec, &rows_[leaf]));
+    TANDEM_RETURN_IF_ERROR(
+        Decode(found->second, specs_->observation_types[leaf], spec, &rows_[leaf]));
     views_[leaf] = rows_[leaf];
   }
   TANDEM_RETURN_IF_ERROR(specs_->observation.Flatten(views_, 1, observation));

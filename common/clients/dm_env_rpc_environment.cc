@@ -160,14 +160,14 @@ void DmEnvRpcVectorEnvironment::ResetSeeded(int env, uint64_t seed) {
     one.connection.reset();
   }
   recovery_.Forget(env);
-  one = Copy();
+  one = Copy{.good_steps = one.good_steps};
   auto opened = DmEnvRpcConnection::Open(server_, calls_, seed, world);
   if (opened.ok()) {
     one.connection = *std::move(opened);
     return;
   }
   Blame(env, KindOf(opened.status(), false), std::string(opened.status().message()));
-  recovery_.Reopen(env, seed, world);
+  recovery_.Reopen(env, seed, world, /*healthy=*/false);
 }
 
 absl::Status DmEnvRpcVectorEnvironment::Step(std::span<const float> actions) {
@@ -210,8 +210,8 @@ void DmEnvRpcVectorEnvironment::TakeReopened(int env) {
   Copy& one = copy(env);
   one.connection = recovery_.Take(env);
   if (!one.connection) return;
-  const absl::StatusOr<StepResult> first = one.connection->TakeStep(observation(env));
-  if (!first.ok()) return Lose(env, Outcome::kAbsent, first.status());
+  const absl::Status first = TakeFirst(env);
+  if (!first.ok()) return Lose(env, Outcome::kAbsent, first);
   one.begun = true;
   outcome(env) = Outcome::kStarted;
 }
@@ -233,6 +233,7 @@ void DmEnvRpcVectorEnvironment::TakeAnswer(int env, TimePoint deadline) {
   result = *step;
   const bool ended = step->terminated || step->truncated;
   ++one.steps;
+  ++one.good_steps;
   one.begun = !ended;
   one.needs_reset = !ended && one.steps == spec_.max_episode_steps;
   result.truncated = result.truncated || one.needs_reset;
@@ -255,7 +256,10 @@ void DmEnvRpcVectorEnvironment::Restart(const std::vector<int>& envs) {
     return !reset.ok() && connection.refused() ? connection.Rejoin(deadline) : reset;
   });
   each(false, [&](int i) { return copy(i).connection->BeginFirstStep(deadline); });
-  each(false, [&](int i) { return TakeFirst(i, deadline); });
+  each(false, [&](int i) {
+    const absl::Status answered = copy(i).connection->End(deadline);
+    return answered.ok() ? TakeFirst(i) : answered;
+  });
   for (const int i : envs) {
     const absl::Status& status = statuses[static_cast<size_t>(i)];
     copy(i).needs_reset = false;
@@ -267,10 +271,8 @@ void DmEnvRpcVectorEnvironment::Restart(const std::vector<int>& envs) {
   }
 }
 
-absl::Status DmEnvRpcVectorEnvironment::TakeFirst(int env, TimePoint deadline) {
-  DmEnvRpcConnection& connection = *copy(env).connection;
-  TANDEM_RETURN_IF_ERROR(connection.End(deadline));
-  TANDEM_ASSIGN_OR_RETURN(const StepResult first, connection.TakeStep(observation(env)));
+absl::Status DmEnvRpcVectorEnvironment::TakeFirst(int env) {
+  TANDEM_ASSIGN_OR_RETURN(const StepResult first, copy(env).connection->TakeStep(observation(env)));
   if (first.terminated || first.truncated) {
     return absl::InvalidArgumentError("expected the first step of an episode to be RUNNING");
   }
@@ -284,12 +286,14 @@ void DmEnvRpcVectorEnvironment::Lose(int env, Outcome outcome_now, const absl::S
     Blame(env, KindOf(why, one.connection->refused()), std::string(why.message()));
   }
   const std::string world = one.connection->world();
+  const bool healthy = one.good_steps >= kHealthySteps;
   one = Copy();
   outcome(env) = outcome_now;
   const std::span<float> row = observation(env);
   std::fill(row.begin(), row.end(), 0.0f);
-  recovery_.Reopen(
-      env, EnvironmentSeed(StreamSeed(seed_, absl::StrCat("world/", ++reopened_)), env), world);
+  recovery_.Reopen(env,
+                   EnvironmentSeed(StreamSeed(seed_, absl::StrCat("world/", ++reopened_)), env),
+                   world, healthy);
 }
 
 void DmEnvRpcVectorEnvironment::Blame(int env, FaultKind kind, const std::string& message) {

@@ -176,6 +176,30 @@ TEST_P(RemoteEnvironmentTest, NonsenseLosesAllAndSaysWhy) {
   }
 }
 
+TEST_P(RemoteEnvironmentTest, ASessionThatFailsAgainAndAgainIsOpenedEverMoreSeldom) {
+  Connect();
+  const auto play_nonsense = [&](std::chrono::milliseconds time) {
+    size_t faults = 0;
+    const auto end = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < end) {
+      if (env_->outcomes()[0] == Outcome::kStarted) server_->SabotageNext(Sabotage::kBadOutcome);
+      Step(0);
+      faults += env_->TakeFaults().size();
+    }
+    return faults;
+  };
+  const size_t faults = play_nonsense(std::chrono::milliseconds(1500));
+  EXPECT_GE(faults, 4u);
+  EXPECT_LE(faults, 6u) << "at once, after 0.05 to 0.1 s, twice that, and so on";
+  if (env_->outcomes()[0] != Outcome::kStarted) AwaitStart();
+  Play(0, 100);  // what failed is forgotten
+  server_->SabotageNext(Sabotage::kBadOutcome);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THAT(Step(0), Each(Outcome::kLost));
+  AwaitStart();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(700));
+}
+
 TEST_P(RemoteEnvironmentTest, AnErrorOfTheServersIsNoNonsense) {
   Connect();
   server_->SabotageNext(Sabotage::kInternal);

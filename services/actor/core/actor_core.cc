@@ -65,7 +65,7 @@ void ActorCore::Stop() {
   parts_.replay.Stop();
   parts_.policies.Stop();
   parts_.training->Stop();
-  parts_.evaluation->Stop();
+  if (parts_.evaluation != nullptr) parts_.evaluation->Stop();
 }
 
 absl::Status ActorCore::Run(std::function<void(bool healthy)> on_health) {
@@ -77,8 +77,7 @@ absl::Status ActorCore::Run(std::function<void(bool healthy)> on_health) {
 absl::Status ActorCore::Loop() {
   if (options_.shift_start_after > 0) {
     // An environment without a range of starts is told of now, not in the midst of the run.
-    TANDEM_RETURN_IF_ERROR(parts_.training->WidenStart(1));
-    TANDEM_RETURN_IF_ERROR(parts_.evaluation->WidenStart(1));
+    TANDEM_RETURN_IF_ERROR(WidenStart(1));
   }
   TANDEM_RETURN_IF_ERROR(writer_.Open());
   recorder_.StartAll(*parts_.training);
@@ -131,8 +130,12 @@ absl::Status ActorCore::ShiftStart(const Grant& grant) {
   start_shifted_ = true;
   LogInfo(absl::StrCat("after ", grant.env_steps, " steps, episodes start from a range ",
                        options_.shift_start_scale, " times as wide"));
-  TANDEM_RETURN_IF_ERROR(parts_.training->WidenStart(options_.shift_start_scale));
-  return parts_.evaluation->WidenStart(options_.shift_start_scale);
+  return WidenStart(options_.shift_start_scale);
+}
+
+absl::Status ActorCore::WidenStart(double scale) {
+  TANDEM_RETURN_IF_ERROR(parts_.training->WidenStart(scale));
+  return parts_.evaluation == nullptr ? absl::OkStatus() : parts_.evaluation->WidenStart(scale);
 }
 
 absl::Status ActorCore::StartOver() {
@@ -165,6 +168,11 @@ absl::Status ActorCore::TakeSteps(const Grant& grant) {
 }
 
 absl::Status ActorCore::Evaluate(const Grant& grant) {
+  if (parts_.evaluation == nullptr) {
+    return absl::FailedPreconditionError(
+        "the run asks for an evaluation, and this actor has no environments for it: give it some, "
+        "or set actor.evaluation_interval=0");
+  }
   VectorEnvironment& env = *parts_.evaluation;
   EpisodeRecorder::Options options;
   options.purpose = Purpose::kEvaluation;

@@ -136,6 +136,22 @@ TEST(ActorCore, StepsAtLeastOneBatch) {
   EXPECT_EQ(actor.StoredSteps(), 3);
 }
 
+TEST(ActorCore, WithoutEnvironmentsForItAnEvaluationEndsTheRunAndTrainingDoesNot) {
+  ActorOptions options = Actor::Options();
+  options.shift_start_after = 3;
+  Actor actor(Counting({3}), nullptr, options);
+  actor.policies.Publish(0);
+  Grant later = RandomSteps(3);
+  later.env_steps = 3;
+  actor.replay.AddGrant(RandomSteps(3));
+  actor.replay.AddGrant(later);
+  actor.replay.AddGrant(Evaluation(100, 0));
+  const absl::Status status = actor.core.Run();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_NE(status.message().find("actor.evaluation_interval=0"), std::string::npos) << status;
+  EXPECT_EQ(actor.StoredSteps(), 6);
+}
+
 TEST(ActorCore, EvaluatesOneEpisodeOfEachEnvironmentWithoutNoise) {
   Actor actor;
   actor.policies.Publish(500);
