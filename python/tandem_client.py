@@ -445,7 +445,6 @@ class Actor:
         self._rows: list[tuple] = []  # observation, action, reward, log density
         self._pending = 0  # steps to be appended
         self._by = (0, 0)  # policy version and updates of the rows
-        self._first_by = (0, 0)  # of the first step of the episode
         self._chosen: tuple[np.ndarray, float] | None = None
         self._segments: list[bytes] = []
         self._episodes: list[bytes] = []
@@ -517,8 +516,6 @@ class Actor:
         self._observation = after
         if self._episode is None:
             return
-        if self._episode.length == 0:
-            self._first_by = self._by
         self._rows.append((before, action, reward, log_prob))
         self._pending += 1
         self._episode = self._episode._replace(
@@ -542,8 +539,8 @@ class Actor:
     def _end(self, terminated: bool) -> None:
         """The episode under way ends with its last step."""
         self._cut(terminated, not terminated)
-        done = self._episode._replace(terminated=terminated, policy_version=self._first_by[0],
-                                      policy_updates=self._first_by[1])
+        done = self._episode._replace(terminated=terminated, policy_version=self._by[0],
+                                      policy_updates=self._by[1])
         self._episodes.append(_message(done, self._episode_id))
         self.episodes += 1
         self._episode = None
