@@ -145,9 +145,11 @@ double PolicyHistory::UpdatesAt(int64_t tag) const {
 
 double PolicyHistory::LagBehind(const HeldPolicy& of, int64_t tag) const {
   const Epoch* const epoch = EpochOf(tag);
-  const double lag = static_cast<double>(of.policy.policy_updates) - UpdatesAt(tag);
-  if (std::isnan(lag) || epoch->epoch != of.version.epoch) return std::abs(lag);
-  return std::max(0.0, lag);
+  if (epoch == nullptr) return std::numeric_limits<double>::quiet_NaN();
+  double then = UpdatesAt(tag);
+  if (std::isnan(then)) then = epoch->updates.begin()->second;
+  const double lag = static_cast<double>(of.policy.policy_updates) - then;
+  return epoch->epoch == of.version.epoch ? std::max(0.0, lag) : std::abs(lag);
 }
 
 }  // namespace tandem::monitor

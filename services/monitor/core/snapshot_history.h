@@ -102,7 +102,8 @@ class PolicyHistory {
   double UpdatesAt(int64_t tag) const;
   /// Updates by which the policy of this tag is behind `of`; 0 where it is ahead, but for one of an
   /// epoch before: then the publisher lost what it had learned since, and the distance counts
-  /// either way. NaN as UpdatesAt.
+  /// either way. At least so many for a version before all that were seen of its epoch; NaN where
+  /// none was.
   double LagBehind(const HeldPolicy& of, int64_t tag) const;
 
  private:
