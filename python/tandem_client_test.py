@@ -130,6 +130,10 @@ class ReplayTest(unittest.TestCase):
         tensor = tandem_client.tensor(np.ones((2, 1)))
         self.assertEqual(protoc("decode", "data.v1.Tensor", tensor).decode().split("data")[0],
                          "dtype: DTYPE_FLOAT32\nshape: 2\nshape: 1\n")
+        episode = tandem_client.Episode(1.0, 9, False, np.ones(1), 3, 40, ((0, 0, 0), (5, 3, 40)))
+        text = protoc("decode", "data.v1.Episode", tandem_client._message(episode, 7)).decode()
+        self.assertIn("policies {\n}\npolicies {\n  first_t: 5\n  policy_version: 3\n"
+                      "  policy_updates: 40\n}\n", text)
 
     def test_an_append_counts_once_and_a_lost_buffer_is_noticed(self):
         writer = Writer(self.address, "simulator-0", SPEC)

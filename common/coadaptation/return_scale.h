@@ -27,7 +27,8 @@ class ReturnScale {
   /// Takes the next mean real return; one that is not finite is ignored.
   void AddMean(double mean_return);
 
-  /// The scale, > 0; NaN before the first mean return.
+  /// The scale, > 0; NaN before the first mean return, and as long as every return was 0: then no
+  /// range is known, and no gap is large or small.
   double scale() const;
 
   Memory memory() const { return {first_, best_, first_episodes_}; }

@@ -125,7 +125,8 @@ std::string DescribeWarmUp(double number, const Thresholds& thresholds) {
 std::string DescribeNothingCounts(const Readings& readings) {
   std::vector<std::string> why;
   for (const Reading& reading : readings) {
-    if (!reading.why_not.empty()) why.push_back(reading.why_not);
+    const bool said = !why.empty() && why.back() == reading.why_not;
+    if (!reading.why_not.empty() && !said) why.push_back(reading.why_not);
   }
   return absl::StrCat("No verdict on the newest model: ", absl::StrJoin(why, "; "), ".");
 }

@@ -16,7 +16,8 @@ namespace tandem::monitor {
 using Evaluation = std::vector<Episode>;
 
 /// What the finished episodes tell: the newest returns, the return scale, and those that wait to be
-/// held against the model. Bounded: the oldest that nobody takes are forgotten. Not thread-safe.
+/// held against the model. An episode that a failure cut short tells nothing: the model would be
+/// held against a part of it. Bounded: the oldest that nobody takes are forgotten. Not thread-safe.
 class EpisodeLog {
  public:
   static constexpr int kMeanOver = 5;            ///< Training episodes in a mean return.
@@ -25,10 +26,10 @@ class EpisodeLog {
 
   void Add(const Episode& episode);
 
-  /// Takes the training episodes of learned policies that ended at or before `env_steps`, oldest
-  /// first.
+  /// Takes the training episodes that ended at or before `env_steps` and in which learned policies
+  /// alone acted, oldest first.
   std::vector<Episode> TakeTraining(int64_t env_steps);
-  /// Takes the evaluations that are whole, oldest first.
+  /// Takes the evaluations that are whole, oldest first; without their episodes that failed.
   std::vector<Evaluation> TakeEvaluations();
 
   double training_return() const { return training_return_; }  ///< Newest episode; NaN if none.
@@ -44,6 +45,12 @@ class EpisodeLog {
   void Restore(const ReturnMemory& memory);
 
  private:
+  /// An evaluation of which not every episode has ended.
+  struct Unfinished {
+    Evaluation episodes;
+    int64_t failed = 0;
+  };
+
   void AddTraining(const Episode& episode);
   void AddEvaluation(const Episode& episode);
 
@@ -58,7 +65,7 @@ class EpisodeLog {
   double evaluation_return_ = std::numeric_limits<double>::quiet_NaN();
   std::deque<double> recent_;                  // the last training returns
   std::deque<Episode> training_;               // not taken yet
-  std::map<uint64_t, Evaluation> unfinished_;  // by evaluation_id
+  std::map<uint64_t, Unfinished> unfinished_;  // by evaluation_id
   std::deque<Evaluation> evaluations_;         // whole, not taken yet
 };
 

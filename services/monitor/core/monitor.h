@@ -38,7 +38,7 @@ struct MonitorOptions {
   int64_t seen_rows = 500;      ///< Newest held-out, and training, steps that models saw [steps].
   double max_policy_lag = 1e9;  ///< Steps of older policies are left out [updates].
   int models_kept = 4;          ///< Models held, so that an evaluation finds an older one.
-  int policies_kept = 8;        ///< Policies held, so that an episode finds its own.
+  int policies_kept = 24;       ///< Policies held, so that an episode finds its own.
   double policy_spacing = 0;    ///< Between those held, see PolicyHistory [updates].
   uint64_t policy_stride = 0;   ///< Of versions that must not be missed, see PolicyHistory.
   int64_t policy_poll_steps = 0;  ///< Fresh steps between two looks at the policy [steps].

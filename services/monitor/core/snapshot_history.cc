@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kVersionsRemembered = 1024;  // of one epoch
 constexpr size_t kEpochsRemembered = 8;
+constexpr double kSpacingOfAge = 0.25;  // most between two old policies, over how old they are
 
 }  // namespace
 
@@ -93,7 +94,20 @@ void PolicyHistory::Hold(HeldPolicy held) {
   };
   if (held_.size() >= 2 && std::abs(updates(1) - updates(2)) < spacing_) held_.pop_back();
   held_.push_back(std::move(held));
-  if (held_.size() > capacity_) held_.pop_front();
+  if (held_.size() > capacity_) Thin();
+}
+
+void PolicyHistory::Thin() {
+  const auto updates = [this](size_t i) {
+    return static_cast<double>(held_[i].policy.policy_updates);
+  };
+  for (size_t i = 1; i + capacity_ / 2 < held_.size(); ++i) {
+    const double age = updates(held_.size() - 1) - updates(i);
+    if (updates(i + 1) - updates(i - 1) > kSpacingOfAge * age) continue;
+    held_.erase(held_.begin() + static_cast<int64_t>(i));
+    return;
+  }
+  held_.pop_front();
 }
 
 const HeldPolicy* PolicyHistory::TrainedIn(uint64_t model_version) const {
@@ -136,7 +150,8 @@ double PolicyHistory::UpdatesAt(int64_t tag) const {
   const uint64_t version = static_cast<uint64_t>(tag) & snapshot::Version::kTagVersions;
   const auto above = updates.lower_bound(version);
   if (above == updates.end()) return updates.rbegin()->second;
-  if (above->first == version || above == updates.begin()) return above->second;
+  if (above->first == version) return above->second;
+  if (above == updates.begin()) return std::numeric_limits<double>::quiet_NaN();
   const auto below = std::prev(above);
   const double share = static_cast<double>(version - below->first) /
                        static_cast<double>(above->first - below->first);

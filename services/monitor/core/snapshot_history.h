@@ -76,8 +76,9 @@ class ModelHistory {
 /// and the number of updates behind each version. Not thread-safe.
 class PolicyHistory {
  public:
-  /// capacity >= 1 policies. spacing [updates]: of those before the newest, as far as they lie
-  /// closer together the older one is kept; so that few policies span a long time. stride: a Poll
+  /// capacity >= 1 policies, of which the older half is thinned out: the longer ago, the further
+  /// apart, so that few policies span even long episodes. spacing [updates]: of those before the
+  /// newest, as far as they lie closer together the older one is kept. stride: a Poll
   /// also loads the multiples of it among the versions that came since the last; 0: none.
   PolicyHistory(snapshot::SnapshotSource* source, PolicyFactory factory, size_t capacity,
                 double spacing, uint64_t stride = 0)
@@ -97,8 +98,9 @@ class PolicyHistory {
   /// The held policy whose number of updates is nearest; nullptr before the first.
   const HeldPolicy* Nearest(double policy_updates) const;
   /// Updates in the policy of this tag (snapshot::Version::Tag; a version alone is one of the
-  /// newest epoch), interpolated between the versions seen in its epoch. NaN where none of that
-  /// epoch was seen: it is older than all that is remembered, or not yet heard of.
+  /// newest epoch), interpolated between the versions seen in its epoch. NaN for one
+  /// before the first of them, and where none of that epoch was seen: it is older than all that is
+  /// remembered, or not yet heard of.
   double UpdatesAt(int64_t tag) const;
   /// Updates by which the policy of this tag is behind `of`; 0 where it is ahead, but for one of an
   /// epoch before: then the publisher lost what it had learned since, and the distance counts
@@ -110,6 +112,8 @@ class PolicyHistory {
   snapshot::SnapshotSource* const source_;
   absl::StatusOr<HeldPolicy> Load(const snapshot::Snapshot& snapshot, const EnvironmentSpec& spec);
   void Hold(HeldPolicy policy);
+  /// Forgets one of the older half.
+  void Thin();
 
   /// What was seen of one start of the publisher.
   struct Epoch {

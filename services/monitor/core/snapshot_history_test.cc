@@ -45,6 +45,9 @@ TEST(PolicyHistoryTest, FindsTheNearestPolicyAndInterpolatesUpdates) {
   EXPECT_NEAR(history.UpdatesAt(9), 90, 1e-9);
   EXPECT_EQ(history.Nearest(30)->policy.policy_updates, 0u);
   EXPECT_EQ(history.Nearest(60)->policy.policy_updates, 90u);
+  PolicyHistory late(&store, testing::LoadFakePolicy, 8, /*spacing=*/0);
+  ASSERT_TRUE(*late.Poll(spec));
+  EXPECT_TRUE(std::isnan(late.UpdatesAt(3))) << "it was never seen";
 }
 
 TEST(PolicyHistoryTest, AVersionOfAnEpochBeforeIsNotTakenForOneOfTheNewest) {
@@ -86,6 +89,22 @@ TEST(PolicyHistoryTest, FewPoliciesSpanALongTime) {
   EXPECT_EQ(history.newest()->policy.policy_updates, 330u);
   EXPECT_EQ(history.Nearest(290)->policy.policy_updates, 300u);
   EXPECT_EQ(history.Nearest(0)->policy.policy_updates, 100u);
+}
+
+TEST(PolicyHistoryTest, OldPoliciesLieTheFurtherApartTheOlderTheyAre) {
+  snapshot::SnapshotStore store(snapshot::kPolicySeries, 1);
+  PolicyHistory history(&store, testing::LoadFakePolicy, 24, /*spacing=*/0);
+  const EnvironmentSpec spec = testing::WorldSpec(10);
+  constexpr double kNewest = 10'000;
+  for (int64_t updates = 0; updates <= kNewest; updates += 100) {
+    ASSERT_TRUE(store.Publish(testing::PolicyFile(updates)).ok());
+    ASSERT_TRUE(*history.Poll(spec));
+  }
+  for (double age = 0; age <= 5000; age += 50) {
+    const double found = static_cast<double>(history.Nearest(kNewest - age)->policy.policy_updates);
+    EXPECT_LE(std::abs(found - (kNewest - age)), std::max(50.0, 0.25 * age)) << age;
+    if (age <= 1000) EXPECT_LE(std::abs(found - (kNewest - age)), 50) << age;
+  }
 }
 
 TEST(PolicyHistoryTest, FindsTheOneThatTrainedInAModel) {
