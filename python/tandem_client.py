@@ -96,6 +96,11 @@ class Snapshot(NamedTuple):
     version: int
     data: bytes
 
+    @property
+    def tag(self) -> int:
+        """Epoch and version in one number, as steps name the policy that took them."""
+        return (self.epoch & (1 << 23) - 1) << 40 | self.version & (1 << 40) - 1
+
 
 def read_safetensors(raw: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The float32 tensors and the metadata. ValueError for anything that is not as it must be."""
@@ -432,7 +437,7 @@ class Actor:
         self._watcher = Watcher(policy, "policy", name)
         self._seen: Snapshot | None = None
         self._policy: SacPolicy | None = None
-        self._version = 0  # of the policy
+        self._version = 0  # tag of the policy
         self._grant: Grant | None = None
         self._left = 0  # steps of the grant
         self._next_id = 1
@@ -594,7 +599,7 @@ class Actor:
             return
         self._seen = newest
         try:
-            self._policy, self._version = SacPolicy(newest.data), newest.version
+            self._policy, self._version = SacPolicy(newest.data), newest.tag
         except ValueError as error:
             LOG.error("policy %d.%d is skipped: %s", newest.epoch, newest.version, error)
 

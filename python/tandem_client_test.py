@@ -205,6 +205,7 @@ class ReplayTest(unittest.TestCase):
         with self.assertLogs("tandem_client", "ERROR"):
             actor._refresh()
         self.assertEqual(actor._version, 0)
+        self.assertEqual(tandem_client.Snapshot((3 << 23) + 5, 9, b"").tag, (5 << 40) + 9)
 
     def test_closing_waits_for_a_buffer_that_is_away_but_not_for_ever(self):
         actor = Actor(self.address, f"unix:{self.folder}/none.sock", SPEC, seed=1)

@@ -28,7 +28,7 @@ struct TransitionBatch {
   std::vector<int64_t> indices;          ///< [B] global index of each step
   std::vector<int64_t> episodes;         ///< [B] ordinal of the episode in the replay buffer
   std::vector<int64_t> times;            ///< [B] step within its episode
-  std::vector<int64_t> policy_versions;  ///< [B] 0: random actions
+  std::vector<int64_t> policy_versions;  ///< [B] tags, see Segment; 0: random
   std::vector<uint8_t> splits;           ///< [B] a value of Split
 
   /// Number of rows, from the observations.
@@ -65,7 +65,7 @@ struct Segment {
   bool terminated = false;          ///< The last step ended the episode in a terminal state.
   bool truncated = false;           ///< The last step ended the episode from outside.
   Purpose purpose = Purpose::kTraining;
-  uint64_t policy_version = 0;  ///< 0: uniformly random actions.
+  uint64_t policy_version = 0;  ///< snapshot::Version::Tag; 0: uniformly random actions.
   uint64_t model_version = 0;   ///< 0: no planner acted.
 
   int64_t size() const { return static_cast<int64_t>(rewards.size()); }

@@ -155,7 +155,7 @@ absl::Status ActorCore::TakeSteps(const Grant& grant) {
       ActAtRandom();
     } else {
       if (grant.policy_updates < 0) holder_.Refresh();
-      recorder_.SetPolicy(holder_.version(), static_cast<uint64_t>(holder_.updates()));
+      recorder_.SetPolicy(holder_.tag(), static_cast<uint64_t>(holder_.updates()));
       TANDEM_RETURN_IF_ERROR(ActByPolicy(env, &policy_noise_));
       MixInRandomActions();
     }
@@ -187,7 +187,7 @@ absl::Status ActorCore::Evaluate(const Grant& grant) {
                               std::string("evaluation/") + std::to_string(options.evaluation_id))));
   health_.Note(env, env.TakeFaults());
   recorder.StartAll(env);
-  recorder.SetPolicy(holder_.version(), static_cast<uint64_t>(holder_.updates()));
+  recorder.SetPolicy(holder_.tag(), static_cast<uint64_t>(holder_.updates()));
   TANDEM_ASSIGN_OR_RETURN(const bool whole, PlayEvaluation(env, recorder));
   if (stop_.stopped()) return absl::OkStatus();
   if (!whole) {
@@ -292,7 +292,7 @@ absl::Status ActorCore::ActByPolicy(const VectorEnvironment& env, Rng* rng) {
   TANDEM_RETURN_IF_ERROR(holder_.policy().Act(env.observations(), rng, actions_, densities));
   if (!RunningRowsAreFinite(env, actions_) || !RunningRowsAreFinite(env, log_probs_)) {
     return absl::InternalError(
-        absl::StrCat("policy ", holder_.version(), " of ", holder_.updates(),
+        absl::StrCat("policy ", holder_.version().version, " of ", holder_.updates(),
                      " updates: expected finite actions and log-probabilities"));
   }
   return absl::OkStatus();

@@ -15,6 +15,8 @@
 namespace tandem::actor {
 namespace {
 
+uint64_t Tag(uint64_t version) { return snapshot::Version{.epoch = 1, .version = version}.Tag(); }
+
 TEST(ActorCore, TakesRandomStepsUniformlyOverTheActionSpace) {
   Actor actor;
   actor.replay.AddGrant(RandomSteps(1000));
@@ -102,8 +104,8 @@ TEST(ActorCore, ActsWithThePolicyThatTheGrantNames) {
   run.join();
   const std::vector<Segment> segments = actor.Segments();
   ASSERT_EQ(segments.size(), 2u);
-  EXPECT_EQ(segments[0].policy_version, 1u);
-  EXPECT_EQ(segments[1].policy_version, 3u);
+  EXPECT_EQ(segments[0].policy_version, Tag(1));
+  EXPECT_EQ(segments[1].policy_version, Tag(3));
   EXPECT_NEAR(segments[1].actions[0], 0.0405, 0.0005);
   EXPECT_EQ(segments[1].log_probs[0], -1);
 }
@@ -222,10 +224,10 @@ TEST(ActorCore, AsyncTakesANewerPolicyWithinAGrant) {
   std::thread run([&] { EXPECT_TRUE(actor.core.Run().ok()); });
   while (actor.StoredSteps() < 256) std::this_thread::yield();
   actor.policies.Publish(2);
-  while (actor.Segments().back().policy_version != 2 && actor.StoredSteps() < 100000) {
+  while (actor.Segments().back().policy_version != Tag(2) && actor.StoredSteps() < 100000) {
     std::this_thread::yield();
   }
-  EXPECT_EQ(actor.Segments().back().policy_version, 2u);
+  EXPECT_EQ(actor.Segments().back().policy_version, Tag(2));
   actor.core.Stop();
   run.join();
 }
@@ -271,7 +273,7 @@ TEST(ActorCore, APolicyThatCannotBeLoadedIsSkipped) {
   while (actor.StoredSteps() < 1) std::this_thread::yield();
   actor.core.Stop();
   run.join();
-  EXPECT_EQ(actor.Segments()[0].policy_version, 2u);
+  EXPECT_EQ(actor.Segments()[0].policy_version, Tag(2));
 }
 
 TEST(ActorCore, ActionsThatAreNotFiniteEndTheRunWithAnError) {

@@ -39,7 +39,7 @@ class EpisodeRecorder {
   /// Begins an episode in each environment that ResetAll has just started; drops all that was
   /// recorded.
   void StartAll(const VectorEnvironment& env);
-  /// Who acts from the next step on: 0 for random actions.
+  /// Who acts from the next step on: the tag of a policy, 0 for random actions.
   void SetPolicy(uint64_t version, uint64_t updates);
   /// Records what has just become of each environment of `env`. The episode of one that was lost
   /// ends truncated with the last good step, also where that was taken already, and names its

@@ -36,11 +36,13 @@ void EpisodeLog::Add(const Episode& episode) {
 void EpisodeLog::AddTraining(const Episode& episode) {
   if (!episode.failure.empty()) return;
   training_return_ = episode.episode_return;
-  scale_.AddEpisode(episode.episode_return);
   recent_.push_back(episode.episode_return);
   if (recent_.size() > kMeanOver) recent_.pop_front();
-  scale_.AddMean(std::accumulate(recent_.begin(), recent_.end(), 0.0) /
-                 static_cast<double>(recent_.size()));
+  if (IsNewToScale(episode.env_steps)) {
+    scale_.AddEpisode(episode.episode_return);
+    scale_.AddMean(std::accumulate(recent_.begin(), recent_.end(), 0.0) /
+                   static_cast<double>(recent_.size()));
+  }
   if (!PoliciesAlone(episode)) return;
   training_.push_back(episode);
   if (training_.size() > kMostTraining) training_.pop_front();
@@ -56,13 +58,24 @@ void EpisodeLog::AddEvaluation(const Episode& episode) {
   if (static_cast<int64_t>(episodes.size()) + failed >= episode.evaluation_size) {
     if (!episodes.empty()) {
       evaluation_return_ = Mean(episodes);
-      scale_.AddMean(evaluation_return_);
+      if (IsNewToScale(episode.env_steps)) scale_.AddMean(evaluation_return_);
       evaluations_.push_back(std::move(episodes));
       if (evaluations_.size() > kMostEvaluations) evaluations_.pop_front();
     }
     unfinished_.erase(episode.evaluation_id);
   }
   while (unfinished_.size() > kMostUnfinished) unfinished_.erase(unfinished_.begin());
+}
+
+bool EpisodeLog::IsNewToScale(int64_t env_steps) {
+  if (env_steps <= restored_through_) return false;
+  through_env_steps_ = std::max(through_env_steps_, env_steps);
+  return true;
+}
+
+void EpisodeLog::Restore(const ReturnMemory& memory) {
+  scale_.Restore(memory.scale);
+  through_env_steps_ = restored_through_ = memory.through_env_steps;
 }
 
 std::vector<Episode> EpisodeLog::TakeTraining(int64_t env_steps) {

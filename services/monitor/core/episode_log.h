@@ -8,6 +8,7 @@
 
 #include "common/coadaptation/return_scale.h"
 #include "common/data/batch.h"
+#include "services/monitor/core/return_memory.h"
 
 namespace tandem::monitor {
 
@@ -38,6 +39,11 @@ class EpisodeLog {
   /// Range of the mean returns so far: of evaluations, and of up to 5 successive training episodes.
   double return_scale() const { return scale_.scale(); }
 
+  /// What the scale is made of, to be restored before the first episode: those that are in it
+  /// already do not count twice when they come again.
+  ReturnMemory memory() const { return {scale_.memory(), through_env_steps_}; }
+  void Restore(const ReturnMemory& memory);
+
  private:
   /// An evaluation of which not every episode has ended.
   struct Unfinished {
@@ -48,7 +54,13 @@ class EpisodeLog {
   void AddTraining(const Episode& episode);
   void AddEvaluation(const Episode& episode);
 
+  /// Whether the scale has yet to take an episode that ended at so many training steps; if so it is
+  /// held to have taken it.
+  bool IsNewToScale(int64_t env_steps);
+
   coadaptation::ReturnScale scale_;
+  int64_t through_env_steps_ = -1;  // in the scale
+  int64_t restored_through_ = -1;   // in the scale before a restart
   double training_return_ = std::numeric_limits<double>::quiet_NaN();
   double evaluation_return_ = std::numeric_limits<double>::quiet_NaN();
   std::deque<double> recent_;                  // the last training returns

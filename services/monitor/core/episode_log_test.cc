@@ -118,6 +118,30 @@ TEST(EpisodeLogTest, ReturnsThatAreNotFiniteAreLeftOut) {
   EXPECT_TRUE(log.TakeEvaluations().empty());
 }
 
+TEST(EpisodeLogTest, TheScaleGoesOnOverARestart) {
+  std::vector<Episode> episodes;
+  for (int i = 0; i < 40; ++i) {
+    const double episode_return = i * i % 23 + (i == 25 ? 300 : 3 * i);
+    episodes.push_back(i % 7 == 6 ? EvaluationEpisode(i, 1, episode_return, 0)
+                                  : TrainingEpisode(episode_return));
+    episodes.back().env_steps = 100 * i;
+  }
+  EpisodeLog whole;
+  for (const Episode& episode : episodes) whole.Add(episode);
+  EpisodeLog before;
+  for (int i = 0; i < 30; ++i) before.Add(episodes[i]);
+  EpisodeLog after;
+  after.Restore(before.memory());
+  EpisodeLog anew;
+  for (int i = 24; i < 40; ++i) {  // those that are still held, and new ones
+    after.Add(episodes[i]);
+    anew.Add(episodes[i]);
+  }
+  EXPECT_EQ(after.return_scale(), whole.return_scale());
+  EXPECT_NE(anew.return_scale(), whole.return_scale());
+  EXPECT_EQ(after.memory().through_env_steps, 3900);
+}
+
 TEST(EpisodeLogTest, AConstantRewardStillHasAScale) {
   EpisodeLog log;
   for (int i = 0; i < 20; ++i) log.Add(TrainingEpisode(50));

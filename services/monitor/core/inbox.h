@@ -65,6 +65,9 @@ class Inbox {
   TransitionBatch Train(int64_t through_index);
   WorldFigures World();
   /// See EpisodeLog.
+  ReturnMemory Returns();
+  void RestoreReturns(const ReturnMemory& memory);
+  /// See EpisodeLog.
   std::vector<Episode> TakeTrainingEpisodes(int64_t env_steps);
   std::vector<Evaluation> TakeEvaluations();
   int64_t env_steps();

@@ -108,6 +108,8 @@ class Monitor {
   /// Sleeps until `duration` has passed or Stop(). Returns false after Stop().
   bool Pause(absl::Duration duration);
 
+  /// Takes over what the judge knows of the time before a restart.
+  void TakeOver();
   /// Returns whether a new model came.
   bool PollModels(const EnvironmentSpec& spec);
   void PollPolicies(const EnvironmentSpec& spec);
@@ -115,7 +117,7 @@ class Monitor {
   /// Ends the checkpoint under way at this index, with so many training steps below it.
   void CloseCheckpoint(const EnvironmentSpec& spec, int64_t through_index, int64_t env_steps);
   Material Gather(const EnvironmentSpec& spec, int64_t through_index, int64_t env_steps);
-  /// Leaves out the steps of policies that are too old.
+  /// Leaves out the steps of policies that are too old, or not known.
   TransitionBatch DropOldPolicies(const TransitionBatch& rows, const HeldPolicy& newest);
   void TakeEvaluations();
   void CompareEvaluations(const EnvironmentSpec& spec);
