@@ -9,7 +9,6 @@
 namespace tandem::cli {
 namespace {
 
-using dm_env_rpc::v1::TensorSpec;
 using Checker = DmEnvRpcChecker;
 using Needs = DmEnvRpcCheck::Needs;
 using Use = SpaceLayout::Use;

@@ -240,6 +240,8 @@ TEST_F(ServerCheckTest, FindsWhatIsWrongWithVectors) {
   EXPECT_THAT(FailedVectors(), Contains("Describe: makes sense"));
   between_->edit_description = [](auto& response) { response.set_capacity(2); };
   EXPECT_THAT(FailedVectors(), Contains("Open: refuses more than its capacity"));
+  between_->edit_description = [](auto& response) { response.add_capabilities("frames"); };
+  EXPECT_THAT(FailedVectors(), testing::ElementsAre("Step: answers in frames"));
   between_->edit_description = [](auto&) {};
 
   between_->edit_answer = [](auto& response) { response.set_rewards("short"); };

@@ -8,6 +8,7 @@
 #include "common/clients/env_messages.h"
 #include "common/clients/environment_server.h"
 #include "common/clients/environment_session.h"
+#include "common/clients/patience.h"
 #include "common/rpc/channel.h"
 
 namespace tandem::cli {
@@ -33,7 +34,8 @@ absl::Status ExpectCode(const absl::Status& got, absl::StatusCode expected,
 class VectorChecker {
  public:
   VectorChecker(const std::string& address, const std::string& arguments)
-      : arguments_(arguments),
+      : address_(address),
+        arguments_(arguments),
         calls_(std::make_shared<rpc::CallSet>("the server")),
         stub_(env::v1::VectorEnvService::NewStub(
             rpc::Connect(address, /*bulk=*/true, clients::kMaxEnvMessageBytes))) {}
@@ -51,6 +53,7 @@ class VectorChecker {
   absl::Status RefusesWrongColumns();
   absl::Status ResetsSomeOnly();
   absl::Status SeedsRepeat();
+  absl::Status AnswersInFrames();
   absl::Status GivesBack();
 
   NamedCheck With(const char* name, absl::Status (VectorChecker::*check)()) {
@@ -76,6 +79,7 @@ class VectorChecker {
     return clients::CheckResponse(response, served_->observation, kEnvs, reset);
   }
 
+  const std::string address_;
   const std::string arguments_;
   const std::shared_ptr<rpc::CallSet> calls_;
   const std::unique_ptr<env::v1::VectorEnvService::Stub> stub_;
@@ -127,8 +131,7 @@ absl::Status VectorChecker::Exchange(StepRequest request, uint64_t step_id,
   }
   request.set_step_id(step_id);
   if (request.session().empty()) request.set_session(session_);
-  const absl::Status status = stream_->Exchange(
-      request, response, std::chrono::steady_clock::now() + absl::ToChronoSeconds(kTimeout));
+  const absl::Status status = stream_->Exchange(request, response, clients::After(kTimeout));
   if (!status.ok()) {
     stream_.reset();
     return status;
@@ -294,6 +297,26 @@ absl::Status VectorChecker::SeedsRepeat() {
                                 : Unexpected("the same seeds to give the same steps, got others");
 }
 
+absl::Status VectorChecker::AnswersInFrames() {
+  if (!served_->frames) return Skip("the server does not offer them");
+  TANDEM_RETURN_IF_ERROR(Begin());
+  StepResponse by_grpc, in_frames;
+  TANDEM_RETURN_IF_ERROR(Next(Step(), &by_grpc));
+  const auto deadline = clients::After(kTimeout);
+  TANDEM_ASSIGN_OR_RETURN(const auto frames, clients::FrameStream::Connect(
+                                                 clients::FramesPath(address_), calls_, deadline));
+  StepRequest request = Step();
+  request.set_session(session_);
+  request.set_step_id(step_id_);
+  TANDEM_RETURN_IF_ERROR(frames->Exchange(request, &in_frames, deadline));
+  if (by_grpc.SerializeAsString() != in_frames.SerializeAsString()) {
+    return Unexpected("the answer that gRPC gave to the same step_id, got another");
+  }
+  request.set_step_id(step_id_ + 2);
+  return ExpectCode(frames->Exchange(request, &in_frames, deadline), absl::StatusCode::kOutOfRange,
+                    "a step_id that is neither the last nor the next");
+}
+
 absl::Status VectorChecker::GivesBack() {
   TANDEM_RETURN_IF_ERROR(Begin());
   StepRequest closed = Step();
@@ -327,6 +350,7 @@ std::vector<Finding> CheckVectorProtocol(const std::string& address, const std::
       server.With("Step: refuses columns of a wrong size", &VectorChecker::RefusesWrongColumns),
       server.With("Step: resets some only", &VectorChecker::ResetsSomeOnly),
       server.With("Step: seeds repeat", &VectorChecker::SeedsRepeat),
+      server.With("Step: answers in frames", &VectorChecker::AnswersInFrames),
       server.With("Close: gives the environments back", &VectorChecker::GivesBack),
   });
 }

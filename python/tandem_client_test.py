@@ -18,6 +18,7 @@ import numpy as np
 import tandem_client
 from tandem_client import Actor, EpochLost, Spec, Writer
 from tandem_env import data, decode, encode, integer
+from testing.protoc import protoc
 
 SOURCE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(SOURCE / "examples"))
@@ -25,14 +26,6 @@ import own_loop  # noqa: E402  (after the path)
 
 BINARIES = os.path.join(os.environ.get("TANDEM_BINARY_DIR", SOURCE.parent / "build/release"), "bin")
 SPEC = Spec("box", [-1, -2], [1, np.inf], -1, 1, max_episode_steps=5)
-
-
-def protoc(how, message, raw):
-    """protoc's view of a message of replay.proto, or of its imports."""
-    return subprocess.run(
-        ["protoc", f"--{how}=tandem.{message}", f"-I{SOURCE.parent / 'proto'}",
-         "tandem/replay/v1/replay.proto", "tandem/snapshot/v1/snapshot.proto"],
-        input=raw, capture_output=True, check=True).stdout
 
 
 class SnapshotTest(unittest.TestCase):

@@ -9,6 +9,7 @@ import pathlib
 import queue
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import numpy as np
 
 import tandem_env
 from tandem_env import decode, encode
+from testing.protoc import protoc
 
 SOURCE = pathlib.Path(__file__).resolve().parent
 LONG = '{"limit": 1000000}'  # episodes
@@ -147,14 +149,89 @@ class Nested:
                 "flag": np.array([True])}
 
 
+class Failed(Exception):
+    """A call that was refused."""
+
+    def __init__(self, code, details):
+        super().__init__(code, details)
+        self.code, self.details = code, details
+
+
+class GrpcStream:
+    """A Step stream; its next() is an answer."""
+
+    def __init__(self, channel):
+        self.requests = queue.Queue()
+        self.put = self.requests.put  # None: ends it
+        self.responses = channel.stream_stream("/tandem.env.v1.VectorEnvService/Step")(
+            iter(self.requests.get, None), timeout=60)
+
+    def __next__(self):
+        return call(next, self.responses)
+
+
+class FrameStream:
+    """The same over the socket for frames."""
+
+    def __init__(self, address, greeting=b""):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(20)
+        self.socket.connect(address.removeprefix("unix:") + tandem_env.FRAMES)
+        if greeting is not None:
+            self.put(greeting)
+            assert next(self) == b""
+
+    def __del__(self):
+        self.socket.close()
+
+    def put(self, message):
+        if message is None:
+            self.socket.close()
+        else:
+            ended(self.socket.sendall, frame(message))
+
+    def __next__(self):
+        header = ended(self.socket.recv, tandem_env.FRAME.size, socket.MSG_WAITALL)
+        if not header:
+            raise Failed("ENDED", "the connection has ended")
+        magic, code, length = tandem_env.FRAME.unpack(header)
+        assert magic == tandem_env.FRAME_MAGIC
+        message = self.socket.recv(length, socket.MSG_WAITALL) if length else b""
+        if code:
+            import grpc
+            raise Failed(next(c.name for c in grpc.StatusCode if c.value[0] == code),
+                         message.decode())
+        return message
+
+
+def frame(message, magic=tandem_env.FRAME_MAGIC):
+    return tandem_env.FRAME.pack(magic, 0, len(message)) + message
+
+
+def ended(work, *arguments):
+    try:
+        return work(*arguments)
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise Failed("ENDED", str(error)) from None
+
+
+def call(work, *arguments, **options):
+    import grpc
+    try:
+        return work(*arguments, **options)
+    except grpc.RpcError as error:
+        raise Failed(error.code().name, error.details()) from None
+
+
 class Client:
     """One session. Responses come as dicts by field number."""
 
-    def __init__(self, address, count, arguments="", limit=0, step_ms=1000, reset_ms=5000):
+    def __init__(self, address, count, arguments="", limit=0, step_ms=1000, reset_ms=5000,
+                 frames=False):
         import grpc
-        self.error = grpc.RpcError
+        self.address, self.frames = address, frames
         self.channel = grpc.insecure_channel(address)
-        self.count, self.step_id, self.requests = count, 0, None
+        self.count, self.step_id, self.stream = count, 0, None
         self.description = self.call("Describe", (1, 1))
         opened = self.call("Open", (1, 1), (2, count), (3, arguments), (4, limit), (5, step_ms),
                            (6, reset_ms))
@@ -163,16 +240,14 @@ class Client:
 
     def call(self, method, *fields):
         stub = self.channel.unary_unary(f"/tandem.env.v1.VectorEnvService/{method}")
-        return decode(stub(encode(*fields), timeout=20, wait_for_ready=True))
+        return decode(call(stub, encode(*fields), timeout=20, wait_for_ready=True))
 
     def connect(self):
-        self.requests = queue.Queue()
-        self.responses = self.channel.stream_stream("/tandem.env.v1.VectorEnvService/Step")(
-            iter(self.requests.get, None), timeout=60)
+        self.stream = FrameStream(self.address) if self.frames else GrpcStream(self.channel)
 
     def send(self, step_id, *fields):
-        self.requests.put(encode((1, self.session), (2, step_id), *fields))
-        return next(self.responses)
+        self.stream.put(encode((1, self.session), (2, step_id), *fields))
+        return next(self.stream)
 
     def request(self, *fields):
         self.step_id += 1
@@ -189,7 +264,7 @@ class Client:
         return self.request((3, [np.array(actions, np.int64).tobytes()]), (6, restart))
 
     def close(self):
-        self.requests.put(None)
+        self.stream.put(None)
         self.call("Close", (1, self.session))
         self.channel.close()
 
@@ -210,6 +285,8 @@ def faults(response):
 
 class ServerTest(unittest.TestCase):
     """Starts servers and ends them."""
+
+    frames = False  # how its clients step
 
     def setUp(self):
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
@@ -235,35 +312,29 @@ class ServerTest(unittest.TestCase):
     def stub(self, count, *arguments, status=0, environment=(), **open_arguments):
         with self.serving("--make", "tandem_env_test:Stub", "--num-envs", "8", *arguments,
                           status=status, **dict(environment)):
-            client = Client(self.address, count, **open_arguments)
+            client = Client(self.address, count, frames=self.frames, **open_arguments)
             yield client
             if status == 0:
                 client.close()
 
     def refused(self, code, work):
-        import grpc
-        with self.assertRaises(grpc.RpcError) as caught:
+        with self.assertRaises(Failed) as caught:
             work()
-        self.assertEqual(caught.exception.code().name, code, caught.exception.details())
-        return caught.exception.details()
+        self.assertEqual(caught.exception.code, code, caught.exception.details)
+        return caught.exception.details
 
 
 class ProtocolTest(ServerTest):
-    def protoc(self, how, message, data):
-        return subprocess.run(
-            ["protoc", f"--{how}=tandem.env.v1.{message}", f"-I{SOURCE.parent / 'proto'}",
-             "tandem/env/v1/env.proto"], input=data, capture_output=True, check=True).stdout
-
     def test_messages_are_those_of_protoc(self):
         written = encode((1, b"key"), (2, 300), (3, [b"ab", b""]), (4, b"\x01"))
-        text = self.protoc("decode", "StepRequest", written).decode()
+        text = protoc("decode", "env.v1.StepRequest", written).decode()
         self.assertEqual(text.split("\n"), ['session: "key"', 'step_id: 300', 'actions: "ab"',
                                             'actions: ""', 'reset: "\\001"', ''])
-        self.assertEqual(self.protoc("encode", "StepRequest", text.encode()), written)
+        self.assertEqual(protoc("encode", "env.v1.StepRequest", text.encode()), written)
         leaf = tandem_env.leaves_of(Box(-2, 3, (2, 3)), "action")[0].message()
-        text = self.protoc("decode", "SpaceLeaf", leaf).decode()
+        text = protoc("decode", "env.v1.SpaceLeaf", leaf).decode()
         self.assertIn("shape: 2\nshape: 3\n", text)
-        self.assertEqual(encode((8, -5)), self.protoc("encode", "SpaceLeaf", b"start: -5"))
+        self.assertEqual(encode((8, -5)), protoc("encode", "env.v1.SpaceLeaf", b"start: -5"))
         self.assertEqual(tandem_env.integer(decode(encode((8, -5))), 8), -5)
         self.assertEqual(encode((2, 1.5)), b"\x11" + np.float64(1.5).tobytes())
 
@@ -272,6 +343,33 @@ class ProtocolTest(ServerTest):
             with self.assertRaises(ValueError, msg=raw):
                 decode(raw)
 
+    def test_mujoco_is_quiet(self):
+        if importlib.util.find_spec("mujoco") is None:
+            self.skipTest("MuJoCo is not installed")
+        code = ("import sys; sys.path.insert(0, sys.argv[1]); import logging, tandem_env\n"
+                "logging.basicConfig(level=logging.INFO)\n"
+                "make = tandem_env.gym_maker('HalfCheetah-v5')\n"
+                "make().close(), make().close()\n"
+                "tandem_env.quiet_mujoco()\n")
+        done = subprocess.run([sys.executable, "-c", code, SOURCE], cwd=self.folder, text=True,
+                              capture_output=True, check=True, timeout=60)
+        self.assertEqual((done.stdout, done.stderr, os.listdir(self.folder)), ("", "", []))
+
+    def test_ends_with_its_parent(self):
+        code = ("import subprocess, sys; p = subprocess.Popen([sys.executable, '-m', 'tandem_env', "
+                "'--make', 'tandem_env_test:Stub', '--workers', '1'], stdout=subprocess.PIPE); "
+                "p.stdout.readline(); print(p.pid, flush=True)")
+        environment = {**os.environ, "TANDEM_ENV_LISTEN": self.address}
+        pid = int(subprocess.run([sys.executable, "-c", code], cwd=SOURCE, env=environment,
+                                 capture_output=True, check=True, timeout=20).stdout)
+        end = time.monotonic() + 10
+        while os.path.exists(f"/proc/{pid}/exe") and time.monotonic() < end:
+            time.sleep(0.05)
+        self.assertFalse(os.path.exists(f"/proc/{pid}/exe"))
+        self.assertFalse((self.folder / "env.sock").exists())
+
+
+class StreamTest(ServerTest):
     def test_a_step_is_taken_once(self):
         with self.stub(2) as client:
             self.assertIn(self.address, self.line)
@@ -285,12 +383,12 @@ class ProtocolTest(ServerTest):
             self.assertFalse({4, 5, 6, 7, 8} & set(response))
             again = (3, [np.zeros(2, np.int64).tobytes()])
             self.assertEqual(decode(client.send(2, again)), response)
-            old = client.requests, client.responses
+            old = client.stream
             client.connect()  # a new stream of the same session
             self.assertEqual(decode(client.send(2, again)), response)
             self.assertEqual(rows(client.step(GOOD, GOOD))[:, 0].tolist(), [2, 2])
-            old[0].put(encode((1, client.session), (2, 4), again))
-            self.refused("ABORTED", lambda: next(old[1]))
+            old.put(encode((1, client.session), (2, 4), again))
+            self.refused("ABORTED", lambda: next(old))
             self.refused("OUT_OF_RANGE", lambda: client.send(9, again))
 
     def test_the_end_of_an_episode(self):
@@ -310,21 +408,9 @@ class ProtocolTest(ServerTest):
             self.assertEqual(rows(response)[1].tolist(), [0, 9, 3])
             self.assertEqual(outcomes(response, 3), [0, 3, 0])
 
-    def test_mujoco_is_quiet(self):
-        if importlib.util.find_spec("mujoco") is None:
-            self.skipTest("MuJoCo is not installed")
-        code = ("import sys; sys.path.insert(0, sys.argv[1]); import logging, tandem_env\n"
-                "logging.basicConfig(level=logging.INFO)\n"
-                "make = tandem_env.gym_maker('HalfCheetah-v5')\n"
-                "make().close(), make().close()\n"
-                "tandem_env.quiet_mujoco()\n")
-        done = subprocess.run([sys.executable, "-c", code, SOURCE], cwd=self.folder, text=True,
-                              capture_output=True, check=True, timeout=60)
-        self.assertEqual((done.stdout, done.stderr, os.listdir(self.folder)), ("", "", []))
-
     def test_what_cannot_be_opened_is_refused(self):
         with self.stub(5) as client:
-            new = functools.partial(Client, self.address)
+            new = functools.partial(Client, self.address, frames=self.frames)
             self.assertIn("3 of 8", self.refused("RESOURCE_EXHAUSTED", lambda: new(4)))
             self.assertIn("unexpected",
                           self.refused("INVALID_ARGUMENT", lambda: new(1, '{"x": 1}')))
@@ -357,25 +443,90 @@ class ProtocolTest(ServerTest):
     def test_an_idle_session_is_closed(self):
         with self.stub(4, "--idle-timeout", "0.3") as client:
             client.reset()
-            client.requests.put(None)
+            client.stream.put(None)
             end = time.monotonic() + 5
             while client.call("Describe", (1, 1)).get(7) != [8] and time.monotonic() < end:
                 time.sleep(0.05)
             client.connect()
             self.refused("NOT_FOUND", lambda: client.step(0, 0, 0, 0))
 
-    def test_ends_with_its_parent(self):
-        code = ("import subprocess, sys; p = subprocess.Popen([sys.executable, '-m', 'tandem_env', "
-                "'--make', 'tandem_env_test:Stub', '--workers', '1'], stdout=subprocess.PIPE); "
-                "p.stdout.readline(); print(p.pid, flush=True)")
-        environment = {**os.environ, "TANDEM_ENV_LISTEN": self.address}
-        pid = int(subprocess.run([sys.executable, "-c", code], cwd=SOURCE, env=environment,
-                                 capture_output=True, check=True, timeout=20).stdout)
-        end = time.monotonic() + 10
-        while os.path.exists(f"/proc/{pid}/exe") and time.monotonic() < end:
-            time.sleep(0.05)
-        self.assertFalse(os.path.exists(f"/proc/{pid}/exe"))
-        self.assertFalse((self.folder / "env.sock").exists())
+
+class FramesTest(StreamTest):
+    """All of that over frames, and what they have of their own."""
+
+    frames = True
+
+    def step(self, client, step_id):
+        return encode((1, client.session), (2, step_id), (3, [np.zeros(2, np.int64).tobytes()]))
+
+    def test_a_session_goes_on_over_the_other_kind_of_stream_without_stepping_twice(self):
+        with self.stub(2) as client:
+            self.assertIn(b"frames", client.description[8])
+            client.reset()
+            response = client.step(GOOD, GOOD)
+            old, client.frames = client.stream, False
+            client.connect()
+            client.stream.put(self.step(client, 2))
+            self.assertEqual(decode(next(client.stream)), response)
+            self.assertEqual(rows(client.step(GOOD, GOOD))[:, 0].tolist(), [2, 2])
+            old.put(self.step(client, 4))
+            self.refused("ABORTED", lambda: next(old))
+            client.frames = True
+            client.connect()
+            self.assertEqual(rows(client.step(GOOD, GOOD))[:, 0].tolist(), [3, 3])
+
+    def test_requests_in_pieces_and_one_that_breaks_off(self):
+        with self.stub(2) as client:
+            client.reset()
+            whole = frame(self.step(client, 2))
+            for at in range(len(whole)):
+                client.stream.socket.sendall(whole[at:at + 1])
+            self.assertEqual(rows(decode(next(client.stream)))[:, 0].tolist(), [1, 1])
+            for cut in (5, 12, 20, len(whole) - 1):
+                client.stream.socket.sendall(frame(self.step(client, 3))[:cut])
+                client.stream.put(None)
+                client.connect()
+            client.step_id = 2
+            self.assertEqual(rows(client.step(GOOD, GOOD))[:, 0].tolist(), [2, 2])
+            two = frame(self.step(client, 4)) + frame(self.step(client, 5))
+            client.stream.socket.sendall(two)
+            got = [rows(decode(next(client.stream)))[0, 0] for _ in range(2)]
+            self.assertEqual(got, [3, 4])
+
+    def test_what_is_no_frame_ends_the_connection_alone(self):
+        with self.stub(2) as client:
+            client.reset()
+            for raw in (b"GET / HTTP/1.1\r\n\r\n", frame(b"", magic=b"TEF9"), frame(b"hello")):
+                stranger = FrameStream(self.address, greeting=None)
+                stranger.socket.sendall(raw)
+                self.refused("ENDED", lambda: next(stranger))
+            large = FrameStream(self.address)
+            large.socket.sendall(tandem_env.FRAME.pack(tandem_env.FRAME_MAGIC, 0, 1 << 30))
+            self.assertIn("1073741824 bytes",
+                          self.refused("RESOURCE_EXHAUSTED", lambda: next(large)))
+            nonsense = FrameStream(self.address)
+            nonsense.put(b"\xff" * 12)
+            self.refused("INVALID_ARGUMENT", lambda: next(nonsense))
+            self.assertEqual(rows(client.step(GOOD, GOOD))[:, 0].tolist(), [1, 1])
+
+    def test_the_socket_is_the_servers_alone(self):
+        path = pathlib.Path(f"{self.folder}/env.sock.frames")
+        path.touch()  # what a server that was killed leaves behind
+        with self.stub(2) as client:
+            client.reset()
+            self.process.terminate()
+            self.process.wait(10)
+            self.refused("ENDED", lambda: client.step(GOOD, GOOD))
+            self.assertFalse(path.exists())
+            client.close = lambda: None
+
+    def test_a_path_too_long_leaves_grpc(self):
+        name = "x" * (100 - len(str(self.folder)))
+        self.address = f"unix:{self.folder}/{name}"
+        self.frames = False
+        with self.stub(2) as client:
+            self.assertNotIn(b"frames", client.description[8])
+            client.reset()
 
 
 class FaultTest(ServerTest):

@@ -138,6 +138,7 @@ absl::Status DmEnvRpcVectorEnvironment::ResetAll(std::optional<uint64_t> seed) {
     if (seed.has_value()) ResetSeeded(i, EnvironmentSeed(*seed, i));
     if (!copy(i).connection) {
       outcome(i) = Outcome::kAbsent;
+      copy(i).unstarted = false;
       continue;
     }
     copy(i).needs_reset = copy(i).begun;
@@ -209,7 +210,7 @@ void DmEnvRpcVectorEnvironment::TakeReopened(int env) {
   Copy& one = copy(env);
   one.connection = recovery_.Take(env);
   if (!one.connection) return;
-  const absl::StatusOr<DmEnvRpcStep> first = one.connection->TakeStep(observation(env));
+  const absl::StatusOr<StepResult> first = one.connection->TakeStep(observation(env));
   if (!first.ok()) return Lose(env, Outcome::kAbsent, first.status());
   one.begun = true;
   outcome(env) = Outcome::kStarted;
@@ -220,21 +221,22 @@ void DmEnvRpcVectorEnvironment::TakeAnswer(int env, TimePoint deadline) {
   const absl::Status answered = one.connection->End(deadline);
   if (!answered.ok()) return Lose(env, Outcome::kLost, answered);
   const std::span<float> last = final_observation(env);
-  const absl::StatusOr<DmEnvRpcStep> step = one.connection->TakeStep(last);
+  const absl::StatusOr<StepResult> step = one.connection->TakeStep(last);
   if (!step.ok()) return Lose(env, Outcome::kLost, step.status());
-  if (!AllFinite(last) || !std::isfinite(step->result.reward)) {
+  if (!AllFinite(last) || !std::isfinite(step->reward)) {
     Blame(env, FaultKind::kNotFinite,
           "its observation or reward holds a number that is not finite");
     return Lose(env, Outcome::kLost, absl::OkStatus());
   }
   outcome(env) = Outcome::kStepped;
   StepResult& result = results_[static_cast<size_t>(env)];
-  result = step->result;
+  result = *step;
+  const bool ended = step->terminated || step->truncated;
   ++one.steps;
-  one.begun = !step->ended;
-  one.needs_reset = !step->ended && one.steps == spec_.max_episode_steps;
+  one.begun = !ended;
+  one.needs_reset = !ended && one.steps == spec_.max_episode_steps;
   result.truncated = result.truncated || one.needs_reset;
-  if (!step->ended) std::copy(last.begin(), last.end(), observation(env).begin());
+  if (!ended) std::copy(last.begin(), last.end(), observation(env).begin());
 }
 
 void DmEnvRpcVectorEnvironment::Restart(const std::vector<int>& envs) {
@@ -268,8 +270,8 @@ void DmEnvRpcVectorEnvironment::Restart(const std::vector<int>& envs) {
 absl::Status DmEnvRpcVectorEnvironment::TakeFirst(int env, TimePoint deadline) {
   DmEnvRpcConnection& connection = *copy(env).connection;
   TANDEM_RETURN_IF_ERROR(connection.End(deadline));
-  TANDEM_ASSIGN_OR_RETURN(const DmEnvRpcStep first, connection.TakeStep(observation(env)));
-  if (first.ended) {
+  TANDEM_ASSIGN_OR_RETURN(const StepResult first, connection.TakeStep(observation(env)));
+  if (first.terminated || first.truncated) {
     return absl::InvalidArgumentError("expected the first step of an episode to be RUNNING");
   }
   if (AllFinite(observation(env))) return absl::OkStatus();

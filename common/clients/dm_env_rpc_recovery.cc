@@ -48,9 +48,8 @@ void DmEnvRpcRecovery::Stop() {
 void DmEnvRpcRecovery::Reopen(int env, uint64_t seed, std::string lost) {
   MutexLock lock(mu_);
   ready_.erase(env);
+  jobs_.erase(env);
   Job& job = jobs_[env];
-  job = Job();
-  job.backoff = std::make_unique<rpc::Backoff>(kMaxPause);
   job.number = ++jobs_started_;
   job.seed = seed;
   job.lost = std::move(lost);
@@ -148,7 +147,7 @@ void DmEnvRpcRecovery::Conclude(int env, uint64_t number,
     return;
   }
   Job& job = found->second;
-  job.next_try = Now() + job.backoff->Next();
+  job.next_try = Now() + job.backoff.Next();
   if (Now() < job.next_fault) return;
   job.next_fault = Now() + kFaultInterval;
   faults_.push_back({env, KindOf(opened.status(), /*refused=*/false),

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "common/base/mutex.h"
 #include "common/clients/dm_env_rpc_connection.h"
+#include "common/clients/patience.h"
 #include "common/rpc/channel.h"
 
 namespace tandem::clients {
@@ -45,7 +46,7 @@ class DmEnvRpcRecovery {
     std::string lost;
     absl::Duration next_try;
     absl::Duration next_fault;
-    std::unique_ptr<rpc::Backoff> backoff;  // 0.1 s to 30 s
+    rpc::Backoff backoff{kMaxPause};  // 0.1 s to 30 s
   };
 
   void Run();

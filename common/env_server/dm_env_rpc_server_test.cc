@@ -215,7 +215,9 @@ class DmEnvRpcClientTest : public testing::Test {
       EXPECT_EQ(result.terminated, ended && terminated) << t;
       EXPECT_EQ(result.truncated, ended && !terminated) << t;
       EXPECT_EQ(env_->observations()[0], static_cast<float>(ended ? 0 : t % at)) << t;
-      if (ended) EXPECT_EQ(env_->final_observations()[0], static_cast<float>(at));
+      if (ended) {
+        EXPECT_EQ(env_->final_observations()[0], static_cast<float>(at));
+      }
     }
     EXPECT_TRUE(env_->TakeFaults().empty());
   }

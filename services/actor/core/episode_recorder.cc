@@ -110,6 +110,8 @@ void EpisodeRecorder::Begin(Open& open, std::span<const float> observation) {
 void EpisodeRecorder::Append(Open& open, std::span<const float> action, float log_prob,
                              const StepResult& result, std::span<const float> after) {
   ++steps_;
+  open.episode.policy_version = policy_version_;
+  open.episode.policy_updates = policy_updates_;
   NotePolicy(open);
   open.episode.episode_return += static_cast<double>(result.reward);
   ++open.episode.length;
@@ -157,8 +159,6 @@ void EpisodeRecorder::End(Open& open, bool terminated) {
 
 void EpisodeRecorder::Finish(Open& open) {
   open.begun = false;
-  open.episode.policy_version = policy_version_;
-  open.episode.policy_updates = policy_updates_;
   if (open.episode.policies.size() == 1) open.episode.policies.clear();
   ++episodes_ended_;
   return_sum_ += open.episode.episode_return;

@@ -106,6 +106,24 @@ TEST_F(Recorder, EachSegmentHasOnePolicy) {
   EXPECT_EQ(recording.segments[2].first_t, 3);
 }
 
+TEST_F(Recorder, AnEpisodeIsOfThePolicyThatActedLast) {
+  Use(Counting({3}));
+  recorder_->SetPolicy(1, 10);
+  Step(0);
+  recorder_->SetPolicy(2, 20);
+  for (int t = 0; t < 2; ++t) Step(0);
+  recorder_->SetPolicy(3, 30);  // between the end of one and the first step of the next
+  for (int t = 0; t < 2; ++t) Step(0);
+  recorder_->SetPolicy(4, 40);
+  Step(0);
+  const Recording recording = Take();
+  ASSERT_EQ(recording.episodes.size(), 2u);
+  EXPECT_EQ(recording.episodes[0].policy_version, 2u);
+  EXPECT_EQ(recording.episodes[0].policy_updates, 20u);
+  EXPECT_EQ(recording.episodes[1].policy_version, 4u);
+  EXPECT_EQ(recording.episodes[1].policy_updates, 40u);
+}
+
 TEST_F(Recorder, AnEpisodeNamesThePoliciesThatActedInIt) {
   Use(Counting({4}));
   recorder_->SetPolicy(1, 10);

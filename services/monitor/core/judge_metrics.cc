@@ -6,7 +6,6 @@
 
 namespace tandem::monitor {
 
-using coadaptation::ControllerState;
 using coadaptation::KnobInfo;
 using coadaptation::Verdict;
 
