@@ -22,11 +22,14 @@ class NullTest(unittest.TestCase):
         self.assertGreaterEqual(len(judged), 6)
         learned = max(c["real_return"] for c in judged) - judged[0]["real_return"]
         self.assertGreater(learned, 200, "a policy that does not learn shows nothing")
-        for name in ("gap_5", "gap_25", "gap_100", "gap_episode"):
+        # Short windows are many; a swing-up that two episodes make or miss is no news about the model.
+        for name, most, mean in (("gap_5", 0.05, 0.02), ("gap_25", 0.1, 0.03), ("gap_100", 0.4, 0.12)):
             gaps = [c[name] for c in judged]
-            self.assertLess(max(map(abs, gaps)), 0.2, (name, gaps))
-            self.assertLess(abs(sum(gaps) / len(gaps)), 0.05, (name, gaps))
+            self.assertLess(max(map(abs, gaps)), most, (name, gaps))
+            self.assertLess(abs(sum(gaps) / len(gaps)), mean, (name, gaps))
+        self.assertLess(max(map(abs, (c["index"] for c in judged))), 0.05)
+        self.assertFalse([c["sentence"] for c in judged if c["verdict"] == "exploiting"])
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(verbosity=2)

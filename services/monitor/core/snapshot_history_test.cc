@@ -102,8 +102,8 @@ TEST(PolicyHistoryTest, OldPoliciesLieTheFurtherApartTheOlderTheyAre) {
   }
   for (double age = 0; age <= 5000; age += 50) {
     const double found = static_cast<double>(history.Nearest(kNewest - age)->policy.policy_updates);
-    EXPECT_LE(std::abs(found - (kNewest - age)), std::max(50.0, 0.25 * age)) << age;
-    if (age <= 1000) EXPECT_LE(std::abs(found - (kNewest - age)), 50) << age;
+    const double bound = age <= 1000 ? 50 : std::max(50.0, 0.25 * age);
+    EXPECT_LE(std::abs(found - (kNewest - age)), bound) << age;
   }
 }
 
