@@ -77,7 +77,7 @@ TEST_F(JudgeDirectivesTest, ThePacesAnswerAcknowledgesItsKnobsOnce) {
   clock_.Advance(absl::Seconds(31));
   judge->Beat();
   ASSERT_FALSE(Kinds(*judge, "unacknowledged").empty());
-  EXPECT_THAT(Kinds(*judge, "unacknowledged").back().text,
+  EXPECT_THAT(Kinds(*judge, "unacknowledged")[0].text,
               HasSubstr("not acknowledged by replay_buffer"));
   answer(absl::OkStatus());
   answer(absl::OkStatus());
