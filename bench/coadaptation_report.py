@@ -22,7 +22,7 @@ import coadaptation_study as study
 # Where they stand, what was in force and what holds the label: no scores.
 NOT_SCORES = {
     "env", "arm", "seed", "kind", "verdict", "signal", "sentence", "number", "env_steps", "model_env_steps",
-    "policy_updates", "model_version", "policy_version", "fresh_steps", "fresh_episodes", "wall_seconds",
+    "policy_updates", "model_version", "policy_version", "fresh_steps", "scored_steps", "fresh_episodes", "wall_seconds",
     "label_gap", "label_real_return", "gap_evaluation", "evaluation_return", "model_return", "real_return",
     "return_scale", "block_steps", "gap_episode_first", "gap_episode_second", "policy_lag", "model_age", "real_share", "update_to_data", "horizon", "pessimism",
 }
@@ -64,7 +64,7 @@ def read(folder):
 
 def labelled(rows):
     """Checkpoints that count: with a label, after the warm-up."""
-    return [r for r in rows if not math.isnan(r["label_gap"]) and r.get("verdict") not in ("warming_up", "stale")]
+    return [r for r in rows if not math.isnan(r["label_gap"]) and r.get("verdict") not in ("warming_up", "stale", "void")]
 
 
 def scored(rows, name):
@@ -117,7 +117,7 @@ def summarise(rows):
                      begin=begin)
     at = known[at] if at is not None else None
     positive = [i for i, r in enumerate(rows) if i >= begin and r["positive"]]
-    counted = [r for r in rows[begin:] if r.get("verdict") not in ("warming_up", "stale")]
+    counted = [r for r in rows[begin:] if r.get("verdict") not in ("warming_up", "stale", "void")]
     exploited = sum(r["positive"] for r in counted) >= 2
     lead = lead_steps = None
     if alarm is not None and at is not None and exploited:

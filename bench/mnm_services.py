@@ -28,7 +28,7 @@ import sys
 from learning_curves import ROOT, end_group
 from run_files import json_lines, write_csv
 
-VERDICTS = ["warming_up", "healthy", "stale", "pessimistic", "warning", "exploiting"]  # from best to worst
+VERDICTS = ["warming_up", "healthy", "stale", "void", "pessimistic", "warning", "exploiting"]  # from best to worst
 
 
 @dataclasses.dataclass(frozen=True)

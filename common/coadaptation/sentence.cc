@@ -73,10 +73,12 @@ std::string DescribeReading(const Checkpoint& checkpoint, const Reading& reading
                          std::abs(reading.value), direction);
 }
 
-const char* Opening(Verdict verdict) {
-  switch (verdict) {
+const char* Opening(const Judgement& judgement) {
+  switch (judgement.verdict) {
     case Verdict::kWarning:
-      return "Warning, not confirmed: ";
+      return judgement.evidence >= judgement.level
+                 ? "Warning on evidence that is confirmed and has not fallen yet: "
+                 : "Warning, not confirmed: ";
     case Verdict::kExploiting:
       return "The policy exploits errors of its model: ";
     case Verdict::kPessimistic:
@@ -88,6 +90,12 @@ const char* Opening(Verdict verdict) {
 
 std::string DescribeEvidence(const Judgement& judgement, const Thresholds& thresholds) {
   const bool negative = judgement.verdict == Verdict::kPessimistic;
+  if (judgement.verdict == Verdict::kWarning && judgement.evidence >= judgement.level) {
+    return absl::StrFormat(
+        " The evidence is %.3g still, carried by %s; an alarm takes %.3g and a value above the "
+        "tolerance, %.2f.",
+        judgement.evidence, judgement.signal, judgement.level, thresholds.tolerance);
+  }
   return absl::StrFormat(" The evidence is %.3g, an alarm takes %.3g; the tolerance is %.2f.",
                          negative ? judgement.evidence_negative : judgement.evidence,
                          judgement.level, negative ? thresholds.undersold : thresholds.tolerance);
@@ -117,7 +125,8 @@ std::string DescribeWarmUp(double number, const Thresholds& thresholds) {
 std::string DescribeNothingCounts(const Readings& readings) {
   std::vector<std::string> why;
   for (const Reading& reading : readings) {
-    if (!reading.why_not.empty()) why.push_back(reading.why_not);
+    const bool said = !why.empty() && why.back() == reading.why_not;
+    if (!reading.why_not.empty() && !said) why.push_back(reading.why_not);
   }
   return absl::StrCat("No verdict on the newest model: ", absl::StrJoin(why, "; "), ".");
 }
@@ -125,8 +134,8 @@ std::string DescribeNothingCounts(const Readings& readings) {
 std::string DescribeJudgement(const Checkpoint& checkpoint, const Readings& readings,
                               const Judgement& judgement, const Thresholds& thresholds) {
   const Reading* reading = Find(readings, judgement.signal);
-  if (reading == nullptr) reading = Largest(readings);
-  std::string text = Opening(judgement.verdict);
+  if (reading == nullptr || std::isnan(reading->value)) reading = Largest(readings);
+  std::string text = Opening(judgement);
   if (judgement.verdict == Verdict::kPessimistic) {
     absl::StrAppend(&text, DescribeGapOver(5, checkpoint.gap_5));
   } else if (reading != nullptr) {

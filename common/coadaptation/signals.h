@@ -34,9 +34,9 @@ using Readings = std::array<Reading, kSignals.size()>;
 
 /// Reads the signals of a checkpoint. The bias counts only where enough fresh steps are behind it,
 /// where the critic fits the model (a critic that lags behind hides the model's errors) and where
-/// few steps were clipped. The episode gap has a part for each half of the checkpoint's episodes:
-/// two episodes that agree say more than one, but however many there are, one model alone should
-/// hardly confirm an alarm. Pure.
+/// few steps were clipped or not finite. The episode gap has a part for each half of the
+/// checkpoint's episodes: two episodes that agree say more than one, but however many there are,
+/// one model alone should hardly confirm an alarm. Pure.
 Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds);
 
 /// How much better the policy looks in its model than it is, in one number: the mean of the two

@@ -17,7 +17,8 @@ BOTH_SIGNS = ('red', (-0.2, 'green'), (0.1, 'yellow'), (0.2, 'red'))
 VERDICT = [
     panel('Verdict', 'The verdict in force.', 'none', (f'{m("tandem_coadaptation_verdict")} == 1', '{{verdict}}'),
           kind='stat', names=True, width=4,
-          alerts=('TandemCoadaptationConfirmed', 'TandemCoadaptationWarning', 'TandemModelPessimismFault')),
+          alerts=('TandemCoadaptationConfirmed', 'TandemCoadaptationWarning', 'TandemModelPessimismFault',
+                  'TandemNoVerdict')),
     panel('Controller', 'The state of the controller.', 'none',
           (f'{m("tandem_controller_state")} == 1', '{{state}}'), kind='stat', names=True, width=4),
     panel('Carried by', 'The signal that carries the verdict.', 'none',

@@ -51,6 +51,24 @@ coadaptation::Setting SettingOf(const Json& json) {
           json.at("version")};
 }
 
+Json From(const std::optional<ReturnMemory>& memory) {
+  if (!memory.has_value()) return nullptr;
+  return {{"first", memory->scale.first},
+          {"best", memory->scale.best},
+          {"first_episodes", memory->scale.first_episodes},
+          {"through_env_steps", memory->through_env_steps}};
+}
+
+std::optional<ReturnMemory> ReturnsOf(const Json& json) {
+  if (json.is_null()) return std::nullopt;
+  ReturnMemory memory;
+  memory.scale.first = Number(json.at("first"));
+  memory.scale.best = Number(json.at("best"));
+  for (const Json& value : json.at("first_episodes")) memory.scale.first_episodes.push_back(value);
+  memory.through_env_steps = json.at("through_env_steps");
+  return memory;
+}
+
 template <typename Knobs>
 Json NamesOf(const Knobs& knobs) {
   Json names = Json::array();
@@ -121,6 +139,12 @@ JudgeState Parse(const Json& json) {
   state.checkpoints = json.at("checkpoints");
   state.alarm = json.at("alarm");
   state.quiet = json.at("quiet");
+  // Not in the states of monitors before.
+  state.level = Number(json.value("level", Json()));
+  state.interval = Number(json.value("interval", Json()));
+  state.note = json.value("note", "");
+  state.act = json.value("act", false);
+  state.returns = ReturnsOf(json.value("returns", Json()));
   for (size_t i = 0; i < state.verdict.signals.size(); ++i) {
     state.verdict.signals[i] = EvidenceOf(json.at("evidence").at(i));
   }
@@ -151,6 +175,11 @@ std::string ToJson(const JudgeState& state) {
                      {"checkpoints", state.checkpoints},
                      {"alarm", state.alarm},
                      {"quiet", state.quiet},
+                     {"level", state.level},
+                     {"interval", state.interval},
+                     {"note", state.note},
+                     {"act", state.act},
+                     {"returns", From(state.returns)},
                      {"evidence", evidence},
                      {"negative", From(state.verdict.negative)},
                      {"repeated", state.verdict.repeated},
