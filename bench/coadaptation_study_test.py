@@ -36,7 +36,7 @@ def write_run(out, env, arm, seed, gaps):
             other = {"kind": "evaluation", "env_steps": 600 * i + 600, "gap": 9, "real_return": 0}
             checkpoint = {"kind": "checkpoint", "number": i, "env_steps": 600 * i + 600, "index": gap / 2,
                           "gap_100": gap, "gap_episode": gap / 2, "model_env_steps": 600 * i,
-                          "verdict": "exploiting" if gap > 0.5 else "healthy"}
+                          "verdict": "exploiting" if gap > 0.5 else "healthy", "early": gap > 0.5}
             for record in (own, other, checkpoint):
                 print(json.dumps(record), file=file)
         file.write('{"kind": "checkpoint", "torn')
@@ -80,7 +80,8 @@ class Study(unittest.TestCase):
             run = report.summarise(rows)
             self.assertEqual((run["onset"], run["alarm"], run["warning"], run["harm_before"]), (4, 4, 4, 1))
             lines = report.collapse_section({("pendulum", "I3", "1"): rows})
-            self.assertIn("| 1 positive checkpoints up to the onset | 1 | 1 (100 %) | 0.0 | 0 | 1 (100 %) | 0.0 | 0 |",
+            self.assertIn("| 1 positive checkpoints up to the onset | 1 | 1 (100 %) | 0.0 | 0 | "
+                          "1 (100 %) | 0.0 | 0 | 1 (100 %) | 0.0 | 0 |",
                           lines)
 
     def test_told_to_end_it_leaves_no_process_and_goes_on_later(self):

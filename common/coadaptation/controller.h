@@ -71,10 +71,10 @@ struct ControllerMemory {
 /// healthy, and of these the first in the order of Attribute(). Multiplicative against
 /// exploitation, additive on recovery, so that imagined steps come back a little at a time; never
 /// more than the limits allow. Where the model undersells the policy nothing is tightened, and
-/// pessimism goes a step back. After rollback_after actions in a row without effect, or where
-/// nothing is left to turn, the policy goes back to the last clean one, where that one returned
-/// more. An action has failed when the alarm is confirmed again, on evidence that began anew after
-/// it.
+/// pessimism goes a step back. The policy goes back to the last clean one, where that one returned
+/// much more: with the first action of an alarm (what it knew it need not learn again), else after
+/// rollback_after actions in a row without effect, or where nothing is left to turn. An action has
+/// failed when the alarm is confirmed again, on evidence that began anew after it.
 ///
 /// Deterministic: the time is an argument. Not thread-safe.
 class Controller {
@@ -82,8 +82,8 @@ class Controller {
   explicit Controller(const ControllerOptions& options) : options_(options) {}
 
   /// Takes the judgement of one checkpoint in and answers what changes: at most one action against
-  /// exploitation, or one step back. With options.act false the actions are advice: the settings
-  /// stay, and the same advice comes once.
+  /// exploitation (the first of an alarm may come with a rollback), or one step back. With
+  /// options.act false the actions are advice: the settings stay, and the same advice comes once.
   std::vector<Action> Decide(const Checkpoint& checkpoint, const Judgement& judgement,
                              double unix_seconds);
 
@@ -109,7 +109,7 @@ class Controller {
  private:
   std::vector<Action> Against(const Checkpoint& checkpoint, double unix_seconds);
   std::optional<Action> Choose(const Checkpoint& checkpoint);
-  std::optional<Action> RollBack(const Checkpoint& checkpoint);
+  std::optional<Action> RollBack(const Checkpoint& checkpoint, const char* why) const;
   /// One step back of the knob turned last, or of `only` that one.
   std::vector<Action> Back(const Checkpoint& checkpoint, const char* why,
                            std::optional<Knob> only = std::nullopt);

@@ -73,10 +73,10 @@ std::string DescribeReading(const Checkpoint& checkpoint, const Reading& reading
                          std::abs(reading.value), direction);
 }
 
-const char* Opening(Verdict verdict) {
-  switch (verdict) {
+const char* Opening(const Judgement& judgement) {
+  switch (judgement.verdict) {
     case Verdict::kWarning:
-      return "Warning, not confirmed: ";
+      return judgement.early ? "Early alarm, not confirmed: " : "Warning, not confirmed: ";
     case Verdict::kExploiting:
       return "The policy exploits errors of its model: ";
     case Verdict::kPessimistic:
@@ -88,6 +88,13 @@ const char* Opening(Verdict verdict) {
 
 std::string DescribeEvidence(const Judgement& judgement, const Thresholds& thresholds) {
   const bool negative = judgement.verdict == Verdict::kPessimistic;
+  if (judgement.early && judgement.verdict == Verdict::kWarning) {
+    return absl::StrFormat(
+        " The early evidence is %.3g, an early alarm takes %.3g, against a tolerance of %.2f; that "
+        "against %.2f is %.3g, an alarm takes %.3g.",
+        judgement.evidence_early, thresholds.early_alarm_interval, thresholds.warning,
+        thresholds.tolerance, judgement.evidence, judgement.level);
+  }
   return absl::StrFormat(" The evidence is %.3g, an alarm takes %.3g; the tolerance is %.2f.",
                          negative ? judgement.evidence_negative : judgement.evidence,
                          judgement.level, negative ? thresholds.undersold : thresholds.tolerance);
@@ -126,7 +133,7 @@ std::string DescribeJudgement(const Checkpoint& checkpoint, const Readings& read
                               const Judgement& judgement, const Thresholds& thresholds) {
   const Reading* reading = Find(readings, judgement.signal);
   if (reading == nullptr) reading = Largest(readings);
-  std::string text = Opening(judgement.verdict);
+  std::string text = Opening(judgement);
   if (judgement.verdict == Verdict::kPessimistic) {
     absl::StrAppend(&text, DescribeGapOver(5, checkpoint.gap_5));
   } else if (reading != nullptr) {

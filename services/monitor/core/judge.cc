@@ -178,6 +178,7 @@ void Judge::Settle() {
   JudgeState state;
   state.tolerance = options_.thresholds.tolerance;
   state.bound = options_.thresholds.bound;
+  state.warning = options_.thresholds.warning;
   state.checkpoints = report_.checkpoints;
   state.alarm = alarm_;
   state.quiet = quiet_;
@@ -200,7 +201,8 @@ void Judge::ReadBack() {
                        (history_->state().empty() || state.ok());
   if (!nothing) {
     const bool same = state.ok() && state->tolerance == options_.thresholds.tolerance &&
-                      state->bound == options_.thresholds.bound;
+                      state->bound == options_.thresholds.bound &&
+                      state->warning == options_.thresholds.warning;
     HistoryEvent event;
     event.kind = "restart";
     event.text = absl::StrCat(

@@ -12,7 +12,7 @@ namespace {
 using coadaptation::Knob;
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormat = 2;
+constexpr int kFormat = 3;
 
 // nlohmann throws on a value of another kind; JudgeStateFrom turns that into a status.
 double Number(const Json& json) {
@@ -35,6 +35,18 @@ coadaptation::Evidence::Memory EvidenceOf(const Json& json) {
   for (size_t i = 0; i < memory.state.size(); ++i) memory.state[i] = json.at("state").at(i);
   memory.updates = json.at("updates");
   memory.clipped = json.at("clipped");
+  return memory;
+}
+
+Json From(const coadaptation::SignalEvidence::Memory& memory) {
+  Json signals = Json::array();
+  for (const coadaptation::Evidence::Memory& signal : memory) signals.push_back(From(signal));
+  return signals;
+}
+
+coadaptation::SignalEvidence::Memory SignalsOf(const Json& json) {
+  coadaptation::SignalEvidence::Memory memory;
+  for (size_t i = 0; i < memory.size(); ++i) memory[i] = EvidenceOf(json.at(i));
   return memory;
 }
 
@@ -118,12 +130,12 @@ JudgeState Parse(const Json& json) {
   JudgeState state;
   state.tolerance = json.at("tolerance");
   state.bound = json.at("bound");
+  state.warning = json.at("warning");
   state.checkpoints = json.at("checkpoints");
   state.alarm = json.at("alarm");
   state.quiet = json.at("quiet");
-  for (size_t i = 0; i < state.verdict.signals.size(); ++i) {
-    state.verdict.signals[i] = EvidenceOf(json.at("evidence").at(i));
-  }
+  state.verdict.signals = SignalsOf(json.at("evidence"));
+  state.verdict.early = SignalsOf(json.at("early"));
   state.verdict.negative = EvidenceOf(json.at("negative"));
   state.verdict.repeated = json.at("repeated");
   state.controller = ControllerOf(json.at("controller"));
@@ -137,10 +149,6 @@ JudgeState Parse(const Json& json) {
 }  // namespace
 
 std::string ToJson(const JudgeState& state) {
-  Json evidence = Json::array();
-  for (const coadaptation::Evidence::Memory& memory : state.verdict.signals) {
-    evidence.push_back(From(memory));
-  }
   Json settings = Json::array();
   for (const coadaptation::Setting& setting : state.directive.settings) {
     settings.push_back(From(setting));
@@ -148,10 +156,12 @@ std::string ToJson(const JudgeState& state) {
   const Json json = {{"format", kFormat},
                      {"tolerance", state.tolerance},
                      {"bound", state.bound},
+                     {"warning", state.warning},
                      {"checkpoints", state.checkpoints},
                      {"alarm", state.alarm},
                      {"quiet", state.quiet},
-                     {"evidence", evidence},
+                     {"evidence", From(state.verdict.signals)},
+                     {"early", From(state.verdict.early)},
                      {"negative", From(state.verdict.negative)},
                      {"repeated", state.verdict.repeated},
                      {"controller", From(state.controller)},
