@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "bench/measure.h"
 #include "common/base/rng.h"
+#include "common/data/rows.h"
 #include "common/dynamics/ensemble_learner.h"
 #include "common/dynamics/imagination.h"
 #include "common/env/environment.h"
@@ -178,14 +179,6 @@ Case FitStep() {
           }};
 }
 
-void Clear(TransitionBatch& batch) {
-  batch.observations.clear();
-  batch.actions.clear();
-  batch.rewards.clear();
-  batch.next_observations.clear();
-  batch.terminated.clear();
-}
-
 /// The policy acts, one random elite predicts each row, and all columns are appended to a pool that
 /// keeps its memory, as the policy trainer's does; per step.
 Case ImaginedSteps() {
@@ -205,7 +198,7 @@ Case ImaginedSteps() {
   const double flops = kSteps * (MlpFlops(kObs, kPolicyHidden, 2 * kAct) +
                                  MlpFlops(kObs + kAct, kModelHidden, 2 * (kObs + 1)));
   return {"imagined_step", "us", 1e6 / kSteps, flops, 0, 1, [=] {
-            Clear(*pool);
+            ResizeRows(0, pool.get());
             int64_t dropped = 0;
             const auto act = [&](std::span<const float> observations, std::span<float> actions) {
               return policy->Act(observations, rng.get(), actions);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -10,12 +9,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/cpu_time.h"
 #include "common/base/rng.h"
 #include "common/base/status_macros.h"
 #include "common/data/batch.h"
+#include "common/data/rows.h"
 #include "common/dynamics/dynamics_model.h"
 #include "common/dynamics/ensemble_learner.h"
 #include "common/dynamics/imagination.h"
+#include "common/env/known_reward.h"
 #include "common/env/local_vector_environment.h"
 #include "common/objective/transition_classifier.h"
 #include "common/policy/sac_learner.h"
@@ -29,8 +31,6 @@ constexpr int kEpisodeSteps = 50;
 constexpr double kHoldoutShare = 0.1;
 constexpr double kNearWall = 2;        // [cells]
 constexpr double kSparseShift = 0.01;  // where the reward is 0 outside the goal
-
-double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 /// Adds the CPU time of a scope to a sum.
 class Timed {
@@ -51,26 +51,8 @@ bool NearWall(const MazeLayout& maze, const MazePoint& point) {
   });
 }
 
-void CopyRow(const TransitionBatch& from, int64_t row, int64_t at, TransitionBatch* to) {
-  const int64_t obs = from.obs_dim, act = from.action_dim;
-  std::copy_n(from.observations.data() + row * obs, obs, to->observations.data() + at * obs);
-  std::copy_n(from.next_observations.data() + row * obs, obs,
-              to->next_observations.data() + at * obs);
-  std::copy_n(from.actions.data() + row * act, act, to->actions.data() + at * act);
-  to->rewards[at] = from.rewards[row];
-  to->terminated[at] = from.terminated[row];
-}
-
 TransitionBatch Rows(const EnvironmentSpec& spec, int64_t rows) {
-  TransitionBatch batch;
-  batch.obs_dim = spec.observation.dim();
-  batch.action_dim = spec.action.dim();
-  batch.observations.resize(rows * batch.obs_dim);
-  batch.next_observations.resize(rows * batch.obs_dim);
-  batch.actions.resize(rows * batch.action_dim);
-  batch.rewards.resize(rows);
-  batch.terminated.resize(rows);
-  return batch;
+  return MakeRows(spec.observation.dim(), spec.action.dim(), rows);
 }
 
 /// Imagined steps of one iteration, with their log-ratios.
@@ -107,6 +89,7 @@ class MazeRun {
   uint64_t Seed(const char* stream) const { return StreamSeed(options_.seed, stream); }
 
   absl::Status Prepare() {
+    TANDEM_ASSIGN_OR_RETURN(known_reward_, KnownReward(options_.maze));
     TANDEM_ASSIGN_OR_RETURN(
         evaluation_,
         LocalVectorEnvironment::Create(
@@ -227,16 +210,9 @@ class MazeRun {
         },
         starts, {.horizon = options_.horizon}, rng_, {}, &made.steps, &dropped));
     if (dropped > 0) return absl::InternalError("maze: the model's numbers are not finite");
-    for (int64_t i = 0; i < made.steps.size(); ++i) {
-      made.steps.rewards[i] = KnownReward(made.steps.next_observations.data() + i * obs);
-    }
+    known_reward_(made.steps.next_observations, obs, made.steps.rewards);
     made.log_ratios.assign(made.steps.size(), 0);
     return absl::OkStatus();
-  }
-
-  /// The reward is given: what is learned is the dynamics.
-  float KnownReward(const float* next) const {
-    return InGoal(maze_, MazePosition({next, 2})) ? maze_.goal_reward : maze_.other_reward;
   }
 
   /// What each row of the pool pays beside its reward, by the newest model and classifier.
@@ -281,12 +257,12 @@ class MazeRun {
       for (int64_t i = 0; i < options_.batch_size; ++i) {
         ratios[i] = 0;
         if (i < real) {
-          CopyRow(train_, static_cast<int64_t>(rng_.Below(train_.size())), i, &batch_);
+          CopyRows(train_, static_cast<int64_t>(rng_.Below(train_.size())), 1, i, &batch_);
           continue;
         }
         const Generation& g = pool_[rng_.Below(pool_.size())];
         const auto row = static_cast<int64_t>(rng_.Below(g.steps.size()));
-        CopyRow(g.steps, row, i, &batch_);
+        CopyRows(g.steps, row, 1, i, &batch_);
         ratios[i] = g.log_ratios[row];
         divergence -= ratios[i] / static_cast<double>(options_.batch_size - real);
       }
@@ -303,6 +279,7 @@ class MazeRun {
     std::vector<float> imagined(evaluation_->observations().begin(),
                                 evaluation_->observations().end());
     std::vector<float> actions(episodes * train_.action_dim);
+    std::vector<float> rewards(episodes);  // in the model
     std::vector<uint8_t> reached(episodes, 0);
     MazeJudgement judgement;
     const double share = 1.0 / static_cast<double>(episodes * kEpisodeSteps);
@@ -320,9 +297,9 @@ class MazeRun {
       TANDEM_RETURN_IF_ERROR(policy_->Act(imagined, nullptr, actions));
       TANDEM_RETURN_IF_ERROR(model_->Step(imagined, actions, rng_, &step));
       imagined = step.next_observations;
-      for (int64_t e = 0; e < episodes; ++e) {
-        const bool there = KnownReward(imagined.data() + e * obs) == maze_.goal_reward;
-        judgement.stay_model += there ? share : 0;
+      known_reward_(imagined, obs, rewards);
+      for (const float reward : rewards) {
+        judgement.stay_model += reward == maze_.goal_reward ? share : 0;
       }
     }
     judgement.reached = static_cast<double>(std::count(reached.begin(), reached.end(), 1)) /
@@ -349,6 +326,7 @@ class MazeRun {
   const MazeOptions options_;
   const MazeLayout& maze_;
   Rng rng_;
+  RewardFunction known_reward_ = nullptr;  // given: what is learned is the dynamics
   std::unique_ptr<VectorEnvironment> evaluation_;
   std::unique_ptr<policy::SacLearner> policy_;
   std::unique_ptr<objective::ClassifierLearner> classifier_learner_;

@@ -1,16 +1,16 @@
 #include <algorithm>
-#include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
 #include "cli/commands.h"
 #include "cli/env_checks.h"
 #include "cli/env_commands.h"
 #include "common/base/clock.h"
+#include "common/base/cpu_time.h"
 #include "common/base/rng.h"
 #include "common/base/status_macros.h"
+#include "common/env/random_actions.h"
 
 namespace tandem::cli {
 namespace {
@@ -25,8 +25,6 @@ struct Figures {
   double cpu_seconds = 0;       // of this process
   std::vector<double> batches;  // [s]
 };
-
-double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 std::vector<std::vector<float>> ActionBatches(const VectorEnvironment& env) {
   Rng rng(0, "actions");
@@ -86,21 +84,6 @@ void Print(const EnvBenchOptions& options, const std::string& name, const Figure
 }
 
 }  // namespace
-
-absl::StatusOr<EnvironmentSource> SourceOf(const EnvTarget& target) {
-  if (target.source.empty() == target.command.empty()) {
-    return absl::InvalidArgumentError("expected an environment, or --command, and not both");
-  }
-  EnvironmentSource source;
-  source.command = target.command;
-  source.arguments = target.arguments;
-  source.threads = target.threads;
-  source.client = "tandem env";
-  const bool gymnasium = absl::StartsWith(target.source, "gym:");
-  const bool address = !gymnasium && absl::StrContains(target.source, ':');
-  (address ? source.server : source.name) = target.source;
-  return source;
-}
 
 int BenchEnvironment(const EnvBenchOptions& options) {
   const absl::StatusOr<EnvironmentSource> source = SourceOf(options.target);

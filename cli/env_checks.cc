@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/rng.h"
 #include "common/base/status_macros.h"
+#include "common/env/random_actions.h"
 
 namespace tandem::cli {
 namespace {
@@ -208,17 +209,6 @@ absl::Status Behaviour::Latency() {
 }  // namespace
 
 absl::Status Skip(const std::string& why) { return absl::Status(kSkipped, why); }
-
-std::vector<float> RandomActions(const VectorEnvironment& env, Rng& rng) {
-  const BoxSpace& space = env.spec().action;
-  std::vector<float> actions;
-  for (int i = 0; i < env.num_envs(); ++i) {
-    for (size_t j = 0; j < space.low.size(); ++j) {
-      actions.push_back(static_cast<float>(rng.Uniform(space.low[j], space.high[j])));
-    }
-  }
-  return actions;
-}
 
 std::vector<Finding> RunChecks(const std::vector<NamedCheck>& checks) {
   std::vector<Finding> findings;

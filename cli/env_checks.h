@@ -6,7 +6,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "common/base/rng.h"
 #include "common/clients/environments.h"
 
 // What `tandem env check` looks at: tables of named checks. Each works on its own, with a
@@ -34,8 +33,6 @@ template <typename... Parts>
 absl::Status Unexpected(const Parts&... parts) {
   return absl::FailedPreconditionError(absl::StrCat("expected ", parts...));
 }
-/// A batch of uniformly random actions, [num_envs, action_dim].
-std::vector<float> RandomActions(const VectorEnvironment& env, Rng& rng);
 std::vector<Finding> RunChecks(const std::vector<NamedCheck>& checks);
 
 /// How a source's environments behave, whatever serves them: numbers are finite and within their

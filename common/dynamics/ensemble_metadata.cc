@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -6,13 +5,13 @@
 #include "common/base/status_macros.h"
 #include "common/dynamics/gaussian_ensemble_model.h"
 #include "common/dynamics/simulator_model.h"
-#include "common/dynamics/snapshot_checks.h"
+#include "common/nn/snapshot_checks.h"
 
 namespace tandem::dynamics {
 namespace {
 
+constexpr nn::SnapshotChecks kChecks("model snapshot");
 constexpr int kMaxMembers = 1000;
-constexpr int kMaxWidth = 1 << 16;
 
 }  // namespace
 
@@ -64,27 +63,24 @@ void EnsembleMetadata::Export(nn::TensorFile* file) const {
 }
 
 absl::Status EnsembleMetadata::Import(const nn::TensorFile& file, const EnvironmentSpec& spec) {
-  TANDEM_RETURN_IF_ERROR(ExpectText(file, "kind", kGaussianEnsembleKind));
-  TANDEM_RETURN_IF_ERROR(ExpectText(file, "environment", spec.name));
+  TANDEM_RETURN_IF_ERROR(kChecks.Text(file, "kind", kGaussianEnsembleKind));
+  TANDEM_RETURN_IF_ERROR(kChecks.Text(file, "environment", spec.name));
   environment = spec.name;
   obs_dim = spec.observation.dim();
   action_dim = spec.action.dim();
-  TANDEM_RETURN_IF_ERROR(ExpectInt(file, "obs_dim", obs_dim));
-  TANDEM_RETURN_IF_ERROR(ExpectInt(file, "action_dim", action_dim));
+  TANDEM_RETURN_IF_ERROR(kChecks.Int(file, "obs_dim", obs_dim));
+  TANDEM_RETURN_IF_ERROR(kChecks.Int(file, "action_dim", action_dim));
   TANDEM_ASSIGN_OR_RETURN(const int64_t count, nn::FindInt(file, "members"));
   if (count < 1 || count > kMaxMembers)
-    return Expected("members", "1 to 1000", absl::StrCat(count));
+    return kChecks.Expected("members", "1 to 1000", absl::StrCat(count));
   members = static_cast<int>(count);
-  TANDEM_ASSIGN_OR_RETURN(hidden, nn::FindInts(file, "hidden"));
-  if (hidden.empty() ||
-      std::any_of(hidden.begin(), hidden.end(), [](int n) { return n < 1 || n > kMaxWidth; })) {
-    return Expected("hidden", "sizes from 1 to 65536", nn::JoinInts(hidden));
-  }
+  TANDEM_ASSIGN_OR_RETURN(hidden, kChecks.Hidden(file, "hidden"));
   TANDEM_ASSIGN_OR_RETURN(elites, nn::FindInts(file, "elites"));
   const std::set<int> distinct(elites.begin(), elites.end());
   if (elites.empty() || distinct.size() != elites.size() || *distinct.begin() < 0 ||
       *distinct.rbegin() >= members) {
-    return Expected("elites", absl::StrCat("distinct members of ", members), nn::JoinInts(elites));
+    return kChecks.Expected("elites", absl::StrCat("distinct members of ", members),
+                            nn::JoinInts(elites));
   }
   TANDEM_ASSIGN_OR_RETURN(const std::string end, nn::FindText(file, "termination"));
   TANDEM_ASSIGN_OR_RETURN(termination, ParseTerminationKind(end));
@@ -101,7 +97,7 @@ absl::Status EnsembleMetadata::Import(const nn::TensorFile& file, const Environm
   TANDEM_ASSIGN_OR_RETURN(const auto* low, nn::FindTensor(file, "obs_low", {obs_dim}));
   TANDEM_ASSIGN_OR_RETURN(const auto* high, nn::FindTensor(file, "obs_high", {obs_dim}));
   for (int64_t j = 0; j < obs_dim; ++j) {
-    if (!(low->data[j] <= high->data[j])) return Expected("obs_low", "<= obs_high", "more");
+    if (!(low->data[j] <= high->data[j])) return kChecks.Expected("obs_low", "<= obs_high", "more");
   }
   obs_low = low->data;
   obs_high = high->data;
@@ -114,7 +110,7 @@ absl::StatusOr<std::unique_ptr<DynamicsModel>> LoadDynamicsModel(const nn::Tenso
   TANDEM_ASSIGN_OR_RETURN(const std::string kind, nn::FindText(snapshot, "kind"));
   if (kind == kGaussianEnsembleKind) return LoadGaussianEnsembleModel(snapshot, spec, device);
   if (kind == kSimulatorKind) return LoadSimulatorModel(snapshot, spec);
-  return Expected(
+  return kChecks.Expected(
       "kind", absl::StrCat(std::string(kGaussianEnsembleKind), " or ", std::string(kSimulatorKind)),
       absl::StrCat("\"", kind, "\""));
 }

@@ -5,6 +5,8 @@
 #include <numbers>
 
 #include "common/base/status_macros.h"
+#include "common/data/rows.h"
+#include "common/nn/cross_entropy.h"
 
 namespace tandem::dynamics {
 namespace {
@@ -12,10 +14,6 @@ namespace {
 constexpr int64_t kBlockRows = 256;
 /// Added to each error, so that a constant dimension does not decide the score alone.
 constexpr double kErrorFloor = 1e-6;
-
-double BinaryCrossEntropy(double logit, double target) {
-  return std::max(logit, 0.0) - logit * target + std::log1p(std::exp(-std::abs(logit)));
-}
 
 /// Calls visit(first row, prediction) for each block of rows.
 template <typename Visit>
@@ -58,8 +56,8 @@ absl::StatusOr<MemberScore> ScoreMember(nn::GaussianEnsemble& network, int membe
           }
         }
         for (size_t i = 0; i < prediction.logits.size(); ++i) {
-          binary +=
-              BinaryCrossEntropy(prediction.logits[i], rows.binary[begin * rows.binary_dim + i]);
+          binary += nn::BinaryCrossEntropy(prediction.logits[i],
+                                           rows.binary[begin * rows.binary_dim + i]);
         }
       }));
   const double count = static_cast<double>(rows.rows);
@@ -96,16 +94,11 @@ FitRows Thin(const FitRows& rows, int64_t limit) {
               .input_dim = rows.input_dim,
               .output_dim = rows.output_dim,
               .binary_dim = rows.binary_dim};
-  const auto copy = [](const std::vector<float>& from, int64_t row, int64_t dim,
-                       std::vector<float>* to) {
-    to->insert(to->end(), from.begin() + row * dim, from.begin() + (row + 1) * dim);
-  };
-  for (int64_t i = 0; i < limit; ++i) {
-    const int64_t row = i * rows.rows / limit;
-    copy(rows.inputs, row, rows.input_dim, &out.inputs);
-    copy(rows.targets, row, rows.output_dim, &out.targets);
-    copy(rows.binary, row, rows.binary_dim, &out.binary);
-  }
+  std::vector<int64_t> kept(limit);
+  for (int64_t i = 0; i < limit; ++i) kept[i] = i * rows.rows / limit;
+  GatherRows(rows.inputs, rows.input_dim, kept, &out.inputs);
+  GatherRows(rows.targets, rows.output_dim, kept, &out.targets);
+  GatherRows(rows.binary, rows.binary_dim, kept, &out.binary);
   return out;
 }
 

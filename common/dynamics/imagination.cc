@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/data/finite.h"
 #include "common/dynamics/disagreement.h"
 
 namespace tandem::dynamics {
@@ -34,17 +35,12 @@ absl::Status ActInBlocks(const ActFunction& act, int64_t obs_dim, int64_t action
 }
 
 bool Finite(const ModelStep& step, int64_t obs_dim, int64_t row) {
-  const float* next = step.next_observations.data() + row * obs_dim;
-  float sum = step.rewards[row];
-  for (int64_t j = 0; j < obs_dim; ++j) sum += 0 * next[j];  // NaN or infinity give NaN
-  return std::isfinite(sum);
+  const std::span<const float> all = step.next_observations;
+  return std::isfinite(step.rewards[row]) && AllFinite(all.subspan(row * obs_dim, obs_dim));
 }
 
-bool AllFinite(const ModelStep& step) {
-  float sum = 0;
-  for (const float x : step.next_observations) sum += 0 * x;
-  for (const float x : step.rewards) sum += 0 * x;
-  return sum == 0;
+bool Finite(const ModelStep& step) {
+  return AllFinite(step.rewards) && AllFinite(step.next_observations);
 }
 
 template <typename T>
@@ -97,7 +93,7 @@ class Chunk {
   /// Appends the step and goes on with the rows that have not ended.
   void Record(TransitionBatch* out, int64_t* dropped) {
     const int64_t obs = model_.obs_dim(), act = model_.action_dim();
-    if (AllFinite(step_)) {  // the usual case: whole columns
+    if (Finite(step_)) {  // the usual case: whole columns
       AppendRange(&out->observations, states_.data(), states_.size());
       AppendRange(&out->actions, actions_.data(), actions_.size());
       AppendRange(&out->next_observations, step_.next_observations.data(), states_.size());

@@ -12,12 +12,13 @@
 #include "common/dynamics/fit_data.h"
 #include "common/dynamics/normaliser.h"
 #include "common/dynamics/planted_error.h"
-#include "common/dynamics/snapshot_checks.h"
 #include "common/env/simulation.h"
+#include "common/nn/snapshot_checks.h"
 
 namespace tandem::dynamics {
 namespace {
 
+constexpr nn::SnapshotChecks kChecks("model snapshot");
 /// The spread that Predict() gives its exact means, in standard deviations of each target: above
 /// the rounding of an observation, far below any learned model's.
 constexpr float kTinyStd = 1e-3f;
@@ -166,10 +167,10 @@ absl::StatusOr<std::unique_ptr<EnsembleLearner>> MakeSimulatorLearner(const Envi
 
 absl::StatusOr<std::unique_ptr<DynamicsModel>> LoadSimulatorModel(const nn::TensorFile& snapshot,
                                                                   const EnvironmentSpec& spec) {
-  TANDEM_RETURN_IF_ERROR(ExpectText(snapshot, "kind", kSimulatorKind));
-  TANDEM_RETURN_IF_ERROR(ExpectText(snapshot, "environment", spec.name));
-  TANDEM_RETURN_IF_ERROR(ExpectInt(snapshot, "obs_dim", spec.observation.dim()));
-  TANDEM_RETURN_IF_ERROR(ExpectInt(snapshot, "action_dim", spec.action.dim()));
+  TANDEM_RETURN_IF_ERROR(kChecks.Text(snapshot, "kind", kSimulatorKind));
+  TANDEM_RETURN_IF_ERROR(kChecks.Text(snapshot, "environment", spec.name));
+  TANDEM_RETURN_IF_ERROR(kChecks.Int(snapshot, "obs_dim", spec.observation.dim()));
+  TANDEM_RETURN_IF_ERROR(kChecks.Int(snapshot, "action_dim", spec.action.dim()));
   Normaliser targets;
   TANDEM_RETURN_IF_ERROR(targets.Import("target", spec.observation.dim() + 1, snapshot));
   PlantedError planted;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/data/finite.h"
 #include "common/env/mujoco_model.h"
 #include "common/env/mujoco_task.h"
 
@@ -263,8 +264,7 @@ void MujocoTerminal(const MujocoTask& task, std::span<const float> next_observat
   for (size_t i = 0; i < out.size(); ++i) {
     const std::span<const float> row = next_observations.subspan(i * dim, dim);
     const bool healthy =
-        std::all_of(row.begin(), row.end(), [](float x) { return std::isfinite(x); }) &&
-        Within(health.ranges, row, skipped) &&
+        AllFinite(row) && Within(health.ranges, row, skipped) &&
         (health.state_limit == kUnbounded ||
          AllBelow(health.state_limit, row.subspan(static_cast<size_t>(2 - skipped)))) &&
         (health.seen_fallen == nullptr || !health.seen_fallen(row));

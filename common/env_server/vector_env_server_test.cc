@@ -7,6 +7,7 @@
 #include "common/base/rng.h"
 #include "common/clients/environments.h"
 #include "common/env/local_vector_environment.h"
+#include "common/env/random_actions.h"
 #include "common/env_server/env_server.h"
 #include "common/rpc/channel.h"
 
@@ -14,17 +15,6 @@ namespace tandem::env_server {
 namespace {
 
 using ::testing::HasSubstr;
-
-std::vector<float> RandomActions(const VectorEnvironment& env, Rng& rng) {
-  const BoxSpace& space = env.spec().action;
-  std::vector<float> actions;
-  for (int i = 0; i < env.num_envs(); ++i) {
-    for (size_t j = 0; j < space.low.size(); ++j) {
-      actions.push_back(static_cast<float>(rng.Uniform(space.low[j], space.high[j])));
-    }
-  }
-  return actions;
-}
 
 /// Plays `steps` steps of both and expects the same of them; returns how many episodes ended.
 int ExpectSame(VectorEnvironment& served, VectorEnvironment& local, int steps) {

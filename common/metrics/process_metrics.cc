@@ -1,4 +1,3 @@
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -6,20 +5,11 @@
 #include <sstream>
 #include <string>
 
+#include "common/base/cpu_time.h"
 #include "common/metrics/impl.h"
 
 namespace tandem::metrics {
 namespace {
-
-double Seconds(const timeval& time) {
-  return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-}
-
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return Seconds(usage.ru_utime) + Seconds(usage.ru_stime);
-}
 
 double ResidentBytes() {
   std::ifstream file("/proc/self/statm");

@@ -3,7 +3,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/softplus.h>
@@ -16,6 +15,7 @@
 #include "common/nn/denormals.h"
 #include "common/nn/flat_actor_critic.h"
 #include "common/nn/torch_adam.h"
+#include "common/nn/torch_memory.h"
 #include "common/nn/try_torch.h"
 
 namespace tandem::nn {
@@ -48,8 +48,8 @@ class AutogradActorCritic : public FlatActorCritic {
       const Sample sample =
           SampleActions(Import(observations, spec_.obs_dim),
                         noise.empty() ? at::Tensor() : Import(noise, spec_.action_dim));
-      CopyOut(sample.actions, actions);
-      if (!log_probs.empty()) CopyOut(sample.log_probs, log_probs);
+      CopyToHost(sample.actions, actions);
+      if (!log_probs.empty()) CopyToHost(sample.log_probs, log_probs);
       return absl::OkStatus();
     });
   }
@@ -62,8 +62,8 @@ class AutogradActorCritic : public FlatActorCritic {
       at::NoGradGuard no_grad;
       const int64_t dim = spec_.action_dim;
       const at::Tensor out = Forward(actor_, Import(observations, spec_.obs_dim).unsqueeze(0))[0];
-      CopyOut(out.narrow(1, 0, dim).contiguous(), means);
-      CopyOut(out.narrow(1, dim, dim).clamp(kMinLogStd, kMaxLogStd), log_stds);
+      CopyToHost(out.narrow(1, 0, dim), means);
+      CopyToHost(out.narrow(1, dim, dim).clamp(kMinLogStd, kMaxLogStd), log_stds);
       return absl::OkStatus();
     });
   }
@@ -75,7 +75,7 @@ class AutogradActorCritic : public FlatActorCritic {
       at::NoGradGuard no_grad;
       const at::Tensor q = Critics(target ? target_ : critic_, Import(observations, spec_.obs_dim),
                                    Import(actions, spec_.action_dim));
-      CopyOut(at::minimum(q[0], q[1]), values);
+      CopyToHost(at::minimum(q[0], q[1]), values);
       return absl::OkStatus();
     });
   }
@@ -116,15 +116,7 @@ class AutogradActorCritic : public FlatActorCritic {
   }
 
   at::Tensor Import(std::span<const float> data, int64_t cols) const {
-    return at::from_blob(const_cast<float*>(data.data()),
-                         {static_cast<int64_t>(data.size()) / cols, cols},
-                         at::TensorOptions(at::kFloat))
-        .to(device_);
-  }
-
-  static void CopyOut(const at::Tensor& tensor, std::span<float> out) {
-    const std::vector<float> host = ToHost(tensor);
-    std::copy(host.begin(), host.end(), out.begin());
+    return RowsOnDevice(data, cols, device_);
   }
 
   /// h: [networks, B, inputs], or one network's input for all: [1, B, inputs].

@@ -10,6 +10,7 @@
 #include "common/base/rng.h"
 #include "common/nn/dense.h"
 #include "common/nn/torch_adam.h"
+#include "common/nn/torch_memory.h"
 #include "gtest/gtest.h"
 
 namespace tandem::nn {

@@ -30,8 +30,8 @@ absl::Status Mismatch(const char* what, size_t expected, size_t got) {
 }  // namespace
 
 FlatClassifier::FlatClassifier(const BinaryClassifierSpec& spec, int64_t align)
-    : NetworkState(ParameterLayout::Mlp(align, spec.input_dim, spec.hidden, 1), 1,
-                   /*leading=*/false),
+    : WithState(ParameterLayout::Mlp(align, spec.input_dim, spec.hidden, 1), 1,
+                /*leading=*/false),
       spec_(spec) {}
 
 void FlatClassifier::InitialiseFrom(std::optional<uint64_t> seed) {
@@ -40,6 +40,14 @@ void FlatClassifier::InitialiseFrom(std::optional<uint64_t> seed) {
   std::vector<float> flat(layout_.size());
   Expand(layout_, 1, Initialise(layout_, 1, XavierUniform, rng), flat);
   Write(Buffer::kParameters, flat);
+}
+
+absl::StatusOr<double> FlatClassifier::TrainStep(const ClassifierRows& batch,
+                                                 const AdamOptions& options) {
+  TANDEM_RETURN_IF_ERROR(Check(batch));
+  double loss = 0;
+  TANDEM_RETURN_IF_ERROR(TryTorch([&] { return Step(batch, options, &loss); }));
+  return loss;
 }
 
 absl::Status FlatClassifier::Check(const ClassifierRows& batch) const {

@@ -3,16 +3,15 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/relu.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include "common/base/status_macros.h"
 #include "common/nn/denormals.h"
 #include "common/nn/flat_classifier.h"
 #include "common/nn/torch_adam.h"
+#include "common/nn/torch_memory.h"
 #include "common/nn/try_torch.h"
 
 namespace tandem::nn {
@@ -26,19 +25,11 @@ class AutogradClassifier : public FlatClassifier {
     InitialiseFrom(seed);
   }
 
-  absl::StatusOr<double> TrainStep(const ClassifierRows& batch,
-                                   const AdamOptions& options) override {
-    TANDEM_RETURN_IF_ERROR(Check(batch));
-    double loss = 0;
-    TANDEM_RETURN_IF_ERROR(TryTorch([&] { return Step(batch, options, &loss); }));
-    return loss;
-  }
-
   absl::Status Logits(std::span<const float> inputs, std::span<float> logits) override {
     TANDEM_RETURN_IF_ERROR(Check(inputs, logits));
     return TryTorch([&] {
       at::NoGradGuard no_grad;
-      CopyOut(Forward(Import(inputs, spec_.input_dim)), logits);
+      CopyToHost(Forward(Import(inputs, spec_.input_dim)), logits);
       return absl::OkStatus();
     });
   }
@@ -49,10 +40,10 @@ class AutogradClassifier : public FlatClassifier {
     return TryTorch([&] {
       const at::Tensor x = Import(inputs, spec_.input_dim).clone().requires_grad_(true);
       const at::Tensor logit = Forward(x);
-      CopyOut(logit, logits);
+      CopyToHost(logit, logits);
       flat_.ClearGradients();
       logit.sum().backward();
-      CopyOut(x.grad(), gradients);
+      CopyToHost(x.grad(), gradients);
       return absl::OkStatus();
     });
   }
@@ -70,15 +61,7 @@ class AutogradClassifier : public FlatClassifier {
   }
 
   at::Tensor Import(std::span<const float> data, int64_t cols) const {
-    return at::from_blob(const_cast<float*>(data.data()),
-                         {static_cast<int64_t>(data.size()) / cols, cols},
-                         at::TensorOptions(at::kFloat))
-        .to(device_);
-  }
-
-  static void CopyOut(const at::Tensor& tensor, std::span<float> out) {
-    const std::vector<float> host = ToHost(tensor);
-    std::copy(host.begin(), host.end(), out.begin());
+    return RowsOnDevice(data, cols, device_);
   }
 
   /// Logits, [B], of inputs, [B, input_dim].
@@ -92,7 +75,8 @@ class AutogradClassifier : public FlatClassifier {
     return h[0].squeeze(1);
   }
 
-  absl::Status Step(const ClassifierRows& batch, const AdamOptions& options, double* loss) {
+  absl::Status Step(const ClassifierRows& batch, const AdamOptions& options,
+                    double* loss) override {
     const FlushDenormals flush;
     flat_.ClearGradients();
     const at::Tensor inputs = Import(batch.inputs, spec_.input_dim);

@@ -28,14 +28,6 @@ class ExplicitClassifier : public FlatClassifier {
     InitialiseFrom(seed);
   }
 
-  absl::StatusOr<double> TrainStep(const ClassifierRows& batch,
-                                   const AdamOptions& options) override {
-    TANDEM_RETURN_IF_ERROR(Check(batch));
-    double loss = 0;
-    TANDEM_RETURN_IF_ERROR(TryTorch([&] { return Step(batch, options, &loss); }));
-    return loss;
-  }
-
   absl::Status Logits(std::span<const float> inputs, std::span<float> logits) override {
     TANDEM_RETURN_IF_ERROR(Check(inputs, logits));
     return TryTorch([&] {
@@ -70,10 +62,7 @@ class ExplicitClassifier : public FlatClassifier {
 
  protected:
   std::vector<float> Read(Buffer buffer) const override {
-    const AlignedFloats& from = Pick(buffer, parameters_, first_, second_);
-    std::vector<float> flat(from.begin(), from.end());
-    flat.resize(parameters_.size());
-    return flat;
+    return Copied(Pick(buffer, parameters_, first_, second_), layout_.size());
   }
 
   void Write(Buffer buffer, std::span<const float> flat) override {
@@ -148,7 +137,8 @@ class ExplicitClassifier : public FlatClassifier {
     return loss;
   }
 
-  absl::Status Step(const ClassifierRows& batch, const AdamOptions& options, double* loss) {
+  absl::Status Step(const ClassifierRows& batch, const AdamOptions& options,
+                    double* loss) override {
     const FlushDenormals flush;
     for (AlignedFloats* buffer : {&first_, &second_, &gradient_, &block_gradient_}) {
       buffer->resize(parameters_.size());

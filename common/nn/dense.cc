@@ -83,6 +83,12 @@ void TransposeRows(const LayoutEntry& entry, const float* w, int64_t first, int6
                            ld);
 }
 
+std::vector<float> Copied(const AlignedFloats& buffer, int64_t size) {
+  std::vector<float> copy(buffer.begin(), buffer.end());
+  copy.resize(size);
+  return copy;
+}
+
 void Reserve(AlignedFloats* buffer, int64_t size) {
   if (static_cast<int64_t>(buffer->size()) < size) buffer->resize(size, 0);
 }

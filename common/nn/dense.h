@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "common/nn/gaussian_ensemble.h"
 #include "common/nn/kernels.h"
@@ -28,6 +29,8 @@ void DenseInputGradient(const LayoutEntry& entry, const float* w, const float* d
 void TransposeRows(const LayoutEntry& entry, const float* w, int64_t first, int64_t count,
                    AlignedFloats* out);
 
+/// A copy of `size` floats; those that the buffer does not have are 0.
+std::vector<float> Copied(const AlignedFloats& buffer, int64_t size);
 /// Enlarges to at least `size`, with zeros.
 void Reserve(AlignedFloats* buffer, int64_t size);
 

@@ -4,7 +4,6 @@
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softplus.h>
 #include <ATen/ops/zeros.h>
@@ -18,6 +17,7 @@
 #include "common/nn/denormals.h"
 #include "common/nn/flat_ensemble.h"
 #include "common/nn/torch_adam.h"
+#include "common/nn/torch_memory.h"
 #include "common/nn/try_torch.h"
 
 namespace tandem::nn {
@@ -31,12 +31,6 @@ class AutogradEnsemble : public FlatEnsemble {
     InitialiseFrom(seed);
   }
 
-  absl::Status TrainStep(const EnsembleRows& batch, const AdamOptions& options,
-                         std::span<float> losses) override {
-    TANDEM_RETURN_IF_ERROR(CheckRows(batch, losses));
-    return TryTorch([&] { return Step(batch, options, losses); });
-  }
-
   absl::Status Predict(int member, std::span<const float> inputs,
                        EnsemblePrediction* prediction) override {
     TANDEM_RETURN_IF_ERROR(CheckPredict(member, inputs));
@@ -46,10 +40,10 @@ class AutogradEnsemble : public FlatEnsemble {
       const Outputs out = Forward(Import(inputs, {1, rows, spec_.input_dim}), [&](size_t entry) {
         return flat_.leaf(entry).narrow(0, member, 1);
       });
-      CopyOut(out.mean, &prediction->means);
-      CopyOut(out.log_var, &prediction->log_vars);
-      CopyOut((0.5 * out.log_var).exp(), &prediction->stds);
-      CopyOut(out.logits, &prediction->logits);
+      prediction->means = ToHost(out.mean);
+      prediction->log_vars = ToHost(out.log_var);
+      prediction->stds = ToHost((0.5 * out.log_var).exp());
+      prediction->logits = ToHost(out.logits);
       return absl::OkStatus();
     });
   }
@@ -59,10 +53,7 @@ class AutogradEnsemble : public FlatEnsemble {
   }
 
   absl::Status SetMemberParameters(int member, std::span<const float> parameters) override {
-    if (member < 0 || member >= spec_.members ||
-        parameters.size() != static_cast<size_t>(layout_.size())) {
-      return absl::InvalidArgumentError("ensemble member parameters: wrong member or size");
-    }
+    TANDEM_RETURN_IF_ERROR(CheckParameters(member, parameters));
     return TryTorch([&] {
       at::NoGradGuard no_grad;
       flat_.parameters.narrow(0, member, 1).copy_(Import(parameters, {1, layout_.size()}));
@@ -88,11 +79,8 @@ class AutogradEnsemble : public FlatEnsemble {
   }
 
   at::Tensor Import(std::span<const float> data, at::IntArrayRef shape) const {
-    return at::from_blob(const_cast<float*>(data.data()), shape, at::TensorOptions(at::kFloat))
-        .to(device_);
+    return OnDevice(data, shape, device_);
   }
-
-  static void CopyOut(const at::Tensor& tensor, std::vector<float>* out) { *out = ToHost(tensor); }
 
   template <typename Leaf>
   Outputs Forward(at::Tensor h, const Leaf& leaf) const {
@@ -110,7 +98,7 @@ class AutogradEnsemble : public FlatEnsemble {
   }
 
   absl::Status Step(const EnsembleRows& batch, const AdamOptions& options,
-                    std::span<float> losses) {
+                    std::span<float> losses) override {
     const FlushDenormals flush;
     const int64_t members = spec_.members;
     flat_.ClearGradients();

@@ -34,12 +34,6 @@ class ExplicitEnsemble : public FlatEnsemble {
     InitialiseFrom(seed);
   }
 
-  absl::Status TrainStep(const EnsembleRows& batch, const AdamOptions& options,
-                         std::span<float> losses) override {
-    TANDEM_RETURN_IF_ERROR(CheckRows(batch, losses));
-    return TryTorch([&] { return Step(batch, options, losses); });
-  }
-
   absl::Status Predict(int member, std::span<const float> inputs,
                        EnsemblePrediction* prediction) override {
     TANDEM_RETURN_IF_ERROR(CheckPredict(member, inputs));
@@ -59,20 +53,14 @@ class ExplicitEnsemble : public FlatEnsemble {
   }
 
   absl::Status SetMemberParameters(int member, std::span<const float> parameters) override {
-    if (member < 0 || member >= spec_.members ||
-        static_cast<int64_t>(parameters.size()) != layout_.size()) {
-      return absl::InvalidArgumentError("ensemble member parameters: wrong member or size");
-    }
+    TANDEM_RETURN_IF_ERROR(CheckParameters(member, parameters));
     std::copy(parameters.begin(), parameters.end(), Member(parameters_, member));
     return absl::OkStatus();
   }
 
  protected:
   std::vector<float> Read(Buffer buffer) const override {
-    const AlignedFloats& from = Pick(buffer, parameters_, first_, second_);
-    std::vector<float> flat(from.begin(), from.end());
-    flat.resize(parameters_.size());
-    return flat;
+    return Copied(Pick(buffer, parameters_, first_, second_), spec_.members * layout_.size());
   }
 
   void Write(Buffer buffer, std::span<const float> flat) override {
@@ -271,7 +259,7 @@ class ExplicitEnsemble : public FlatEnsemble {
   }
 
   absl::Status Step(const EnsembleRows& batch, const AdamOptions& options,
-                    std::span<float> losses) {
+                    std::span<float> losses) override {
     const FlushDenormals flush;
     first_.resize(parameters_.size());
     second_.resize(parameters_.size());

@@ -91,10 +91,8 @@ absl::Status ExplicitNetworks::Value(std::span<const float> observations,
 }
 
 std::vector<float> ExplicitNetworks::Read(Buffer buffer) const {
-  const AlignedFloats& from = Select(buffer);
-  std::vector<float> flat(from.begin(), from.end());
-  flat.resize(buffer <= Buffer::kActorSecond ? actor_layout_.size() : 2 * critic_layout_.size());
-  return flat;
+  return Copied(Select(buffer),
+                buffer <= Buffer::kActorSecond ? actor_layout_.size() : 2 * critic_layout_.size());
 }
 void ExplicitNetworks::Write(Buffer buffer, std::span<const float> flat) {
   const_cast<AlignedFloats&>(Select(buffer)).assign(flat.begin(), flat.end());

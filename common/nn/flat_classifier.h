@@ -13,21 +13,11 @@
 namespace tandem::nn {
 
 /// What the implementations of BinaryClassifier share: the layout, import and export, checks.
-class FlatClassifier : public BinaryClassifier, protected NetworkState {
+class FlatClassifier : public WithState<BinaryClassifier> {
  public:
   const BinaryClassifierSpec& spec() const override { return spec_; }
-  void ExportParameters(const std::string& prefix, TensorFile* file) const override {
-    ExportTo(prefix, file);
-  }
-  absl::Status ImportParameters(const std::string& prefix, const TensorFile& file) override {
-    return ImportFrom(prefix, file);
-  }
-  void ExportOptimizer(const std::string& prefix, TensorFile* file) const override {
-    ExportMoments(prefix, file);
-  }
-  absl::Status ImportOptimizer(const std::string& prefix, const TensorFile& file) override {
-    return ImportMoments(prefix, file);
-  }
+  absl::StatusOr<double> TrainStep(const ClassifierRows& batch,
+                                   const AdamOptions& options) override;
 
  protected:
   FlatClassifier(const BinaryClassifierSpec& spec, int64_t align);
@@ -41,6 +31,11 @@ class FlatClassifier : public BinaryClassifier, protected NetworkState {
                      std::span<const float> gradients) const;
 
   const BinaryClassifierSpec spec_;
+
+ private:
+  /// TrainStep on a batch that fits; may throw.
+  virtual absl::Status Step(const ClassifierRows& batch, const AdamOptions& options,
+                            double* loss) = 0;
 };
 
 /// ATen with autograd: any device; the reference.

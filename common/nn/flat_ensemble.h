@@ -13,30 +13,20 @@
 namespace tandem::nn {
 
 /// What the implementations of GaussianEnsemble share: the layout, import and export, checks.
-class FlatEnsemble : public GaussianEnsemble, protected NetworkState {
+class FlatEnsemble : public WithState<GaussianEnsemble> {
  public:
   const GaussianEnsembleSpec& spec() const override { return spec_; }
-  void ExportParameters(const std::string& prefix, TensorFile* file) const override {
-    ExportTo(prefix, file);
-  }
-  absl::Status ImportParameters(const std::string& prefix, const TensorFile& file) override {
-    return ImportFrom(prefix, file);
-  }
-  void ExportOptimizer(const std::string& prefix, TensorFile* file) const override {
-    ExportMoments(prefix, file);
-  }
-  absl::Status ImportOptimizer(const std::string& prefix, const TensorFile& file) override {
-    return ImportMoments(prefix, file);
-  }
+  absl::Status TrainStep(const EnsembleRows& batch, const AdamOptions& options,
+                         std::span<float> losses) override;
 
  protected:
   FlatEnsemble(const GaussianEnsembleSpec& spec, int64_t align);
 
   /// Draws initial parameters, the same ones for each implementation; zeros without a seed.
   void InitialiseFrom(std::optional<uint64_t> seed);
-  /// INVALID_ARGUMENT unless the spans fit the spec.
-  absl::Status CheckRows(const EnsembleRows& batch, std::span<const float> losses) const;
+  /// INVALID_ARGUMENT unless the member is there and the spans fit the spec.
   absl::Status CheckPredict(int member, std::span<const float> inputs) const;
+  absl::Status CheckParameters(int member, std::span<const float> parameters) const;
 
   /// Columns of the last layer: means, log variances, logits.
   int64_t head_dim() const { return 2 * spec_.output_dim + spec_.binary_dim; }
@@ -45,6 +35,12 @@ class FlatEnsemble : public GaussianEnsemble, protected NetworkState {
   size_t max_entry() const { return layout_.entries().size() - 1; }
 
   const GaussianEnsembleSpec spec_;
+
+ private:
+  absl::Status CheckRows(const EnsembleRows& batch, std::span<const float> losses) const;
+  /// TrainStep on a batch that fits; may throw.
+  virtual absl::Status Step(const EnsembleRows& batch, const AdamOptions& options,
+                            std::span<float> losses) = 0;
 };
 
 /// ATen with autograd, all members as one batched product: any device; the reference.

@@ -43,7 +43,7 @@ absl::Status Mismatch(const char* what, size_t expected, size_t got) {
 }  // namespace
 
 FlatEnsemble::FlatEnsemble(const GaussianEnsembleSpec& spec, int64_t align)
-    : NetworkState(EnsembleLayout(spec, align), spec.members, /*leading=*/true), spec_(spec) {}
+    : WithState(EnsembleLayout(spec, align), spec.members, /*leading=*/true), spec_(spec) {}
 
 void FlatEnsemble::InitialiseFrom(std::optional<uint64_t> seed) {
   if (!seed.has_value()) return;
@@ -57,6 +57,12 @@ void FlatEnsemble::InitialiseFrom(std::optional<uint64_t> seed) {
     std::fill_n(member + layout_[max_entry()].offset, spec_.output_dim, kInitialMaxLogVar);
   }
   Write(Buffer::kParameters, flat);
+}
+
+absl::Status FlatEnsemble::TrainStep(const EnsembleRows& batch, const AdamOptions& options,
+                                     std::span<float> losses) {
+  TANDEM_RETURN_IF_ERROR(CheckRows(batch, losses));
+  return TryTorch([&] { return Step(batch, options, losses); });
 }
 
 absl::Status FlatEnsemble::CheckRows(const EnsembleRows& batch,
@@ -90,6 +96,14 @@ absl::Status FlatEnsemble::CheckPredict(int member, std::span<const float> input
   if (inputs.size() % spec_.input_dim != 0) {
     return absl::InvalidArgumentError(absl::StrCat("ensemble inputs: expected a multiple of ",
                                                    spec_.input_dim, ", got ", inputs.size()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FlatEnsemble::CheckParameters(int member, std::span<const float> parameters) const {
+  if (member < 0 || member >= spec_.members ||
+      parameters.size() != static_cast<size_t>(layout_.size())) {
+    return absl::InvalidArgumentError("ensemble member parameters: wrong member or size");
   }
   return absl::OkStatus();
 }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/data/finite.h"
 
 namespace tandem::nn {
 namespace {
@@ -105,8 +106,7 @@ absl::StatusOr<std::vector<float>> ImportTensors(const ParameterLayout& layout, 
     const std::string name = prefix + entry.name;
     TANDEM_ASSIGN_OR_RETURN(const NamedTensor* tensor,
                             FindTensor(file, name, ShapeOf(entry, networks, leading)));
-    if (!std::all_of(tensor->data.begin(), tensor->data.end(),
-                     [](float x) { return std::isfinite(x); })) {
+    if (!AllFinite(tensor->data)) {
       return absl::InvalidArgumentError(
           absl::StrCat("tensor \"", name, "\": expected finite numbers"));
     }

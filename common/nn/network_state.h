@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -49,6 +50,29 @@ class NetworkState {
 
   const int64_t networks_;
   const bool leading_;
+};
+
+/// The part of a network's interface, BinaryClassifier or GaussianEnsemble, that NetworkState
+/// implements.
+template <typename Interface>
+class WithState : public Interface, protected NetworkState {
+ public:
+  void ExportParameters(const std::string& prefix, TensorFile* file) const override {
+    ExportTo(prefix, file);
+  }
+  absl::Status ImportParameters(const std::string& prefix, const TensorFile& file) override {
+    return ImportFrom(prefix, file);
+  }
+  void ExportOptimizer(const std::string& prefix, TensorFile* file) const override {
+    ExportMoments(prefix, file);
+  }
+  absl::Status ImportOptimizer(const std::string& prefix, const TensorFile& file) override {
+    return ImportMoments(prefix, file);
+  }
+
+ protected:
+  WithState(ParameterLayout layout, int64_t networks, bool leading)
+      : NetworkState(std::move(layout), networks, leading) {}
 };
 
 }  // namespace tandem::nn

@@ -4,12 +4,10 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/softplus.h>
 
-#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <utility>
@@ -19,6 +17,7 @@
 #include "common/nn/device.h"
 #include "common/nn/flat_actor_critic.h"
 #include "common/nn/layout.h"
+#include "common/nn/torch_memory.h"
 #include "common/nn/try_torch.h"
 
 namespace tandem::nn {
@@ -27,19 +26,13 @@ namespace {
 /// Weights and biases of an MLP with ReLU, [networks, in, out] and [networks, 1, out].
 using Layers = std::vector<std::pair<at::Tensor, at::Tensor>>;
 
-at::Tensor OnDevice(std::span<const float> data, at::IntArrayRef shape, const at::Device& device) {
-  return at::from_blob(const_cast<float*>(data.data()), shape, at::TensorOptions(at::kFloat))
-      .to(device)
-      .clone();
-}
-
 /// Reads "<prefix>w0", "<prefix>b0", ... of `networks` networks.
 absl::StatusOr<Layers> Read(const TensorFile& file, const std::string& prefix, int64_t networks,
                             bool leading, const ParameterLayout& layout, const at::Device& device) {
   TANDEM_ASSIGN_OR_RETURN(const std::vector<float> flat,
                           ImportTensors(layout, networks, leading, prefix, file));
   Layers layers;
-  const at::Tensor all = OnDevice(flat, {networks, layout.size()}, device);
+  const at::Tensor all = RowsOnDevice(flat, layout.size(), device).clone();
   for (size_t entry = 0; entry < layout.entries().size(); entry += 2) {
     const auto view = [&](const LayoutEntry& e) {
       return all.narrow(1, e.offset, e.rows * e.cols).reshape({networks, e.rows, e.cols});
@@ -85,12 +78,12 @@ class TorchStateValue : public StateValue {
           observations.size(), ", ", noise.size(), " and ", gradients.size(), " numbers"));
     }
     return TryTorch([&] {
-      const int64_t n = static_cast<int64_t>(rows);
-      const at::Tensor s = OnDevice(observations, {n, spec_.obs_dim}, device_).requires_grad_(true);
-      const at::Tensor value = Value(s, OnDevice(noise, {n, spec_.action_dim}, device_));
+      const at::Tensor s =
+          RowsOnDevice(observations, spec_.obs_dim, device_).clone().requires_grad_(true);
+      const at::Tensor value = Value(s, RowsOnDevice(noise, spec_.action_dim, device_));
       value.sum().backward();
-      CopyOut(value, values);
-      CopyOut(s.grad(), gradients);
+      CopyToHost(value, values);
+      CopyToHost(s.grad(), gradients);
       return absl::OkStatus();
     });
   }
@@ -107,11 +100,6 @@ class TorchStateValue : public StateValue {
         (-log_std - squash - noise.square() * 0.5 - 0.5 * std::log(2 * std::numbers::pi)).sum({1});
     const at::Tensor q = Forward(critics_, at::cat({s, raw.tanh()}, 1)).squeeze(2);
     return at::minimum(q[0], q[1]) - log_prob * temperature_;
-  }
-
-  static void CopyOut(const at::Tensor& tensor, std::span<float> out) {
-    const at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
-    std::copy_n(host.const_data_ptr<float>(), out.size(), out.begin());
   }
 
   const ActorCriticSpec spec_;

@@ -49,10 +49,4 @@ void TorchParameters::AdamStep(const AdamOptions& options, int64_t step) {
   parameters.addcdiv_(first, denominator, -options.lr / first_scale);
 }
 
-std::vector<float> ToHost(const at::Tensor& tensor) {
-  const at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
-  const float* data = host.const_data_ptr<float>();
-  return std::vector<float>(data, data + host.numel());
-}
-
 }  // namespace tandem::nn

@@ -34,7 +34,4 @@ class TorchParameters {
   std::vector<at::Tensor> gradient_views_;
 };
 
-/// Copies a tensor to host memory, row-major.
-std::vector<float> ToHost(const at::Tensor& tensor);
-
 }  // namespace tandem::nn

@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/data/finite.h"
+#include "common/data/rows.h"
 #include "common/dynamics/rng_state.h"
+#include "common/nn/cross_entropy.h"
 #include "common/nn/normal_stream.h"
 
 namespace tandem::objective {
@@ -18,7 +20,7 @@ constexpr int64_t kMaxScoredRows = 5000;
 constexpr int64_t kScoredBlock = 1024;
 /// Standard deviation given to columns that do not vary: they pass as they are.
 constexpr float kConstantStd = 1;
-constexpr char kNormaliserName[] = "classifier.inputs";
+constexpr char kFitsKey[] = "classifier.fits";
 constexpr char kRngKey[] = "classifier.rng";
 
 absl::Status Check(const ClassifierLearnerOptions& o) {
@@ -33,20 +35,17 @@ absl::Status Check(const ClassifierLearnerOptions& o) {
   return absl::OkStatus();
 }
 
-double Softplus(double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
-
 /// Adds up what the logits of scored rows say.
 class Scores {
  public:
   void Add(float logit, bool real) {
     ++rows_;
-    loss_ += Softplus(real ? -logit : logit);
+    loss_ += nn::BinaryCrossEntropy(logit, real ? 1 : 0);
+    right_ += (real ? logit > 0 : logit < 0) ? 1 : 0;
     if (real) {
-      real_right_ += logit > 0 ? 1 : 0;
       real_sum_ += logit;
       return;
     }
-    model_right_ += logit < 0 ? 1 : 0;
     model_sum_ += logit;
     min_ = std::min<double>(min_, logit);
     max_ = std::max<double>(max_, logit);
@@ -56,9 +55,7 @@ class Scores {
     const double pairs = static_cast<double>(rows_) / 2;
     report->scored_rows = rows_ / 2;
     report->loss = loss_ / (2 * pairs);
-    report->real_accuracy = real_right_ / pairs;
-    report->model_accuracy = model_right_ / pairs;
-    report->accuracy = (report->real_accuracy + report->model_accuracy) / 2;
+    report->accuracy = right_ / (2 * pairs);
     report->real_logit = real_sum_ / pairs;
     report->model_logit = model_sum_ / pairs;
     report->model_logit_min = min_;
@@ -67,7 +64,7 @@ class Scores {
 
  private:
   int64_t rows_ = 0;
-  double loss_ = 0, real_right_ = 0, model_right_ = 0;
+  double loss_ = 0, right_ = 0;
   double real_sum_ = 0, model_sum_ = 0;
   double min_ = std::numeric_limits<double>::infinity();
   double max_ = -std::numeric_limits<double>::infinity();
@@ -75,18 +72,14 @@ class Scores {
 
 /// Keeps the rows that are finite in both, at the same places; returns their number.
 int64_t KeepFinitePairs(int64_t dim, std::vector<float>* real, std::vector<float>* modelled) {
-  const auto finite = [dim](const float* row) {
-    return std::all_of(row, row + dim, [](float x) { return std::isfinite(x); });
-  };
   const int64_t rows = static_cast<int64_t>(real->size()) / dim;
   int64_t kept = 0;
   for (int64_t i = 0; i < rows; ++i) {
-    const float* from = real->data() + i * dim;
-    const float* model_from = modelled->data() + i * dim;
-    if (!finite(from) || !finite(model_from)) continue;
+    const std::span<const float> from = Row(*real, i, dim), model_from = Row(*modelled, i, dim);
+    if (!AllFinite(from) || !AllFinite(model_from)) continue;
     if (kept != i) {
-      std::copy_n(from, dim, real->data() + kept * dim);
-      std::copy_n(model_from, dim, modelled->data() + kept * dim);
+      std::copy(from.begin(), from.end(), real->begin() + kept * dim);
+      std::copy(model_from.begin(), model_from.end(), modelled->begin() + kept * dim);
     }
     ++kept;
   }
@@ -137,19 +130,9 @@ absl::Status ClassifierLearner::CheckData(const TransitionBatch& batch, const ch
 
 absl::StatusOr<int64_t> ClassifierLearner::Draw(const TransitionBatch& from,
                                                 dynamics::DynamicsModel& model) {
-  const int64_t rows = static_cast<int64_t>(rows_.size());
-  observations_.resize(rows * obs_dim_);
-  actions_.resize(rows * action_dim_);
-  next_observations_.resize(rows * obs_dim_);
-  for (int64_t i = 0; i < rows; ++i) {
-    const int64_t row = rows_[i];
-    std::copy_n(from.observations.data() + row * obs_dim_, obs_dim_,
-                observations_.data() + i * obs_dim_);
-    std::copy_n(from.actions.data() + row * action_dim_, action_dim_,
-                actions_.data() + i * action_dim_);
-    std::copy_n(from.next_observations.data() + row * obs_dim_, obs_dim_,
-                next_observations_.data() + i * obs_dim_);
-  }
+  GatherRows(from.observations, obs_dim_, rows_, &observations_);
+  GatherRows(from.actions, action_dim_, rows_, &actions_);
+  GatherRows(from.next_observations, obs_dim_, rows_, &next_observations_);
   TANDEM_RETURN_IF_ERROR(model.Step(observations_, actions_, rng_, &model_step_));
   ClassifierInputs(obs_dim_, action_dim_, observations_, actions_, next_observations_, &inputs_);
   ClassifierInputs(obs_dim_, action_dim_, observations_, actions_, model_step_.next_observations,
@@ -225,12 +208,9 @@ absl::StatusOr<ClassifierReport> ClassifierLearner::Fit(const TransitionBatch& t
 
 void ClassifierLearner::Export(nn::TensorFile* snapshot) const {
   network_->ExportParameters(kClassifierPrefix, snapshot);
-  normaliser_.Export(kNormaliserName, snapshot);
-  const auto put = [&](const char* name, const auto& value) {
-    snapshot->metadata[absl::StrCat(kClassifierPrefix, name)] = absl::StrCat(value);
-  };
-  put("hidden", nn::JoinInts(options_.hidden));
-  put("fits", fits_);
+  normaliser_.Export(kClassifierInputsName, snapshot);
+  snapshot->metadata[kClassifierHiddenKey] = nn::JoinInts(options_.hidden);
+  snapshot->metadata[kFitsKey] = absl::StrCat(fits_);
 }
 
 void ClassifierLearner::SaveState(nn::TensorFile* state) const {
@@ -240,17 +220,15 @@ void ClassifierLearner::SaveState(nn::TensorFile* state) const {
 }
 
 absl::Status ClassifierLearner::LoadState(const nn::TensorFile& state) {
-  TANDEM_ASSIGN_OR_RETURN(const std::vector<int> hidden,
-                          nn::FindInts(state, absl::StrCat(kClassifierPrefix, "hidden")));
+  TANDEM_ASSIGN_OR_RETURN(const std::vector<int> hidden, nn::FindInts(state, kClassifierHiddenKey));
   if (hidden != options_.hidden) {
     return absl::InvalidArgumentError(absl::StrCat("classifier state's hidden: expected ",
                                                    nn::JoinInts(options_.hidden), ", got ",
                                                    nn::JoinInts(hidden)));
   }
-  TANDEM_ASSIGN_OR_RETURN(const int64_t fits,
-                          nn::FindInt(state, absl::StrCat(kClassifierPrefix, "fits")));
+  TANDEM_ASSIGN_OR_RETURN(const int64_t fits, nn::FindInt(state, kFitsKey));
   dynamics::Normaliser normaliser;
-  TANDEM_RETURN_IF_ERROR(normaliser.Import(kNormaliserName, normaliser_.dim(), state));
+  TANDEM_RETURN_IF_ERROR(normaliser.Import(kClassifierInputsName, normaliser_.dim(), state));
   TANDEM_ASSIGN_OR_RETURN(const Rng rng, dynamics::LoadRng(kRngKey, state));
   TANDEM_RETURN_IF_ERROR(network_->ImportParameters(kClassifierPrefix, state));
   TANDEM_RETURN_IF_ERROR(network_->ImportOptimizer(kClassifierPrefix, state));

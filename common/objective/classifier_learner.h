@@ -41,13 +41,11 @@ struct ClassifierLearnerOptions {
 struct ClassifierReport {
   int gradient_steps = 0;
   int64_t scored_rows = 0;
-  bool held_out = false;      ///< Whether the scored rows were.
-  double loss = 0;            ///< Cross-entropy with the hard labels; log 2 = 0.693 knows nothing.
-  double accuracy = 0;        ///< Share of both kinds told right; 0.5: indistinguishable.
-  double real_accuracy = 0;   ///< Share of the real ones taken for real.
-  double model_accuracy = 0;  ///< Share of the model's taken for the model's.
-  double real_logit = 0;      ///< Mean over real rows.
-  double model_logit = 0;     ///< Mean over the model's; minus an estimate of KL(q || p).
+  bool held_out = false;   ///< Whether the scored rows were.
+  double loss = 0;         ///< Cross-entropy with the hard labels; log 2 = 0.693 knows nothing.
+  double accuracy = 0;     ///< Share of both kinds told right; 0.5: indistinguishable.
+  double real_logit = 0;   ///< Mean over real rows.
+  double model_logit = 0;  ///< Mean over the model's; minus an estimate of KL(q || p).
   double model_logit_min = 0;
   double model_logit_max = 0;
   double seconds = 0;

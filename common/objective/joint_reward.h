@@ -79,7 +79,6 @@ class JointReward {
 
   double weight() const { return weight_; }
   double shift() const { return shift_; }
-  const JointRewardOptions& options() const { return options_; }
 
   /// What is paid for reward r alone, without log-ratio: for tests and reports.
   double Paid(double reward) const;

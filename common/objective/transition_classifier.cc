@@ -5,14 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/nn/snapshot_checks.h"
 
 namespace tandem::objective {
 namespace {
 
-constexpr char kHiddenKey[] = "classifier.hidden";
-constexpr char kNormaliserName[] = "classifier.inputs";
-constexpr int kMaxWidth = 65536;
-constexpr size_t kMaxLayers = 64;
+constexpr nn::SnapshotChecks kChecks("model snapshot");
 
 }  // namespace
 
@@ -41,7 +39,7 @@ TransitionClassifier::TransitionClassifier(int64_t obs_dim, int64_t action_dim,
       network_(std::move(network)) {}
 
 bool TransitionClassifier::IsIn(const nn::TensorFile& snapshot) {
-  return snapshot.metadata.contains(kHiddenKey);
+  return snapshot.metadata.contains(kClassifierHiddenKey);
 }
 
 absl::StatusOr<std::unique_ptr<TransitionClassifier>> TransitionClassifier::Load(
@@ -49,14 +47,10 @@ absl::StatusOr<std::unique_ptr<TransitionClassifier>> TransitionClassifier::Load
   if (!IsIn(snapshot)) return absl::NotFoundError("the model snapshot holds no classifier");
   const int64_t obs_dim = spec.observation.dim(), action_dim = spec.action.dim();
   const int64_t inputs = InputDim(obs_dim, action_dim);
-  TANDEM_ASSIGN_OR_RETURN(const std::vector<int> hidden, nn::FindInts(snapshot, kHiddenKey));
-  if (hidden.empty() || hidden.size() > kMaxLayers ||
-      std::any_of(hidden.begin(), hidden.end(), [](int n) { return n < 1 || n > kMaxWidth; })) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(kHiddenKey, ": expected 1 to ", kMaxLayers, " sizes from 1 to ", kMaxWidth));
-  }
+  TANDEM_ASSIGN_OR_RETURN(const std::vector<int> hidden,
+                          kChecks.Hidden(snapshot, kClassifierHiddenKey));
   dynamics::Normaliser normaliser;
-  TANDEM_RETURN_IF_ERROR(normaliser.Import(kNormaliserName, inputs, snapshot));
+  TANDEM_RETURN_IF_ERROR(normaliser.Import(kClassifierInputsName, inputs, snapshot));
   TANDEM_ASSIGN_OR_RETURN(
       auto network,
       nn::BinaryClassifier::Create({.input_dim = inputs, .hidden = hidden}, device, std::nullopt));

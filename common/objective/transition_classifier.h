@@ -17,6 +17,9 @@ namespace tandem::objective {
 
 /// Name prefix of the classifier's tensors and metadata in a model snapshot.
 inline constexpr char kClassifierPrefix[] = "classifier.";
+/// Its hidden sizes, and the statistics that scale its inputs.
+inline constexpr char kClassifierHiddenKey[] = "classifier.hidden";
+inline constexpr char kClassifierInputsName[] = "classifier.inputs";
 
 /// C(s, a, s') of "Mismatched No More" (Eysenbach et al. 2021), equation (6) of docs/algorithms.md:
 /// how probable it is that s' came from the world and not from the model, given (s, a). Trained on
@@ -40,9 +43,6 @@ class TransitionClassifier {
 
   /// Columns that the network sees, for observations and actions of these sizes.
   static int64_t InputDim(int64_t obs_dim, int64_t action_dim) { return 3 * obs_dim + action_dim; }
-
-  int64_t obs_dim() const { return obs_dim_; }
-  int64_t action_dim() const { return action_dim_; }
 
   /// log p - log q of each row [nats], not clipped. observations, next_observations: [B, obs_dim];
   /// actions: [B, action_dim] in the environment's units; logits: [B]. INVALID_ARGUMENT on a shape.

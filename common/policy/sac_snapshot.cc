@@ -1,37 +1,25 @@
 #include "common/policy/sac_snapshot.h"
 
-#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/nn/snapshot_checks.h"
 
 namespace tandem::policy {
 namespace {
 
-constexpr int kMaxWidth = 1 << 16;
-
-absl::Status Expected(std::string_view what, std::string_view expected, std::string_view got) {
-  return absl::InvalidArgumentError(absl::StrCat("policy snapshot's ", std::string(what),
-                                                 ": expected ", std::string(expected), ", got ",
-                                                 std::string(got)));
-}
+constexpr nn::SnapshotChecks kChecks("policy snapshot");
 
 absl::Status ExpectBound(const nn::TensorFile& file, const std::string& name,
                          const std::vector<float>& expected) {
   TANDEM_ASSIGN_OR_RETURN(const nn::NamedTensor* got,
                           nn::FindTensor(file, name, {static_cast<int64_t>(expected.size())}));
   if (got->data != expected) {
-    return Expected(name, absl::StrJoin(expected, ","), absl::StrJoin(got->data, ","));
+    return kChecks.Expected(name, absl::StrJoin(expected, ","), absl::StrJoin(got->data, ","));
   }
-  return absl::OkStatus();
-}
-
-absl::Status ExpectInt(const nn::TensorFile& file, const std::string& key, int64_t expected) {
-  TANDEM_ASSIGN_OR_RETURN(const int64_t got, nn::FindInt(file, key));
-  if (got != expected) return Expected(key, absl::StrCat(expected), absl::StrCat(got));
   return absl::OkStatus();
 }
 
@@ -53,21 +41,15 @@ void SacMetadata::Export(const EnvironmentSpec& spec, nn::TensorFile* file) cons
 absl::StatusOr<SacMetadata> SacMetadata::Import(const nn::TensorFile& file,
                                                 const EnvironmentSpec& spec) {
   SacMetadata out;
-  TANDEM_ASSIGN_OR_RETURN(const std::string kind, nn::FindText(file, "kind"));
-  if (kind != kSacKind) return Expected("kind", kSacKind, absl::StrCat("\"", kind, "\""));
-  TANDEM_ASSIGN_OR_RETURN(const std::string environment, nn::FindText(file, "environment"));
-  if (environment != spec.name) return Expected("environment", spec.name, environment);
-  TANDEM_RETURN_IF_ERROR(ExpectInt(file, "obs_dim", spec.observation.dim()));
-  TANDEM_RETURN_IF_ERROR(ExpectInt(file, "action_dim", spec.action.dim()));
+  TANDEM_RETURN_IF_ERROR(kChecks.Text(file, "kind", kSacKind));
+  TANDEM_RETURN_IF_ERROR(kChecks.Text(file, "environment", spec.name));
+  TANDEM_RETURN_IF_ERROR(kChecks.Int(file, "obs_dim", spec.observation.dim()));
+  TANDEM_RETURN_IF_ERROR(kChecks.Int(file, "action_dim", spec.action.dim()));
   TANDEM_RETURN_IF_ERROR(ExpectBound(file, "action_low", spec.action.low));
   TANDEM_RETURN_IF_ERROR(ExpectBound(file, "action_high", spec.action.high));
-  TANDEM_ASSIGN_OR_RETURN(out.hidden, nn::FindInts(file, "hidden"));
-  if (out.hidden.empty() || std::any_of(out.hidden.begin(), out.hidden.end(),
-                                        [](int n) { return n < 1 || n > kMaxWidth; })) {
-    return Expected("hidden", "sizes from 1 to 65536", nn::JoinInts(out.hidden));
-  }
+  TANDEM_ASSIGN_OR_RETURN(out.hidden, kChecks.Hidden(file, "hidden"));
   TANDEM_ASSIGN_OR_RETURN(const int64_t updates, nn::FindInt(file, "policy_updates"));
-  if (updates < 0) return Expected("policy_updates", "at least 0", absl::StrCat(updates));
+  if (updates < 0) return kChecks.Expected("policy_updates", "at least 0", absl::StrCat(updates));
   out.updates = static_cast<uint64_t>(updates);
   TANDEM_ASSIGN_OR_RETURN(out.discount, nn::FindDouble(file, "discount"));
   TANDEM_ASSIGN_OR_RETURN(out.temperature, nn::FindDouble(file, "temperature"));

@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/data/finite.h"
+#include "common/env/random_actions.h"
 
 namespace tandem::actor {
 namespace {
@@ -32,9 +34,7 @@ bool RunningRowsAreFinite(const VectorEnvironment& env, std::span<const float> r
   for (size_t i = 0; i < env.outcomes().size(); ++i) {
     const Outcome outcome = env.outcomes()[i];
     if (outcome == Outcome::kLost || outcome == Outcome::kAbsent) continue;
-    for (const float x : rows.subspan(i * dim, dim)) {
-      if (!std::isfinite(x)) return false;
-    }
+    if (!AllFinite(rows.subspan(i * dim, dim))) return false;
   }
   return true;
 }
@@ -247,10 +247,8 @@ float ActorCore::RandomDensity() const {
 void ActorCore::ActAtRandom(int64_t env) {
   const BoxSpace& space = parts_.training->spec().action;
   const size_t dim = space.low.size();
-  for (size_t j = 0; j < dim; ++j) {
-    actions_[static_cast<size_t>(env) * dim + j] =
-        static_cast<float>(random_actions_.Uniform(space.low[j], space.high[j]));
-  }
+  DrawAction(space, random_actions_,
+             std::span(actions_).subspan(static_cast<size_t>(env) * dim, dim));
 }
 
 void ActorCore::ActAtRandom() {

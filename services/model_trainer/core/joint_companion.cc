@@ -24,6 +24,12 @@ int64_t UpdatesOf(const nn::TensorFile& policy) {
   return nn::FindInt(policy, snapshot::kPolicyUpdatesKey).value_or(0);
 }
 
+/// Infinite, as before the first row: not written.
+void PutSmallestReward(double smallest, nn::TensorFile* file) {
+  if (!std::isfinite(smallest)) return;
+  file->metadata[snapshot::kSmallestRewardKey] = absl::StrFormat("%.9g", smallest);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Companion>> JointCompanion::Create(
@@ -132,8 +138,8 @@ absl::Status JointCompanion::Fit(const dynamics::EnsembleLearner& learner,
 }
 
 absl::Status JointCompanion::KeepClassifier() {
+  if (options_.model_loss.ratio_weight == 0 || learner_->fits() == 0) return absl::OkStatus();
   useful_->SetClassifier(nullptr);
-  if (learner_->fits() == 0) return absl::OkStatus();
   nn::TensorFile file;
   learner_->Export(&file);
   TANDEM_ASSIGN_OR_RETURN(
@@ -160,17 +166,13 @@ void JointCompanion::Show(const objective::ClassifierReport& report) {
 
 void JointCompanion::Export(nn::TensorFile* snapshot) const {
   learner_->Export(snapshot);
-  if (std::isfinite(smallest_reward_)) {
-    snapshot->metadata[snapshot::kSmallestRewardKey] = absl::StrFormat("%.9g", smallest_reward_);
-  }
+  PutSmallestReward(smallest_reward_, snapshot);
 }
 
 void JointCompanion::Save(nn::TensorFile* state) const {
   learner_->SaveState(state);
   useful_->SaveState(state);
-  if (std::isfinite(smallest_reward_)) {
-    state->metadata[snapshot::kSmallestRewardKey] = absl::StrFormat("%.9g", smallest_reward_);
-  }
+  PutSmallestReward(smallest_reward_, state);
 }
 
 absl::Status JointCompanion::Load(const nn::TensorFile& state) {

@@ -58,7 +58,7 @@ class JointCompanion : public Companion {
   /// Waits for the critic of so many updates; at the deadline takes the newest that has had any.
   void TakeCritic(int64_t policy_updates);
   void UseCritic(const nn::TensorFile& policy, int64_t updates);
-  /// The classifier as it is now, for the model's loss.
+  /// The classifier as it is now, for the model's loss, where that has a ratio_weight.
   absl::Status KeepClassifier();
   void Show(const objective::ClassifierReport& report);
 
@@ -75,7 +75,7 @@ class JointCompanion : public Companion {
   metrics::Gauge& model_logit_;
   metrics::Gauge& critic_updates_;
 
-  std::unique_ptr<objective::TransitionClassifier> classifier_;
+  std::unique_ptr<objective::TransitionClassifier> classifier_;  // null: none is needed yet
   double smallest_reward_ = std::numeric_limits<double>::infinity();
   int64_t updates_in_use_ = 0;  // of the critic in the model's loss; 0: there is none
   bool missing_critic_told_ = false;

@@ -6,16 +6,13 @@
 #include <utility>
 
 #include "common/data/finite.h"
+#include "common/data/rows.h"
 #include "services/monitor/core/rows.h"
 
 namespace tandem::monitor {
 namespace {
 
 constexpr int64_t kBlockRows = 256;
-
-std::span<const float> Row(const std::vector<float>& values, int64_t row, int64_t dim) {
-  return std::span<const float>(values).subspan(row * dim, dim);
-}
 
 bool RowIsFinite(const TransitionBatch& steps, int64_t row) {
   return std::isfinite(steps.rewards[row]) &&

@@ -35,7 +35,7 @@ class Rollouts {
 
   bool empty() const { return states_.empty(); }
 
-  /// One step of all that go on; adds to `figures`.
+  /// One step of all that go on; adds to `figures`, which may be null.
   absl::Status Step(LogRatioFigures* figures) {
     const size_t rows = states_.size() / model_.obs_dim();
     actions_.resize(rows * model_.action_dim());
@@ -189,10 +189,9 @@ absl::Status FillBound(const Material& material, const SurveyOptions& options, R
   const double last = std::pow(g, static_cast<double>(horizon));
   const double weights = (1 - last) / (1 - g);  // c
   double sum = 0, discount = 1;
-  LogRatioFigures ignored;
   for (int64_t t = 0; t < horizon && !rollouts.empty(); ++t, discount *= g) {
     if (material.cancelled()) return absl::CancelledError("joint bound: cancelled");
-    TANDEM_RETURN_IF_ERROR(rollouts.Step(&ignored));
+    TANDEM_RETURN_IF_ERROR(rollouts.Step(nullptr));
     for (size_t i = 0; i < rollouts.rewards().size(); ++i) {
       sum += discount * std::log(terms.Positive(rollouts.rewards()[i])) +
              (discount - last) / (1 - g) * rollouts.ratios()[i];

@@ -1,14 +1,12 @@
 #include <chrono>
 #include <memory>
+#include <span>
 #include <thread>
-#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
-#include "common/clients/testing/fake_replay_client.h"
-#include "common/snapshot/snapshot_store.h"
-#include "services/monitor/core/monitor.h"
-#include "services/monitor/core/testing/fakes.h"
+#include "services/monitor/core/testing/monitor_fixture.h"
 
 namespace tandem::monitor {
 namespace {
@@ -17,7 +15,6 @@ using coadaptation::Checkpoint;
 using testing::FakeModel;
 using testing::ModelFile;
 using testing::PolicyFile;
-using testing::TrainingEpisode;
 using testing::WorldSteps;
 
 /// A model each of whose steps takes a tenth of a second, as told by a fake clock.
@@ -35,34 +32,18 @@ class SlowModel : public FakeModel {
 };
 
 /// A paced monitor over in-memory fakes, on its own threads. The first 100 steps are to be judged.
-class MonitorPaceTest : public ::testing::Test {
+class MonitorPaceTest : public testing::MonitorFixture {
  protected:
-  MonitorPaceTest() : models_(snapshot::kModelSeries, 1), policies_(snapshot::kPolicySeries, 1) {
+  MonitorPaceTest() {
     options_.paced = true;
-    options_.survey.updates_tolerance = 10;
-    replay_.SetSpec(testing::WorldSpec(/*max_episode_steps=*/50));
-    for (int i = 0; i < 10; ++i) replay_.AddEpisode(TrainingEpisode(0));
-    for (int i = 0; i < 5; ++i) replay_.AddEpisode(TrainingEpisode(100));
     replay_.AddSteps(WorldSteps(150));
-    EXPECT_TRUE(models_.Publish(ModelFile(0, {.reward = 0.3})).ok());
-    EXPECT_TRUE(policies_.Publish(PolicyFile(0)).ok());
+    Publish(models_, ModelFile(0, {.reward = 0.3}));
+    Publish(policies_, PolicyFile(0));
     Grant grant = {.granted = 1, .through_index = 100, .policy_updates = 0};
     grant.env_steps = 100;
     replay_.AddGrant(grant);
   }
   ~MonitorPaceTest() override { monitor_->Stop(); }
-
-  void Start(ModelFactory load_model) {
-    auto judge = Judge::Create({}, &clock_, &registry_);
-    ASSERT_TRUE(judge.ok()) << judge.status();
-    judge_ = *std::move(judge);
-    auto monitor =
-        Monitor::Create(options_, {&replay_, &models_, &policies_, std::move(load_model),
-                                   testing::LoadFakePolicy, &clock_, &registry_, judge_.get()});
-    ASSERT_TRUE(monitor.ok()) << monitor.status();
-    monitor_ = *std::move(monitor);
-    monitor_->Start();
-  }
 
   /// Waits until it says that it has judged the steps below `index`.
   bool Told(int64_t index) {
@@ -74,19 +55,10 @@ class MonitorPaceTest : public ::testing::Test {
     }
     return false;
   }
-
-  FakeReplayClient replay_;
-  snapshot::SnapshotStore models_;
-  snapshot::SnapshotStore policies_;
-  FakeClock clock_;
-  metrics::Registry registry_;
-  MonitorOptions options_;
-  std::unique_ptr<Judge> judge_;
-  std::unique_ptr<Monitor> monitor_;
 };
 
 TEST_F(MonitorPaceTest, JudgesWhereThePaceSaysAndTellsItSo) {
-  Start(testing::LoadFakeModel);
+  Make().Start();
   EXPECT_TRUE(Told(100));
   EXPECT_EQ(replay_.progress().back().role, Role::kMonitor);
   const Checkpoint checkpoint = judge_->Report().checkpoint;
@@ -96,9 +68,9 @@ TEST_F(MonitorPaceTest, JudgesWhereThePaceSaysAndTellsItSo) {
 }
 
 TEST_F(MonitorPaceTest, TellsThePaceThatItIsThereWhileItJudges) {
-  Start([this](const nn::TensorFile&, const EnvironmentSpec&) {
+  Make([this](const nn::TensorFile&, const EnvironmentSpec&) {
     return std::make_unique<SlowModel>(&clock_);
-  });
+  }).Start();
   ASSERT_TRUE(Told(100));
   const double seconds = absl::ToDoubleSeconds(clock_.Monotonic());
   ASSERT_GT(seconds, 10) << "too fast to be taken for dead";

@@ -7,6 +7,7 @@
 #include "common/coadaptation/mean_error.h"
 #include "common/coadaptation/model_error.h"
 #include "common/coadaptation/rank_correlation.h"
+#include "common/data/finite.h"
 
 namespace tandem::monitor {
 namespace {
@@ -69,11 +70,13 @@ void AddOutput(const ElitePredictions& predictions, const TransitionBatch& rows,
 
 bool RowIsFinite(const ElitePredictions& predictions, int64_t row, int64_t dim) {
   for (const dynamics::MemberPrediction& prediction : predictions) {
-    float sum = prediction.reward_means[row] * 0 + prediction.reward_stds[row] * 0;
-    for (int64_t i = row * dim; i < (row + 1) * dim; ++i) {
-      sum += 0 * prediction.next_means[i] + 0 * prediction.next_stds[i];
+    const auto finite = [row](std::span<const float> column, int64_t width) {
+      return AllFinite(column.subspan(row * width, width));
+    };
+    if (!finite(prediction.reward_means, 1) || !finite(prediction.reward_stds, 1) ||
+        !finite(prediction.next_means, dim) || !finite(prediction.next_stds, dim)) {
+      return false;
     }
-    if (!std::isfinite(sum)) return false;
   }
   return true;
 }

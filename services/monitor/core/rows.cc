@@ -1,4 +1,5 @@
 #include "services/monitor/core/rows.h"
+#include "common/data/rows.h"
 
 #include <algorithm>
 #include <numeric>
@@ -62,10 +63,7 @@ std::vector<int64_t> Spread(int64_t count, int64_t most) {
 std::vector<float> Gather(const std::vector<float>& column, int64_t dim,
                           std::span<const int64_t> rows) {
   std::vector<float> out;
-  out.reserve(rows.size() * dim);
-  for (const int64_t row : rows) {
-    out.insert(out.end(), column.begin() + row * dim, column.begin() + (row + 1) * dim);
-  }
+  GatherRows(column, dim, rows, &out);
   return out;
 }
 

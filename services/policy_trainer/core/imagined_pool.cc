@@ -5,19 +5,9 @@
 
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/data/rows.h"
 
 namespace tandem::policy_trainer {
-namespace {
-
-void ClearColumns(TransitionBatch& batch) {
-  batch.observations.clear();
-  batch.actions.clear();
-  batch.rewards.clear();
-  batch.next_observations.clear();
-  batch.terminated.clear();
-}
-
-}  // namespace
 
 ImaginedPool::ImaginedPool(int64_t obs_dim, int64_t action_dim, int generations)
     : obs_dim_(obs_dim),
@@ -37,7 +27,7 @@ TransitionBatch& ImaginedPool::Begin(int64_t expected_rows) {
   generation.rows = 0;
   generation.log_ratios.clear();
   TransitionBatch& columns = generation.columns;
-  ClearColumns(columns);
+  ResizeRows(0, &columns);
   columns.observations.reserve(expected_rows * obs_dim_);
   columns.actions.reserve(expected_rows * action_dim_);
   columns.rewards.reserve(expected_rows);
@@ -62,7 +52,7 @@ void ImaginedPool::Abandon() {
 
 void ImaginedPool::Clear() {
   for (Generation& generation : generations_) {
-    ClearColumns(generation.columns);
+    ResizeRows(0, &generation.columns);
     generation.rows = 0;
   }
   rows_ = 0;
@@ -90,28 +80,6 @@ absl::Status ImaginedPool::Relabel(
     TANDEM_RETURN_IF_ERROR(label(generation.columns, generation.log_ratios));
   }
   return absl::OkStatus();
-}
-
-void CopyRows(const TransitionBatch& from, int64_t first, int64_t count, int64_t at,
-              TransitionBatch* to) {
-  const auto copy = [=](const auto& source, int64_t width, auto& target) {
-    std::copy_n(source.begin() + first * width, count * width, target.begin() + at * width);
-  };
-  copy(from.observations, from.obs_dim, to->observations);
-  copy(from.actions, from.action_dim, to->actions);
-  copy(from.rewards, 1, to->rewards);
-  copy(from.next_observations, from.obs_dim, to->next_observations);
-  copy(from.terminated, 1, to->terminated);
-}
-
-TransitionBatch MakeRows(int64_t obs_dim, int64_t action_dim, int64_t rows) {
-  TransitionBatch batch{.obs_dim = obs_dim, .action_dim = action_dim};
-  batch.observations.resize(rows * obs_dim);
-  batch.actions.resize(rows * action_dim);
-  batch.rewards.resize(rows);
-  batch.next_observations.resize(rows * obs_dim);
-  batch.terminated.resize(rows);
-  return batch;
 }
 
 }  // namespace tandem::policy_trainer

@@ -60,12 +60,4 @@ class ImaginedPool {
   int64_t rows_ = 0;
 };
 
-/// Copies the rows [first, first + count) of the five columns that an update reads to [at, at +
-/// count) of `to`, whose columns are large enough.
-void CopyRows(const TransitionBatch& from, int64_t first, int64_t count, int64_t at,
-              TransitionBatch* to);
-
-/// A batch of `rows` rows with those five columns, zero.
-TransitionBatch MakeRows(int64_t obs_dim, int64_t action_dim, int64_t rows);
-
 }  // namespace tandem::policy_trainer

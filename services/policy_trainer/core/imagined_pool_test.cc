@@ -1,4 +1,5 @@
 #include "services/policy_trainer/core/imagined_pool.h"
+#include "common/data/rows.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

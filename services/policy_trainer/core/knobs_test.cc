@@ -8,6 +8,7 @@
 
 #include "common/clients/testing/fake_directive_client.h"
 #include "common/clients/testing/fake_replay_client.h"
+#include "common/data/rows.h"
 #include "common/snapshot/snapshot_store.h"
 #include "services/policy_trainer/core/testing/fake_model.h"
 

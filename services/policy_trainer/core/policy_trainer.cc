@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/data/rows.h"
 #include "common/training/peer_wait.h"
 
 namespace tandem::policy_trainer {

@@ -19,7 +19,9 @@ namespace {
 
 using std::chrono::seconds;
 using testing::HasSubstr;
+using testing_support::Actor;
 using testing_support::Ask;
+using testing_support::Model;
 using testing_support::Policy;
 
 PaceOptions Small(PaceMode mode = PaceMode::kLockstep) {
@@ -36,10 +38,6 @@ PaceOptions Small(PaceMode mode = PaceMode::kLockstep) {
   return o;
 }
 
-PaceAsk Actor() { return {.role = Role::kActor, .member = "a", .wanted = 1000}; }
-PaceAsk Model(int64_t steps, int64_t fitted = 0) {
-  return {.role = Role::kModelTrainer, .member = "m", .model_steps = steps, .fitted_steps = fitted};
-}
 PaceAsk Monitor(int64_t judged, int64_t version = 0, double rate = -1) {
   return {.role = Role::kMonitor,
           .member = "w",

@@ -1,4 +1,5 @@
 #include "services/replay_buffer/core/step_store.h"
+#include "common/data/rows.h"
 
 #include <algorithm>
 
@@ -9,11 +10,6 @@ template <typename T>
 void CopyInto(std::vector<T>& column, size_t slot, std::span<const T> row) {
   std::copy(row.begin(), row.end(),
             column.begin() + static_cast<std::ptrdiff_t>(slot * row.size()));
-}
-
-std::span<const float> Row(const std::vector<float>& column, size_t row, int64_t dim) {
-  const auto width = static_cast<size_t>(dim);
-  return {column.data() + row * width, width};
 }
 
 }  // namespace
@@ -50,8 +46,8 @@ int64_t StepStore::Append(const Segment& segment, int64_t episode, Split split, 
     Grow();
     const int64_t index = end_++;
     const size_t slot = Slot(index);
-    CopyInto(observations_, slot, Row(segment.observations, static_cast<size_t>(i), obs_dim_));
-    CopyInto(actions_, slot, Row(segment.actions, static_cast<size_t>(i), action_dim_));
+    CopyInto(observations_, slot, Row(segment.observations, i, obs_dim_));
+    CopyInto(actions_, slot, Row(segment.actions, i, action_dim_));
     rewards_[slot] = segment.rewards[static_cast<size_t>(i)];
     const bool last = i + 1 == steps;
     flags_[slot] = static_cast<uint8_t>((last && segment.terminated ? kTerminated : 0) |
@@ -68,7 +64,7 @@ int64_t StepStore::Append(const Segment& segment, int64_t episode, Split split, 
     }
     previous = index;
   }
-  const auto tail = Row(segment.observations, static_cast<size_t>(steps), obs_dim_);
+  const auto tail = Row(segment.observations, steps, obs_dim_);
   tails_[previous].assign(tail.begin(), tail.end());
   return previous;
 }
@@ -101,11 +97,11 @@ int64_t StepStore::IndexAt(Split split, int64_t position) const {
 }
 
 std::span<const float> StepStore::observation(int64_t index) const {
-  return Row(observations_, Slot(index), obs_dim_);
+  return Row(observations_, static_cast<int64_t>(Slot(index)), obs_dim_);
 }
 
 std::span<const float> StepStore::action(int64_t index) const {
-  return Row(actions_, Slot(index), action_dim_);
+  return Row(actions_, static_cast<int64_t>(Slot(index)), action_dim_);
 }
 
 std::span<const float> StepStore::next_observation(int64_t index) const {

@@ -39,8 +39,10 @@ class MonitorFixture : public ::testing::Test {
             LoadFakePolicy, &clock_,  &registry_, judge_.get()};
   }
 
-  Monitor& Make() {
-    auto monitor = Monitor::Create(options_, Deps());
+  Monitor& Make(ModelFactory load_model = LoadFakeModel) {
+    MonitorDeps deps = Deps();
+    deps.load_model = std::move(load_model);
+    auto monitor = Monitor::Create(options_, std::move(deps));
     EXPECT_TRUE(monitor.ok()) << monitor.status();
     monitor_ = *std::move(monitor);
     return *monitor_;

@@ -8,11 +8,11 @@
 namespace tandem::testing_support {
 
 /// What the sides of a run say to the pace.
-inline PaceAsk Actor(const std::string& name, int64_t wanted = 1000) {
+inline PaceAsk Actor(const std::string& name = "a", int64_t wanted = 1000) {
   return {.role = Role::kActor, .member = name, .wanted = wanted};
 }
-inline PaceAsk Model(int64_t steps) {
-  return {.role = Role::kModelTrainer, .member = "m", .model_steps = steps};
+inline PaceAsk Model(int64_t steps, int64_t fitted = 0) {
+  return {.role = Role::kModelTrainer, .member = "m", .model_steps = steps, .fitted_steps = fitted};
 }
 inline PaceAsk Policy(int64_t updates, int64_t wanted = 1000) {
   return {.role = Role::kPolicyTrainer, .member = "p", .wanted = wanted, .policy_updates = updates};
