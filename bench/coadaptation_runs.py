@@ -43,7 +43,7 @@ def read(folder):
 
 def labelled(rows):
     """Checkpoints that count: with a label, after the warm-up."""
-    return [r for r in rows if not math.isnan(r["label_gap"]) and r.get("verdict") not in ("warming_up", "stale")]
+    return [r for r in rows if not math.isnan(r["label_gap"]) and r.get("verdict") not in ("warming_up", "stale", "void")]
 
 
 def table(header, lines):
@@ -69,7 +69,7 @@ def summarise(rows, level=None):
                      begin=first, level=level)
     at = known[at] if at is not None else None
     positive = [i for i, r in enumerate(rows) if i >= begin and r["positive"]]
-    counted = [r for r in rows[begin:] if r.get("verdict") not in ("warming_up", "stale")]
+    counted = [r for r in rows[begin:] if r.get("verdict") not in ("warming_up", "stale", "void")]
     exploited = sum(r["positive"] for r in counted) >= 2
     lead = lead_steps = None
     if alarm is not None and at is not None and exploited:

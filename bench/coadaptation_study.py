@@ -14,7 +14,6 @@ and FOLDER/runs.csv one for each run. Exits 1 where a run failed, 130 where it w
 
 import argparse
 import concurrent.futures
-import csv
 import dataclasses
 import json
 import os
@@ -27,6 +26,7 @@ import tempfile
 import time
 
 from learning_curves import end_group
+from run_files import json_lines, write_csv
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CALIBRATION = ["pendulum", "cartpole_continuous"]
@@ -115,13 +115,6 @@ def run_folder(out, env, arm, seed):
     return os.path.join(out, env, arm, str(seed))
 
 
-def json_lines(path):
-    if not os.path.exists(path):
-        return []
-    with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.endswith("\n")]
-
-
 def is_complete(folder):
     try:
         with open(os.path.join(folder, "study.json"), encoding="utf-8") as file:
@@ -204,14 +197,6 @@ def rows_of(folder, env, arm, seed, rejudge=None):
         row.update(again.get(checkpoint.get("number"), {}))
         rows.append(row)
     return rows
-
-
-def write_csv(path, rows):
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def collect(out, rejudge=None):

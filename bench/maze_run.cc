@@ -104,6 +104,8 @@ class MazeRun {
                   .discount = options_.discount};
     policy.seed = Seed("policy");
     TANDEM_ASSIGN_OR_RETURN(policy_, policy::SacLearner::Create(spec, policy));
+    TANDEM_ASSIGN_OR_RETURN(model_learner_,
+                            dynamics::EnsembleLearner::Create(spec, ModelOptions()));
     objective::ClassifierLearnerOptions classifier = options_.classifier;
     classifier.seed = Seed("classifier");
     TANDEM_ASSIGN_OR_RETURN(classifier_learner_,
@@ -121,6 +123,20 @@ class MazeRun {
     reward_ = made;
     batch_ = Rows(spec, options_.batch_size);
     return objective::Validate(options_.ratio);
+  }
+
+  dynamics::EnsembleLearnerOptions ModelOptions() const {
+    dynamics::EnsembleLearnerOptions options;
+    options.members = options.elites = 1;
+    options.hidden = options_.model_hidden;
+    options.adam = {.lr = 1e-3};
+    options.termination = dynamics::TerminationKind::kNever;
+    options.observation_margin = 0;
+    options.first_gradient_steps = options_.first_fit_steps;
+    options.max_gradient_steps = options_.fit_steps;
+    options.patience_steps = std::max(options_.first_fit_steps, options_.fit_steps);
+    options.seed = Seed("model");
+    return options;
   }
 
   /// Random actions in the world; the last tenth of the episodes is held out.
@@ -159,26 +175,14 @@ class MazeRun {
 
   /// Fits the model, further than the last time, and the classifier to it.
   absl::Status Fit() {
-    dynamics::EnsembleLearnerOptions options;
-    options.members = options.elites = 1;
-    options.hidden = options_.model_hidden;
-    options.adam = {.lr = 1e-3};
-    options.termination = dynamics::TerminationKind::kNever;
-    options.observation_margin = 0;
-    options.max_gradient_steps = model_ == nullptr ? options_.first_fit_steps : options_.fit_steps;
-    options.patience_steps = options.max_gradient_steps;
-    options.seed = Seed("model");
     {
       const Timed timed(&result_.model_seconds);
-      TANDEM_ASSIGN_OR_RETURN(auto learner,
-                              dynamics::EnsembleLearner::Create(evaluation_->spec(), options));
-      if (model_ != nullptr) TANDEM_RETURN_IF_ERROR(learner->LoadState(model_state_));
-      TANDEM_ASSIGN_OR_RETURN(const dynamics::FitReport report, learner->Fit(train_, holdout_, {}));
+      TANDEM_ASSIGN_OR_RETURN(const dynamics::FitReport report,
+                              model_learner_->Fit(train_, holdout_, {}));
       result_.model_error = report.holdout_error;
-      model_state_ = learner->SaveState();
     }
-    TANDEM_ASSIGN_OR_RETURN(model_,
-                            dynamics::LoadDynamicsModel(model_state_, evaluation_->spec(), "cpu"));
+    TANDEM_ASSIGN_OR_RETURN(model_, dynamics::LoadDynamicsModel(model_learner_->ExportModel(),
+                                                                evaluation_->spec(), "cpu"));
     if (!UsesRatio()) return absl::OkStatus();
     const Timed timed(&result_.classifier_seconds);
     TANDEM_ASSIGN_OR_RETURN(const objective::ClassifierReport report,
@@ -332,8 +336,8 @@ class MazeRun {
   std::unique_ptr<objective::ClassifierLearner> classifier_learner_;
   std::unique_ptr<objective::TransitionClassifier> classifier_;
   std::optional<objective::JointReward> reward_;
+  std::unique_ptr<dynamics::EnsembleLearner> model_learner_;
   std::unique_ptr<dynamics::DynamicsModel> model_;
-  nn::TensorFile model_state_;
   TransitionBatch train_, holdout_, batch_;
   std::deque<Generation> pool_;
   MazeResult result_;

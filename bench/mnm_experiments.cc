@@ -12,11 +12,9 @@
 namespace tandem::bench {
 namespace {
 
-using objective::Branch;
 using objective::BuildMdp;
 using objective::JointOptions;
 using objective::Method;
-using objective::StateActionTable;
 using objective::TabularDynamics;
 using objective::TabularMdp;
 using objective::TabularPolicy;

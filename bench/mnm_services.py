@@ -17,7 +17,6 @@ Exits 1 where a run fails.
 """
 
 import argparse
-import csv
 import dataclasses
 import json
 import os
@@ -27,8 +26,9 @@ import subprocess
 import sys
 
 from learning_curves import ROOT, end_group
+from run_files import json_lines, write_csv
 
-VERDICTS = ["warming_up", "healthy", "stale", "pessimistic", "warning", "exploiting"]  # from best to worst
+VERDICTS = ["warming_up", "healthy", "stale", "void", "pessimistic", "warning", "exploiting"]  # from best to worst
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +41,11 @@ class Task:
 
 
 TASKS = {
-    "maze": Task(9500, 250, 25000, 99 * 500),
-    "maze_sparse": Task(9500, 250, 250, 500),
+    "maze": Task(8750, 150, 50000, 99 * 1000),
+    "maze_sparse": Task(8750, 150, 500, 1000),
     "pendulum": Task(4000, 200, -200, 1600),
     "inverted_pendulum": Task(2500, 125, 950, 1000),
 }
-
-
-def json_lines(path):
-    with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.endswith("\n")]
 
 
 def command_of(args, task, arm, seed, folder):
@@ -139,10 +134,7 @@ def main():
                     rows.append(row)
                     print(json.dumps(row), flush=True)
     if rows:
-        with open(os.path.join(args.out, "runs.csv"), "w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(os.path.join(args.out, "runs.csv"), rows)
     for line in summary(rows):
         print(json.dumps(line))
     return 1 if failed else 0

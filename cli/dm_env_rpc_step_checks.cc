@@ -66,7 +66,7 @@ absl::Status EachObservation(Checker& server, const Check& check) {
     const absl::StatusOr<SpaceLeaf> leaf = clients::Decode(Use::kObservation, spec);
     if (!leaf.ok()) continue;  // of text, or of a size that varies
     std::string row;
-    TANDEM_RETURN_IF_ERROR(clients::Decode(tensor, *leaf, &row));
+    TANDEM_RETURN_IF_ERROR(clients::Decode(tensor, spec.dtype(), *leaf, &row));
     TANDEM_RETURN_IF_ERROR(check(*leaf, row));
   }
   return absl::OkStatus();
@@ -191,7 +191,7 @@ absl::Status RefusesBeyond(Checker& server, bool above) {
       std::vector<double> numbers = action.fits;
       numbers[i] = far;
       const Tensor tensor = action.Pack(numbers);  // becomes the type's last number
-      const auto sent = clients::Numbers(tensor, action.leaf.type);
+      const auto sent = clients::Numbers(tensor, server.specs().actions().at(action.id).dtype());
       if ((*sent)[i] == (above ? action.high[i] : action.low[i])) continue;
       any = true;
       TANDEM_RETURN_IF_ERROR(

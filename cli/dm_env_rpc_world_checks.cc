@@ -9,7 +9,6 @@
 namespace tandem::cli {
 namespace {
 
-using dm_env_rpc::v1::TensorSpec;
 using Checker = DmEnvRpcChecker;
 using Needs = DmEnvRpcCheck::Needs;
 using Use = SpaceLayout::Use;
@@ -99,7 +98,7 @@ absl::Status CheckConsistency(const Specs& specs, Use use) {
     if (negative > 1) return Unexpected("\"", spec.name(), "\" with at most one size that varies");
     const bool unsigned_wide =
         spec.dtype() == dm_env_rpc::v1::UINT32 || spec.dtype() == dm_env_rpc::v1::UINT64;
-    if (negative == 1 || !IsNumber(spec) || unsigned_wide) continue;
+    if (negative == 1 || !IsNumber(spec) || (use == Use::kAction && unsigned_wide)) continue;
     TANDEM_ASSIGN_OR_RETURN(const SpaceLeaf leaf, clients::Decode(use, spec));
     const auto [low, high] = clients::BoundsOf(leaf);
     for (size_t i = 0; i < low.size() && i < high.size(); ++i) {

@@ -41,8 +41,8 @@ int CheckEnvironment(const EnvTarget& target) {
   if (absl::StartsWith(source->server, kDmEnvRpc)) {
     const std::string address(absl::StripPrefix(source->server, kDmEnvRpc));
     failed += Print(CheckDmEnvRpc(address, source->arguments));
-  } else if (!source->server.empty()) {
-    failed += Print(CheckVectorProtocol(source->server, source->arguments));
+  } else if (const std::string address = (*provider)->address(); !address.empty()) {
+    failed += Print(CheckVectorProtocol(address, source->arguments));
   }
   failed += Print(CheckBehaviour(**provider));
   if (failed > 0) std::cout << failed << " failed\n";

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 
 #include "cli/env_checks.h"
@@ -15,6 +16,7 @@ namespace {
 using dm_env_rpc::v1::EnvironmentRequest;
 using dm_env_rpc::v1::EnvironmentResponse;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 std::vector<std::string> Failed(const std::vector<Finding>& findings) {
@@ -32,30 +34,47 @@ size_t Skipped(const std::vector<Finding>& findings) {
 }
 
 /// What is wrong with an environment.
-enum class Flaw { kNone, kOutOfBounds, kIgnoresSeed, kEndsEarly, kKeepsLast, kNotFinite };
+enum class Flaw {
+  kNone,
+  kOutOfBounds,
+  kIgnoresSeed,
+  kEndsEarly,  ///< Cuts episodes off before their limit, which is none.
+  kEndsLate,
+  kKeepsLast,  ///< Shows the last observation of an episode again instead of the next one's first.
+  kLooksTheSame,  ///< Always observes the same, as a bandit does, which is none.
+  kNotFinite,
+  kFailsOnce,
+};
 
 /// Counts its steps from a random start; 20 of them are an episode.
 class Flawed : public Environment {
  public:
-  explicit Flawed(Flaw flaw) : flaw_(flaw) {
-    spec_ = {"flawed", {{0, 0}, {1, 20}}, {{-1}, {1}}, 20};
+  /// all_steps: of all that are made.
+  Flawed(Flaw flaw, std::shared_ptr<std::atomic<int>> all_steps)
+      : flaw_(flaw), all_steps_(std::move(all_steps)) {
+    spec_ = {"flawed", {{0, 0}, {1, 30}}, {{-1}, {1}}, 20};
   }
   const EnvironmentSpec& spec() const override { return spec_; }
   absl::Status Reset(std::optional<uint64_t> seed, std::span<float> observation) override {
     if (seed.has_value() && flaw_ != Flaw::kIgnoresSeed) rng_ = Rng(*seed);
-    if (flaw_ != Flaw::kKeepsLast) start_ = static_cast<float>(rng_.Uniform());
-    steps_ = flaw_ == Flaw::kKeepsLast ? 19 : 0;
+    if (flaw_ == Flaw::kKeepsLast && !seed.has_value()) return Observe(observation);
+    start_ = static_cast<float>(rng_.Uniform());
+    steps_ = 0;
     return Observe(observation);
   }
   absl::StatusOr<StepResult> Step(std::span<const float>, std::span<float> observation) override {
-    steps_ = steps_ == 20 ? 1 : steps_ + 1;
+    const int length = flaw_ == Flaw::kEndsEarly ? 15 : flaw_ == Flaw::kEndsLate ? 25 : 20;
+    steps_ = steps_ == length ? 1 : steps_ + 1;
+    if (flaw_ == Flaw::kFailsOnce && ++*all_steps_ == 50)
+      return absl::InternalError("it fell over");
     Observe(observation).IgnoreError();
-    const int length = flaw_ == Flaw::kEndsEarly ? 15 : flaw_ == Flaw::kKeepsLast ? 19 : 20;
     return StepResult{.reward = start_, .truncated = steps_ == length};
   }
 
  private:
   absl::Status Observe(std::span<float> observation) {
+    std::fill(observation.begin(), observation.end(), 0.0f);
+    if (flaw_ == Flaw::kLooksTheSame) return absl::OkStatus();
     observation[0] = start_ + (flaw_ == Flaw::kOutOfBounds && steps_ == 5 ? 1.5f : 0.0f);
     observation[1] = static_cast<float>(steps_);
     if (flaw_ == Flaw::kNotFinite && steps_ == 5) observation[0] /= 0.0f;
@@ -63,6 +82,7 @@ class Flawed : public Environment {
   }
 
   const Flaw flaw_;
+  const std::shared_ptr<std::atomic<int>> all_steps_;
   EnvironmentSpec spec_;
   Rng rng_{1};
   float start_ = 0.5f;
@@ -70,18 +90,23 @@ class Flawed : public Environment {
 };
 
 env_server::EnvironmentHost::Maker FlawedWith(Flaw flaw) {
-  return [flaw](const EnvironmentOptions&) {
-    return absl::StatusOr<std::unique_ptr<Environment>>(std::make_unique<Flawed>(flaw));
+  const auto all_steps = std::make_shared<std::atomic<int>>(0);
+  return [flaw, all_steps](const EnvironmentOptions&) {
+    return absl::StatusOr<std::unique_ptr<Environment>>(std::make_unique<Flawed>(flaw, all_steps));
   };
+}
+
+std::vector<Finding> Behaviour(const std::string& address) {
+  EnvironmentSource source;
+  source.server = address;
+  const auto provider = EnvironmentProvider::Create(source);
+  EXPECT_TRUE(provider.ok()) << provider.status();
+  return CheckBehaviour(**provider);
 }
 
 std::vector<std::string> FailedBehaviour(Flaw flaw) {
   const auto server = env_server::EnvServer::Start(FlawedWith(flaw), {});
-  EnvironmentSource source;
-  source.server = (*server)->address();
-  const auto provider = EnvironmentProvider::Create(source);
-  EXPECT_TRUE(provider.ok()) << provider.status();
-  return Failed(CheckBehaviour(**provider));
+  return Failed(Behaviour((*server)->address()));
 }
 
 TEST(EnvCheckTest, BehaviourFindsEachFlaw) {
@@ -89,8 +114,28 @@ TEST(EnvCheckTest, BehaviourFindsEachFlaw) {
   EXPECT_THAT(FailedBehaviour(Flaw::kOutOfBounds), Contains("steps are finite and in bounds"));
   EXPECT_THAT(FailedBehaviour(Flaw::kNotFinite), Contains("steps are finite and in bounds"));
   EXPECT_THAT(FailedBehaviour(Flaw::kIgnoresSeed), Contains("a seed repeats everything"));
-  EXPECT_THAT(FailedBehaviour(Flaw::kEndsEarly), Contains("episodes keep their limit"));
+  EXPECT_THAT(FailedBehaviour(Flaw::kEndsLate), Contains("episodes keep their limit"));
   EXPECT_THAT(FailedBehaviour(Flaw::kKeepsLast), Contains("episodes end and begin"));
+}
+
+TEST(EnvCheckTest, WhatIsOnlyUnusualPasses) {
+  EXPECT_THAT(FailedBehaviour(Flaw::kEndsEarly), IsEmpty());
+  EXPECT_THAT(FailedBehaviour(Flaw::kLooksTheSame), IsEmpty());
+}
+
+TEST(EnvCheckTest, OneFailureIsToldOnce) {
+  EXPECT_THAT(FailedBehaviour(Flaw::kFailsOnce), ElementsAre("steps are finite and in bounds"));
+}
+
+TEST(EnvCheckTest, OneEnvironmentIsEnough) {
+  const auto server =
+      env_server::EnvServer::Start(env_server::MakerOf("cartpole_continuous"), {.capacity = 1});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const std::string address = (*server)->address();
+  EXPECT_THAT(Failed(CheckVectorProtocol(address, "")), IsEmpty());
+  EXPECT_THAT(Failed(Behaviour(address)), IsEmpty());
+  EXPECT_THAT(Failed(CheckDmEnvRpc(address, "")), IsEmpty());
+  EXPECT_THAT(Failed(Behaviour("dm_env_rpc:" + address)), IsEmpty());
 }
 
 /// Stands between the checks and a real server, and changes what passes.
@@ -240,6 +285,8 @@ TEST_F(ServerCheckTest, FindsWhatIsWrongWithVectors) {
   EXPECT_THAT(FailedVectors(), Contains("Describe: makes sense"));
   between_->edit_description = [](auto& response) { response.set_capacity(2); };
   EXPECT_THAT(FailedVectors(), Contains("Open: refuses more than its capacity"));
+  between_->edit_description = [](auto& response) { response.add_capabilities("frames"); };
+  EXPECT_THAT(FailedVectors(), testing::ElementsAre("Step: answers in frames"));
   between_->edit_description = [](auto&) {};
 
   between_->edit_answer = [](auto& response) { response.set_rewards("short"); };

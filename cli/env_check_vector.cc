@@ -8,6 +8,7 @@
 #include "common/clients/env_messages.h"
 #include "common/clients/environment_server.h"
 #include "common/clients/environment_session.h"
+#include "common/clients/patience.h"
 #include "common/rpc/channel.h"
 
 namespace tandem::cli {
@@ -19,7 +20,7 @@ using env::v1::StepRequest;
 using env::v1::StepResponse;
 
 constexpr absl::Duration kTimeout = absl::Seconds(60);
-constexpr int kEnvs = 2;
+constexpr int kEnvs = 2;  // or 1, where there is one only
 constexpr uint64_t kSeed = 7;
 constexpr int kSteps = 20;
 
@@ -33,7 +34,8 @@ absl::Status ExpectCode(const absl::Status& got, absl::StatusCode expected,
 class VectorChecker {
  public:
   VectorChecker(const std::string& address, const std::string& arguments)
-      : arguments_(arguments),
+      : address_(address),
+        arguments_(arguments),
         calls_(std::make_shared<rpc::CallSet>("the server")),
         stub_(env::v1::VectorEnvService::NewStub(
             rpc::Connect(address, /*bulk=*/true, clients::kMaxEnvMessageBytes))) {}
@@ -51,6 +53,7 @@ class VectorChecker {
   absl::Status RefusesWrongColumns();
   absl::Status ResetsSomeOnly();
   absl::Status SeedsRepeat();
+  absl::Status AnswersInFrames();
   absl::Status GivesBack();
 
   NamedCheck With(const char* name, absl::Status (VectorChecker::*check)()) {
@@ -73,10 +76,12 @@ class VectorChecker {
   StepRequest Reset() const;
   StepRequest Step() const;
   absl::Status Conforms(const StepResponse& response, bool reset) const {
-    return clients::CheckResponse(response, served_->observation, kEnvs, reset);
+    return clients::CheckResponse(response, served_->observation, envs_, reset);
   }
 
+  const std::string address_;
   const std::string arguments_;
+  int envs_ = kEnvs;  // of a session
   const std::shared_ptr<rpc::CallSet> calls_;
   const std::unique_ptr<env::v1::VectorEnvService::Stub> stub_;
   std::optional<ServedEnvironment> served_;
@@ -127,8 +132,7 @@ absl::Status VectorChecker::Exchange(StepRequest request, uint64_t step_id,
   }
   request.set_step_id(step_id);
   if (request.session().empty()) request.set_session(session_);
-  const absl::Status status = stream_->Exchange(
-      request, response, std::chrono::steady_clock::now() + absl::ToChronoSeconds(kTimeout));
+  const absl::Status status = stream_->Exchange(request, response, clients::After(kTimeout));
   if (!status.ok()) {
     stream_.reset();
     return status;
@@ -142,21 +146,22 @@ absl::Status VectorChecker::Exchange(StepRequest request, uint64_t step_id,
 
 StepRequest VectorChecker::Reset() const {
   StepRequest request;
-  clients::FillReset(kEnvs, kSeed, &request);
+  clients::FillReset(envs_, kSeed, &request);
   return request;
 }
 
 StepRequest VectorChecker::Step() const {
-  const std::vector<float> middle(kEnvs * served_->spec.action.low.size(), 0.0f);
+  const std::vector<float> middle(static_cast<size_t>(envs_) * served_->spec.action.low.size(),
+                                  0.0f);
   std::vector<std::string> columns;
-  served_->action.Unflatten(middle, kEnvs, columns).IgnoreError();  // sizes fit
+  served_->action.Unflatten(middle, envs_, columns).IgnoreError();  // sizes fit
   StepRequest request;
   for (std::string& column : columns) request.add_actions(std::move(column));
   return request;
 }
 
 absl::Status VectorChecker::Begin() {
-  TANDEM_RETURN_IF_ERROR(Open(kEnvs));
+  TANDEM_RETURN_IF_ERROR(Open(envs_));
   StepResponse response;
   return Next(Reset(), &response);
 }
@@ -165,9 +170,10 @@ absl::Status VectorChecker::Describes() {
   env::v1::DescribeResponse response;
   TANDEM_RETURN_IF_ERROR(Ask(clients::kEnvProtocolVersion, &response));
   TANDEM_ASSIGN_OR_RETURN(served_, clients::Decode(response));
-  if (served_->available < kEnvs) {
-    return Unexpected(kEnvs, " free environments for the other checks, got ", served_->available);
+  if (served_->available < 1) {
+    return Unexpected("a free environment for the other checks, got ", served_->available);
   }
+  envs_ = static_cast<int>(std::min<int64_t>(kEnvs, served_->available));
   return absl::OkStatus();
 }
 
@@ -200,7 +206,7 @@ absl::Status VectorChecker::RefusesUnknownSession() {
 }
 
 absl::Status VectorChecker::ResetsAll() {
-  TANDEM_RETURN_IF_ERROR(Open(kEnvs));
+  TANDEM_RETURN_IF_ERROR(Open(envs_));
   StepResponse response;
   TANDEM_RETURN_IF_ERROR(Next(Reset(), &response));
   TANDEM_RETURN_IF_ERROR(Conforms(response, /*reset=*/true));
@@ -259,6 +265,7 @@ absl::Status VectorChecker::RefusesWrongColumns() {
 }
 
 absl::Status VectorChecker::ResetsSomeOnly() {
+  if (envs_ < 2) return Skip("it has one environment only");
   TANDEM_RETURN_IF_ERROR(Begin());
   StepResponse before, after;
   TANDEM_RETURN_IF_ERROR(Next(Step(), &before));
@@ -283,7 +290,7 @@ absl::Status VectorChecker::SeedsRepeat() {
   }
   std::string played[2];
   for (std::string& seen : played) {
-    TANDEM_RETURN_IF_ERROR(Open(kEnvs));
+    TANDEM_RETURN_IF_ERROR(Open(envs_));
     StepResponse response;
     for (int t = 0; t < kSteps; ++t) {
       TANDEM_RETURN_IF_ERROR(Next(t == 0 ? Reset() : Step(), &response));
@@ -292,6 +299,26 @@ absl::Status VectorChecker::SeedsRepeat() {
   }
   return played[0] == played[1] ? absl::OkStatus()
                                 : Unexpected("the same seeds to give the same steps, got others");
+}
+
+absl::Status VectorChecker::AnswersInFrames() {
+  if (!served_->frames) return Skip("the server does not offer them");
+  TANDEM_RETURN_IF_ERROR(Begin());
+  StepResponse by_grpc, in_frames;
+  TANDEM_RETURN_IF_ERROR(Next(Step(), &by_grpc));
+  const auto deadline = clients::After(kTimeout);
+  TANDEM_ASSIGN_OR_RETURN(const auto frames, clients::FrameStream::Connect(
+                                                 clients::FramesPath(address_), calls_, deadline));
+  StepRequest request = Step();
+  request.set_session(session_);
+  request.set_step_id(step_id_);
+  TANDEM_RETURN_IF_ERROR(frames->Exchange(request, &in_frames, deadline));
+  if (by_grpc.SerializeAsString() != in_frames.SerializeAsString()) {
+    return Unexpected("the answer that gRPC gave to the same step_id, got another");
+  }
+  request.set_step_id(step_id_ + 2);
+  return ExpectCode(frames->Exchange(request, &in_frames, deadline), absl::StatusCode::kOutOfRange,
+                    "a step_id that is neither the last nor the next");
 }
 
 absl::Status VectorChecker::GivesBack() {
@@ -305,7 +332,7 @@ absl::Status VectorChecker::GivesBack() {
                                     "a session that was closed"));
   env::v1::DescribeResponse description;
   TANDEM_RETURN_IF_ERROR(Ask(clients::kEnvProtocolVersion, &description));
-  if (description.available() >= kEnvs) return absl::OkStatus();
+  if (description.available() >= envs_) return absl::OkStatus();
   return Unexpected("the environments of a closed session to be free, got ",
                     description.available());
 }
@@ -327,6 +354,7 @@ std::vector<Finding> CheckVectorProtocol(const std::string& address, const std::
       server.With("Step: refuses columns of a wrong size", &VectorChecker::RefusesWrongColumns),
       server.With("Step: resets some only", &VectorChecker::ResetsSomeOnly),
       server.With("Step: seeds repeat", &VectorChecker::SeedsRepeat),
+      server.With("Step: answers in frames", &VectorChecker::AnswersInFrames),
       server.With("Close: gives the environments back", &VectorChecker::GivesBack),
   });
 }

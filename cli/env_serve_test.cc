@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
@@ -15,8 +16,26 @@ namespace tandem::cli {
 namespace {
 
 using ::testing::Each;
+using ::testing::HasSubstr;
 
 std::string Binary() { return absl::StrCat(std::getenv("TANDEM_BINARY_DIR"), "/bin/tandem"); }
+
+/// Standard output of a program.
+std::string OutputOf(const std::string& command) {
+  FILE* const pipe = popen(command.c_str(), "r");
+  std::string output;
+  for (int c = fgetc(pipe); c != EOF; c = fgetc(pipe)) output.push_back(static_cast<char>(c));
+  EXPECT_EQ(pclose(pipe), 0) << output;
+  return output;
+}
+
+TEST(EnvCheckCommandTest, ThatOfAProgramChecksTheProtocolToo) {
+  const std::string output = OutputOf(absl::StrCat(Binary(), " env check --command '", Binary(),
+                                                   " env serve cartpole_continuous'"));
+  EXPECT_THAT(output, HasSubstr("ok      Describe: makes sense"));
+  EXPECT_THAT(output, HasSubstr("ok      Close: gives the environments back"));
+  EXPECT_THAT(output, HasSubstr("ok      environments start"));
+}
 
 class EnvServeTest : public testing::TestWithParam<const char*> {
  protected:

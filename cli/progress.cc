@@ -20,20 +20,14 @@ constexpr size_t kLineWidth = 120;
 
 /// A number with so many significant digits, or "-" where there is none.
 std::string Figure(const Json& record, const char* name, int digits = 3) {
-  const auto found = record.find(name);
-  if (found == record.end() || !found->is_number()) return "-";
-  const double value = found->get<double>();
-  if (!std::isfinite(value)) return "-";
-  return absl::StrFormat("%.*g", digits, value);
+  const double value = NumberIn(record, name);
+  return std::isfinite(value) ? absl::StrFormat("%.*g", digits, value) : "-";
 }
 
 /// Fixed digits for values that are read against each other.
 std::string Fixed(const Json& record, const char* name, int decimals, bool sign = false) {
-  const auto found = record.find(name);
-  if (found == record.end() || !found->is_number() || !std::isfinite(found->get<double>())) {
-    return "-";
-  }
-  const double value = found->get<double>();
+  const double value = NumberIn(record, name);
+  if (!std::isfinite(value)) return "-";
   return sign ? absl::StrFormat("%+.*f", decimals, value)
               : absl::StrFormat("%.*f", decimals, value);
 }
@@ -200,6 +194,11 @@ Json EvaluationRecord(const EvaluationResult& evaluation, absl::Duration elapsed
 std::string EvaluationLine(const EvaluationResult& evaluation) {
   return absl::StrFormat("evaluation at %d steps: mean return %.4g over %d episodes",
                          evaluation.env_steps, evaluation.mean_return, evaluation.episodes);
+}
+
+double NumberIn(const Json& record, const char* name) {
+  const auto found = record.find(name);
+  return found != record.end() && found->is_number() ? found->get<double>() : std::nan("");
 }
 
 std::string VerdictName(monitor::v1::Verdict verdict) {

@@ -50,6 +50,9 @@ std::string SilentMember(const RunFigures& figures);
 nlohmann::json EvaluationRecord(const EvaluationResult& evaluation, absl::Duration elapsed);
 std::string EvaluationLine(const EvaluationResult& evaluation);
 
+/// The number of that name in a record; NaN where there is none. Pure.
+double NumberIn(const nlohmann::json& record, const char* name);
+
 /// "warming_up" for VERDICT_WARMING_UP.
 std::string VerdictName(monitor::v1::Verdict verdict);
 

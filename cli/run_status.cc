@@ -18,11 +18,8 @@ Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(); 
 }  // namespace
 
 std::string EvidenceText(const Json& record) {
-  const auto number = [&record](const char* name) {
-    const auto found = record.find(name);
-    return found != record.end() && found->is_number() ? found->get<double>() : std::nan("");
-  };
-  const double evidence = number("evidence_log10"), line = number("evidence_threshold_log10");
+  const double evidence = NumberIn(record, "evidence_log10");
+  const double line = NumberIn(record, "evidence_threshold_log10");
   std::string text =
       std::isnan(evidence) || std::isnan(line)
           ? "no data yet"
@@ -31,7 +28,7 @@ std::string EvidenceText(const Json& record) {
   if (signal != record.end() && signal->is_string() && !signal->get<std::string>().empty()) {
     absl::StrAppend(&text, ", carried by ", signal->get<std::string>());
   }
-  const double checkpoints = number("checkpoints");
+  const double checkpoints = NumberIn(record, "checkpoints");
   return absl::StrFormat("%s; %.0f checkpoints judged", text,
                          std::isnan(checkpoints) ? 0 : checkpoints);
 }

@@ -45,6 +45,7 @@ MAX_SNAPSHOT_BYTES = 1 << 30
 MAX_HEADER_BYTES = 1 << 20
 FLUSH_STEPS, FLUSH_BYTES = 256, 256 << 10  # so much is appended at once
 STEPS_WANTED = 256  # at a time
+MOST_POLICIES = 64  # that an episode names
 CLOSE_S = 5.0  # for the last append
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 LOG_STD_RANGE = (-20.0, 2.0)
@@ -94,6 +95,11 @@ class Snapshot(NamedTuple):
     epoch: int
     version: int
     data: bytes
+
+    @property
+    def tag(self) -> int:
+        """Epoch and version in one number, as steps name the policy that took them."""
+        return (self.epoch & (1 << 23) - 1) << 40 | self.version & (1 << 40) - 1
 
 
 def read_safetensors(raw: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -321,8 +327,9 @@ class Episode(NamedTuple):
     length: int
     terminated: bool
     initial_observation: np.ndarray
-    policy_version: int = 0
+    policy_version: int = 0  # of the policy that acted at its last step
     policy_updates: int = 0
+    policies: Sequence[tuple[int, int, int]] = ()  # where several acted: from step, version, updates
 
 
 def tensor(array: Any) -> bytes:
@@ -430,7 +437,7 @@ class Actor:
         self._watcher = Watcher(policy, "policy", name)
         self._seen: Snapshot | None = None
         self._policy: SacPolicy | None = None
-        self._version = 0  # of the policy
+        self._version = 0  # tag of the policy
         self._grant: Grant | None = None
         self._left = 0  # steps of the grant
         self._next_id = 1
@@ -440,7 +447,7 @@ class Actor:
         self._rows: list[tuple] = []  # observation, action, reward, log density
         self._pending = 0  # steps to be appended
         self._by = (0, 0)  # policy version and updates of the rows
-        self._first_by = (0, 0)  # of the first step of the episode
+        self._acted: list[tuple[int, int, int]] = []  # in the episode: from step, version, updates
         self._chosen: tuple[np.ndarray, float] | None = None
         self._segments: list[bytes] = []
         self._episodes: list[bytes] = []
@@ -476,7 +483,7 @@ class Actor:
         self._observation = observation
         self._episode_id = self._new_id()
         self._episode = Episode(0.0, 0, False, self._observation)
-        self._rows = []
+        self._rows, self._acted = [], []
 
     def act(self) -> np.ndarray | None:
         """The action for the last observation, [action] float32, when the pace allows a step. None
@@ -512,8 +519,8 @@ class Actor:
         self._observation = after
         if self._episode is None:
             return
-        if self._episode.length == 0:
-            self._first_by = self._by
+        if not self._acted or self._acted[-1][1:] != self._by:
+            self._acted.append((self._episode.length, *self._by))
         self._rows.append((before, action, reward, log_prob))
         self._pending += 1
         self._episode = self._episode._replace(
@@ -537,8 +544,11 @@ class Actor:
     def _end(self, terminated: bool) -> None:
         """The episode under way ends with its last step."""
         self._cut(terminated, not terminated)
-        done = self._episode._replace(terminated=terminated, policy_version=self._first_by[0],
-                                      policy_updates=self._first_by[1])
+        several = self._acted if len(self._acted) > 1 else ()
+        _, version, updates = self._acted[-1]
+        done = self._episode._replace(
+            terminated=terminated, policy_version=version, policy_updates=updates,
+            policies=several[::-(-len(several) // MOST_POLICIES) or 1])
         self._episodes.append(_message(done, self._episode_id))
         self.episodes += 1
         self._episode = None
@@ -589,7 +599,7 @@ class Actor:
             return
         self._seen = newest
         try:
-            self._policy, self._version = SacPolicy(newest.data), newest.version
+            self._policy, self._version = SacPolicy(newest.data), newest.tag
         except ValueError as error:
             LOG.error("policy %d.%d is skipped: %s", newest.epoch, newest.version, error)
 
@@ -650,4 +660,6 @@ def _message(episode: Episode, number: int, evaluation: int = 0, size: int = 0) 
                   (3, float(episode.total_reward)), (4, episode.length),
                   (5, bool(episode.terminated)), (6, episode.policy_version),
                   (7, tensor(np.reshape(episode.initial_observation, -1))), (9, evaluation),
-                  (10, size), (11, episode.policy_updates))
+                  (10, size), (11, episode.policy_updates),
+                  (13, [encode((1, t), (2, version), (3, updates))
+                        for t, version, updates in episode.policies]))

@@ -18,6 +18,7 @@ import numpy as np
 import tandem_client
 from tandem_client import Actor, EpochLost, Spec, Writer
 from tandem_env import data, decode, encode, integer
+from testing.protoc import protoc
 
 SOURCE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(SOURCE / "examples"))
@@ -25,14 +26,6 @@ import own_loop  # noqa: E402  (after the path)
 
 BINARIES = os.path.join(os.environ.get("TANDEM_BINARY_DIR", SOURCE.parent / "build/release"), "bin")
 SPEC = Spec("box", [-1, -2], [1, np.inf], -1, 1, max_episode_steps=5)
-
-
-def protoc(how, message, raw):
-    """protoc's view of a message of replay.proto, or of its imports."""
-    return subprocess.run(
-        ["protoc", f"--{how}=tandem.{message}", f"-I{SOURCE.parent / 'proto'}",
-         "tandem/replay/v1/replay.proto", "tandem/snapshot/v1/snapshot.proto"],
-        input=raw, capture_output=True, check=True).stdout
 
 
 class SnapshotTest(unittest.TestCase):
@@ -137,6 +130,10 @@ class ReplayTest(unittest.TestCase):
         tensor = tandem_client.tensor(np.ones((2, 1)))
         self.assertEqual(protoc("decode", "data.v1.Tensor", tensor).decode().split("data")[0],
                          "dtype: DTYPE_FLOAT32\nshape: 2\nshape: 1\n")
+        episode = tandem_client.Episode(1.0, 9, False, np.ones(1), 3, 40, ((0, 0, 0), (5, 3, 40)))
+        text = protoc("decode", "data.v1.Episode", tandem_client._message(episode, 7)).decode()
+        self.assertIn("policies {\n}\npolicies {\n  first_t: 5\n  policy_version: 3\n"
+                      "  policy_updates: 40\n}\n", text)
 
     def test_an_append_counts_once_and_a_lost_buffer_is_noticed(self):
         writer = Writer(self.address, "simulator-0", SPEC)
@@ -208,6 +205,7 @@ class ReplayTest(unittest.TestCase):
         with self.assertLogs("tandem_client", "ERROR"):
             actor._refresh()
         self.assertEqual(actor._version, 0)
+        self.assertEqual(tandem_client.Snapshot((3 << 23) + 5, 9, b"").tag, (5 << 40) + 9)
 
     def test_closing_waits_for_a_buffer_that_is_away_but_not_for_ever(self):
         actor = Actor(self.address, f"unix:{self.folder}/none.sock", SPEC, seed=1)

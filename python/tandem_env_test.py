@@ -1,14 +1,17 @@
 """Tests tandem_env.py: a real server process, and a client that speaks the protocol by hand."""
 
+import asyncio
 import contextlib
 import functools
 import importlib.util
+import io
 import logging
 import os
 import pathlib
 import queue
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,10 +23,13 @@ import numpy as np
 
 import tandem_env
 from tandem_env import decode, encode
+from testing.protoc import protoc
 
 SOURCE = pathlib.Path(__file__).resolve().parent
 LONG = '{"limit": 1000000}'  # episodes
 GOOD, RAISE, NAN, SHAPE, SEGFAULT, HANG, TERMINATE, NAN_REWARD, BAD_FINAL, EXIT = range(10)
+CANCEL, INTERRUPT, LEAVE = range(10, 13)
+BASES = {CANCEL: asyncio.CancelledError, INTERRUPT: KeyboardInterrupt, LEAVE: GeneratorExit}
 NO_FORK = "TANDEM_TEST_NO_FORK"  # while this file exists no process can be forked
 
 if NO_FORK in os.environ:
@@ -76,19 +82,23 @@ class Stub:
     """Observes (steps of the episode, seed, episodes); the action says what goes wrong."""
 
     observation_space = Box(-np.inf, np.inf, (3,), np.float64)
-    action_space = Discrete(10)
+    action_space = Discrete(13)
     max_episode_steps = 50
 
-    def __init__(self, fail_after=None, slow_reset_s=0.0, size=3, limit=50, unused=""):
+    def __init__(self, fail_after=None, slow_reset_s=0.0, size=3, limit=50, unused="",
+                 fail_reset=""):
         if fail_after is not None and os.path.exists(fail_after):
             raise OSError("the maker failed")
         if size != 3:
             self.observation_space = Box(-1, 1, (size,))
         self.steps = self.seed = self.episodes = 0
-        self.slow_reset_s, self.limit = slow_reset_s, limit
+        self.slow_reset_s, self.limit, self.fail_reset = slow_reset_s, limit, fail_reset
 
     def reset(self, seed=None, options=None):
         time.sleep(self.slow_reset_s)
+        if os.path.exists(self.fail_reset):
+            os.unlink(self.fail_reset)
+            raise OSError("the reset failed")
         self.steps, self.seed = 0, self.seed if seed is None else seed
         self.episodes += 1
         return self._observation(), {}
@@ -102,6 +112,8 @@ class Stub:
                 os.kill(os.getpid(), signal.SIGSEGV)
         if action == EXIT:
             sys.exit("the stub was told to exit")
+        if action in BASES:
+            raise BASES[int(action)]("the stub was told to")
         if action == HANG:
             time.sleep(60)
         self.steps += 1
@@ -147,14 +159,119 @@ class Nested:
                 "flag": np.array([True])}
 
 
+class Typed:
+    """Gives what `GIVES` has for its action."""
+
+    observation_space = Box(0, 65535, (1,), np.uint16)
+    action_space = Discrete(20)
+    X = np.zeros(1, np.uint16)
+    GOOD = [(X, 1, False, False), (np.array([7]), np.float16(1), np.False_, 0),
+            (np.array([7], np.uint8), np.array(1), np.array(False), np.int8(0)),
+            (np.array([65535], np.uint64), True, False, False)]
+    BAD = [((X, 1, "False", False), "terminated: expected True or False, got 'False' (str)"),
+           ((X, 1, np.nan, False), "terminated: expected True or False, got nan"),
+           ((X, 1, False, [0]), "truncated: expected True or False, got [0]"),
+           ((X, 1, None, False), "terminated: expected True or False, got None"),
+           ((X, "2.5", False, False), "reward: expected a number, got '2.5'"),
+           ((X, b"1", False, False), "reward: expected a number, got b'1'"),
+           ((X, None, False, False), "reward: expected a number, got None"),
+           ((X, np.ones(2), False, False), "reward: expected a number, got array"),
+           ((np.array([2**40 + 5]), 1, False, False), "integers from -2147483648 to 2147483647"),
+           ((np.array([2**63], np.uint64), 1, False, False), "got 9223372036854775808")]
+
+    def reset(self, seed=None, options=None):
+        return self.X, {}
+
+    def step(self, action):
+        return *([*self.GOOD, *(gives for gives, _ in self.BAD)][action]), {}
+
+    def close(self):
+        pass
+
+
+class Failed(Exception):
+    """A call that was refused."""
+
+    def __init__(self, code, details):
+        super().__init__(code, details)
+        self.code, self.details = code, details
+
+
+class GrpcStream:
+    """A Step stream; its next() is an answer."""
+
+    def __init__(self, channel):
+        self.requests = queue.Queue()
+        self.put = self.requests.put  # None: ends it
+        self.responses = channel.stream_stream("/tandem.env.v1.VectorEnvService/Step")(
+            iter(self.requests.get, None), timeout=60)
+
+    def __next__(self):
+        return call(next, self.responses)
+
+
+class FrameStream:
+    """The same over the socket for frames."""
+
+    def __init__(self, address, greeting=b""):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(20)
+        self.socket.connect(address.removeprefix("unix:") + tandem_env.FRAMES)
+        if greeting is not None:
+            self.put(greeting)
+            assert next(self) == b""
+
+    def __del__(self):
+        self.socket.close()
+
+    def put(self, message):
+        if message is None:
+            self.socket.close()
+        else:
+            ended(self.socket.sendall, frame(message))
+
+    def __next__(self):
+        header = ended(self.socket.recv, tandem_env.FRAME.size, socket.MSG_WAITALL)
+        if not header:
+            raise Failed("ENDED", "the connection has ended")
+        magic, code, length = tandem_env.FRAME.unpack(header)
+        assert magic == tandem_env.FRAME_MAGIC
+        message = self.socket.recv(length, socket.MSG_WAITALL) if length else b""
+        if code:
+            import grpc
+            raise Failed(next(c.name for c in grpc.StatusCode if c.value[0] == code),
+                         message.decode())
+        return message
+
+
+def frame(message, magic=tandem_env.FRAME_MAGIC):
+    return tandem_env.FRAME.pack(magic, 0, len(message)) + message
+
+
+def ended(work, *arguments):
+    try:
+        return work(*arguments)
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise Failed("ENDED", str(error)) from None
+
+
+def call(work, *arguments, **options):
+    import grpc
+    try:
+        return work(*arguments, **options)
+    except grpc.RpcError as error:
+        raise Failed(error.code().name, error.details()) from None
+
+
 class Client:
     """One session. Responses come as dicts by field number."""
 
-    def __init__(self, address, count, arguments="", limit=0, step_ms=1000, reset_ms=5000):
+    def __init__(self, address, count, arguments="", limit=0, step_ms=1000, reset_ms=5000,
+                 frames=False):
         import grpc
-        self.error = grpc.RpcError
+        self.address, self.frames = address, frames
         self.channel = grpc.insecure_channel(address)
-        self.count, self.step_id, self.requests = count, 0, None
+        self.count, self.step_id, self.stream = count, 0, None
         self.description = self.call("Describe", (1, 1))
         opened = self.call("Open", (1, 1), (2, count), (3, arguments), (4, limit), (5, step_ms),
                            (6, reset_ms))
@@ -163,16 +280,14 @@ class Client:
 
     def call(self, method, *fields):
         stub = self.channel.unary_unary(f"/tandem.env.v1.VectorEnvService/{method}")
-        return decode(stub(encode(*fields), timeout=20, wait_for_ready=True))
+        return decode(call(stub, encode(*fields), timeout=20, wait_for_ready=True))
 
     def connect(self):
-        self.requests = queue.Queue()
-        self.responses = self.channel.stream_stream("/tandem.env.v1.VectorEnvService/Step")(
-            iter(self.requests.get, None), timeout=60)
+        self.stream = FrameStream(self.address) if self.frames else GrpcStream(self.channel)
 
     def send(self, step_id, *fields):
-        self.requests.put(encode((1, self.session), (2, step_id), *fields))
-        return next(self.responses)
+        self.stream.put(encode((1, self.session), (2, step_id), *fields))
+        return next(self.stream)
 
     def request(self, *fields):
         self.step_id += 1
@@ -189,7 +304,7 @@ class Client:
         return self.request((3, [np.array(actions, np.int64).tobytes()]), (6, restart))
 
     def close(self):
-        self.requests.put(None)
+        self.stream.put(None)
         self.call("Close", (1, self.session))
         self.channel.close()
 
@@ -210,6 +325,8 @@ def faults(response):
 
 class ServerTest(unittest.TestCase):
     """Starts servers and ends them."""
+
+    frames = False  # how its clients step
 
     def setUp(self):
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
@@ -235,35 +352,47 @@ class ServerTest(unittest.TestCase):
     def stub(self, count, *arguments, status=0, environment=(), **open_arguments):
         with self.serving("--make", "tandem_env_test:Stub", "--num-envs", "8", *arguments,
                           status=status, **dict(environment)):
-            client = Client(self.address, count, **open_arguments)
+            client = Client(self.address, count, frames=self.frames, **open_arguments)
             yield client
             if status == 0:
                 client.close()
 
     def refused(self, code, work):
-        import grpc
-        with self.assertRaises(grpc.RpcError) as caught:
+        with self.assertRaises(Failed) as caught:
             work()
-        self.assertEqual(caught.exception.code().name, code, caught.exception.details())
-        return caught.exception.details()
+        self.assertEqual(caught.exception.code, code, caught.exception.details)
+        return caught.exception.details
+
+
+class CommandLineTest(unittest.TestCase):
+    def test_what_is_wrong_is_said_in_one_line(self):
+        make = ["--make", "tandem_env_test:Stub"]
+        for arguments, text in (
+                ([*make, "--arguments", "[1]"], "arguments: expected a JSON object, got [1]"),
+                ([*make, "--arguments", "{"], "arguments are no JSON"),
+                ([*make, "--num-envs", "0"], "--num-envs: expected 1 to 65536, got 0"),
+                ([*make, "--workers", "-2"], "--workers: expected 0 or more, got -2"),
+                (["--make", "tandem_env_test"], "expected MODULE:FUNCTION"),
+                (["--make", "no.such:Thing"], "there is no module 'no.such'"),
+                (["--make", "tandem_env_test:Thing"], "has no function 'Thing'")):
+            with contextlib.redirect_stderr(io.StringIO()) as err:
+                with self.assertRaises(SystemExit) as end:
+                    tandem_env.main(arguments)
+            self.assertEqual(end.exception.code, 2, text)
+            self.assertIn(text, err.getvalue().splitlines()[-1])
 
 
 class ProtocolTest(ServerTest):
-    def protoc(self, how, message, data):
-        return subprocess.run(
-            ["protoc", f"--{how}=tandem.env.v1.{message}", f"-I{SOURCE.parent / 'proto'}",
-             "tandem/env/v1/env.proto"], input=data, capture_output=True, check=True).stdout
-
     def test_messages_are_those_of_protoc(self):
         written = encode((1, b"key"), (2, 300), (3, [b"ab", b""]), (4, b"\x01"))
-        text = self.protoc("decode", "StepRequest", written).decode()
+        text = protoc("decode", "env.v1.StepRequest", written).decode()
         self.assertEqual(text.split("\n"), ['session: "key"', 'step_id: 300', 'actions: "ab"',
                                             'actions: ""', 'reset: "\\001"', ''])
-        self.assertEqual(self.protoc("encode", "StepRequest", text.encode()), written)
+        self.assertEqual(protoc("encode", "env.v1.StepRequest", text.encode()), written)
         leaf = tandem_env.leaves_of(Box(-2, 3, (2, 3)), "action")[0].message()
-        text = self.protoc("decode", "SpaceLeaf", leaf).decode()
+        text = protoc("decode", "env.v1.SpaceLeaf", leaf).decode()
         self.assertIn("shape: 2\nshape: 3\n", text)
-        self.assertEqual(encode((8, -5)), self.protoc("encode", "SpaceLeaf", b"start: -5"))
+        self.assertEqual(encode((8, -5)), protoc("encode", "env.v1.SpaceLeaf", b"start: -5"))
         self.assertEqual(tandem_env.integer(decode(encode((8, -5))), 8), -5)
         self.assertEqual(encode((2, 1.5)), b"\x11" + np.float64(1.5).tobytes())
 
@@ -272,6 +401,68 @@ class ProtocolTest(ServerTest):
             with self.assertRaises(ValueError, msg=raw):
                 decode(raw)
 
+    def test_mujoco_is_quiet(self):
+        if importlib.util.find_spec("mujoco") is None:
+            self.skipTest("MuJoCo is not installed")
+        code = ("import sys; sys.path.insert(0, sys.argv[1]); import logging, tandem_env\n"
+                "logging.basicConfig(level=logging.INFO)\n"
+                "make = tandem_env.gym_maker('HalfCheetah-v5')\n"
+                "make().close(), make().close()\n"
+                "tandem_env.quiet_mujoco()\n")
+        done = subprocess.run([sys.executable, "-c", code, SOURCE], cwd=self.folder, text=True,
+                              capture_output=True, check=True, timeout=60)
+        self.assertEqual((done.stdout, done.stderr, os.listdir(self.folder)), ("", "", []))
+
+    def test_a_program_of_ones_own_ends_while_an_environment_hangs(self):
+        code = ("import sys, tandem_env, tandem_env_test; "
+                "tandem_env.serve(tandem_env_test.Stub, 1, sys.argv[1]); "
+                "print('served', flush=True)")
+        with subprocess.Popen([sys.executable, "-c", code, self.address], cwd=SOURCE, text=True,
+                              stdout=subprocess.PIPE) as process:
+            try:
+                process.stdout.readline()
+                client = Client(self.address, 1)
+                client.reset()
+                client.stream.put(encode((1, client.session), (2, 2),
+                                         (3, [np.array([HANG]).tobytes()])))
+                time.sleep(0.2)  # until it hangs, most likely
+                process.terminate()
+                self.assertEqual((process.wait(15), process.stdout.read()), (0, "served\n"))
+            finally:
+                process.kill()
+
+    def test_arguments_may_come_from_who_starts_the_server(self):
+        with self.stub(1, environment={"TANDEM_ENV_ARGUMENTS": '{"size": 2}'}) as client:
+            self.assertEqual(decode(client.description[3][0])[4], [b"\x02"])
+            client.close = lambda: None
+
+    def test_a_limit_is_looked_for_in_what_has_no_dict(self):
+        class Slots:
+            __slots__ = ("observation_space", "action_space")
+
+            def __init__(self):
+                self.observation_space, self.action_space = Box(-1, 1, (1,)), Discrete(2)
+
+            def close(self):
+                pass
+
+        tandem_env.Fleet(Slots, tandem_env.describe(Slots()), tandem_env.Task(1, {}, 9)).make()
+
+    def test_ends_with_its_parent(self):
+        code = ("import subprocess, sys; p = subprocess.Popen([sys.executable, '-m', 'tandem_env', "
+                "'--make', 'tandem_env_test:Stub', '--workers', '1'], stdout=subprocess.PIPE); "
+                "p.stdout.readline(); print(p.pid, flush=True)")
+        environment = {**os.environ, "TANDEM_ENV_LISTEN": self.address}
+        pid = int(subprocess.run([sys.executable, "-c", code], cwd=SOURCE, env=environment,
+                                 capture_output=True, check=True, timeout=20).stdout)
+        end = time.monotonic() + 10
+        while os.path.exists(f"/proc/{pid}/exe") and time.monotonic() < end:
+            time.sleep(0.05)
+        self.assertFalse(os.path.exists(f"/proc/{pid}/exe"))
+        self.assertFalse((self.folder / "env.sock").exists())
+
+
+class StreamTest(ServerTest):
     def test_a_step_is_taken_once(self):
         with self.stub(2) as client:
             self.assertIn(self.address, self.line)
@@ -285,12 +476,12 @@ class ProtocolTest(ServerTest):
             self.assertFalse({4, 5, 6, 7, 8} & set(response))
             again = (3, [np.zeros(2, np.int64).tobytes()])
             self.assertEqual(decode(client.send(2, again)), response)
-            old = client.requests, client.responses
+            old = client.stream
             client.connect()  # a new stream of the same session
             self.assertEqual(decode(client.send(2, again)), response)
             self.assertEqual(rows(client.step(GOOD, GOOD))[:, 0].tolist(), [2, 2])
-            old[0].put(encode((1, client.session), (2, 4), again))
-            self.refused("ABORTED", lambda: next(old[1]))
+            old.put(encode((1, client.session), (2, 4), again))
+            self.refused("ABORTED", lambda: next(old))
             self.refused("OUT_OF_RANGE", lambda: client.send(9, again))
 
     def test_the_end_of_an_episode(self):
@@ -310,21 +501,9 @@ class ProtocolTest(ServerTest):
             self.assertEqual(rows(response)[1].tolist(), [0, 9, 3])
             self.assertEqual(outcomes(response, 3), [0, 3, 0])
 
-    def test_mujoco_is_quiet(self):
-        if importlib.util.find_spec("mujoco") is None:
-            self.skipTest("MuJoCo is not installed")
-        code = ("import sys; sys.path.insert(0, sys.argv[1]); import logging, tandem_env\n"
-                "logging.basicConfig(level=logging.INFO)\n"
-                "make = tandem_env.gym_maker('HalfCheetah-v5')\n"
-                "make().close(), make().close()\n"
-                "tandem_env.quiet_mujoco()\n")
-        done = subprocess.run([sys.executable, "-c", code, SOURCE], cwd=self.folder, text=True,
-                              capture_output=True, check=True, timeout=60)
-        self.assertEqual((done.stdout, done.stderr, os.listdir(self.folder)), ("", "", []))
-
     def test_what_cannot_be_opened_is_refused(self):
         with self.stub(5) as client:
-            new = functools.partial(Client, self.address)
+            new = functools.partial(Client, self.address, frames=self.frames)
             self.assertIn("3 of 8", self.refused("RESOURCE_EXHAUSTED", lambda: new(4)))
             self.assertIn("unexpected",
                           self.refused("INVALID_ARGUMENT", lambda: new(1, '{"x": 1}')))
@@ -357,33 +536,99 @@ class ProtocolTest(ServerTest):
     def test_an_idle_session_is_closed(self):
         with self.stub(4, "--idle-timeout", "0.3") as client:
             client.reset()
-            client.requests.put(None)
+            client.stream.put(None)
             end = time.monotonic() + 5
             while client.call("Describe", (1, 1)).get(7) != [8] and time.monotonic() < end:
                 time.sleep(0.05)
             client.connect()
             self.refused("NOT_FOUND", lambda: client.step(0, 0, 0, 0))
 
-    def test_ends_with_its_parent(self):
-        code = ("import subprocess, sys; p = subprocess.Popen([sys.executable, '-m', 'tandem_env', "
-                "'--make', 'tandem_env_test:Stub', '--workers', '1'], stdout=subprocess.PIPE); "
-                "p.stdout.readline(); print(p.pid, flush=True)")
-        environment = {**os.environ, "TANDEM_ENV_LISTEN": self.address}
-        pid = int(subprocess.run([sys.executable, "-c", code], cwd=SOURCE, env=environment,
-                                 capture_output=True, check=True, timeout=20).stdout)
-        end = time.monotonic() + 10
-        while os.path.exists(f"/proc/{pid}/exe") and time.monotonic() < end:
-            time.sleep(0.05)
-        self.assertFalse(os.path.exists(f"/proc/{pid}/exe"))
-        self.assertFalse((self.folder / "env.sock").exists())
+
+class FramesTest(StreamTest):
+    """All of that over frames, and what they have of their own."""
+
+    frames = True
+
+    def step(self, client, step_id):
+        return encode((1, client.session), (2, step_id), (3, [np.zeros(2, np.int64).tobytes()]))
+
+    def test_a_session_goes_on_over_the_other_kind_of_stream_without_stepping_twice(self):
+        with self.stub(2) as client:
+            self.assertIn(b"frames", client.description[8])
+            client.reset()
+            response = client.step(GOOD, GOOD)
+            old, client.frames = client.stream, False
+            client.connect()
+            client.stream.put(self.step(client, 2))
+            self.assertEqual(decode(next(client.stream)), response)
+            self.assertEqual(rows(client.step(GOOD, GOOD))[:, 0].tolist(), [2, 2])
+            old.put(self.step(client, 4))
+            self.refused("ABORTED", lambda: next(old))
+            client.frames = True
+            client.connect()
+            self.assertEqual(rows(client.step(GOOD, GOOD))[:, 0].tolist(), [3, 3])
+
+    def test_requests_in_pieces_and_one_that_breaks_off(self):
+        with self.stub(2) as client:
+            client.reset()
+            whole = frame(self.step(client, 2))
+            for at in range(len(whole)):
+                client.stream.socket.sendall(whole[at:at + 1])
+            self.assertEqual(rows(decode(next(client.stream)))[:, 0].tolist(), [1, 1])
+            for cut in (5, 12, 20, len(whole) - 1):
+                client.stream.socket.sendall(frame(self.step(client, 3))[:cut])
+                client.stream.put(None)
+                client.connect()
+            client.step_id = 2
+            self.assertEqual(rows(client.step(GOOD, GOOD))[:, 0].tolist(), [2, 2])
+            two = frame(self.step(client, 4)) + frame(self.step(client, 5))
+            client.stream.socket.sendall(two)
+            got = [rows(decode(next(client.stream)))[0, 0] for _ in range(2)]
+            self.assertEqual(got, [3, 4])
+
+    def test_what_is_no_frame_ends_the_connection_alone(self):
+        with self.stub(2) as client:
+            client.reset()
+            for raw in (b"GET / HTTP/1.1\r\n\r\n", frame(b"", magic=b"TEF9"), frame(b"hello")):
+                stranger = FrameStream(self.address, greeting=None)
+                stranger.socket.sendall(raw)
+                self.refused("ENDED", lambda: next(stranger))
+            large = FrameStream(self.address)
+            large.socket.sendall(tandem_env.FRAME.pack(tandem_env.FRAME_MAGIC, 0, 1 << 30))
+            self.assertIn("1073741824 bytes",
+                          self.refused("RESOURCE_EXHAUSTED", lambda: next(large)))
+            nonsense = FrameStream(self.address)
+            nonsense.put(b"\xff" * 12)
+            self.refused("INVALID_ARGUMENT", lambda: next(nonsense))
+            self.assertEqual(rows(client.step(GOOD, GOOD))[:, 0].tolist(), [1, 1])
+
+    def test_the_socket_is_the_servers_alone(self):
+        path = pathlib.Path(f"{self.folder}/env.sock.frames")
+        path.touch()  # what a server that was killed leaves behind
+        with self.stub(2) as client:
+            client.reset()
+            self.process.terminate()
+            self.process.wait(10)
+            self.refused("ENDED", lambda: client.step(GOOD, GOOD))
+            self.assertFalse(path.exists())
+            client.close = lambda: None
+
+    def test_a_path_too_long_leaves_grpc(self):
+        name = "x" * (100 - len(str(self.folder)))
+        self.address = f"unix:{self.folder}/{name}"
+        self.frames = False
+        with self.stub(2) as client:
+            self.assertNotIn(b"frames", client.description[8])
+            client.reset()
 
 
 class FaultTest(ServerTest):
     def check_faults(self, client):
         client.reset(seeds=[1, 2, 3, 4])
         for action, kind, text in ((RAISE, 1, "told to raise"), (EXIT, 1, "told to exit"),
-                                   (NAN, 4, "nan"), (SHAPE, 5, "(2,)"), (NAN_REWARD, 4, "reward"),
-                                   (BAD_FINAL, 4, "nan")):
+                                   (CANCEL, 1, "told to"), (INTERRUPT, 1, "told to"),
+                                   (LEAVE, 1, "told to"), (NAN, 4, "nan"), (SHAPE, 5, "(2,)"),
+                                   (NAN_REWARD, 4, "reward"), (BAD_FINAL, 4, "nan")):
             response = client.step(GOOD, action, GOOD, GOOD)
             self.assertEqual(outcomes(response, 4), [0, 1, 0, 0], action)
             self.assertNotIn(4, response)
@@ -406,6 +651,24 @@ class FaultTest(ServerTest):
         arguments = '{"limit": 1000000, "unused": "%s"}' % (300_000 * "x")
         with self.stub(4, "--workers", "2", arguments=arguments) as client:
             self.check_faults(client)
+
+    def test_a_reset_that_fails_at_an_end_is_one_failure_and_told_in_the_step_after(self):
+        flag = self.folder / "flag"
+        for workers in ([], ["--workers", "1"]):
+            with self.subTest(workers), self.stub(
+                    2, *workers, arguments=f'{{"fail_reset": "{flag}"}}') as client:
+                client.reset(seeds=[1, 2])
+                client.step(GOOD, GOOD)
+                flag.touch()
+                response = client.step(TERMINATE, GOOD)
+                self.assertEqual(outcomes(response, 2), [0, 0])
+                self.assertEqual((response[4], rows(response, 6)[0, 0]), ([b"\1\0"], 2))
+                [(env, kind, text)] = faults(response)
+                self.assertEqual((env, kind), (0, 1))
+                self.assertIn("the reset failed", text)
+                for expected in ([1, 0], [3, 0], [0, 0]):
+                    response = client.step(GOOD, GOOD)
+                    self.assertEqual((outcomes(response, 2), faults(response)), (expected, []))
 
     def test_pauses_grow_and_a_step_without_environments_waits_no_longer_than_told(self):
         flag = self.folder / "flag"
@@ -434,8 +697,9 @@ class FaultTest(ServerTest):
             response = client.step(GOOD, action, GOOD, GOOD)
             self.assertEqual(outcomes(response, 4), [1, 1, 0, 0])
             found = faults(response)
-            self.assertEqual([fault[:2] for fault in found], [(0, kind), (1, kind)])
-            self.assertIn(text, found[1][2])
+            self.assertEqual([fault[:2] for fault in found], [(1, kind), (0, kind)])
+            self.assertIn(text, found[0][2])
+            self.assertEqual(found[1][2], "shared a process with environment 1")
             steps, end = 1, time.monotonic() + 10
             while True:
                 response = client.step(0, 0, 0, 0)
@@ -448,7 +712,9 @@ class FaultTest(ServerTest):
             self.assertEqual(outcomes(response, 4), [3, 3, 0, 0])
             self.assertNotEqual(rows(response)[0, 1], 1)  # not the same episode again
             self.assertEqual(outcomes(client.step(0, 0, 0, 0), 4), [0, 0, 0, 0])
-            return found[1][2]
+            self.assertRegex((self.folder / "log").read_text(),
+                             f"2 of 4 .*failed; 1: (.|\n)*{text}")
+            return found[0][2]
 
     def test_a_worker_that_crashes(self):
         text = self.check_lost_worker(SEGFAULT, 2, "last words")
@@ -556,6 +822,24 @@ class FleetTest(unittest.TestCase):
             self.assertEqual(caught.exception.code, "NOT_FOUND")
         self.assertEqual(self.fleet._envs, [None] * 3)
 
+    def test_types_that_mean_something_else_lose_the_environment(self):
+        fleet = tandem_env.Fleet(Typed, tandem_env.describe(Typed()), tandem_env.Task(1, {}))
+        fleet.make()
+        fleet.columns.reset[:] = 1
+        fleet.reset(False)
+        for action in range(len(Typed.GOOD)):
+            fleet.columns.actions[0][:] = action
+            self.assertEqual((fleet.step(False), fleet.outcomes.tolist()), ([], [0]), action)
+            self.assertEqual(fleet.columns.rewards.tolist(), [1])
+        self.assertEqual(fleet.columns.observations[0].tolist(), [[65535]])
+        for action, (_, text) in enumerate(Typed.BAD, len(Typed.GOOD)):
+            fleet.columns.actions[0][:] = action
+            [fault] = fleet.step(False)
+            self.assertEqual((fault.kind, fleet.outcomes.tolist()), (5, [1]), text)
+            self.assertIn(text, fault.message)
+            fleet.columns.reset[:] = 1
+            fleet.reset(False)
+
     def test_sessions_that_nobody_waits_for_or_of_which_there_are_enough_are_not_opened(self):
         server = tandem_env.Server(Stub, 8)
         request = decode(encode((1, 1), (2, 3), (5, 1000), (6, 1000)))
@@ -598,6 +882,15 @@ class SpacesTest(ServerTest):
             self.assertEqual(list(flag), [1, 1])
             client.close()
 
+    def test_bounds_are_shortened_on_both_sides_or_on_none(self):
+        for low, high, expected in (
+                (0, [10, 20], ([0, 0], [10, 20])), ([-1, 0], 1, ([-1, 0], [1, 1])),
+                (-np.inf, [1, 2], ([-np.inf] * 2, [1, 2])), (-2, 2, ([-2], [2])),
+                ([1, 2], [3, 4], ([1, 2], [3, 4]))):
+            [leaf] = tandem_env.leaves_of(Box(low, high, (2,)), "observation")
+            got = np.frombuffer(leaf.low).tolist(), np.frombuffer(leaf.high).tolist()
+            self.assertEqual(got, expected)
+
     def test_what_cannot_be_served_is_named(self):
         for space, text in ((Text(), "the action space is a Text"),
                             (Dict(a=Box(0, 1, (2,)), b=Tuple(Text())), "leaf 'b.0' is a Text"),
@@ -633,6 +926,17 @@ class GymnasiumTest(ServerTest):
                         ends += 1
                 self.assertGreater(ends, 0)
                 client.close()
+
+    def test_a_module_may_register_the_environment(self):
+        (self.folder / "mine.py").write_text(
+            "import gymnasium\n"
+            "gymnasium.register('Mine-v0', entry_point="
+            "'gymnasium.envs.classic_control.pendulum:PendulumEnv', max_episode_steps=9)\n")
+        with self.serving("--gym", "mine:Mine-v0", PYTHONPATH=str(self.folder)):
+            client = Client(self.address, 1)
+            self.assertEqual((client.description[2], client.description[5]),
+                             ([b"gym:mine:Mine-v0"], [9]))
+            client.close()
 
     def test_a_limit_of_the_client_replaces_that_of_the_environment(self):
         with self.serving("--gym", "Pendulum-v1"):

@@ -145,9 +145,18 @@ class ServedEnvironment:
         self._channel = grpc.insecure_channel(address, options=[
             ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)])
         try:
+            self._open(arguments)
+        except BaseException:
+            self._channel.close()
+            raise
+
+    def _open(self, arguments: dict) -> None:
+        import grpc
+
+        try:
             grpc.channel_ready_future(self._channel).result(CONNECT_S)
         except grpc.FutureTimeoutError:
-            raise Unusable(f"no server answers at {address}") from None
+            raise Unusable(f"no server answers at {self._address}") from None
         what = self._call("Describe", (1, tandem_env.PROTOCOL_VERSION), (2, "tandem env render"))
         self.name = data(what, 2).decode(errors="replace")
         self.observation, self.action = ([Leaf.of(raw) for raw in what.get(n, [])] for n in (3, 4))

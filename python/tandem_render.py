@@ -82,21 +82,29 @@ def probe(question: str) -> None:
 # --- Policies -------------------------------------------------------------------------------------
 
 
-def snapshot_of(where: str) -> tuple[bytes, str]:
-    """The newest policy of a run's folder, a file or a policy_trainer's address; and whence."""
+def newest_from(address: str) -> bytes | None:
+    """The newest policy of a policy_trainer; None where none comes in time."""
     from tandem_client import Watcher
 
+    watcher = Watcher(address, "policy", "render")
+    try:
+        newest = watcher.wait_other(None, POLICY_S)
+        return newest.data if newest is not None else None
+    finally:
+        watcher.close()
+
+
+def snapshot_of(where: str) -> tuple[bytes, str]:
+    """The newest policy of a run's folder, a file or a policy_trainer's address; and whence."""
     path = pathlib.Path(where)
     for folder in (path, pathlib.Path("runs", where)):
         if not folder.is_dir():
             continue
         live = (folder / SOCKET).resolve()
         if live.is_socket():
-            watcher = Watcher(f"unix:{live}", "policy", "render")
-            newest = watcher.wait_other(None, POLICY_S)
-            watcher.close()
+            newest = newest_from(f"unix:{live}")
             if newest is not None:
-                return newest.data, f"{folder}, which trains"
+                return newest, f"{folder}, which trains"
         if (folder / CHECKPOINT).is_file():
             return (folder / CHECKPOINT).read_bytes(), str(folder / CHECKPOINT)
         raise Unusable(f"{folder} holds no policy: expected {CHECKPOINT}, which a run writes "
@@ -105,12 +113,10 @@ def snapshot_of(where: str) -> tuple[bytes, str]:
         return path.read_bytes(), where
     if ":" not in where:
         raise Unusable(f"{where} is no folder of a run, no file and no address")
-    watcher = Watcher(where, "policy", "render")
-    newest = watcher.wait_other(None, POLICY_S)
-    watcher.close()
+    newest = newest_from(where)
     if newest is None:
         raise Unusable(f"no policy came from {where} within {POLICY_S:.0f} s")
-    return newest.data, where
+    return newest, where
 
 
 def load_policy(where: str, env: Any) -> Callable[[np.ndarray], np.ndarray]:

@@ -197,14 +197,14 @@ absl::StatusOr<float> DmEnvRpcConnection::TakeNumber(const DmEnvRpcNumber& numbe
   const auto& observations = response_.step().observations();
   const auto found = observations.find(number.id);
   if (found != observations.end()) {
-    const auto numbers = Numbers(found->second, number.leaf.type);
+    const auto numbers = Numbers(found->second, number.type);
     if (numbers.has_value() && numbers->size() == 1) return static_cast<float>(numbers->front());
   }
   return absl::InvalidArgumentError(absl::StrCat("expected one number for \"", number.leaf.name,
                                                  "\" of the type that its spec says"));
 }
 
-absl::StatusOr<DmEnvRpcStep> DmEnvRpcConnection::TakeStep(std::span<float> observation) {
+absl::StatusOr<StepResult> DmEnvRpcConnection::TakeStep(std::span<float> observation) {
   const dm_env_rpc::v1::StepResponse& step = response_.step();
   for (size_t leaf = 0; leaf < rows_.size(); ++leaf) {
     const auto found = step.observations().find(specs_->observation_ids[leaf]);
@@ -214,13 +214,14 @@ absl::StatusOr<DmEnvRpcStep> DmEnvRpcConnection::TakeStep(std::span<float> obser
           absl::StrCat("\"", spec.name, "\" was requested and is not in the answer"));
     }
     rows_[leaf].clear();
-    TANDEM_RETURN_IF_ERROR(Decode(found->second, spec, &rows_[leaf]));
+    TANDEM_RETURN_IF_ERROR(
+        Decode(found->second, specs_->observation_types[leaf], spec, &rows_[leaf]));
     views_[leaf] = rows_[leaf];
   }
   TANDEM_RETURN_IF_ERROR(specs_->observation.Flatten(views_, 1, observation));
   TANDEM_ASSIGN_OR_RETURN(const float reward, TakeNumber(specs_->reward));
-  DmEnvRpcStep taken;
-  taken.result.reward = reward;
+  StepResult taken;
+  taken.reward = reward;
   switch (step.state()) {
     case dm_env_rpc::v1::RUNNING:
       return taken;
@@ -228,18 +229,17 @@ absl::StatusOr<DmEnvRpcStep> DmEnvRpcConnection::TakeStep(std::span<float> obser
       // A discount above 0 says that the state is worth something: the episode was cut off.
       if (specs_->discount) {
         TANDEM_ASSIGN_OR_RETURN(const float discount, TakeNumber(*specs_->discount));
-        taken.result.truncated = discount > 0;
+        taken.truncated = discount > 0;
       }
       break;
     case dm_env_rpc::v1::INTERRUPTED:
-      taken.result.truncated = true;
+      taken.truncated = true;
       break;
     default:
       return absl::InvalidArgumentError(
           absl::StrCat("expected a state from 1 to 3, got ", static_cast<int>(step.state())));
   }
-  taken.ended = true;
-  taken.result.terminated = !taken.result.truncated;
+  taken.terminated = !taken.truncated;
   return taken;
 }
 

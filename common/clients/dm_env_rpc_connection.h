@@ -34,12 +34,6 @@ struct DmEnvRpcServer {
   std::unique_ptr<dm_env_rpc::v1::Environment::Stub> stub;
 };
 
-/// What one step of one agent gave.
-struct DmEnvRpcStep {
-  bool ended = false;
-  StepResult result;
-};
-
 /// One stream to a server, joined to a world of its own: one environment. Not thread-safe, but
 /// calls->Stop() ends a wait from any thread.
 ///
@@ -77,7 +71,7 @@ class DmEnvRpcConnection {
 
   /// Of a step that was answered: writes the observation, [obs_dim]. INVALID_ARGUMENT for what does
   /// not fit the specs.
-  absl::StatusOr<DmEnvRpcStep> TakeStep(std::span<float> observation);
+  absl::StatusOr<StepResult> TakeStep(std::span<float> observation);
 
  private:
   DmEnvRpcConnection(std::shared_ptr<const DmEnvRpcServer> server,

@@ -138,6 +138,7 @@ absl::Status DmEnvRpcVectorEnvironment::ResetAll(std::optional<uint64_t> seed) {
     if (seed.has_value()) ResetSeeded(i, EnvironmentSeed(*seed, i));
     if (!copy(i).connection) {
       outcome(i) = Outcome::kAbsent;
+      copy(i).unstarted = false;
       continue;
     }
     copy(i).needs_reset = copy(i).begun;
@@ -159,14 +160,14 @@ void DmEnvRpcVectorEnvironment::ResetSeeded(int env, uint64_t seed) {
     one.connection.reset();
   }
   recovery_.Forget(env);
-  one = Copy();
+  one = Copy{.good_steps = one.good_steps};
   auto opened = DmEnvRpcConnection::Open(server_, calls_, seed, world);
   if (opened.ok()) {
     one.connection = *std::move(opened);
     return;
   }
   Blame(env, KindOf(opened.status(), false), std::string(opened.status().message()));
-  recovery_.Reopen(env, seed, world);
+  recovery_.Reopen(env, seed, world, /*healthy=*/false);
 }
 
 absl::Status DmEnvRpcVectorEnvironment::Step(std::span<const float> actions) {
@@ -209,8 +210,8 @@ void DmEnvRpcVectorEnvironment::TakeReopened(int env) {
   Copy& one = copy(env);
   one.connection = recovery_.Take(env);
   if (!one.connection) return;
-  const absl::StatusOr<DmEnvRpcStep> first = one.connection->TakeStep(observation(env));
-  if (!first.ok()) return Lose(env, Outcome::kAbsent, first.status());
+  const absl::Status first = TakeFirst(env);
+  if (!first.ok()) return Lose(env, Outcome::kAbsent, first);
   one.begun = true;
   outcome(env) = Outcome::kStarted;
 }
@@ -220,21 +221,23 @@ void DmEnvRpcVectorEnvironment::TakeAnswer(int env, TimePoint deadline) {
   const absl::Status answered = one.connection->End(deadline);
   if (!answered.ok()) return Lose(env, Outcome::kLost, answered);
   const std::span<float> last = final_observation(env);
-  const absl::StatusOr<DmEnvRpcStep> step = one.connection->TakeStep(last);
+  const absl::StatusOr<StepResult> step = one.connection->TakeStep(last);
   if (!step.ok()) return Lose(env, Outcome::kLost, step.status());
-  if (!AllFinite(last) || !std::isfinite(step->result.reward)) {
+  if (!AllFinite(last) || !std::isfinite(step->reward)) {
     Blame(env, FaultKind::kNotFinite,
           "its observation or reward holds a number that is not finite");
     return Lose(env, Outcome::kLost, absl::OkStatus());
   }
   outcome(env) = Outcome::kStepped;
   StepResult& result = results_[static_cast<size_t>(env)];
-  result = step->result;
+  result = *step;
+  const bool ended = step->terminated || step->truncated;
   ++one.steps;
-  one.begun = !step->ended;
-  one.needs_reset = !step->ended && one.steps == spec_.max_episode_steps;
+  ++one.good_steps;
+  one.begun = !ended;
+  one.needs_reset = !ended && one.steps == spec_.max_episode_steps;
   result.truncated = result.truncated || one.needs_reset;
-  if (!step->ended) std::copy(last.begin(), last.end(), observation(env).begin());
+  if (!ended) std::copy(last.begin(), last.end(), observation(env).begin());
 }
 
 void DmEnvRpcVectorEnvironment::Restart(const std::vector<int>& envs) {
@@ -253,7 +256,10 @@ void DmEnvRpcVectorEnvironment::Restart(const std::vector<int>& envs) {
     return !reset.ok() && connection.refused() ? connection.Rejoin(deadline) : reset;
   });
   each(false, [&](int i) { return copy(i).connection->BeginFirstStep(deadline); });
-  each(false, [&](int i) { return TakeFirst(i, deadline); });
+  each(false, [&](int i) {
+    const absl::Status answered = copy(i).connection->End(deadline);
+    return answered.ok() ? TakeFirst(i) : answered;
+  });
   for (const int i : envs) {
     const absl::Status& status = statuses[static_cast<size_t>(i)];
     copy(i).needs_reset = false;
@@ -265,11 +271,9 @@ void DmEnvRpcVectorEnvironment::Restart(const std::vector<int>& envs) {
   }
 }
 
-absl::Status DmEnvRpcVectorEnvironment::TakeFirst(int env, TimePoint deadline) {
-  DmEnvRpcConnection& connection = *copy(env).connection;
-  TANDEM_RETURN_IF_ERROR(connection.End(deadline));
-  TANDEM_ASSIGN_OR_RETURN(const DmEnvRpcStep first, connection.TakeStep(observation(env)));
-  if (first.ended) {
+absl::Status DmEnvRpcVectorEnvironment::TakeFirst(int env) {
+  TANDEM_ASSIGN_OR_RETURN(const StepResult first, copy(env).connection->TakeStep(observation(env)));
+  if (first.terminated || first.truncated) {
     return absl::InvalidArgumentError("expected the first step of an episode to be RUNNING");
   }
   if (AllFinite(observation(env))) return absl::OkStatus();
@@ -282,12 +286,14 @@ void DmEnvRpcVectorEnvironment::Lose(int env, Outcome outcome_now, const absl::S
     Blame(env, KindOf(why, one.connection->refused()), std::string(why.message()));
   }
   const std::string world = one.connection->world();
+  const bool healthy = one.good_steps >= kHealthySteps;
   one = Copy();
   outcome(env) = outcome_now;
   const std::span<float> row = observation(env);
   std::fill(row.begin(), row.end(), 0.0f);
-  recovery_.Reopen(
-      env, EnvironmentSeed(StreamSeed(seed_, absl::StrCat("world/", ++reopened_)), env), world);
+  recovery_.Reopen(env,
+                   EnvironmentSeed(StreamSeed(seed_, absl::StrCat("world/", ++reopened_)), env),
+                   world, healthy);
 }
 
 void DmEnvRpcVectorEnvironment::Blame(int env, FaultKind kind, const std::string& message) {

@@ -46,6 +46,7 @@ class DmEnvRpcVectorEnvironment : public VectorEnvironment {
   struct Copy {
     std::unique_ptr<DmEnvRpcConnection> connection;  // null: being opened anew
     int64_t steps = 0;                               // of the episode
+    int64_t good_steps = 0;                          // since it was opened
     bool begun = false;                              // an episode goes on
     bool sent = false;                               // a request of the call under way
     bool needs_reset = false;                        // an episode that goes on is to be ended
@@ -60,7 +61,8 @@ class DmEnvRpcVectorEnvironment : public VectorEnvironment {
   void TakeReopened(int env);
   /// Begins an episode in each of these, all at a time; whether that went well is in `ok`, [N].
   void Restart(const std::vector<int>& envs);
-  absl::Status TakeFirst(int env, DmEnvRpcConnection::TimePoint deadline);
+  /// Takes the answer to the first step of an episode, which is to be finite and RUNNING.
+  absl::Status TakeFirst(int env);
   void ResetSeeded(int env, uint64_t seed);
   /// Takes an environment out of use, with a fault, and has it opened anew.
   void Lose(int env, Outcome outcome, const absl::Status& why);

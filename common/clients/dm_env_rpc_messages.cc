@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,8 @@ using dm_env_rpc::v1::DataType;
 using dm_env_rpc::v1::Tensor;
 using dm_env_rpc::v1::TensorSpec;
 
+/// A whole number of more values than that is a number, and no choice.
+constexpr double kMaxChoices = 1 << 20;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 template <typename... Parts>
@@ -51,6 +54,20 @@ std::optional<ElementType> TypeOf(DataType type) {
     if (TypeOf(known) == type) return known;
   }
   return std::nullopt;
+}
+
+/// The type of a leaf that carries observations of this one, be it the next wider.
+std::optional<ElementType> CarriedBy(DataType type) {
+  switch (type) {
+    case dm_env_rpc::v1::BOOL:
+      return ElementType::kUint8;
+    case dm_env_rpc::v1::UINT32:
+      return ElementType::kInt64;
+    case dm_env_rpc::v1::UINT64:
+      return ElementType::kFloat64;
+    default:
+      return TypeOf(type);
+  }
 }
 
 template <typename T>
@@ -164,6 +181,32 @@ std::string Saturated(const std::vector<double>& numbers) {
   return bytes;
 }
 
+std::vector<double> ToDoubles(const auto& array) { return {array.begin(), array.end()}; }
+
+/// The elements of a Tensor or a TensorSpec::Value; none where they are of another type.
+template <typename Message>
+std::optional<std::vector<double>> NumbersOf(const Message& message, DataType type) {
+  if (type == dm_env_rpc::v1::UINT32) {
+    if (!message.has_uint32s()) return std::nullopt;
+    return ToDoubles(message.uint32s().array());
+  }
+  if (type == dm_env_rpc::v1::UINT64) {
+    if (!message.has_uint64s()) return std::nullopt;
+    return ToDoubles(message.uint64s().array());
+  }
+  if constexpr (std::is_same_v<Message, Tensor>) {  // bounds are never booleans
+    if (type == dm_env_rpc::v1::BOOL) {
+      if (!message.has_bools()) return std::nullopt;
+      return ToDoubles(message.bools().array());
+    }
+  }
+  const std::optional<ElementType> element = TypeOf(type);
+  if (!element.has_value()) return std::nullopt;
+  const auto bytes = BytesOf(message, *element);
+  if (!bytes.has_value()) return std::nullopt;
+  return ToDoubles(*element, *bytes);
+}
+
 /// The last numbers of floating-point types stand for no bound.
 double Widened(ElementType type, double bound) {
   const double last = type == ElementType::kFloat32   ? std::numeric_limits<float>::max()
@@ -173,12 +216,12 @@ double Widened(ElementType type, double bound) {
 }
 
 /// One bound for each element of the leaf, or one for all.
-absl::StatusOr<std::vector<double>> Bounds(const SpaceLeaf& leaf, const TensorSpec::Value& value,
-                                           double none) {
+absl::StatusOr<std::vector<double>> Bounds(const SpaceLeaf& leaf, DataType type,
+                                           const TensorSpec::Value& value, double none) {
   if (value.payload_case() == TensorSpec::Value::PAYLOAD_NOT_SET) return std::vector<double>{none};
-  const auto bytes = BytesOf(value, leaf.type);
-  if (!bytes.has_value()) return Refuse(leaf.name, "expected bounds of the type of its elements");
-  std::vector<double> bounds = ToDoubles(leaf.type, *bytes);
+  std::optional<std::vector<double>> given = NumbersOf(value, type);
+  if (!given.has_value()) return Refuse(leaf.name, "expected bounds of the type of its elements");
+  std::vector<double> bounds = *std::move(given);
   for (double& bound : bounds) bound = Widened(leaf.type, bound);
   if (bounds.size() == 1 || bounds.size() == static_cast<size_t>(leaf.elements())) return bounds;
   return Refuse(leaf.name, "expected 1 or ", leaf.elements(), " bounds, got ", bounds.size());
@@ -259,10 +302,12 @@ std::string RowOf(ElementType type, const std::vector<double>& numbers) {
 absl::StatusOr<SpaceLeaf> Decode(SpaceLayout::Use use, const TensorSpec& spec) {
   SpaceLeaf leaf;
   leaf.name = spec.name();
-  const std::optional<ElementType> type = TypeOf(spec.dtype());
+  const bool action = use == SpaceLayout::Use::kAction;
+  const std::optional<ElementType> type = action ? TypeOf(spec.dtype()) : CarriedBy(spec.dtype());
   if (!type.has_value()) {
     return Refuse(spec.name(), "elements of type ", DataType_Name(spec.dtype()),
-                  " cannot be carried; expected FLOAT, DOUBLE, INT8, INT32, INT64 or UINT8");
+                  " cannot be carried; expected FLOAT, DOUBLE, INT8, INT32, INT64 or UINT8",
+                  action ? "" : ", BOOL, UINT32 or UINT64");
   }
   leaf.type = *type;
   for (const int size : spec.shape()) {
@@ -271,14 +316,17 @@ absl::StatusOr<SpaceLeaf> Decode(SpaceLayout::Use use, const TensorSpec& spec) {
     }
     leaf.shape.push_back(size);
   }
-  TANDEM_ASSIGN_OR_RETURN(leaf.low, Bounds(leaf, spec.min(), -kInfinity));
-  TANDEM_ASSIGN_OR_RETURN(leaf.high, Bounds(leaf, spec.max(), kInfinity));
+  const bool boolean = spec.dtype() == dm_env_rpc::v1::BOOL;
+  TANDEM_ASSIGN_OR_RETURN(leaf.low,
+                          Bounds(leaf, spec.dtype(), spec.min(), boolean ? 0 : -kInfinity));
+  TANDEM_ASSIGN_OR_RETURN(leaf.high,
+                          Bounds(leaf, spec.dtype(), spec.max(), boolean ? 1 : kInfinity));
   const size_t bounds = std::max(leaf.low.size(), leaf.high.size());
   if (leaf.low.size() != bounds) leaf.low.resize(bounds, leaf.low[0]);
   if (leaf.high.size() != bounds) leaf.high.resize(bounds, leaf.high[0]);
-  if (use == SpaceLayout::Use::kAction && leaf.type == ElementType::kInt64 && leaf.shape.empty() &&
-      leaf.low[0] <= leaf.high[0] && std::abs(leaf.low[0]) < 0x1p53 &&
-      std::abs(leaf.high[0]) < 0x1p53) {
+  const bool whole = leaf.type != ElementType::kFloat32 && leaf.type != ElementType::kFloat64;
+  if (action && whole && leaf.shape.empty() && leaf.low[0] <= leaf.high[0] &&
+      std::abs(leaf.low[0]) < 0x1p53 && leaf.high[0] - leaf.low[0] < kMaxChoices) {
     leaf.kind = SpaceKind::kDiscrete;
     leaf.start = static_cast<int64_t>(leaf.low[0]);
     leaf.choices = {static_cast<int64_t>(leaf.high[0]) - leaf.start + 1};
@@ -297,17 +345,27 @@ void Encode(const SpaceLeaf& leaf, std::string_view unnamed, TensorSpec* spec) {
   if (AnyFinite(high)) SetBytes(leaf.type, RowOf(leaf.type, high), spec->mutable_max());
 }
 
-absl::Status Decode(const Tensor& tensor, const SpaceLeaf& leaf, std::string* row) {
-  const auto bytes = BytesOf(tensor, leaf.type);
+absl::Status Decode(const Tensor& tensor, DataType type, const SpaceLeaf& leaf, std::string* row) {
+  std::optional<std::string_view> bytes;
+  std::string widened;
+  if (type == TypeOf(leaf.type)) {
+    bytes = BytesOf(tensor, leaf.type);
+  } else if (const auto numbers = NumbersOf(tensor, type); numbers.has_value()) {
+    widened = RowOf(leaf.type, *numbers);
+    bytes = widened;
+  }
   if (!bytes.has_value()) {
-    return Refuse(leaf.name, "expected elements of type ", DataType_Name(TypeOf(leaf.type)),
-                  ", got others");
+    return Refuse(leaf.name, "expected elements of type ", DataType_Name(type), ", got others");
   }
   const int64_t count = static_cast<int64_t>(bytes->size() / SizeOf(leaf.type));
   TANDEM_RETURN_IF_ERROR(CheckShape(leaf, tensor, count));
   const int64_t copies = count == 1 ? leaf.elements() : 1;
   for (int64_t i = 0; i < copies; ++i) row->append(*bytes);
   return absl::OkStatus();
+}
+
+absl::Status Decode(const Tensor& tensor, const SpaceLeaf& leaf, std::string* row) {
+  return Decode(tensor, TypeOf(leaf.type), leaf, row);
 }
 
 void Encode(const SpaceLeaf& leaf, std::string_view row, Tensor* tensor) {
@@ -328,22 +386,22 @@ absl::Status CheckBounds(const SpaceLeaf& leaf, std::string_view row) {
   return absl::OkStatus();
 }
 
-std::optional<std::vector<double>> Numbers(const Tensor& tensor, ElementType type) {
-  const auto bytes = BytesOf(tensor, type);
-  if (!bytes.has_value()) return std::nullopt;
-  return ToDoubles(type, *bytes);
+std::optional<std::vector<double>> Numbers(const Tensor& tensor, DataType type) {
+  return NumbersOf(tensor, type);
 }
 
 bool DmEnvRpcSpecs::SameAs(const DmEnvRpcSpecs& other) const {
   return observation.leaves() == other.observation.leaves() &&
          action.leaves() == other.action.leaves() && observation_ids == other.observation_ids &&
-         action_ids == other.action_ids && reward == other.reward && discount == other.discount;
+         observation_types == other.observation_types && action_ids == other.action_ids &&
+         reward == other.reward && discount == other.discount;
 }
 
 absl::StatusOr<DmEnvRpcSpecs> Decode(const dm_env_rpc::v1::ActionObservationSpecs& specs,
                                      std::vector<std::string>* left_out) {
   std::vector<SpaceLeaf> observation, action;
   std::vector<uint64_t> observation_ids, action_ids;
+  std::vector<DataType> observation_types;
   std::optional<DmEnvRpcNumber> reward, discount;
   for (const auto& [id, spec] : Sorted(specs.observations())) {
     if (spec->dtype() == dm_env_rpc::v1::STRING || spec->dtype() == dm_env_rpc::v1::PROTO) {
@@ -353,10 +411,12 @@ absl::StatusOr<DmEnvRpcSpecs> Decode(const dm_env_rpc::v1::ActionObservationSpec
     TANDEM_ASSIGN_OR_RETURN(SpaceLeaf leaf, Decode(SpaceLayout::Use::kObservation, *spec));
     if (spec->name() == "reward" || spec->name() == "discount") {
       if (leaf.elements() != 1) return Refuse(spec->name(), "expected one number");
-      (spec->name() == "reward" ? reward : discount) = DmEnvRpcNumber{id, std::move(leaf)};
+      (spec->name() == "reward" ? reward : discount) =
+          DmEnvRpcNumber{id, std::move(leaf), spec->dtype()};
       continue;
     }
     observation_ids.push_back(id);
+    observation_types.push_back(spec->dtype());
     observation.push_back(std::move(leaf));
   }
   for (const auto& [id, spec] : Sorted(specs.actions())) {
@@ -371,8 +431,10 @@ absl::StatusOr<DmEnvRpcSpecs> Decode(const dm_env_rpc::v1::ActionObservationSpec
       SpaceLayout::Create(SpaceLayout::Use::kObservation, std::move(observation)));
   TANDEM_ASSIGN_OR_RETURN(SpaceLayout actions,
                           SpaceLayout::Create(SpaceLayout::Use::kAction, std::move(action)));
-  return DmEnvRpcSpecs{std::move(observations), std::move(actions), std::move(observation_ids),
-                       std::move(action_ids),   *std::move(reward), std::move(discount)};
+  return DmEnvRpcSpecs{std::move(observations),    std::move(actions),
+                       std::move(observation_ids), std::move(observation_types),
+                       std::move(action_ids),      *std::move(reward),
+                       std::move(discount)};
 }
 
 }  // namespace tandem::clients

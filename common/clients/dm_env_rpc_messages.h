@@ -15,10 +15,12 @@
 // Between the messages of dm_env_rpc v1 and ours; for its client and its server.
 namespace tandem::clients {
 
-/// A spec -> a leaf. A scalar INT64 with bounds in an action is a choice; everything else is a box.
-/// A bound that is the type's last number, or none, is infinite. INVALID_ARGUMENT, naming the spec,
-/// for element types that have no place in a leaf, for sizes that vary, and for bounds of another
-/// type or number than the spec says.
+/// A spec -> a leaf. A whole scalar between bounds (2^20 values at most) in an action is a choice;
+/// everything else is a box. Types of observations that a leaf lacks become the next wider one
+/// (BOOL: UINT8 from 0 to 1; UINT32: INT64; UINT64: DOUBLE). A bound that is the type's last
+/// number, or none, is infinite. INVALID_ARGUMENT, naming the spec, for element types that have no
+/// place in a leaf, for sizes that vary, and for bounds of another type or number than the spec
+/// says.
 absl::StatusOr<SpaceLeaf> Decode(SpaceLayout::Use use, const dm_env_rpc::v1::TensorSpec& spec);
 /// unnamed: name of a leaf without one.
 void Encode(const SpaceLeaf& leaf, std::string_view unnamed, dm_env_rpc::v1::TensorSpec* spec);
@@ -26,6 +28,10 @@ void Encode(const SpaceLeaf& leaf, std::string_view unnamed, dm_env_rpc::v1::Ten
 /// A tensor -> the bytes of one row of `leaf`, appended. One element is repeated; one size may be
 /// inferred. INVALID_ARGUMENT for another element type or shape than the leaf's.
 absl::Status Decode(const dm_env_rpc::v1::Tensor& tensor, const SpaceLeaf& leaf, std::string* row);
+/// The same for a leaf of a spec whose elements are of `type`, which may be narrower than the
+/// leaf's.
+absl::Status Decode(const dm_env_rpc::v1::Tensor& tensor, dm_env_rpc::v1::DataType type,
+                    const SpaceLeaf& leaf, std::string* row);
 /// row: row_bytes of the leaf.
 void Encode(const SpaceLeaf& leaf, std::string_view row, dm_env_rpc::v1::Tensor* tensor);
 
@@ -33,7 +39,8 @@ void Encode(const SpaceLeaf& leaf, std::string_view row, dm_env_rpc::v1::Tensor*
 absl::Status CheckBounds(const SpaceLeaf& leaf, std::string_view row);
 
 /// The elements of a tensor as doubles; none where it holds no numbers of this type.
-std::optional<std::vector<double>> Numbers(const dm_env_rpc::v1::Tensor& tensor, ElementType type);
+std::optional<std::vector<double>> Numbers(const dm_env_rpc::v1::Tensor& tensor,
+                                           dm_env_rpc::v1::DataType type);
 
 /// The least and the largest numbers of a leaf, one for all elements or one for each.
 std::pair<std::vector<double>, std::vector<double>> BoundsOf(const SpaceLeaf& leaf);
@@ -45,6 +52,7 @@ std::string RowOf(ElementType type, const std::vector<double>& numbers);
 struct DmEnvRpcNumber {
   uint64_t id = 0;
   SpaceLeaf leaf;
+  dm_env_rpc::v1::DataType type = dm_env_rpc::v1::FLOAT;  ///< Of its tensors.
   bool operator==(const DmEnvRpcNumber&) const = default;
 };
 
@@ -52,7 +60,8 @@ struct DmEnvRpcNumber {
 struct DmEnvRpcSpecs {
   SpaceLayout observation;  ///< Without reward and discount; leaves in the order of their ids.
   SpaceLayout action;
-  std::vector<uint64_t> observation_ids;  ///< Of the leaves.
+  std::vector<uint64_t> observation_ids;                    ///< Of the leaves.
+  std::vector<dm_env_rpc::v1::DataType> observation_types;  ///< Of their tensors.
   std::vector<uint64_t> action_ids;
   DmEnvRpcNumber reward;
   std::optional<DmEnvRpcNumber> discount;

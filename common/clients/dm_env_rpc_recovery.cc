@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
-#include "common/clients/patience.h"
 
 namespace tandem::clients {
 namespace {
@@ -45,17 +44,18 @@ void DmEnvRpcRecovery::Stop() {
   changed_.NotifyAll();
 }
 
-void DmEnvRpcRecovery::Reopen(int env, uint64_t seed, std::string lost) {
+void DmEnvRpcRecovery::Reopen(int env, uint64_t seed, std::string lost, bool healthy) {
   MutexLock lock(mu_);
   ready_.erase(env);
+  RetryPace& pace = paces_[env];
+  if (healthy) pace.Reset();
+  jobs_.erase(env);
   Job& job = jobs_[env];
-  job = Job();
-  job.backoff = std::make_unique<rpc::Backoff>(kMaxPause);
   job.number = ++jobs_started_;
   job.seed = seed;
   job.lost = std::move(lost);
-  job.next_try = Now();
-  job.next_fault = job.next_try + kFaultInterval;
+  job.next_try = Now() + pace.Next();
+  job.next_fault = Now() + kFaultInterval;
   changed_.NotifyAll();
 }
 
@@ -148,7 +148,7 @@ void DmEnvRpcRecovery::Conclude(int env, uint64_t number,
     return;
   }
   Job& job = found->second;
-  job.next_try = Now() + job.backoff->Next();
+  job.next_try = Now() + paces_[env].Next();
   if (Now() < job.next_fault) return;
   job.next_fault = Now() + kFaultInterval;
   faults_.push_back({env, KindOf(opened.status(), /*refused=*/false),

@@ -10,12 +10,13 @@
 #include "absl/time/time.h"
 #include "common/base/mutex.h"
 #include "common/clients/dm_env_rpc_connection.h"
-#include "common/rpc/channel.h"
+#include "common/clients/patience.h"
 
 namespace tandem::clients {
 
 /// Opens new connections in place of those that are lost, one after the other in a thread of its
-/// own, each again and again with pauses that grow from 0.1 s to 30 s. Thread-safe.
+/// own, each again and again with pauses that grow from 0.1 s to 30 s, also where opening succeeds
+/// and what was opened is soon lost again. Thread-safe.
 class DmEnvRpcRecovery {
  public:
   /// A connection whose specs are not `expected` ends the recovery for good.
@@ -24,7 +25,8 @@ class DmEnvRpcRecovery {
   ~DmEnvRpcRecovery();
 
   /// Starts the work for one environment. lost: the world to be destroyed first; empty: none.
-  void Reopen(int env, uint64_t seed, std::string lost);
+  /// healthy: it has run well since it was opened, so that the first try comes at once.
+  void Reopen(int env, uint64_t seed, std::string lost, bool healthy);
   /// The new connection of an environment, the first step of an episode answered; null: not yet.
   std::unique_ptr<DmEnvRpcConnection> Take(int env);
   /// Ends the work for one environment, whether it is done or not.
@@ -45,7 +47,6 @@ class DmEnvRpcRecovery {
     std::string lost;
     absl::Duration next_try;
     absl::Duration next_fault;
-    std::unique_ptr<rpc::Backoff> backoff;  // 0.1 s to 30 s
   };
 
   void Run();
@@ -63,6 +64,7 @@ class DmEnvRpcRecovery {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   uint64_t jobs_started_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<int, Job> jobs_ ABSL_GUARDED_BY(mu_);
+  std::map<int, RetryPace> paces_ ABSL_GUARDED_BY(mu_);  // of the environments, over all their jobs
   std::map<int, std::unique_ptr<DmEnvRpcConnection>> ready_ ABSL_GUARDED_BY(mu_);
   absl::Status status_ ABSL_GUARDED_BY(mu_);
   std::vector<EnvironmentFault> faults_ ABSL_GUARDED_BY(mu_);

@@ -125,6 +125,7 @@ absl::StatusOr<ServedEnvironment> Decode(const env::v1::DescribeResponse& messag
   for (absl::string_view capability : served.capabilities) {
     int workers = 0;
     if (capability == "isolate") served.isolates = true;
+    if (capability == "frames") served.frames = true;
     if (!absl::ConsumePrefix(&capability, "workers=")) continue;
     if (absl::SimpleAtoi(capability, &workers))
       served.workers = std::clamp(workers, 1, kMaxWorkers);

@@ -27,6 +27,7 @@ struct ServedEnvironment {
   int64_t available = 0;
   std::vector<std::string> capabilities;
   bool isolates = false;  ///< It tells of an environment that hangs by itself.
+  bool frames = false;    ///< It takes steps on the second socket as well.
   int workers = 1;        ///< Environments of one session that it steps or resets at a time.
 };
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
@@ -109,12 +110,24 @@ absl::StatusOr<EnvironmentProcess::Options> GymCommand(const EnvironmentSource& 
   return options;
 }
 
-std::string GymHint(const EnvironmentProcess::Options& command) {
+std::string GymHint(const EnvironmentProcess::Options& command, const absl::Status& why) {
+  const std::string was = absl::StrCat("the command was: ", absl::StrJoin(command.argv, " "));
+  const auto says = [&why](const char* words) { return absl::StrContains(why.message(), words); };
+  const bool missing = absl::IsNotFound(why) || says("DependencyNotInstalled") ||
+                       says("No module named 'gymnasium") || says("No module named 'grpc") ||
+                       says("No module named 'numpy") || says("No module named 'mujoco");
+  if (!missing) return was;
   return absl::StrCat(
-      "the command was: ", absl::StrJoin(command.argv, " "),
-      "\nGymnasium's environments need its package and those of the server: ", command.argv[0],
+      was, "\nGymnasium's environments need its package and those of the server: ", command.argv[0],
       " -m pip install gymnasium grpcio numpy (for MuJoCo's tasks "
       "'gymnasium[mujoco]'); TANDEM_PYTHON chooses another interpreter");
+}
+
+std::vector<std::pair<std::string, std::string>> PythonPath() {
+  const absl::StatusOr<std::string> folder = FolderOf("tandem_env.py");
+  if (!folder.ok()) return {};
+  const std::string others = Variable("PYTHONPATH");
+  return {{"PYTHONPATH", others.empty() ? *folder : absl::StrCat(others, ":", *folder)}};
 }
 
 }  // namespace tandem::clients

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -28,7 +29,12 @@ absl::StatusOr<EnvironmentProcess::Options> PythonCommand(const std::string& mod
 /// INVALID_ARGUMENT for another name; else as PythonCommand.
 absl::StatusOr<EnvironmentProcess::Options> GymCommand(const EnvironmentSource& source);
 
-/// What to tell people whose Gymnasium environment does not start.
-std::string GymHint(const EnvironmentProcess::Options& command);
+/// What to tell people whose Gymnasium environment does not start: the command, and where `why` is
+/// that a package is missing how to install it.
+std::string GymHint(const EnvironmentProcess::Options& command, const absl::Status& why);
+
+/// Where tandem_env.py is, for programs that are to be able to import it: PYTHONPATH with its
+/// folder at the end. None where the file is nowhere.
+std::vector<std::pair<std::string, std::string>> PythonPath();
 
 }  // namespace tandem::clients

@@ -215,8 +215,10 @@ absl::StatusOr<OpenedSession> EnvironmentServer::TryOpen(const std::shared_ptr<r
   const absl::Duration begin = Clock::Real()->Monotonic();
   OpenedSession opened;
   opened.incarnation = incarnation;
-  TANDEM_ASSIGN_OR_RETURN(opened.session,
-                          EnvironmentSession::Open(*stub_, calls, request, order.timeout));
+  TANDEM_ASSIGN_OR_RETURN(
+      opened.session,
+      EnvironmentSession::Open(*stub_, calls, request, served.frames ? FramesPath(address_) : "",
+                               order.timeout));
   env::v1::StepRequest reset;
   FillReset(order.num_envs, order.seed, &reset);
   const absl::Status status = opened.session->Exchange(reset, &opened.first, order.timeout,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/clients/patience.h"
 #include "common/rpc/channel.h"
@@ -20,7 +21,7 @@ constexpr absl::Duration kCloseTimeout = absl::Seconds(1);
 
 absl::StatusOr<std::unique_ptr<EnvironmentSession>> EnvironmentSession::Open(
     VectorEnvService::Stub& stub, std::shared_ptr<rpc::CallSet> calls,
-    const env::v1::OpenRequest& request, absl::Duration timeout) {
+    const env::v1::OpenRequest& request, std::string frames, absl::Duration timeout) {
   env::v1::OpenResponse response;
   {
     rpc::CallScope call(calls);
@@ -29,7 +30,41 @@ absl::StatusOr<std::unique_ptr<EnvironmentSession>> EnvironmentSession::Open(
     TANDEM_RETURN_IF_ERROR(calls->Explain(stub.Open(&call.context(), request, &response)));
   }
   return std::unique_ptr<EnvironmentSession>(
-      new EnvironmentSession(stub, std::move(calls), response.session()));
+      new EnvironmentSession(stub, std::move(calls), response.session(), std::move(frames)));
+}
+
+void EnvironmentSession::Connect(FrameStream::TimePoint deadline) {
+  if (!frames_path_.empty()) {
+    auto frames = FrameStream::Connect(frames_path_, calls_, deadline);
+    if (frames.ok()) {
+      frames_ = *std::move(frames);
+      return;
+    }
+    // The server was there just now, so its socket for frames is out of reach.
+    if (step_id_ == 1) LogInfo(absl::StrCat("steps by gRPC: ", frames.status().message()));
+  }
+  stream_ = std::make_unique<StepStream>(calls_, [this](auto* context, auto* queue) {
+    return stub_.PrepareAsyncStep(context, queue);
+  });
+}
+
+void EnvironmentSession::Disconnect() {
+  frames_.reset();
+  stream_.reset();
+}
+
+absl::Status EnvironmentSession::Try(const env::v1::StepRequest& request,
+                                     env::v1::StepResponse* response,
+                                     FrameStream::TimePoint deadline) {
+  if (!frames_ && !stream_) Connect(deadline);
+  absl::Status status = frames_ ? frames_->Exchange(request, response, deadline)
+                                : stream_->Exchange(request, response, deadline);
+  if (status.ok() && response->step_id() != step_id_) {
+    status = absl::DataLossError(absl::StrCat(calls_->peer(), ": expected the answer to step ",
+                                              step_id_, ", got that to ", response->step_id()));
+  }
+  if (!status.ok()) Disconnect();
+  return status;
 }
 
 absl::Status EnvironmentSession::Exchange(env::v1::StepRequest& request,
@@ -43,19 +78,8 @@ absl::Status EnvironmentSession::Exchange(env::v1::StepRequest& request,
       std::chrono::steady_clock::now();  // when the server last was, as far as is known
   for (;;) {
     const auto begin = std::chrono::steady_clock::now();
-    if (!stream_) {
-      stream_ = std::make_unique<StepStream>(calls_, [this](auto* context, auto* queue) {
-        return stub_.PrepareAsyncStep(context, queue);
-      });
-    }
-    const absl::Status status = stream_->Exchange(request, response, deadline);
-    if (status.ok() && response->step_id() != step_id_) {
-      stream_.reset();
-      return absl::DataLossError(absl::StrCat(calls_->peer(), ": expected the answer to step ",
-                                              step_id_, ", got that to ", response->step_id()));
-    }
+    const absl::Status status = Try(request, response, deadline);
     if (status.ok()) return status;
-    stream_.reset();
     // An answer that is too large is one of another shape.
     if (absl::IsResourceExhausted(status)) return absl::DataLossError(status.message());
     if (!absl::IsUnavailable(status)) return status;

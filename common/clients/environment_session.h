@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clients/exchange_stream.h"
+#include "common/clients/frame_stream.h"
 #include "common/rpc/call_scope.h"
 #include "tandem/env/v1/env.grpc.pb.h"
 
@@ -17,14 +18,16 @@ namespace tandem::clients {
 using StepStream = ExchangeStream<env::v1::StepRequest, env::v1::StepResponse>;
 
 /// A session with a server of environments, over one stream after the other: a request whose stream
-/// broke is sent again on a new one, with the same step_id, so it never steps twice. Not
+/// broke is sent again on a new one, with the same step_id, so it never steps twice. Each stream is
+/// one of frames where the server takes them and can be reached there, else one of gRPC. Not
 /// thread-safe, but calls->Stop() ends a wait from any thread.
 class EnvironmentSession {
  public:
-  /// Opens one; the environments are not reset yet. The server's error.
+  /// Opens one; the environments are not reset yet. frames: the path of the server's socket for
+  /// frames; empty: it has none. The server's error.
   static absl::StatusOr<std::unique_ptr<EnvironmentSession>> Open(
       env::v1::VectorEnvService::Stub& stub, std::shared_ptr<rpc::CallSet> calls,
-      const env::v1::OpenRequest& request, absl::Duration timeout);
+      const env::v1::OpenRequest& request, std::string frames, absl::Duration timeout);
 
   const std::string& id() const { return id_; }
 
@@ -42,13 +45,25 @@ class EnvironmentSession {
 
  private:
   EnvironmentSession(env::v1::VectorEnvService::Stub& stub, std::shared_ptr<rpc::CallSet> calls,
-                     std::string id)
-      : stub_(stub), calls_(std::move(calls)), id_(std::move(id)) {}
+                     std::string id, std::string frames_path)
+      : stub_(stub),
+        calls_(std::move(calls)),
+        id_(std::move(id)),
+        frames_path_(std::move(frames_path)) {}
+
+  /// One try, on the stream that there is or a new one. After an error there is none.
+  absl::Status Try(const env::v1::StepRequest& request, env::v1::StepResponse* response,
+                   FrameStream::TimePoint deadline);
+  void Connect(FrameStream::TimePoint deadline);
+  void Disconnect();
 
   env::v1::VectorEnvService::Stub& stub_;
   const std::shared_ptr<rpc::CallSet> calls_;
   const std::string id_;
+  const std::string frames_path_;
   uint64_t step_id_ = 0;
+  // At most one is set.
+  std::unique_ptr<FrameStream> frames_;
   std::unique_ptr<StepStream> stream_;
 };
 

@@ -29,6 +29,13 @@ TEST_F(EnvironmentStartTest, EnvironmentsOfADeadClientAreWaitedFor) {
   EXPECT_TRUE(env.ok()) << env.status();
 }
 
+TEST_F(EnvironmentStartTest, StepsGoByGrpcWhereFramesAreOutOfReach) {
+  server_->offers_frames = true;  // as from another container, in which its folder is mounted
+  Connect();
+  EXPECT_TRUE(env_->Step(std::vector<float>(kEnvs)).ok());
+  EXPECT_TRUE(env_->TakeFaults().empty());
+}
+
 TEST_F(EnvironmentStartTest, AStopSignalEndsTheWaitsOfAStart) {
   source_.reset_timeout = absl::Seconds(60);
   StopSignal stop, none;

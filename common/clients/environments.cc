@@ -40,6 +40,7 @@ class RemoteProvider : public EnvironmentProvider {
   absl::StatusOr<std::unique_ptr<VectorEnvironment>> Make(int num_envs, uint64_t seed) override {
     return clients::RemoteVectorEnvironment::Create(server_, served_, num_envs, seed);
   }
+  std::string address() const override { return server_->address(); }
 
  private:
   const std::shared_ptr<clients::EnvironmentServer> server_;
@@ -104,7 +105,8 @@ absl::StatusOr<std::unique_ptr<EnvironmentProvider>> StartGym(const EnvironmentS
     return provider;
   }
   return absl::Status(provider.status().code(),
-                      absl::StrCat(provider.status().message(), "\n", clients::GymHint(command)));
+                      absl::StrCat(provider.status().message(), "\n",
+                                   clients::GymHint(command, provider.status())));
 }
 
 }  // namespace
@@ -116,7 +118,11 @@ absl::StatusOr<std::unique_ptr<EnvironmentProvider>> EnvironmentProvider::Create
   if (!source.server.empty()) return ConnectServer(source, source.server, nullptr);
   if (!source.command.empty()) {
     TANDEM_ASSIGN_OR_RETURN(std::vector<std::string> argv, clients::SplitWords(source.command));
-    return StartCommand(source, {.argv = std::move(argv)});
+    clients::EnvironmentProcess::Options command{.argv = std::move(argv),
+                                                 .environment = clients::PythonPath()};
+    // The server describes an environment before a session tells it the arguments.
+    command.environment.emplace_back("TANDEM_ENV_ARGUMENTS", source.arguments);
+    return StartCommand(source, std::move(command));
   }
   if (IsGym(source)) return StartGym(source);
   // An unknown name is told of here, not by the first Make.

@@ -42,6 +42,9 @@ class EnvironmentProvider {
   /// environments others have, is waited for up to max(reset_timeout, 90 s). RESOURCE_EXHAUSTED
   /// where it has no more; INVALID_ARGUMENT where so many do not fit into memory.
   virtual absl::StatusOr<std::unique_ptr<VectorEnvironment>> Make(int num_envs, uint64_t seed) = 0;
+
+  /// Address of their server of tandem.env.v1; empty: there is none.
+  virtual std::string address() const { return ""; }
 };
 
 }  // namespace tandem

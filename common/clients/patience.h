@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <thread>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "common/rpc/call_scope.h"
+#include "common/rpc/channel.h"
 
 namespace tandem::clients {
 
@@ -16,6 +19,27 @@ inline constexpr absl::Duration kMaxPause = absl::Seconds(30);
 inline constexpr absl::Duration kReconnect = absl::Seconds(5);
 /// How soon a wait that cannot be woken notices that it is to end.
 inline constexpr absl::Duration kStopPoll = absl::Milliseconds(20);
+
+/// So many good steps after a failure it is forgotten.
+inline constexpr int64_t kHealthySteps = 100;
+
+/// The pauses before the tries to have something again that fails again and again: none before the
+/// first, then from 0.1 s to kMaxPause. Not thread-safe.
+class RetryPace {
+ public:
+  absl::Duration Next() {
+    return std::exchange(failed_, true) ? backoff_.Next() : absl::ZeroDuration();
+  }
+  /// Forgets what failed before.
+  void Reset() {
+    failed_ = false;
+    backoff_.Reset();
+  }
+
+ private:
+  bool failed_ = false;
+  rpc::Backoff backoff_{kMaxPause};
+};
 
 /// The end of a wait that begins now.
 inline std::chrono::steady_clock::time_point After(absl::Duration timeout) {

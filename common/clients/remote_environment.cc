@@ -156,7 +156,10 @@ absl::Status RemoteVectorEnvironment::Conclude(const absl::Status& status, bool 
   absl::Status verdict = status;
   if (status.ok()) {
     const absl::Status applied = Apply(reset);
-    if (applied.ok()) return applied;
+    if (applied.ok()) {
+      good_steps_ += reset ? 0 : 1;
+      return applied;
+    }
     verdict = absl::DataLossError(absl::StrCat(server_->peer(), ": ", applied.message()));
   }
   EnvironmentFault fault = server_->Explain(verdict, incarnation_);
@@ -172,6 +175,7 @@ void RemoteVectorEnvironment::LoseAll(const EnvironmentFault& fault, bool reset)
   }
   std::fill(observations_.begin(), observations_.end(), 0.0f);
   faults_.push_back(fault);
+  if (std::exchange(good_steps_, 0) >= kHealthySteps) pace_.Reset();
   StartRecovery();
 }
 
@@ -183,7 +187,7 @@ void RemoteVectorEnvironment::StartRecovery() {
   SessionOrder order{served_, num_envs(), seed, session_->id(), timeout};
   session_.reset();
   recovery_ = std::make_unique<SessionRecovery>(
-      SessionRecovery::Options{server_, calls_, std::move(order)});
+      SessionRecovery::Options{server_, calls_, std::move(order), pace_});
 }
 
 absl::Status RemoteVectorEnvironment::AwaitSession() {

@@ -22,7 +22,8 @@ namespace tandem::clients {
 /// A stream that breaks is opened again, and the request sent again with its step_id, within the
 /// time of the step: nothing is lost and nothing steps twice. Where the session is gone, the server
 /// does not answer in time or answers nonsense, every environment is kLost, with one fault for all
-/// of them, and a thread works on a new session meanwhile. A row that holds a number that is not
+/// of them, and a thread works on a new session meanwhile: at once, and where that one soon fails
+/// as well with growing pauses. A row that holds a number that is not
 /// finite, or a choice that there is not, loses its environment alone, which is made anew.
 ///
 /// In time: a step may take step_timeout and, as episodes that end are reset within it,
@@ -80,6 +81,8 @@ class RemoteVectorEnvironment : public VectorEnvironment {
   uint64_t sessions_ = 0;                        // opened so far
   std::unique_ptr<EnvironmentSession> session_;  // one of this and recovery_ is set
   uint64_t incarnation_ = 0;
+  RetryPace pace_;          // of the recoveries
+  int64_t good_steps_ = 0;  // of the session
   std::unique_ptr<SessionRecovery> recovery_;
   std::optional<uint64_t> pending_seed_;  // of a ResetAll while there was no session
   absl::Duration longest_opening_;        // that all of them took to be made and reset

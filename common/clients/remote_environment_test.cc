@@ -16,9 +16,13 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class RemoteEnvironmentTest : public ScriptedServerTest {
+/// Over a stream of gRPC, or over frames.
+class RemoteEnvironmentTest : public ScriptedServerTest, public testing::WithParamInterface<bool> {
  protected:
-  RemoteEnvironmentTest() { source_.step_timeout = absl::Milliseconds(300); }
+  RemoteEnvironmentTest() {
+    source_.step_timeout = absl::Milliseconds(300);
+    server_->offers_frames = server_->takes_frames = GetParam();
+  }
 
   /// Steps, with actions that depend on `t` alone.
   std::vector<Outcome> Step(int t) {
@@ -67,7 +71,7 @@ class RemoteEnvironmentTest : public ScriptedServerTest {
   }
 };
 
-TEST_F(RemoteEnvironmentTest, StepsAndEndsEpisodesAsItsServerDoes) {
+TEST_P(RemoteEnvironmentTest, StepsAndEndsEpisodesAsItsServerDoes) {
   Connect();
   EXPECT_EQ(env_->spec().name, "scripted");
   EXPECT_EQ(env_->spec().observation.dim(), 2);
@@ -82,9 +86,10 @@ TEST_F(RemoteEnvironmentTest, StepsAndEndsEpisodesAsItsServerDoes) {
   EXPECT_THAT(env_->final_observations().first(2), ElementsAre(first.reward, 7));
   EXPECT_EQ(env_->observations()[1], 0) << "the next episode has begun";
   EXPECT_TRUE(env_->TakeFaults().empty());
+  EXPECT_EQ(server_->frame_connections(), GetParam() ? 1 : 0);
 }
 
-TEST_F(RemoteEnvironmentTest, TheSameSeedPlaysTheSameAgain) {
+TEST_P(RemoteEnvironmentTest, TheSameSeedPlaysTheSameAgain) {
   Connect();
   const auto first = Play(0, 20);
   ASSERT_TRUE(env_->ResetAll(kSeed).ok());
@@ -93,7 +98,7 @@ TEST_F(RemoteEnvironmentTest, TheSameSeedPlaysTheSameAgain) {
   EXPECT_FALSE(env_->Step(std::vector<float>(kEnvs + 1)).ok());
 }
 
-TEST_F(RemoteEnvironmentTest, ABrokenStreamLosesNothingAndStepsNothingTwice) {
+TEST_P(RemoteEnvironmentTest, ABrokenStreamLosesNothingAndStepsNothingTwice) {
   Connect();
   const auto uninterrupted = Play(0, 30);
   const int64_t steps = server_->steps();
@@ -102,6 +107,7 @@ TEST_F(RemoteEnvironmentTest, ABrokenStreamLosesNothingAndStepsNothingTwice) {
   for (int t = 0; t < 30; ++t) {
     if (t % 5 == 1) server_->SabotageNext(Sabotage::kDropAfter);
     if (t % 5 == 3) server_->SabotageNext(Sabotage::kDropBefore);
+    if (t % 5 == 4 && GetParam()) server_->SabotageNext(Sabotage::kCutFrame);
     const auto step = Play(t, t + 1);
     seen.insert(seen.end(), step.begin(), step.end());
   }
@@ -111,7 +117,7 @@ TEST_F(RemoteEnvironmentTest, ABrokenStreamLosesNothingAndStepsNothingTwice) {
   EXPECT_TRUE(env_->TakeFaults().empty());
 }
 
-TEST_F(RemoteEnvironmentTest, ALostSessionIsReplacedByANewOne) {
+TEST_P(RemoteEnvironmentTest, ALostSessionIsReplacedByANewOne) {
   Connect();
   Play(0, 3);
   server_->SabotageNext(Sabotage::kForget);
@@ -123,7 +129,7 @@ TEST_F(RemoteEnvironmentTest, ALostSessionIsReplacedByANewOne) {
   EXPECT_EQ(server_->open_sessions(), 1u);
 }
 
-TEST_F(RemoteEnvironmentTest, AServerThatComesBackIsTakenUpAgain) {
+TEST_P(RemoteEnvironmentTest, AServerThatComesBackIsTakenUpAgain) {
   Connect();
   Play(0, 3);
   server_->Stop();
@@ -139,7 +145,7 @@ TEST_F(RemoteEnvironmentTest, AServerThatComesBackIsTakenUpAgain) {
   EXPECT_EQ(Play(0, 10), seen);
 }
 
-TEST_F(RemoteEnvironmentTest, AHungServerIsAFaultWithinTheStepsTime) {
+TEST_P(RemoteEnvironmentTest, AHungServerIsAFaultWithinTheStepsTime) {
   source_.reset_timeout = absl::Milliseconds(500);
   Connect();
   Play(0, 3);
@@ -152,14 +158,15 @@ TEST_F(RemoteEnvironmentTest, AHungServerIsAFaultWithinTheStepsTime) {
   EXPECT_EQ(server_->open_sessions(), 1u) << "the hung session was given back";
 }
 
-TEST_F(RemoteEnvironmentTest, NonsenseLosesAllAndSaysWhy) {
+TEST_P(RemoteEnvironmentTest, NonsenseLosesAllAndSaysWhy) {
   Connect();
-  const std::pair<Sabotage, const char*> cases[] = {
+  std::vector<std::pair<Sabotage, const char*>> cases = {
       {Sabotage::kShortColumn, "rewards: expected 12 bytes, got 11"},
       {Sabotage::kBadOutcome, "outcomes: expected 0 to 3, got 9"},
       {Sabotage::kWrongStepId, "expected the answer to step"},
       {Sabotage::kGarbage, "an answer that cannot be read"},
   };
+  if (GetParam()) cases.emplace_back(Sabotage::kNoFrame, "expected a frame");
   for (const auto& [sabotage, text] : cases) {
     Play(0, 2);
     server_->SabotageNext(sabotage);
@@ -169,7 +176,31 @@ TEST_F(RemoteEnvironmentTest, NonsenseLosesAllAndSaysWhy) {
   }
 }
 
-TEST_F(RemoteEnvironmentTest, AnErrorOfTheServersIsNoNonsense) {
+TEST_P(RemoteEnvironmentTest, ASessionThatFailsAgainAndAgainIsOpenedEverMoreSeldom) {
+  Connect();
+  const auto play_nonsense = [&](std::chrono::milliseconds time) {
+    size_t faults = 0;
+    const auto end = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < end) {
+      if (env_->outcomes()[0] == Outcome::kStarted) server_->SabotageNext(Sabotage::kBadOutcome);
+      Step(0);
+      faults += env_->TakeFaults().size();
+    }
+    return faults;
+  };
+  const size_t faults = play_nonsense(std::chrono::milliseconds(1500));
+  EXPECT_GE(faults, 4u);
+  EXPECT_LE(faults, 6u) << "at once, after 0.05 to 0.1 s, twice that, and so on";
+  if (env_->outcomes()[0] != Outcome::kStarted) AwaitStart();
+  Play(0, 100);  // what failed is forgotten
+  server_->SabotageNext(Sabotage::kBadOutcome);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THAT(Step(0), Each(Outcome::kLost));
+  AwaitStart();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(700));
+}
+
+TEST_P(RemoteEnvironmentTest, AnErrorOfTheServersIsNoNonsense) {
   Connect();
   server_->SabotageNext(Sabotage::kInternal);
   EXPECT_THAT(Step(0), Each(Outcome::kLost));
@@ -177,7 +208,7 @@ TEST_F(RemoteEnvironmentTest, AnErrorOfTheServersIsNoNonsense) {
   AwaitStart();
 }
 
-TEST_F(RemoteEnvironmentTest, AStepInWhichAnEpisodeIsResetMayTakeThatLongMore) {
+TEST_P(RemoteEnvironmentTest, AStepInWhichAnEpisodeIsResetMayTakeThatLongMore) {
   source_.reset_timeout = absl::Seconds(5);
   Connect();
   Play(0, 6);
@@ -186,7 +217,7 @@ TEST_F(RemoteEnvironmentTest, AStepInWhichAnEpisodeIsResetMayTakeThatLongMore) {
   EXPECT_TRUE(env_->TakeFaults().empty());
 }
 
-TEST_F(RemoteEnvironmentTest, NumbersThatAreNotFiniteLoseOneEnvironment) {
+TEST_P(RemoteEnvironmentTest, NumbersThatAreNotFiniteLoseOneEnvironment) {
   Connect();
   Play(0, 2);
   server_->SabotageNext(Sabotage::kNotFinite, 1);
@@ -198,7 +229,7 @@ TEST_F(RemoteEnvironmentTest, NumbersThatAreNotFiniteLoseOneEnvironment) {
   Play(5, 20);
 }
 
-TEST_F(RemoteEnvironmentTest, AnEpisodeThatCannotBeginCountsAsLostInTheStepAfter) {
+TEST_P(RemoteEnvironmentTest, AnEpisodeThatCannotBeginCountsAsLostInTheStepAfter) {
   Connect();
   Play(0, 2);
   server_->SabotageNext(Sabotage::kBadFinal, 1);
@@ -213,7 +244,7 @@ TEST_F(RemoteEnvironmentTest, AnEpisodeThatCannotBeginCountsAsLostInTheStepAfter
   EXPECT_EQ(server_->restarts(), 1);
 }
 
-TEST_F(RemoteEnvironmentTest, AnEnvironmentLostByTheServerComesBack) {
+TEST_P(RemoteEnvironmentTest, AnEnvironmentLostByTheServerComesBack) {
   Connect();
   server_->SabotageNext(Sabotage::kLose, 2);
   EXPECT_THAT(Step(0), ElementsAre(Outcome::kStepped, Outcome::kStepped, Outcome::kLost));
@@ -224,7 +255,7 @@ TEST_F(RemoteEnvironmentTest, AnEnvironmentLostByTheServerComesBack) {
   EXPECT_EQ(Step(1)[2], Outcome::kStarted);
 }
 
-TEST_F(RemoteEnvironmentTest, StopEndsAWait) {
+TEST_P(RemoteEnvironmentTest, StopEndsAWait) {
   source_.step_timeout = absl::Seconds(60);
   Connect();
   server_->SabotageNext(Sabotage::kHang);
@@ -238,7 +269,7 @@ TEST_F(RemoteEnvironmentTest, StopEndsAWait) {
   EXPECT_TRUE(absl::IsCancelled(env_->ResetAll()));
 }
 
-TEST_F(RemoteEnvironmentTest, StopEndsTheWaitForAServer) {
+TEST_P(RemoteEnvironmentTest, StopEndsTheWaitForAServer) {
   Connect();
   server_->Stop();
   Step(0);
@@ -246,7 +277,7 @@ TEST_F(RemoteEnvironmentTest, StopEndsTheWaitForAServer) {
   EXPECT_TRUE(absl::IsCancelled(env_->Step(std::vector<float>(kEnvs))));
 }
 
-TEST_F(RemoteEnvironmentTest, AnotherEnvironmentInItsPlaceIsAnErrorForGood) {
+TEST_P(RemoteEnvironmentTest, AnotherEnvironmentInItsPlaceIsAnErrorForGood) {
   Connect();
   server_->Stop();
   EXPECT_THAT(Step(0), Each(Outcome::kLost));
@@ -258,7 +289,7 @@ TEST_F(RemoteEnvironmentTest, AnotherEnvironmentInItsPlaceIsAnErrorForGood) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("stranger"));
 }
 
-TEST_F(RemoteEnvironmentTest, AServerThatIsNotItselfYetIsTriedAgain) {
+TEST_P(RemoteEnvironmentTest, AServerThatIsNotItselfYetIsTriedAgain) {
   Connect();
   server_->Stop();
   EXPECT_THAT(Step(0), Each(Outcome::kLost));
@@ -271,7 +302,7 @@ TEST_F(RemoteEnvironmentTest, AServerThatIsNotItselfYetIsTriedAgain) {
   EXPECT_GE(asked, 2);
 }
 
-TEST_F(RemoteEnvironmentTest, ANewSessionThatNobodyTookIsGivenBack) {
+TEST_P(RemoteEnvironmentTest, ANewSessionThatNobodyTookIsGivenBack) {
   Connect();
   server_->SabotageNext(Sabotage::kForget);
   EXPECT_THAT(Step(0), Each(Outcome::kLost));
@@ -283,6 +314,9 @@ TEST_F(RemoteEnvironmentTest, ANewSessionThatNobodyTookIsGivenBack) {
   env_.reset();
   EXPECT_EQ(server_->open_sessions(), 0u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Streams, RemoteEnvironmentTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Frames" : "Grpc"; });
 
 }  // namespace
 }  // namespace tandem::clients

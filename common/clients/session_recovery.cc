@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
-#include "common/clients/patience.h"
 #include "common/rpc/channel.h"
 
 namespace tandem::clients {
@@ -40,8 +39,7 @@ SessionRecovery::~SessionRecovery() {
 void SessionRecovery::Run() {
   EnvironmentServer& server = *options_.server;
   rpc::PeerLog log("environments", server.address());
-  rpc::Backoff backoff(kMaxPause);
-  for (;;) {
+  while (SleepUnlessStopped(*options_.calls, options_.pace.Next())) {
     const uint64_t incarnation = server.process() ? server.process()->incarnation() : 0;
     absl::StatusOr<OpenedSession> opened = server.OpenSession(options_.calls, options_.order);
     if (opened.ok() || IsForGood(opened.status())) {
@@ -53,7 +51,6 @@ void SessionRecovery::Run() {
     }
     log.Failed(opened.status());
     TellFault(opened.status(), incarnation);
-    if (!SleepUnlessStopped(*options_.calls, backoff.Next())) return;
   }
 }
 

@@ -10,13 +10,14 @@
 #include "absl/time/time.h"
 #include "common/base/mutex.h"
 #include "common/clients/environment_server.h"
+#include "common/clients/patience.h"
 
 namespace tandem::clients {
 
 /// Opens a new session in place of one that is lost, in a thread of its own, again and again with
-/// pauses that grow from 0.1 s to 30 s, until it stands or the server refuses it for good. The
-/// thread ends soon after calls->Stop(); the destructor waits for that, and gives back what nobody
-/// took. Thread-safe.
+/// pauses of the given pace, until it stands or the server refuses it for good. The thread ends
+/// soon after calls->Stop(); the destructor waits for that, and gives back what nobody took.
+/// Thread-safe.
 class SessionRecovery {
  public:
   struct Options {
@@ -24,6 +25,7 @@ class SessionRecovery {
     std::shared_ptr<rpc::CallSet> calls;
 
     SessionOrder order;
+    RetryPace& pace;  ///< Outlives this, and is of nobody else until this is destroyed.
   };
   explicit SessionRecovery(Options options);
   /// Waits for the thread, and 1 s at most for the server: stop the calls first.

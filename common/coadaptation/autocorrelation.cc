@@ -41,19 +41,15 @@ int64_t BlockLength(double autocorrelation_time) {
                   static_cast<int64_t>(std::ceil(kTimesPerBlock * autocorrelation_time)));
 }
 
-std::vector<double> BlockMeans(std::span<const double> values, int64_t length) {
-  const int64_t n = static_cast<int64_t>(values.size());
-  if (n == 0) return {};
-  int64_t blocks = n / length;
-  if (2 * (n - blocks * length) >= length || blocks == 0) ++blocks;
-  std::vector<double> means;
-  for (int64_t block = 0; block < blocks; ++block) {
-    const int64_t begin = block * length;
-    const int64_t end = block + 1 == blocks ? n : begin + length;
-    means.push_back(std::accumulate(values.begin() + begin, values.begin() + end, 0.0) /
-                    static_cast<double>(end - begin));
+std::vector<Block> Blocks(int64_t count, int64_t length) {
+  std::vector<Block> blocks;
+  for (int64_t begin = 0; begin + length <= count; begin += length) {
+    blocks.push_back({begin, begin + length});
   }
-  return means;
+  const int64_t rest = count % length;
+  if (rest > 0 && (2 * rest >= length || blocks.empty())) blocks.push_back({count - rest, count});
+  if (!blocks.empty()) blocks.back().end = count;
+  return blocks;
 }
 
 }  // namespace tandem::coadaptation

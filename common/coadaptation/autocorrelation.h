@@ -15,9 +15,16 @@ double AutocorrelationTime(std::span<const double> values);
 /// at least 50 steps; 50 where the time is not known. Pure.
 int64_t BlockLength(double autocorrelation_time);
 
-/// Means of successive blocks of `length` values; a rest of at least half a block is a block of its
-/// own, or the only one; a shorter rest joins the last block. Empty for no values. A NaN makes its
-/// block NaN. length >= 1. Pure.
-std::vector<double> BlockMeans(std::span<const double> values, int64_t length);
+/// Consecutive steps: [begin, end).
+struct Block {
+  int64_t begin = 0;
+  int64_t end = 0;
+  bool operator==(const Block&) const = default;
+};
+
+/// `count` steps in successive blocks of `length`; a rest of at least half a block is a block of
+/// its own, or the only one; a shorter rest joins the last block. Empty for no steps. length >= 1.
+/// Pure.
+std::vector<Block> Blocks(int64_t count, int64_t length);
 
 }  // namespace tandem::coadaptation

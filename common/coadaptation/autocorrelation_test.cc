@@ -42,13 +42,12 @@ TEST(BlockLength, IsTenTimesTheTimeAndAtLeastFifty) {
   EXPECT_EQ(BlockLength(NAN), 50);
 }
 
-TEST(BlockMeans, CoverEveryValueOnce) {
-  EXPECT_THAT(BlockMeans({}, 3), IsEmpty());
-  EXPECT_THAT(BlockMeans(std::vector<double>{1, 2, 3, 4, 5, 6}, 3), ElementsAre(2, 5));
-  EXPECT_THAT(BlockMeans(std::vector<double>{1, 2, 3, 4}, 3), ElementsAre(2.5));  // rest joins
-  EXPECT_THAT(BlockMeans(std::vector<double>{1, 2, 3, 4, 6}, 3), ElementsAre(2, 5));
-  EXPECT_THAT(BlockMeans(std::vector<double>{7}, 50), ElementsAre(7));
-  EXPECT_TRUE(std::isnan(BlockMeans(std::vector<double>{7, NAN}, 2)[0]));
+TEST(Blocks, CoverEveryStepOnce) {
+  EXPECT_THAT(Blocks(0, 3), IsEmpty());
+  EXPECT_THAT(Blocks(6, 3), ElementsAre(Block{0, 3}, Block{3, 6}));
+  EXPECT_THAT(Blocks(4, 3), ElementsAre(Block{0, 4}));  // the rest joins
+  EXPECT_THAT(Blocks(5, 3), ElementsAre(Block{0, 3}, Block{3, 5}));
+  EXPECT_THAT(Blocks(1, 50), ElementsAre(Block{0, 1}));
 }
 
 }  // namespace

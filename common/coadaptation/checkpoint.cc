@@ -22,6 +22,7 @@ std::span<const CheckpointField> CheckpointFields() {
       {"unsigned_index", &Checkpoint::unsigned_index},
       {"residual", &Checkpoint::residual},
       {"block_steps", &Checkpoint::block_steps},
+      {"scored_steps", &Checkpoint::scored_steps},
       {"clipped_share", &Checkpoint::clipped_share},
       {"gap_5", &Checkpoint::gap_5},
       {"gap_25", &Checkpoint::gap_25},

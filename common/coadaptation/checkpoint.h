@@ -37,12 +37,15 @@ struct Checkpoint {
   double index_reward = kNaN;
   double index_dynamics = kNaN;
   double index_termination = kNaN;
-  double index_error = kNaN;     ///< Standard error of the index over blocks.
+  double index_error = kNaN;     ///< Standard error of the index, see DiscountedMeanError().
   double index_heldout = kNaN;   ///< The index on held-out steps; index - this is selection.
   double unsigned_index = kNaN;  ///< Mean of |b|, likewise.
   double residual = kNaN;
   double block_steps = kNaN;  ///< Length of a block: 10 autocorrelation times of b, >= 50 [steps].
-  double clipped_share = kNaN;  ///< Share of steps whose b was clipped at the bound.
+  /// Steps behind the index: of fresh_steps those that were scored and finite [steps].
+  double scored_steps = kNaN;
+  /// Share of the steps to score whose b was clipped at the bound, or was not finite and left out.
+  double clipped_share = kNaN;
 
   // Gaps by horizon: model return minus real return from the same real states, in units of S; a
   // branched gap over k steps is scaled by (mean episode length / k).

@@ -48,7 +48,10 @@ std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judge
   const bool cooling = memory_.cooldown > 0;
   if (cooling) --memory_.cooldown;
   if (!resumed.empty()) return resumed;
-  if (judgement.verdict == Verdict::kWarmingUp || judgement.verdict == Verdict::kStale) return {};
+  if (judgement.verdict == Verdict::kWarmingUp || judgement.verdict == Verdict::kVoid ||
+      judgement.verdict == Verdict::kStale) {
+    return {};
+  }
   CountClean(checkpoint, judgement);
   memory_.warnings = judgement.verdict == Verdict::kWarning ? memory_.warnings + 1 : 0;
   if (judgement.verdict == Verdict::kExploiting) {

@@ -104,7 +104,11 @@ class Controller {
   const std::string& note() const { return note_; }
 
   const ControllerMemory& memory() const { return memory_; }
-  void Restore(const ControllerMemory& memory) { memory_ = memory; }
+  /// note: what it said last, or nothing.
+  void Restore(const ControllerMemory& memory, const std::string& note = "") {
+    memory_ = memory;
+    note_ = note;
+  }
 
  private:
   std::vector<Action> Against(const Checkpoint& checkpoint, double unix_seconds);

@@ -22,4 +22,14 @@ struct StepPlace {
 double DiscountedMean(std::span<const double> values, std::span<const StepPlace> places,
                       double discount);
 
+/// Standard error of DiscountedMean, of steps in the order in which they were taken: the steps fall
+/// into blocks of `block_length`, see Blocks(), which are nearly independent of each other. Both
+/// the weighted sum and the mass that it is divided by vary from block to block, so the error is
+/// that of a ratio: with z the sum over a block of weight * (value - mean), less mean times the
+/// block's share of the mass in terminal states,
+///   error^2 = n / (n - 1) * sum over the n blocks of z^2 / mass^2.
+/// NaN for fewer than 2 blocks, or where a value is NaN. Pure.
+double DiscountedMeanError(std::span<const double> values, std::span<const StepPlace> places,
+                           double discount, int64_t block_length);
+
 }  // namespace tandem::coadaptation

@@ -35,8 +35,9 @@ void ReturnScale::AddMean(double mean_return) {
 
 double ReturnScale::scale() const {
   if (std::isnan(first_)) return first_;
-  return std::max({best_ - first_, kLeast, kRelativeFloor * std::abs(first_),
-                   kDeviationsFloor * StandardDeviation(first_episodes_)});
+  const double range = std::max({best_ - first_, kRelativeFloor * std::abs(first_),
+                                 kDeviationsFloor * StandardDeviation(first_episodes_)});
+  return range > 0 ? std::max(range, kLeast) : std::numeric_limits<double>::quiet_NaN();
 }
 
 double ReturnGap(double imagined_return, double real_return, double scale) {

@@ -14,14 +14,29 @@ class ReturnScale {
  public:
   static constexpr int kFirstEpisodes = 10;
 
+  /// What it needs to go on after a restart.
+  struct Memory {
+    double first = std::numeric_limits<double>::quiet_NaN();
+    double best = std::numeric_limits<double>::quiet_NaN();
+    std::vector<double> first_episodes;
+  };
+
   /// Takes the return of one episode; only the first kFirstEpisodes count. One that is not finite
   /// is ignored.
   void AddEpisode(double episode_return);
   /// Takes the next mean real return; one that is not finite is ignored.
   void AddMean(double mean_return);
 
-  /// The scale, > 0; NaN before the first mean return.
+  /// The scale, > 0; NaN before the first mean return, and as long as every return was 0: then no
+  /// range is known, and no gap is large or small.
   double scale() const;
+
+  Memory memory() const { return {first_, best_, first_episodes_}; }
+  void Restore(const Memory& memory) {
+    first_ = memory.first;
+    best_ = memory.best;
+    first_episodes_ = memory.first_episodes;
+  }
 
  private:
   double first_ = std::numeric_limits<double>::quiet_NaN();

@@ -20,9 +20,17 @@ TEST(ReturnScaleTest, IsAtLeastATenthOfTheFirstReturn) {
   ReturnScale scale;
   scale.AddMean(-1200);
   EXPECT_NEAR(scale.scale(), 120, 1e-12);
-  ReturnScale zero;
-  zero.AddMean(0);
-  EXPECT_GT(zero.scale(), 0);
+}
+
+TEST(ReturnScaleTest, IsNotKnownAsLongAsNothingWasEverReturned) {
+  ReturnScale scale;
+  for (int i = 0; i < 20; ++i) {
+    scale.AddEpisode(0);
+    scale.AddMean(0);
+    EXPECT_TRUE(std::isnan(scale.scale())) << "a maze whose goal nobody has found";
+  }
+  scale.AddMean(0.2);
+  EXPECT_NEAR(scale.scale(), 0.2, 1e-12);
 }
 
 TEST(ReturnScaleTest, IsAtLeastTwiceTheSpreadOfTheFirstEpisodes) {

@@ -76,6 +76,9 @@ std::string DescribeReading(const Checkpoint& checkpoint, const Reading& reading
 const char* Opening(const Judgement& judgement) {
   switch (judgement.verdict) {
     case Verdict::kWarning:
+      if (judgement.evidence >= judgement.level) {
+        return "Warning on evidence that is confirmed and has not fallen yet: ";
+      }
       return judgement.early ? "Early alarm, not confirmed: " : "Warning, not confirmed: ";
     case Verdict::kExploiting:
       return "The policy exploits errors of its model: ";
@@ -88,7 +91,13 @@ const char* Opening(const Judgement& judgement) {
 
 std::string DescribeEvidence(const Judgement& judgement, const Thresholds& thresholds) {
   const bool negative = judgement.verdict == Verdict::kPessimistic;
-  if (judgement.early && judgement.verdict == Verdict::kWarning) {
+  if (judgement.verdict == Verdict::kWarning && judgement.evidence >= judgement.level) {
+    return absl::StrFormat(
+        " The evidence is %.3g still, carried by %s; an alarm takes %.3g and a value above the "
+        "tolerance, %.2f.",
+        judgement.evidence, judgement.signal, judgement.level, thresholds.tolerance);
+  }
+  if (judgement.verdict == Verdict::kWarning && judgement.early) {
     return absl::StrFormat(
         " The early evidence is %.3g, an early alarm takes %.3g, against a tolerance of %.2f; that "
         "against %.2f is %.3g, an alarm takes %.3g.",
@@ -124,7 +133,8 @@ std::string DescribeWarmUp(double number, const Thresholds& thresholds) {
 std::string DescribeNothingCounts(const Readings& readings) {
   std::vector<std::string> why;
   for (const Reading& reading : readings) {
-    if (!reading.why_not.empty()) why.push_back(reading.why_not);
+    const bool said = !why.empty() && why.back() == reading.why_not;
+    if (!reading.why_not.empty() && !said) why.push_back(reading.why_not);
   }
   return absl::StrCat("No verdict on the newest model: ", absl::StrJoin(why, "; "), ".");
 }
@@ -132,7 +142,7 @@ std::string DescribeNothingCounts(const Readings& readings) {
 std::string DescribeJudgement(const Checkpoint& checkpoint, const Readings& readings,
                               const Judgement& judgement, const Thresholds& thresholds) {
   const Reading* reading = Find(readings, judgement.signal);
-  if (reading == nullptr) reading = Largest(readings);
+  if (reading == nullptr || std::isnan(reading->value)) reading = Largest(readings);
   std::string text = Opening(judgement);
   if (judgement.verdict == Verdict::kPessimistic) {
     absl::StrAppend(&text, DescribeGapOver(5, checkpoint.gap_5));

@@ -22,17 +22,28 @@ double Mean(const std::vector<double>& values) {
   return known > 0 ? sum / known : Checkpoint::kNaN;
 }
 
+/// A clause that says why a figure is not known.
+std::string NotKnown(const char* figure, const Checkpoint& checkpoint) {
+  if (std::isnan(checkpoint.return_scale) && std::isnan(checkpoint.index)) {
+    return "no return but 0 has come so far, so that there is no range to measure in";
+  }
+  return absl::StrFormat("%s is not known", figure);
+}
+
 std::string WhyBiasDoesNotCount(const Checkpoint& checkpoint, const Thresholds& thresholds) {
-  if (!std::isfinite(checkpoint.index)) return "the index is not known";
-  if (!(checkpoint.fresh_steps >= static_cast<double>(thresholds.min_window_steps))) {
+  if (!std::isfinite(checkpoint.index)) return NotKnown("the index", checkpoint);
+  // Histories of before scored_steps was recorded have the fresh steps alone.
+  const double steps =
+      std::isnan(checkpoint.scored_steps) ? checkpoint.fresh_steps : checkpoint.scored_steps;
+  if (!(steps >= static_cast<double>(thresholds.min_window_steps))) {
     return absl::StrFormat(
         "the index rests on %.0f steps that the model has not seen, %d are needed",
-        std::isnan(checkpoint.fresh_steps) ? 0 : checkpoint.fresh_steps,
-        thresholds.min_window_steps);
+        std::isnan(steps) ? 0 : steps, thresholds.min_window_steps);
   }
   if (checkpoint.clipped_share > thresholds.clipped_limit) {
     return absl::StrFormat(
-        "the index (%+.2f) does not count, for %.1f %% of its steps were clipped (limit %.1f %%)",
+        "the index (%+.2f) does not count, for %.1f %% of its steps were clipped or not finite "
+        "(limit %.1f %%)",
         checkpoint.index, 100 * checkpoint.clipped_share, 100 * thresholds.clipped_limit);
   }
   if (!std::isfinite(checkpoint.residual)) return "the critic's residual is not known";
@@ -45,13 +56,10 @@ std::string WhyBiasDoesNotCount(const Checkpoint& checkpoint, const Thresholds& 
   return "";
 }
 
-Reading ReadGap(Signal signal, double value, double error, std::vector<double> parts) {
+Reading ReadGap(Signal signal, const Checkpoint& checkpoint, double value, double error,
+                std::vector<double> parts) {
   if (std::isfinite(value)) return {signal, value, error, "", std::move(parts)};
-  return {signal,
-          Checkpoint::kNaN,
-          Checkpoint::kNaN,
-          absl::StrFormat("%s is not known", SignalName(signal)),
-          {}};
+  return {signal, Checkpoint::kNaN, Checkpoint::kNaN, NotKnown(SignalName(signal), checkpoint), {}};
 }
 
 /// The parts where there are some, else the mean itself.
@@ -61,7 +69,7 @@ Reading ReadEpisodes(const Checkpoint& c) {
     if (std::isfinite(c.*part)) parts.push_back(c.*part);
   }
   if (parts.empty()) parts = {c.gap_episode};
-  return ReadGap(Signal::kGapEpisode, c.gap_episode, c.gap_episode_error, std::move(parts));
+  return ReadGap(Signal::kGapEpisode, c, c.gap_episode, c.gap_episode_error, std::move(parts));
 }
 
 double OpenLoopGrowth(const Checkpoint& c) {
@@ -88,14 +96,14 @@ const char* SignalName(Signal signal) {
 }
 
 Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds) {
-  Readings readings = {
-      Reading{Signal::kBias,
-              Checkpoint::kNaN,
-              Checkpoint::kNaN,
-              WhyBiasDoesNotCount(checkpoint, thresholds),
-              {}},
-      ReadGap(Signal::kGap100, checkpoint.gap_100, Checkpoint::kNaN, {checkpoint.gap_100}),
-      ReadEpisodes(checkpoint)};
+  Readings readings = {Reading{Signal::kBias,
+                               Checkpoint::kNaN,
+                               Checkpoint::kNaN,
+                               WhyBiasDoesNotCount(checkpoint, thresholds),
+                               {}},
+                       ReadGap(Signal::kGap100, checkpoint, checkpoint.gap_100, Checkpoint::kNaN,
+                               {checkpoint.gap_100}),
+                       ReadEpisodes(checkpoint)};
   if (readings[0].why_not.empty()) {
     readings[0].value = checkpoint.index;
     readings[0].error = checkpoint.index_error;

@@ -34,8 +34,8 @@ using Readings = std::array<Reading, kSignals.size()>;
 
 /// Reads the signals of a checkpoint. The bias counts only where enough fresh steps are behind it,
 /// where the critic fits the model (a critic that lags behind hides the model's errors) and where
-/// few steps were clipped. The episode gap has up to five parts:
-/// episodes that agree say more than one. Pure.
+/// few steps were clipped or not finite. The episode gap has up to five parts: episodes that agree
+/// say more than one. Pure.
 Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds);
 
 /// How much better the policy looks in its model than it is, in one number: the mean of the two

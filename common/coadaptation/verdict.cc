@@ -18,6 +18,8 @@ const char* VerdictName(Verdict verdict) {
       return "pessimistic";
     case Verdict::kStale:
       return "stale";
+    case Verdict::kVoid:
+      return "void";
   }
   return "unknown";
 }

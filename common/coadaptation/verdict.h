@@ -15,7 +15,9 @@ enum class Verdict {
   kExploiting = 4,
   kPessimistic = 5,
   kStale = 6,
+  kVoid = 7,
 };
+inline constexpr int kVerdicts = 7;  ///< They count from 1.
 
 /// "warming_up", "healthy", ...: how metrics and commands write it.
 const char* VerdictName(Verdict verdict);

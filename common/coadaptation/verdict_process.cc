@@ -24,6 +24,7 @@ Judgement VerdictProcess::Judge(const Checkpoint& checkpoint) {
   judgement.evidence_negative = negative_.value();
   judgement.level = level();
   if (!warm || !counts) {
+    if (warm) judgement.verdict = Verdict::kVoid;
     judgement.sentence =
         warm ? DescribeNothingCounts(readings) : DescribeWarmUp(checkpoint.number, thresholds_);
     return judgement;
@@ -95,6 +96,13 @@ std::string VerdictProcess::Carrier(const Readings& readings, Verdict verdict) c
   for (size_t i = 0; i < readings.size(); ++i) {
     if (!(readings[i].value > limit) || evidence_.value(i) <= most) continue;
     most = evidence_.value(i);
+    carrier = SignalName(readings[i].signal);
+  }
+  if (!carrier.empty() || evidence_.value() < level()) return carrier;
+  // Confirmed, and it has not fallen yet: what made it so.
+  for (size_t i = 0; i < readings.size(); ++i) {
+    if (evidence_[i].value() <= most) continue;
+    most = evidence_[i].value();
     carrier = SignalName(readings[i].signal);
   }
   return carrier;

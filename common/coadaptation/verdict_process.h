@@ -41,8 +41,9 @@ struct VerdictMemory {
 /// evidence that was confirmed has not fallen yet. No rate is promised for warnings that are not
 /// early.
 ///
-/// The first warmup_refits checkpoints are not judged, nor are those where no signal counts: the
-/// sentence says why. docs/adr/0006 says how far the bound holds. Not thread-safe.
+/// The first warmup_refits checkpoints are not judged (WARMING_UP), nor are later ones where no
+/// signal counts (VOID): the sentence says why. docs/adr/0006 says how far the bound holds. Not
+/// thread-safe.
 class VerdictProcess {
  public:
   explicit VerdictProcess(const Thresholds& thresholds);

@@ -146,6 +146,15 @@ TEST(VerdictProcessTest, EvidenceWithoutAPresentGapOnlyWarns) {
   for (int i = 0; i < 3; ++i) course.Next(c);
   judgement = course.Next(Course::Quiet());
   EXPECT_EQ(judgement.verdict, Verdict::kWarning);
+  EXPECT_GE(judgement.evidence, judgement.level);
+  EXPECT_EQ(judgement.signal, "gap_100") << "what made it so";
+  EXPECT_THAT(judgement.sentence, Not(HasSubstr("not confirmed")));
+  EXPECT_THAT(judgement.sentence,
+              HasSubstr("evidence that is confirmed and has not fallen yet: over "));
+  EXPECT_THAT(judgement.sentence, HasSubstr("still, carried by gap_100; an alarm takes 200"));
+  Checkpoint none = Course::Quiet();
+  none.gap_100 = std::nan("");
+  EXPECT_THAT(course.Next(none).sentence, HasSubstr("412 in the model"));
   course.process.Reset(/*repeated=*/false);
   judgement = course.Next(Course::Quiet());
   EXPECT_EQ(judgement.verdict, Verdict::kHealthy);
@@ -205,7 +214,7 @@ TEST(VerdictProcessTest, WhereNothingCountsThereIsNoVerdict) {
   c.fresh_steps = 500;
   c.residual = 2;
   const Judgement judgement = course.Next(c);
-  EXPECT_EQ(judgement.verdict, Verdict::kWarmingUp);
+  EXPECT_EQ(judgement.verdict, Verdict::kVoid) << "it is not early any more";
   EXPECT_THAT(judgement.sentence, HasSubstr("No verdict on the newest model: the index (+3.00)"));
   EXPECT_THAT(judgement.sentence, HasSubstr("gap_episode is not known"));
   EXPECT_THAT(course.Next({}).sentence, Not(HasSubstr("nan")));
@@ -358,6 +367,9 @@ TEST(VerdictProcessTest, FalseAlarmsOfTheWholeVerdictKeepTheInterval) {
 TEST(VerdictTest, EveryVerdictHasAName) {
   EXPECT_STREQ(VerdictName(Verdict::kWarmingUp), "warming_up");
   EXPECT_STREQ(VerdictName(Verdict::kStale), "stale");
+  for (int i = 1; i <= kVerdicts; ++i) {
+    EXPECT_STRNE(VerdictName(static_cast<Verdict>(i)), "unknown") << i;
+  }
 }
 
 TEST(StaleTest, SlowRunsMayTakeTheirTime) {

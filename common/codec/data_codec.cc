@@ -136,6 +136,12 @@ void Encode(const Episode& episode, data::v1::Episode* out) {
   out->set_evaluation_size(episode.evaluation_size);
   out->set_policy_updates(episode.policy_updates);
   out->set_failure(episode.failure);
+  for (const ActingPolicy& policy : episode.policies) {
+    data::v1::ActingPolicy* acting = out->add_policies();
+    acting->set_first_t(policy.first_t);
+    acting->set_policy_version(policy.policy_version);
+    acting->set_policy_updates(policy.policy_updates);
+  }
 }
 
 absl::StatusOr<Episode> Decode(const data::v1::Episode& m) {
@@ -153,6 +159,9 @@ absl::StatusOr<Episode> Decode(const data::v1::Episode& m) {
   e.evaluation_size = m.evaluation_size();
   e.policy_updates = m.policy_updates();
   e.failure = m.failure();
+  for (const data::v1::ActingPolicy& policy : m.policies()) {
+    e.policies.push_back({policy.first_t(), policy.policy_version(), policy.policy_updates()});
+  }
   return e;
 }
 

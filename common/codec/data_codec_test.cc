@@ -166,6 +166,7 @@ TEST(DataCodecTest, EpisodeTravels) {
   e.evaluation_id = 250;
   e.evaluation_size = 10;
   e.failure = "crashed";
+  e.policies = {{0, 3, 300}, {20, 4, 400}};
   data::v1::Episode message;
   Encode(e, &message);
   const auto back = Decode(message);
@@ -182,6 +183,7 @@ TEST(DataCodecTest, EpisodeTravels) {
   EXPECT_EQ(back->evaluation_id, 250u);
   EXPECT_EQ(back->evaluation_size, 10);
   EXPECT_EQ(back->failure, "crashed");
+  EXPECT_EQ(back->policies, e.policies);
 }
 
 TEST(DataCodecTest, TransitionsTravelWholeAndInParts) {

@@ -52,6 +52,7 @@ constexpr FieldRule kRules[] = {
     {"model.deterministic", "false"},
     {"model.freeze_after", "0", 0},
     {"model.known_reward", "false"},
+    {"model.first_gradient_steps", "0", 0},
     {"imagination.rollouts_per_refit", "100000", 1, 1000000},
     {"imagination.horizon_start", "1", 1, 1000},
     {"imagination.horizon_end", "1", 1, 1000},

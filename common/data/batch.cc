@@ -51,6 +51,23 @@ absl::Status ValidateFailure(const Episode& episode) {
   return absl::OkStatus();
 }
 
+absl::Status ValidatePolicies(const Episode& episode) {
+  const std::vector<ActingPolicy>& policies = episode.policies;
+  if (policies.size() > Episode::kMostPolicies) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "episode: expected at most ", Episode::kMostPolicies, " policies, got ", policies.size()));
+  }
+  for (size_t i = 0; i < policies.size(); ++i) {
+    const int64_t t = policies[i].first_t;
+    if (i == 0 ? t == 0 : t > policies[i - 1].first_t && t < episode.length) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("episode: expected policies from step 0 on, each later than the last and "
+                     "before step ",
+                     episode.length, ", got first_t ", t));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void TransitionBatch::Append(const TransitionBatch& other, int64_t begin, int64_t end) {
@@ -114,6 +131,7 @@ absl::Status Validate(const Episode& episode, const EnvironmentSpec& spec) {
         absl::StrCat("episode: expected a finite return, got ", episode.episode_return));
   }
   TANDEM_RETURN_IF_ERROR(ValidateFailure(episode));
+  TANDEM_RETURN_IF_ERROR(ValidatePolicies(episode));
   TANDEM_RETURN_IF_ERROR(ValidateSize(kWhere, "initial_observation", spec.observation.dim(),
                                       episode.initial_observation.size()));
   TANDEM_RETURN_IF_ERROR(ValidateFinite(kWhere, "initial_observation", episode.initial_observation,

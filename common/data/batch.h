@@ -28,7 +28,7 @@ struct TransitionBatch {
   std::vector<int64_t> indices;          ///< [B] global index of each step
   std::vector<int64_t> episodes;         ///< [B] ordinal of the episode in the replay buffer
   std::vector<int64_t> times;            ///< [B] step within its episode
-  std::vector<int64_t> policy_versions;  ///< [B] 0: random actions
+  std::vector<int64_t> policy_versions;  ///< [B] tags, see Segment; 0: random
   std::vector<uint8_t> splits;           ///< [B] a value of Split
 
   /// Number of rows, from the observations.
@@ -65,14 +65,24 @@ struct Segment {
   bool terminated = false;          ///< The last step ended the episode in a terminal state.
   bool truncated = false;           ///< The last step ended the episode from outside.
   Purpose purpose = Purpose::kTraining;
-  uint64_t policy_version = 0;  ///< 0: uniformly random actions.
+  uint64_t policy_version = 0;  ///< snapshot::Version::Tag; 0: uniformly random actions.
   uint64_t model_version = 0;   ///< 0: no planner acted.
 
   int64_t size() const { return static_cast<int64_t>(rewards.size()); }
 };
 
+/// Who acted in an episode from one of its steps on.
+struct ActingPolicy {
+  int64_t first_t = 0;          ///< Step within the episode.
+  uint64_t policy_version = 0;  ///< 0: uniformly random actions.
+  uint64_t policy_updates = 0;
+  bool operator==(const ActingPolicy&) const = default;
+};
+
 /// What came of one finished episode.
 struct Episode {
+  static constexpr size_t kMostPolicies = 64;
+
   uint64_t episode_id = 0;
   Purpose purpose = Purpose::kTraining;
   double episode_return = 0;  ///< Undiscounted sum of rewards.
@@ -80,12 +90,15 @@ struct Episode {
   bool terminated = false;    ///< false: truncated
   /// Kind of the failure that truncated it, such as "crashed"; empty: none did.
   std::string failure;
-  uint64_t policy_version = 0;
-  uint64_t policy_updates = 0;             ///< Updates in the policy that acted.
+  uint64_t policy_version = 0;             ///< Of the policy that acted at its last step.
+  uint64_t policy_updates = 0;             ///< Updates in that policy.
   std::vector<float> initial_observation;  ///< [obs_dim]
   int64_t env_steps = 0;        ///< Training steps in the buffer when it ended; set by the buffer.
   uint64_t evaluation_id = 0;   ///< Groups the episodes of one evaluation; 0 for training.
   int64_t evaluation_size = 0;  ///< Episodes in that evaluation; 0 for training.
+  /// Those who acted, in order, where more than one did, the first from step 0 on; empty: one did.
+  /// At most kMostPolicies; of more some are left out, evenly over the episode.
+  std::vector<ActingPolicy> policies;
 };
 
 /// Checks a segment against a spec: shapes, at least one step, every number finite, not both

@@ -152,6 +152,22 @@ TEST(ValidateEpisode, AFailureTruncates) {
   EXPECT_THAT(Complaint(episode), testing::HasSubstr("at most 64 bytes, got 65"));
 }
 
+TEST(ValidateEpisode, ThePoliciesStandInOrder) {
+  Episode episode = MakeEpisode();
+  episode.length = 100;
+  episode.policies = {{0, 0, 0}, {40, 1, 10}, {99, 2, 20}};
+  EXPECT_TRUE(Validate(episode, MakeSpec()).ok());
+  episode.policies[2].first_t = 100;
+  EXPECT_THAT(Complaint(episode), testing::HasSubstr("before step 100, got first_t 100"));
+  episode.policies[2].first_t = 40;
+  EXPECT_THAT(Complaint(episode), testing::EndsWith("got first_t 40"));
+  episode.policies = {{1, 1, 10}};
+  EXPECT_THAT(Complaint(episode), testing::EndsWith("got first_t 1"));
+  episode.policies.clear();
+  for (int64_t t = 0; t < 65; ++t) episode.policies.push_back({t, 1, 10});
+  EXPECT_THAT(Complaint(episode), testing::HasSubstr("at most 64 policies, got 65"));
+}
+
 TEST(ValidateEpisode, SaysWhatIsWrong) {
   Episode episode = MakeEpisode();
   episode.length = 0;

@@ -207,6 +207,31 @@ TEST(EnsembleLearner, AKnownRewardIsPaidForThePrediction) {
               HasSubstr("unknown environment"));
 }
 
+TEST(EnsembleLearner, ARareRewardThatIsKnownTakesNothingFromTheDynamics) {
+  const EnvironmentSpec spec = (*MakeEnvironment("maze"))->spec();
+  const auto moves = [](int rows, uint64_t seed, bool rare) {  // a step of 0.1 times the action
+    TransitionBatch batch{.obs_dim = 2, .action_dim = 2};
+    Rng rng(seed);
+    for (int i = 0; i < 2 * rows; ++i) {
+      batch.observations.push_back(static_cast<float>(rng.Uniform(-0.8, 0.8)));
+      batch.actions.push_back(static_cast<float>(rng.Uniform(-1, 1)));
+      batch.next_observations.push_back(batch.observations[i] + 0.1f * batch.actions[i]);
+    }
+    for (int i = 0; i < rows; ++i) batch.rewards.push_back(rare && i % 97 == 0 ? 100.0f : 1.0f);
+    batch.terminated.assign(rows, 0);
+    return batch;
+  };
+  EnsembleLearnerOptions options = SmallOptions();
+  options.known_reward = true;
+  auto learner = *EnsembleLearner::Create(spec, options);
+  auto same = *EnsembleLearner::Create(spec, options);
+  const FitReport report = *learner->Fit(moves(600, 1, true), moves(200, 2, false), {});
+  const FitReport other = *same->Fit(moves(600, 1, false), moves(200, 2, true), {});
+  EXPECT_LT(report.holdout_error, 0.1);
+  EXPECT_EQ(report.holdout_error, other.holdout_error);  // whatever the rewards are
+  EXPECT_EQ(report.holdout_reward_error, 0);
+}
+
 TEST(EnsembleLearner, StopsEarlyOnNoiseAndKeepsTheBestWeights) {
   EnsembleLearnerOptions options = SmallOptions();
   options.max_gradient_steps = 5000;
@@ -280,6 +305,23 @@ TEST(EnsembleLearner, ALongFitTakesTwiceTheStepsOnce) {
   learner->MakeNextFitLong();
   EXPECT_EQ(learner->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 80);
   EXPECT_LT(learner->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 41);
+}
+
+TEST(EnsembleLearner, TheFirstFitHasItsOwnLengthAndARestartKnowsThatItIsOver) {
+  EnsembleLearnerOptions options = SmallOptions();
+  options.max_gradient_steps = options.patience_steps = 10;
+  options.first_gradient_steps = 30;
+  options.min_improvement = 0.999;  // ends as soon as patience allows it
+  options.patience_epochs = 100;
+  auto learner = *EnsembleLearner::Create(LineSpec(), options);
+  const nn::TensorFile fresh = learner->SaveState();
+  EXPECT_EQ(learner->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 30);
+  EXPECT_EQ(learner->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 10);
+  auto restarted = *EnsembleLearner::Create(LineSpec(), options);
+  ASSERT_TRUE(restarted->LoadState(learner->SaveState()).ok());
+  EXPECT_EQ(restarted->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 10);
+  ASSERT_TRUE(restarted->LoadState(fresh).ok());
+  EXPECT_EQ(restarted->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 30);
 }
 
 TEST(EnsembleLearner, AResetChangesOneMemberAndNoOther) {

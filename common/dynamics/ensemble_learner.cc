@@ -26,6 +26,7 @@ constexpr int64_t kMaxScoredRows = 5000;
 constexpr float kConstantInputStd = 1;
 constexpr float kConstantTargetStd = 1e-3f;
 constexpr char kRngKey[] = "learner.rng";
+constexpr char kFitsKey[] = "learner.fits";
 
 absl::Status Check(const EnsembleLearnerOptions& o) {
   const auto bad = [](const char* what) {
@@ -37,6 +38,7 @@ absl::Status Check(const EnsembleLearnerOptions& o) {
   if (o.patience_epochs < 0 || o.patience_steps < 0) return bad("patience >= 0");
   if (!(o.min_improvement >= 0 && o.min_improvement < 1)) return bad("0 <= min_improvement < 1");
   if (o.max_gradient_steps < 1) return bad("max_gradient_steps >= 1");
+  if (o.first_gradient_steps < 0) return bad("first_gradient_steps >= 0");
   if (!(o.observation_margin >= 0)) return bad("observation_margin >= 0");
   if (!(o.adam.lr > 0) || !(o.adam.weight_decay >= 0)) return bad("lr > 0, weight_decay >= 0");
   return absl::OkStatus();
@@ -145,10 +147,11 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     TANDEM_RETURN_IF_ERROR(CheckData(holdout, meta_.obs_dim, meta_.action_dim, "held-out rows"));
     Normalise(train);
     const bool learn_end = options_.termination == TerminationKind::kLearned;
-    const FitRows rows = MakeFitRows(train, meta_.inputs, meta_.targets, learn_end);
-    const FitRows scored = Thin(
-        holdout.size() > 0 ? MakeFitRows(holdout, meta_.inputs, meta_.targets, learn_end) : rows,
-        kMaxScoredRows);
+    const auto make = [&](const TransitionBatch& batch) {
+      return MakeFitRows(batch, meta_.inputs, meta_.targets, learn_end, options_.known_reward);
+    };
+    const FitRows rows = make(train);
+    const FitRows scored = Thin(holdout.size() > 0 ? make(holdout) : rows, kMaxScoredRows);
     FitReport report;
     report.train_rows = train.size();
     report.holdout_rows = holdout.size();
@@ -159,6 +162,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     report.seconds = took.count();
     report_ = report;
+    ++fits_;
     return report;
   }
 
@@ -207,6 +211,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     nn::TensorFile file = ExportModel();
     network_->ExportOptimizer(kNetworkPrefix, &file);
     SaveRng(kRngKey, rng_, &file);
+    file.metadata[kFitsKey] = absl::StrCat(fits_);
     return file;
   }
 
@@ -223,6 +228,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     TANDEM_RETURN_IF_ERROR(network_->ImportParameters(kNetworkPrefix, state));
     TANDEM_RETURN_IF_ERROR(network_->ImportOptimizer(kNetworkPrefix, state));
     rng_ = rng;
+    fits_ = nn::FindInt(state, kFitsKey).value_or(1);
     meta.deterministic = options_.deterministic;
     meta.known_reward = options_.known_reward;
     meta_ = std::move(meta);
@@ -255,7 +261,9 @@ class GaussianEnsembleLearner : public EnsembleLearner {
     std::vector<float> losses(options_.members);
     TANDEM_RETURN_IF_ERROR(stop->Score(scored, 0, 0));
     const bool is_long = std::exchange(long_fit_, false);
-    const int most = (is_long ? 2 : 1) * options_.max_gradient_steps;
+    const bool first = fits_ == 0 && options_.first_gradient_steps > 0;
+    const int most =
+        (is_long ? 2 : 1) * (first ? options_.first_gradient_steps : options_.max_gradient_steps);
     while (report->gradient_steps < most &&
            (is_long || !stop->Exhausted(report->epochs, report->gradient_steps))) {
       batches.Shuffle();
@@ -309,11 +317,14 @@ class GaussianEnsembleLearner : public EnsembleLearner {
       report->holdout_nll += scores[m].nll / options_.elites;
       report->holdout_termination_loss += scores[m].binary_loss / options_.elites;
     }
-    TANDEM_ASSIGN_OR_RETURN(const std::vector<double> errors,
-                            ScoreMean(*network_, meta_.elites, scored));
+    TANDEM_ASSIGN_OR_RETURN(std::vector<double> errors, ScoreMean(*network_, meta_.elites, scored));
+    if (options_.known_reward) {
+      errors.pop_back();
+    } else {
+      report->holdout_reward_error = std::sqrt(errors.back());
+    }
     report->holdout_error = std::sqrt(std::accumulate(errors.begin(), errors.end(), 0.0) /
                                       static_cast<double>(errors.size()));
-    report->holdout_reward_error = std::sqrt(errors.back());
     return absl::OkStatus();
   }
 
@@ -322,6 +333,7 @@ class GaussianEnsembleLearner : public EnsembleLearner {
   EnsembleMetadata meta_;
   Rng rng_;
   bool long_fit_ = false;
+  int64_t fits_ = 0;
   std::unique_ptr<nn::GaussianEnsemble> network_;
   FitReport report_;
   SampleObjective* sample_objective_ = nullptr;

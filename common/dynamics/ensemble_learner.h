@@ -27,6 +27,7 @@ struct EnsembleLearnerOptions {
   int patience_steps = 100;       ///< ... and so many gradient steps without a gain.
   double min_improvement = 0.01;  ///< Relative gain in holdout score that counts.
   int max_gradient_steps = 200;
+  int first_gradient_steps = 0;  ///< The same for the first fit; 0: no other.
   TerminationKind termination = TerminationKind::kKnown;
   bool deterministic = false;     ///< The model predicts its mean, without noise.
   bool known_reward = false;      ///< It pays what the environment publishes (known_reward.h).
@@ -46,8 +47,8 @@ struct FitReport {
   double train_loss = 0;                      ///< mean over members, last epoch
   double holdout_nll = 0;                     ///< mean over elites [nats a dimension]
   double holdout_error = 0;                   ///< of the elites' mean, all dimensions
-  double holdout_reward_error = 0;
-  double holdout_termination_loss = 0;  ///< binary cross-entropy; 0 unless learned
+  double holdout_reward_error = 0;            ///< 0 where the reward is known
+  double holdout_termination_loss = 0;        ///< binary cross-entropy; 0 unless learned
   double seconds = 0;
 };
 

@@ -37,7 +37,7 @@ std::vector<float> RawTargets(const TransitionBatch& batch) {
 }
 
 FitRows MakeFitRows(const TransitionBatch& batch, const Normaliser& inputs,
-                    const Normaliser& targets, bool learn_termination) {
+                    const Normaliser& targets, bool learn_termination, bool known_reward) {
   FitRows rows{.rows = batch.size(),
                .input_dim = inputs.dim(),
                .output_dim = targets.dim(),
@@ -46,6 +46,12 @@ FitRows MakeFitRows(const TransitionBatch& batch, const Normaliser& inputs,
                .targets = RawTargets(batch)};
   inputs.Apply(rows.inputs);
   targets.Apply(rows.targets);
+  if (known_reward) {
+    rows.scored_dim = rows.output_dim - 1;
+    for (int64_t i = 0; i < rows.rows; ++i) {
+      rows.targets[(i + 1) * rows.output_dim - 1] = i % 2 == 0 ? -1.0f : 1.0f;
+    }
+  }
   if (learn_termination) rows.binary.assign(batch.terminated.begin(), batch.terminated.end());
   return rows;
 }

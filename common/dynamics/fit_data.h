@@ -17,6 +17,7 @@ struct FitRows {
   int64_t input_dim = 0;
   int64_t output_dim = 0;
   int64_t binary_dim = 0;
+  int64_t scored_dim = 0;      ///< Targets that a score counts: the first so many; 0: all.
   std::vector<float> inputs;   ///< [rows, input_dim]
   std::vector<float> targets;  ///< [rows, output_dim]
   std::vector<float> binary;   ///< [rows, binary_dim]
@@ -26,9 +27,12 @@ struct FitRows {
 std::vector<float> RawInputs(const TransitionBatch& batch);
 /// (change of observation, reward) of each row, [B, obs_dim + 1], not normalised.
 std::vector<float> RawTargets(const TransitionBatch& batch);
-/// Normalises `batch`; `learn_termination` adds the termination flags.
+/// Normalises `batch`; `learn_termination` adds the termination flags. known_reward: no score
+/// counts the reward, and its target alternates between -1 and 1 from row to row. Nothing predicts
+/// that, so its output stays at mean 0 and deviation 1 and leaves the layers before it to the
+/// dynamics; a rare reward would pull at them with errors of many deviations.
 FitRows MakeFitRows(const TransitionBatch& batch, const Normaliser& inputs,
-                    const Normaliser& targets, bool learn_termination);
+                    const Normaliser& targets, bool learn_termination, bool known_reward = false);
 
 /// Draws batches for the members of an ensemble: each member has its own bootstrap of the rows, in
 /// an order shuffled anew for each epoch. Rows that do not fill a batch sit out their epoch.

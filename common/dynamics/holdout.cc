@@ -30,11 +30,11 @@ absl::Status ForEachBlock(nn::GaussianEnsemble& network, int member, const FitRo
   return absl::OkStatus();
 }
 
-double GeometricMean(const MemberScore& score, int64_t binary_dim) {
+double GeometricMean(const MemberScore& score, int64_t scored_dim, int64_t binary_dim) {
   double sum = 0;
-  for (const double error : score.squared_errors) sum += std::log(error + kErrorFloor);
+  for (int64_t j = 0; j < scored_dim; ++j) sum += std::log(score.squared_errors[j] + kErrorFloor);
   if (binary_dim > 0) sum += std::log(score.binary_loss + kErrorFloor);
-  return std::exp(sum / static_cast<double>(score.squared_errors.size() + binary_dim));
+  return std::exp(sum / static_cast<double>(scored_dim + binary_dim));
 }
 
 }  // namespace
@@ -43,6 +43,7 @@ absl::StatusOr<MemberScore> ScoreMember(nn::GaussianEnsemble& network, int membe
                                         const FitRows& rows) {
   MemberScore score;
   score.squared_errors.assign(rows.output_dim, 0);
+  const int64_t scored = rows.scored_dim > 0 ? rows.scored_dim : rows.output_dim;
   double nll = 0, binary = 0;
   TANDEM_RETURN_IF_ERROR(ForEachBlock(
       network, member, rows, [&](int64_t begin, const nn::EnsemblePrediction& prediction) {
@@ -52,7 +53,7 @@ absl::StatusOr<MemberScore> ScoreMember(nn::GaussianEnsemble& network, int membe
             const double error = prediction.means[i + j] - target[i + j];
             const double scaled = error / prediction.stds[i + j];
             score.squared_errors[j] += error * error;
-            nll += scaled * scaled + prediction.log_vars[i + j];
+            if (j < scored) nll += scaled * scaled + prediction.log_vars[i + j];
           }
         }
         for (size_t i = 0; i < prediction.logits.size(); ++i) {
@@ -62,10 +63,9 @@ absl::StatusOr<MemberScore> ScoreMember(nn::GaussianEnsemble& network, int membe
       }));
   const double count = static_cast<double>(rows.rows);
   for (double& error : score.squared_errors) error /= count;
-  score.nll =
-      0.5 * (nll / (count * static_cast<double>(rows.output_dim)) + std::log(2 * std::numbers::pi));
+  score.nll = 0.5 * (nll / (count * static_cast<double>(scored)) + std::log(2 * std::numbers::pi));
   if (rows.binary_dim > 0) score.binary_loss = binary / (count * rows.binary_dim);
-  score.score = GeometricMean(score, rows.binary_dim);
+  score.score = GeometricMean(score, scored, rows.binary_dim);
   return score;
 }
 
@@ -93,7 +93,8 @@ FitRows Thin(const FitRows& rows, int64_t limit) {
   FitRows out{.rows = limit,
               .input_dim = rows.input_dim,
               .output_dim = rows.output_dim,
-              .binary_dim = rows.binary_dim};
+              .binary_dim = rows.binary_dim,
+              .scored_dim = rows.scored_dim};
   std::vector<int64_t> kept(limit);
   for (int64_t i = 0; i < limit; ++i) kept[i] = i * rows.rows / limit;
   GatherRows(rows.inputs, rows.input_dim, kept, &out.inputs);

@@ -13,8 +13,8 @@ namespace tandem::dynamics {
 struct MemberScore {
   std::vector<double> squared_errors;  ///< [output_dim] mean over rows
   double binary_loss = 0;              ///< mean cross-entropy
-  double nll = 0;                      ///< mean over rows and dimensions, with 0.5 log 2 pi
-  /// What early stop and the choice of elites go by: the geometric mean of the dimensions' errors
+  double nll = 0;                      ///< mean over rows and scored dimensions, with 0.5 log 2 pi
+  /// What early stop and the choice of elites go by: the geometric mean of the scored errors
   /// (and of the cross-entropy of termination). A dimension whose noise no member can predict is a
   /// constant factor, where in an arithmetic mean it would drown the others.
   double score = 0;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -115,15 +117,17 @@ class Chunk {
     KeepSurvivors();
   }
 
-  /// Adds the step's rewards to the sums of the rollouts `owners`, and goes on with the rest.
+  /// Adds the step's rewards to the sums of the rollouts `owners`, and goes on with those that have
+  /// not ended. The sum of one that is not finite any more is NaN.
   void Add(std::vector<int64_t>* owners, std::span<double> sums) {
     const int64_t obs = model_.obs_dim();
     survivors_.clear();
     size_t kept = 0;
     for (size_t i = 0; i < step_.rewards.size(); ++i) {
-      if (!Finite(step_, obs, i)) continue;
-      sums[(*owners)[i]] += step_.rewards[i];
-      if (step_.terminated[i] != 0) continue;
+      const bool finite = Finite(step_, obs, i);
+      double& sum = sums[(*owners)[i]];
+      sum = finite ? sum + step_.rewards[i] : std::numeric_limits<double>::quiet_NaN();
+      if (!finite || step_.terminated[i] != 0) continue;
       AppendRange(&survivors_, step_.next_observations.data() + i * obs, obs);
       (*owners)[kept++] = (*owners)[i];
     }
@@ -194,7 +198,7 @@ absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
   return absl::OkStatus();
 }
 
-absl::Status ImaginedReturns(DynamicsModel& model, const ActFunction& act,
+absl::Status ImaginedReturns(DynamicsModel& model, const ActAtFunction& act,
                              std::span<const float> start_states, int rollouts, int64_t max_steps,
                              Rng& rng, const std::function<bool()>& cancelled,
                              std::span<double> returns) {
@@ -212,15 +216,26 @@ absl::Status ImaginedReturns(DynamicsModel& model, const ActFunction& act,
   const int64_t total = rows * rollouts;
   std::vector<double> sums(total);
   constexpr int64_t kBlock = 256;
-  Chunk chunk(model, act, kBlock, rng);
+  std::vector<int64_t> owners;  // rollout of each row of the chunk
+  std::vector<int64_t> block_starts;
+  int64_t t = 0;
+  size_t row = 0;  // of the chunk; its blocks come in order
+  const ActFunction act_now = [&](std::span<const float> observations, std::span<float> actions) {
+    const size_t end = row + observations.size() / obs;
+    block_starts.clear();
+    for (; row < end; ++row) block_starts.push_back(owners[row] / rollouts);
+    return act(t, block_starts, observations, actions);
+  };
+  Chunk chunk(model, act_now, kBlock, rng);
   const int64_t size = ChunkRows(model, kBlock);
   for (int64_t begin = 0; begin < total; begin += size) {
     const int64_t count = std::min(size, total - begin);
-    std::vector<int64_t> owners(count);
-    for (int64_t i = 0; i < count; ++i) owners[i] = begin + i;
+    owners.resize(count);
+    std::iota(owners.begin(), owners.end(), begin);
     chunk.Start(std::span(starts).subspan(begin * obs, count * obs));
-    for (int64_t t = 0; t < max_steps && !chunk.empty(); ++t) {
+    for (t = 0; t < max_steps && !chunk.empty(); ++t) {
       if (cancelled && cancelled()) return absl::CancelledError("imagined returns: cancelled");
+      row = 0;
       TANDEM_RETURN_IF_ERROR(chunk.Step());
       chunk.Add(&owners, sums);
     }

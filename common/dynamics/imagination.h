@@ -15,6 +15,12 @@ namespace tandem::dynamics {
 using ActFunction =
     std::function<absl::Status(std::span<const float> observations, std::span<float> actions)>;
 
+/// The same for who acts differently over time: step `t` of rollouts, and for each row the start
+/// state, from 0, that its rollout began in.
+using ActAtFunction =
+    std::function<absl::Status(int64_t t, std::span<const int64_t> starts,
+                               std::span<const float> observations, std::span<float> actions)>;
+
 struct ImagineOptions {
   int horizon = 1;       ///< [steps] >= 1
   int block_rows = 256;  ///< Rows acted on together: their activations stay in cache.
@@ -36,8 +42,9 @@ absl::Status Imagine(DynamicsModel& model, const ActFunction& act,
                      int64_t* truncated = nullptr);
 
 /// Mean undiscounted return of `rollouts` model rollouts of at most `max_steps` from each start
-/// state, [B, obs_dim]. returns: [B].
-absl::Status ImaginedReturns(DynamicsModel& model, const ActFunction& act,
+/// state, [B, obs_dim]. returns: [B]; NaN where a prediction of a rollout was not finite, for what
+/// it would have returned is not known.
+absl::Status ImaginedReturns(DynamicsModel& model, const ActAtFunction& act,
                              std::span<const float> start_states, int rollouts, int64_t max_steps,
                              Rng& rng, const std::function<bool()>& cancelled,
                              std::span<double> returns);

@@ -110,10 +110,49 @@ TEST(ImaginedReturns, SumRewardsUntilTheEnd) {
   Rng rng(1);
   const std::vector<float> starts = {0, 8, 3};
   std::vector<double> returns(3);
-  ASSERT_TRUE(ImaginedReturns(model, AddOne, starts, 2, 4, rng, {}, returns).ok());
+  const auto add_one = [](int64_t, std::span<const int64_t>, std::span<const float> observations,
+                          std::span<float> actions) { return AddOne(observations, actions); };
+  ASSERT_TRUE(ImaginedReturns(model, add_one, starts, 2, 4, rng, {}, returns).ok());
   EXPECT_THAT(returns, ::testing::ElementsAre(0 + 1 + 2 + 3, 8 + 9, 3 + 4 + 5 + 6));
   std::vector<double> wrong(2);
-  EXPECT_FALSE(ImaginedReturns(model, AddOne, starts, 2, 4, rng, {}, wrong).ok());
+  EXPECT_FALSE(ImaginedReturns(model, add_one, starts, 2, 4, rng, {}, wrong).ok());
+}
+
+TEST(ImaginedReturns, WhoActsIsToldTheStepAndWhereItBegan) {
+  CountingModel model;
+  Rng rng(1);
+  std::vector<float> starts(800);  // with 2 rollouts each, more than 3 chunks of 512 rows
+  for (size_t i = 0; i < starts.size(); ++i) starts[i] = i % 3 == 0 ? 9.0f : 0.0f;
+  const auto act = [&](int64_t t, std::span<const int64_t> from,
+                       std::span<const float> observations, std::span<float> actions) {
+    EXPECT_EQ(from.size(), observations.size());
+    for (size_t i = 0; i < from.size(); ++i) {
+      // A third ends at once, and the others move up in the batch.
+      EXPECT_EQ(observations[i], starts[from[i]] + static_cast<float>(t));
+      actions[i] = 1;
+    }
+    return absl::OkStatus();
+  };
+  std::vector<double> returns(starts.size());
+  ASSERT_TRUE(ImaginedReturns(model, act, starts, 2, 3, rng, {}, returns).ok());
+  EXPECT_EQ(returns[0], 9);
+  EXPECT_EQ(returns[799], 0 + 1 + 2);
+}
+
+TEST(ImaginedReturns, OfARolloutThatIsNotFiniteIsNotKnown) {
+  CountingModel model;
+  Rng rng(1);
+  const std::vector<float> starts = {1, 5, 9};
+  const auto act = [](int64_t, std::span<const int64_t>, std::span<const float> observations,
+                      std::span<float> actions) {
+    for (size_t i = 0; i < actions.size(); ++i) actions[i] = observations[i] == 2 ? 1000.0f : 1.0f;
+    return absl::OkStatus();
+  };
+  std::vector<double> returns(3);
+  ASSERT_TRUE(ImaginedReturns(model, act, starts, 2, 3, rng, {}, returns).ok());
+  EXPECT_TRUE(std::isnan(returns[0])) << "not 1, what it had returned until then";
+  EXPECT_EQ(returns[1], 5 + 6 + 7);
+  EXPECT_EQ(returns[2], 9);
 }
 
 TEST(HorizonAt, GrowsLinearlyBetweenItsEnds) {

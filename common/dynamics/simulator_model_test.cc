@@ -123,7 +123,9 @@ TEST(SimulatorModel, ItsImaginedReturnIsTheRealOne) {
   }
   std::vector<double> imagined(5);
   Rng rng(1);
-  ASSERT_TRUE(ImaginedReturns(*model, act, starts, 2, 200, rng, {}, imagined).ok());
+  const auto act_at = [&act](int64_t, std::span<const int64_t>, std::span<const float> observations,
+                             std::span<float> actions) { return act(observations, actions); };
+  ASSERT_TRUE(ImaginedReturns(*model, act_at, starts, 2, 200, rng, {}, imagined).ok());
   EXPECT_EQ(imagined, real);
 }
 

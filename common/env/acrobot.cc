@@ -1,4 +1,5 @@
 #include "common/env/acrobot.h"
+#include "common/env/termination.h"
 
 #include <algorithm>
 #include <array>
@@ -125,11 +126,10 @@ absl::StatusOr<std::unique_ptr<Simulation>> MakeAcrobot(const EnvironmentOptions
 
 void AcrobotTermination(std::span<const float> next_observations, int64_t obs_dim,
                         std::span<uint8_t> out) {
-  for (size_t i = 0; i < out.size(); ++i) {
-    const auto row = next_observations.subspan(i * static_cast<size_t>(obs_dim));
+  EndedRows(next_observations, obs_dim, out, [](std::span<const float> row) {
     const double cosine1 = row[0], sine1 = row[1], cosine2 = row[2], sine2 = row[3];
-    out[i] = -cosine1 - (cosine1 * cosine2 - sine1 * sine2) > 1 ? 1 : 0;
-  }
+    return -cosine1 - (cosine1 * cosine2 - sine1 * sine2) > 1;
+  });
 }
 
 }  // namespace tandem

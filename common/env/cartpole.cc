@@ -1,4 +1,5 @@
 #include "common/env/cartpole.h"
+#include "common/env/termination.h"
 
 #include <algorithm>
 #include <array>
@@ -122,10 +123,8 @@ absl::StatusOr<std::unique_ptr<Simulation>> MakeCartpoleContinuous(
 
 void CartpoleTermination(std::span<const float> next_observations, int64_t obs_dim,
                          std::span<uint8_t> out) {
-  for (size_t i = 0; i < out.size(); ++i) {
-    const auto row = next_observations.subspan(i * static_cast<size_t>(obs_dim));
-    out[i] = Fallen(row[0], row[2]) ? 1 : 0;
-  }
+  EndedRows(next_observations, obs_dim, out,
+            [](std::span<const float> row) { return Fallen(row[0], row[2]); });
 }
 
 }  // namespace tandem

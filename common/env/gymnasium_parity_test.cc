@@ -33,8 +33,8 @@ constexpr Game kGames[] = {
     {"cartpole", 2000, 5, 2, 1},
     {"cartpole_continuous", 2000, 3, 2, 2},
     {"half_cheetah", 1000, 1},
-    {"hopper", 400, 1, 4, 4},
-    {"humanoid", 300, 1, 4, 4},
+    {"hopper", 600, 1, 2, 3},
+    {"humanoid", 300, 1, 3, 4},
     {"inverted_double_pendulum", 300, 1, 4, 4},
     {"inverted_pendulum", 3000, 1, 2, 2},
     {"mountain_car", 1200, 1, 2, 2},
@@ -43,7 +43,7 @@ constexpr Game kGames[] = {
     {"pusher", 300, 1, 0, 3},
     {"reacher", 300, 1, 0, 6},
     {"swimmer", 1000, 1},
-    {"walker2d", 400, 1, 4, 4},
+    {"walker2d", 600, 1, 2, 3},
 };
 
 struct PipeCloser {

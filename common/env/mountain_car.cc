@@ -1,4 +1,5 @@
 #include "common/env/mountain_car.h"
+#include "common/env/termination.h"
 
 #include <algorithm>
 #include <cmath>
@@ -128,14 +129,6 @@ class MountainCarContinuous : public MountainCarBase {
   bool rounded_ = false;  // the state is one that a step left, in float32
 };
 
-void Termination(double flag, std::span<const float> next_observations, int64_t obs_dim,
-                 std::span<uint8_t> out) {
-  for (size_t i = 0; i < out.size(); ++i) {
-    const auto row = next_observations.subspan(i * static_cast<size_t>(obs_dim));
-    out[i] = AtFlag(row[0], row[1], flag) ? 1 : 0;
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Simulation>> MakeMountainCar(const EnvironmentOptions& options) {
@@ -149,12 +142,14 @@ absl::StatusOr<std::unique_ptr<Simulation>> MakeMountainCarContinuous(
 
 void MountainCarTermination(std::span<const float> next_observations, int64_t obs_dim,
                             std::span<uint8_t> out) {
-  Termination(kFlag, next_observations, obs_dim, out);
+  EndedRows(next_observations, obs_dim, out,
+            [](std::span<const float> row) { return AtFlag(row[0], row[1], kFlag); });
 }
 
 void MountainCarContinuousTermination(std::span<const float> next_observations, int64_t obs_dim,
                                       std::span<uint8_t> out) {
-  Termination(kContinuousFlag, next_observations, obs_dim, out);
+  EndedRows(next_observations, obs_dim, out,
+            [](std::span<const float> row) { return AtFlag(row[0], row[1], kContinuousFlag); });
 }
 
 }  // namespace tandem

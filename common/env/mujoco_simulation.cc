@@ -9,6 +9,7 @@
 #include "common/data/finite.h"
 #include "common/env/mujoco_model.h"
 #include "common/env/mujoco_task.h"
+#include "common/env/termination.h"
 
 namespace tandem {
 namespace {
@@ -259,17 +260,15 @@ absl::StatusOr<std::unique_ptr<Simulation>> MakeMujocoSimulation(
 void MujocoTerminal(const MujocoTask& task, std::span<const float> next_observations,
                     int64_t obs_dim, std::span<uint8_t> out) {
   const MujocoHealth& health = task.health;
-  const size_t dim = static_cast<size_t>(obs_dim);
   const int skipped = task.observation[0].first;
-  for (size_t i = 0; i < out.size(); ++i) {
-    const std::span<const float> row = next_observations.subspan(i * dim, dim);
+  EndedRows(next_observations, obs_dim, out, [&](std::span<const float> row) {
     const bool healthy =
         AllFinite(row) && Within(health.ranges, row, skipped) &&
         (health.state_limit == kUnbounded ||
          AllBelow(health.state_limit, row.subspan(static_cast<size_t>(2 - skipped)))) &&
         (health.seen_fallen == nullptr || !health.seen_fallen(row));
-    out[i] = healthy ? 0 : 1;
-  }
+    return !healthy;
+  });
 }
 
 }  // namespace tandem

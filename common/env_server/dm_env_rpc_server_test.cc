@@ -6,8 +6,6 @@
 #include <cmath>
 #include <limits>
 
-#include "common/clients/dm_env_rpc_messages.h"
-#include "common/clients/dm_env_rpc_settings.h"
 #include "common/clients/environments.h"
 #include "common/env_server/env_server.h"
 #include "common/rpc/channel.h"
@@ -20,85 +18,13 @@ using dm_env_rpc::v1::EnvironmentRequest;
 using dm_env_rpc::v1::EnvironmentResponse;
 using dm_env_rpc::v1::Tensor;
 using dm_env_rpc::v1::TensorSpec;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using Use = SpaceLayout::Use;
 
-TensorSpec Spec(DataType type, std::vector<int> shape) {
+TensorSpec Scalar(const char* name, DataType type) {
   TensorSpec spec;
-  spec.set_name("x");
+  spec.set_name(name);
   spec.set_dtype(type);
-  spec.mutable_shape()->Assign(shape.begin(), shape.end());
   return spec;
-}
-
-TEST(DmEnvRpcMessagesTest, AScalarOfInt64WithBoundsIsAChoiceInAnAction) {
-  TensorSpec spec = Spec(dm_env_rpc::v1::INT64, {});
-  spec.mutable_min()->mutable_int64s()->add_array(-1);
-  spec.mutable_max()->mutable_int64s()->add_array(2);
-  const auto choice = clients::Decode(Use::kAction, spec);
-  ASSERT_TRUE(choice.ok()) << choice.status();
-  EXPECT_EQ(choice->kind, SpaceKind::kDiscrete);
-  EXPECT_EQ(choice->start, -1);
-  EXPECT_THAT(choice->choices, ElementsAre(4));
-  EXPECT_EQ(clients::Decode(Use::kObservation, spec)->kind, SpaceKind::kBox);
-  TensorSpec back;
-  clients::Encode(*choice, "", &back);
-  EXPECT_EQ(back.SerializeAsString(), spec.SerializeAsString());
-}
-
-TEST(DmEnvRpcMessagesTest, WhatCannotBeCarriedIsRefused) {
-  for (const DataType type :
-       {dm_env_rpc::v1::STRING, dm_env_rpc::v1::BOOL, dm_env_rpc::v1::UINT64}) {
-    EXPECT_FALSE(clients::Decode(Use::kAction, Spec(type, {})).ok());
-  }
-  EXPECT_FALSE(clients::Decode(Use::kAction, Spec(dm_env_rpc::v1::FLOAT, {2, -1})).ok());
-  TensorSpec spec = Spec(dm_env_rpc::v1::FLOAT, {3});
-  spec.mutable_min()->mutable_doubles()->add_array(0);
-  EXPECT_FALSE(clients::Decode(Use::kAction, spec).ok()) << "bounds of another type";
-  spec.mutable_min()->mutable_floats()->add_array(0);
-  spec.mutable_min()->mutable_floats()->add_array(0);
-  EXPECT_FALSE(clients::Decode(Use::kAction, spec).ok()) << "two bounds of three";
-}
-
-TEST(DmEnvRpcMessagesTest, ShapesAreInferredAndNumbersRepeated) {
-  SpaceLeaf leaf;
-  leaf.shape = {2, 3};
-  std::string row;
-  Tensor tensor;
-  for (int i = 0; i < 6; ++i) tensor.mutable_floats()->add_array(static_cast<float>(i));
-  tensor.add_shape(2);
-  tensor.add_shape(-1);
-  EXPECT_TRUE(clients::Decode(tensor, leaf, &row).ok());
-  EXPECT_EQ(row.size(), 24u);
-  tensor.set_shape(0, -1);
-  EXPECT_FALSE(clients::Decode(tensor, leaf, &row).ok()) << "two sizes to be inferred";
-  tensor.set_shape(0, 3);
-  tensor.set_shape(1, 2);
-  EXPECT_FALSE(clients::Decode(tensor, leaf, &row).ok()) << "transposed";
-  Tensor one;
-  one.mutable_floats()->add_array(7);
-  one.add_shape(2);
-  one.add_shape(3);
-  row.clear();
-  ASSERT_TRUE(clients::Decode(one, leaf, &row).ok());
-  Tensor all;
-  clients::Encode(leaf, row, &all);
-  EXPECT_THAT(all.floats().array(), testing::Each(7.0f));
-  EXPECT_EQ(all.floats().array_size(), 6);
-}
-
-TEST(DmEnvRpcMessagesTest, SettingsComeFromJson) {
-  const auto settings = clients::SettingsFromJson(
-      R"({"level": 3, "gravity": 9.5, "map": "cave", "flat": true, "sizes": [1, 2]})");
-  ASSERT_TRUE(settings.ok()) << settings.status();
-  EXPECT_EQ(settings->at("level").int64s().array(0), 3);
-  EXPECT_EQ(settings->at("gravity").doubles().array(0), 9.5);
-  EXPECT_EQ(settings->at("map").strings().array(0), "cave");
-  EXPECT_TRUE(settings->at("flat").bools().array(0));
-  EXPECT_THAT(settings->at("sizes").shape(), ElementsAre(2));
-  EXPECT_FALSE(clients::SettingsFromJson(R"({"a": {"b": 1}})").ok());
-  EXPECT_FALSE(clients::SettingsFromJson("[1]").ok());
 }
 
 /// A server of dm_env_rpc with one fault, of an environment that counts its steps to 4.
@@ -117,10 +43,12 @@ class OddServer : public dm_env_rpc::v1::Environment::Service {
   ~OddServer() override { server_->Shutdown(std::chrono::system_clock::now()); }
 
   const std::string& address() const { return address_; }
-  std::atomic<bool> hangs{false};        ///< The next step of one connection is never answered.
-  std::atomic<bool> refuses{false};      ///< The next step of one connection is refused.
-  std::atomic<bool> not_finite{false};   ///< The next step of one connection gives NaN.
-  std::atomic<bool> other_specs{false};  ///< Who joins from now on finds another observation.
+  std::atomic<bool> hangs{false};           ///< The next step of one connection is never answered.
+  std::atomic<bool> refuses{false};         ///< The next step of one connection is refused.
+  std::atomic<bool> not_finite{false};      ///< The next step of one connection gives NaN.
+  std::atomic<bool> other_specs{false};     ///< Who joins from now on finds another observation.
+  std::atomic<bool> always_refuses{false};  ///< Every step with actions is refused.
+  std::atomic<int> bad_starts{0};           ///< So many first steps after joining give NaN.
   std::atomic<int> connections{0};
 
  private:
@@ -130,26 +58,27 @@ class OddServer : public dm_env_rpc::v1::Environment::Service {
     return tensor;
   }
   void Join(dm_env_rpc::v1::ActionObservationSpecs* specs) const {
-    TensorSpec spec = Spec(dm_env_rpc::v1::FLOAT, {});
-    (*specs->mutable_observations())[other_specs ? 6 : 7] = spec;
-    spec.set_name("reward");
-    (*specs->mutable_observations())[8] = spec;
-    spec.set_name("discount");
-    if (end_ == End::kTerminatedWithDiscount) (*specs->mutable_observations())[9] = spec;
-    spec.set_name("words");
-    spec.set_dtype(dm_env_rpc::v1::STRING);
-    (*specs->mutable_observations())[10] = spec;
-    spec = Spec(dm_env_rpc::v1::INT64, {});
-    spec.mutable_min()->mutable_int64s()->add_array(0);
-    spec.mutable_max()->mutable_int64s()->add_array(1);
-    (*specs->mutable_actions())[3] = spec;
+    auto& observations = *specs->mutable_observations();
+    observations[other_specs ? 6 : 7] = Scalar("count", dm_env_rpc::v1::FLOAT);
+    observations[8] = Scalar("reward", dm_env_rpc::v1::FLOAT);
+    if (end_ == End::kTerminatedWithDiscount) {
+      observations[9] = Scalar("discount", dm_env_rpc::v1::FLOAT);
+    }
+    observations[10] = Scalar("words", dm_env_rpc::v1::STRING);
+    observations[11] = Scalar("touches", dm_env_rpc::v1::BOOL);
+    TensorSpec choice = Scalar("choice", dm_env_rpc::v1::INT64);
+    choice.mutable_min()->mutable_int64s()->add_array(0);
+    choice.mutable_max()->mutable_int64s()->add_array(1);
+    (*specs->mutable_actions())[3] = choice;
   }
-  void Step(int* steps, dm_env_rpc::v1::StepResponse* response) {
+  void Step(int* steps, bool joined, dm_env_rpc::v1::StepResponse* response) {
     if (*steps == 5) *steps = 0;
+    const bool bad_start = joined && bad_starts > 0 && bad_starts-- > 0;
     const float nan = std::numeric_limits<float>::quiet_NaN();
     (*response->mutable_observations())[7] =
-        Float(not_finite.exchange(false) ? nan : static_cast<float>(*steps));
+        Float(bad_start || not_finite.exchange(false) ? nan : static_cast<float>(*steps));
     (*response->mutable_observations())[8] = Float(1);
+    (*response->mutable_observations())[11].mutable_bools()->add_array(*steps == 2);
     if (end_ == End::kTerminatedWithDiscount) (*response->mutable_observations())[9] = Float(0.9f);
     const bool over = (*steps)++ == 4;
     response->set_state(!over                       ? dm_env_rpc::v1::RUNNING
@@ -161,19 +90,22 @@ class OddServer : public dm_env_rpc::v1::Environment::Service {
       grpc::ServerReaderWriter<EnvironmentResponse, EnvironmentRequest>* stream) override {
     ++connections;
     int steps = 0;
+    bool joined = false;  // just now
     EnvironmentRequest request;
     while (stream->Read(&request)) {
       EnvironmentResponse response;
       if (request.has_join_world()) {
         steps = 0;
+        joined = true;
         Join(response.mutable_join_world()->mutable_specs());
       } else if (request.has_leave_world()) {
         response.mutable_leave_world();
       } else if (request.has_step() && request.step().actions_size() > 0 && hangs.exchange(false)) {
         while (!context->IsCancelled()) usleep(1000);
         break;
-      } else if (request.has_step() && !refuses.exchange(false)) {
-        Step(&steps, response.mutable_step());
+      } else if (request.has_step() && !refuses.exchange(false) &&
+                 !(always_refuses && request.step().actions_size() > 0)) {
+        Step(&steps, std::exchange(joined, false), response.mutable_step());
       } else {  // it creates no worlds, and resets nothing
         response.mutable_error()->set_code(3);
         response.mutable_error()->set_message("this server cannot");
@@ -215,7 +147,10 @@ class DmEnvRpcClientTest : public testing::Test {
       EXPECT_EQ(result.terminated, ended && terminated) << t;
       EXPECT_EQ(result.truncated, ended && !terminated) << t;
       EXPECT_EQ(env_->observations()[0], static_cast<float>(ended ? 0 : t % at)) << t;
-      if (ended) EXPECT_EQ(env_->final_observations()[0], static_cast<float>(at));
+      EXPECT_EQ(env_->observations()[1], t % at == 2 ? 1 : 0) << t;
+      if (ended) {
+        EXPECT_EQ(env_->final_observations()[0], static_cast<float>(at));
+      }
     }
     EXPECT_TRUE(env_->TakeFaults().empty());
   }
@@ -246,7 +181,7 @@ class DmEnvRpcClientTest : public testing::Test {
 
 TEST_F(DmEnvRpcClientTest, TerminatedIsTerminal) {
   Connect(OddServer::End::kTerminated);
-  EXPECT_EQ(env_->spec().observation.dim(), 1) << "the text is left out";
+  EXPECT_EQ(env_->spec().observation.dim(), 2) << "the text is left out";
   EXPECT_EQ(env_->spec().action.dim(), 2) << "a choice of two";
   ExpectEnd(/*terminated=*/true, 4);
 }
@@ -301,6 +236,52 @@ TEST_F(DmEnvRpcClientTest, OneNumberThatIsNotFiniteLosesOneEnvironment) {
   server_->not_finite = true;
   Step();
   ExpectOneLost(FaultKind::kNotFinite);
+}
+
+TEST_F(DmEnvRpcClientTest, ANewWorldThatBeginsWithNoNumberIsOpenedAgain) {
+  Connect(OddServer::End::kTerminated);
+  Step();
+  server_->bad_starts = 2;
+  server_->refuses = true;
+  int faults = 0;
+  bool back = false;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  for (; !back && std::chrono::steady_clock::now() < deadline; Step()) {
+    faults += static_cast<int>(env_->TakeFaults().size());
+    for (const float x : env_->observations()) ASSERT_TRUE(std::isfinite(x));
+    for (const Outcome outcome : env_->outcomes()) back |= outcome == Outcome::kStarted;
+  }
+  EXPECT_TRUE(back);
+  EXPECT_EQ(faults, 3) << "the refusal and two bad starts";
+  EXPECT_EQ(server_->connections, 5);
+}
+
+TEST_F(DmEnvRpcClientTest, ServersThatErrAgainAndAgainAreTriedEverMoreSeldom) {
+  Connect(OddServer::End::kTerminated);
+  server_->always_refuses = true;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1500);
+  size_t faults = 0;
+  while (std::chrono::steady_clock::now() < end) {
+    Step();
+    faults += env_->TakeFaults().size();
+  }
+  EXPECT_GE(faults, 4u);
+  EXPECT_LE(faults, 14u) << "of two, each at once, then after 0.05 to 0.1 s, twice that, and so on";
+  EXPECT_LE(server_->connections, 2 + 14);
+  server_->always_refuses = false;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto run = [&] {
+    return env_->outcomes()[0] == Outcome::kStepped && env_->outcomes()[1] == Outcome::kStepped;
+  };
+  while (!run() && std::chrono::steady_clock::now() < deadline) Step();
+  env_->TakeFaults();
+  for (int t = 0; t < 101; ++t) Step();  // what failed is forgotten
+  server_->connections = 2;
+  server_->refuses = true;
+  const auto begin = std::chrono::steady_clock::now();
+  Step();
+  ExpectOneLost(FaultKind::kException);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
 }
 
 TEST_F(DmEnvRpcClientTest, StopEndsEverything) {

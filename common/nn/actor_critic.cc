@@ -1,6 +1,5 @@
 #include "common/nn/actor_critic.h"
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -19,8 +18,7 @@ constexpr char kUpdates[] = "sac.adam_t";
 constexpr char kNoise[] = "sac.noise";
 
 absl::Status Check(const ActorCriticSpec& spec, const SacOptions& options) {
-  if (spec.obs_dim < 1 || spec.action_dim < 1 || spec.hidden.empty() ||
-      std::any_of(spec.hidden.begin(), spec.hidden.end(), [](int n) { return n < 1; })) {
+  if (spec.obs_dim < 1 || spec.action_dim < 1 || !AreWidths(spec.hidden)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "actor-critic: expected at least 1 observation, action and hidden unit in each layer, got ",
         spec.obs_dim, ", ", spec.action_dim, ", [", JoinInts(spec.hidden), "]"));
@@ -33,11 +31,6 @@ absl::Status Check(const ActorCriticSpec& spec, const SacOptions& options) {
         "0 <= discount <= 1 and a finite target_entropy");
   }
   return absl::OkStatus();
-}
-
-absl::Status Mismatch(const char* what, size_t expected, size_t got) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("actor-critic ", what, ": expected ", expected, " numbers, got ", got));
 }
 
 absl::Status NoCritics() {
@@ -104,14 +97,17 @@ absl::Status FlatActorCritic::CheckBatch(const SacBatch& batch) const {
   const size_t obs = rows * spec_.obs_dim;
   const size_t act = rows * spec_.action_dim;
   if (batch.observations.size() != obs) {
-    return Mismatch("observations", obs, batch.observations.size());
+    return WrongCount("actor-critic observations", obs, batch.observations.size());
   }
   if (batch.next_observations.size() != obs) {
-    return Mismatch("next observations", obs, batch.next_observations.size());
+    return WrongCount("actor-critic next observations", obs, batch.next_observations.size());
   }
-  if (batch.actions.size() != act) return Mismatch("actions", act, batch.actions.size());
-  if (batch.rewards.size() != rows) return Mismatch("rewards", rows, batch.rewards.size());
-  if (batch.terminated.size() != rows) return Mismatch("terminated", rows, batch.terminated.size());
+  if (batch.actions.size() != act)
+    return WrongCount("actor-critic actions", act, batch.actions.size());
+  if (batch.rewards.size() != rows)
+    return WrongCount("actor-critic rewards", rows, batch.rewards.size());
+  if (batch.terminated.size() != rows)
+    return WrongCount("actor-critic terminated", rows, batch.terminated.size());
   return absl::OkStatus();
 }
 
@@ -121,12 +117,13 @@ absl::Status FlatActorCritic::CheckAct(std::span<const float> observations,
   const size_t rows = observations.size() / spec_.obs_dim;
   const size_t act = rows * spec_.action_dim;
   if (observations.size() != rows * spec_.obs_dim) {
-    return Mismatch("observations", rows * spec_.obs_dim, observations.size());
+    return WrongCount("actor-critic observations", rows * spec_.obs_dim, observations.size());
   }
-  if (actions.size() != act) return Mismatch("actions", act, actions.size());
-  if (!noise.empty() && noise.size() != act) return Mismatch("noise", act, noise.size());
+  if (actions.size() != act) return WrongCount("actor-critic actions", act, actions.size());
+  if (!noise.empty() && noise.size() != act)
+    return WrongCount("actor-critic noise", act, noise.size());
   if (!log_probs.empty() && log_probs.size() != rows) {
-    return Mismatch("log probabilities", rows, log_probs.size());
+    return WrongCount("actor-critic log probabilities", rows, log_probs.size());
   }
   return absl::OkStatus();
 }
@@ -136,10 +133,11 @@ absl::Status FlatActorCritic::CheckValue(std::span<const float> observations,
                                          std::span<float> values) const {
   if (!has_critics_) return NoCritics();
   if (observations.size() != values.size() * spec_.obs_dim) {
-    return Mismatch("observations", values.size() * spec_.obs_dim, observations.size());
+    return WrongCount("actor-critic observations", values.size() * spec_.obs_dim,
+                      observations.size());
   }
   if (actions.size() != values.size() * spec_.action_dim) {
-    return Mismatch("actions", values.size() * spec_.action_dim, actions.size());
+    return WrongCount("actor-critic actions", values.size() * spec_.action_dim, actions.size());
   }
   return absl::OkStatus();
 }

@@ -1,7 +1,5 @@
 #include "common/nn/binary_classifier.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "common/base/rng.h"
 #include "common/base/status_macros.h"
@@ -13,18 +11,12 @@ namespace tandem::nn {
 namespace {
 
 absl::Status CheckSpec(const BinaryClassifierSpec& spec) {
-  if (spec.input_dim < 1 || spec.hidden.empty() ||
-      std::any_of(spec.hidden.begin(), spec.hidden.end(), [](int n) { return n < 1; })) {
+  if (spec.input_dim < 1 || !AreWidths(spec.hidden)) {
     return absl::InvalidArgumentError(
         absl::StrCat("classifier: expected at least 1 input and hidden unit in each layer, got ",
                      spec.input_dim, " inputs, hidden [", JoinInts(spec.hidden), "]"));
   }
   return absl::OkStatus();
-}
-
-absl::Status Mismatch(const char* what, size_t expected, size_t got) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("classifier ", what, ": expected ", expected, " numbers, got ", got));
 }
 
 }  // namespace
@@ -54,9 +46,10 @@ absl::Status FlatClassifier::Check(const ClassifierRows& batch) const {
   if (batch.rows < 1) return absl::InvalidArgumentError("classifier: expected at least one row");
   const size_t rows = static_cast<size_t>(batch.rows);
   if (batch.inputs.size() != rows * spec_.input_dim) {
-    return Mismatch("inputs", rows * spec_.input_dim, batch.inputs.size());
+    return WrongCount("classifier inputs", rows * spec_.input_dim, batch.inputs.size());
   }
-  if (batch.targets.size() != rows) return Mismatch("targets", rows, batch.targets.size());
+  if (batch.targets.size() != rows)
+    return WrongCount("classifier targets", rows, batch.targets.size());
   for (const float target : batch.targets) {
     if (target >= 0 && target <= 1) continue;
     return absl::InvalidArgumentError(
@@ -68,7 +61,7 @@ absl::Status FlatClassifier::Check(const ClassifierRows& batch) const {
 absl::Status FlatClassifier::Check(std::span<const float> inputs,
                                    std::span<const float> logits) const {
   if (inputs.size() != logits.size() * spec_.input_dim) {
-    return Mismatch("inputs", logits.size() * spec_.input_dim, inputs.size());
+    return WrongCount("classifier inputs", logits.size() * spec_.input_dim, inputs.size());
   }
   return absl::OkStatus();
 }
@@ -77,7 +70,7 @@ absl::Status FlatClassifier::Check(std::span<const float> inputs, std::span<cons
                                    std::span<const float> gradients) const {
   TANDEM_RETURN_IF_ERROR(Check(inputs, logits));
   if (gradients.size() != inputs.size()) {
-    return Mismatch("gradients", inputs.size(), gradients.size());
+    return WrongCount("classifier gradients", inputs.size(), gradients.size());
   }
   return absl::OkStatus();
 }

@@ -28,8 +28,6 @@ class FlatEnsemble : public WithState<GaussianEnsemble> {
   absl::Status CheckPredict(int member, std::span<const float> inputs) const;
   absl::Status CheckParameters(int member, std::span<const float> parameters) const;
 
-  /// Columns of the last layer: means, log variances, logits.
-  int64_t head_dim() const { return 2 * spec_.output_dim + spec_.binary_dim; }
   /// Entries of the bounds in the layout.
   size_t min_entry() const { return layout_.entries().size() - 2; }
   size_t max_entry() const { return layout_.entries().size() - 1; }

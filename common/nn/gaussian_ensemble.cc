@@ -25,19 +25,13 @@ ParameterLayout EnsembleLayout(const GaussianEnsembleSpec& spec, int64_t align) 
 
 absl::Status Check(const GaussianEnsembleSpec& spec) {
   if (spec.members < 1 || spec.input_dim < 1 || spec.output_dim < 1 || spec.binary_dim < 0 ||
-      spec.hidden.empty() ||
-      std::any_of(spec.hidden.begin(), spec.hidden.end(), [](int n) { return n < 1; })) {
+      !AreWidths(spec.hidden)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "ensemble: expected at least 1 member, input, output and hidden unit in each layer, got ",
         spec.members, " members, ", spec.input_dim, " inputs, ", spec.output_dim, " outputs, ",
         spec.binary_dim, " binary outputs, hidden [", JoinInts(spec.hidden), "]"));
   }
   return absl::OkStatus();
-}
-
-absl::Status Mismatch(const char* what, size_t expected, size_t got) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("ensemble ", what, ": expected ", expected, " numbers, got ", got));
 }
 
 }  // namespace
@@ -70,20 +64,22 @@ absl::Status FlatEnsemble::CheckRows(const EnsembleRows& batch,
   if (batch.rows < 1) return absl::InvalidArgumentError("ensemble: expected at least one row");
   const size_t rows = static_cast<size_t>(spec_.members) * batch.rows;
   if (batch.inputs.size() != rows * spec_.input_dim) {
-    return Mismatch("inputs", rows * spec_.input_dim, batch.inputs.size());
+    return WrongCount("ensemble inputs", rows * spec_.input_dim, batch.inputs.size());
   }
   if (batch.targets.size() != rows * spec_.output_dim) {
-    return Mismatch("targets", rows * spec_.output_dim, batch.targets.size());
+    return WrongCount("ensemble targets", rows * spec_.output_dim, batch.targets.size());
   }
   if (batch.binary_targets.size() != rows * spec_.binary_dim) {
-    return Mismatch("binary targets", rows * spec_.binary_dim, batch.binary_targets.size());
+    return WrongCount("ensemble binary targets", rows * spec_.binary_dim,
+                      batch.binary_targets.size());
   }
   for (const auto& gradients : {batch.mean_gradients, batch.log_var_gradients}) {
     const size_t wanted = batch.mean_gradients.empty() ? 0 : rows * spec_.output_dim;
-    if (gradients.size() != wanted) return Mismatch("gradients", wanted, gradients.size());
+    if (gradients.size() != wanted)
+      return WrongCount("ensemble gradients", wanted, gradients.size());
   }
   if (losses.size() != static_cast<size_t>(spec_.members)) {
-    return Mismatch("losses", spec_.members, losses.size());
+    return WrongCount("ensemble losses", spec_.members, losses.size());
   }
   return absl::OkStatus();
 }

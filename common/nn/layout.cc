@@ -54,6 +54,16 @@ ParameterLayout ParameterLayout::Mlp(int64_t align, int64_t input, const std::ve
   return layout;
 }
 
+bool AreWidths(const std::vector<int>& hidden) {
+  return !hidden.empty() &&
+         std::all_of(hidden.begin(), hidden.end(), [](int width) { return width >= 1; });
+}
+
+absl::Status WrongCount(std::string_view what, size_t expected, size_t got) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(what), ": expected ", expected, " numbers, got ", got));
+}
+
 std::vector<float> Compact(const ParameterLayout& layout, int64_t networks,
                            std::span<const float> flat) {
   std::vector<float> out;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -53,6 +54,12 @@ class ParameterLayout {
   int64_t count_ = 0;
   std::vector<LayoutEntry> entries_;
 };
+
+/// Whether these can be the widths of hidden layers: at least one layer, each of at least 1.
+bool AreWidths(const std::vector<int>& hidden);
+
+/// INVALID_ARGUMENT: a span `what` of so many numbers where others were expected.
+absl::Status WrongCount(std::string_view what, size_t expected, size_t got);
 
 /// Copies `networks` networks between a padded flat buffer and the same without padding.
 std::vector<float> Compact(const ParameterLayout& layout, int64_t networks,

@@ -20,6 +20,14 @@ struct Version {
   uint64_t epoch = 0;
   uint64_t version = 0;
   auto operator<=>(const Version&) const = default;
+
+  /// Both in one number below 2^63, > 0, by which a step says which policy took it: versions begin
+  /// anew at 1 with each epoch. The epoch's last 23 bits, then 40 bits of the version.
+  uint64_t Tag() const {
+    return (epoch & ((uint64_t{1} << 23) - 1)) << kTagBits | (version & kTagVersions);
+  }
+  static constexpr int kTagBits = 40;
+  static constexpr uint64_t kTagVersions = (uint64_t{1} << kTagBits) - 1;
 };
 
 /// Whether `version`, got from a source, is newer than `held`, got from it before. Epochs grow, but

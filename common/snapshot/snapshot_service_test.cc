@@ -8,7 +8,11 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <memory>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
@@ -26,20 +30,25 @@ nn::TensorFile File(size_t floats, float value) {
   return file;
 }
 
+std::unique_ptr<rpc::ServerRunner> Serve(const std::string& address, grpc::Service* service,
+                                         std::vector<rpc::LiveCalls*> live_calls = {}) {
+  rpc::ServerOptions options;
+  options.role = "test";
+  options.address = address;
+  options.services = {service};
+  options.live_calls = std::move(live_calls);
+  auto runner = rpc::ServerRunner::Start(std::move(options));
+  EXPECT_TRUE(runner.ok()) << runner.status();
+  return *std::move(runner);
+}
+
 /// A publisher in a process of its own, nearly: stores, service and server.
 struct Publisher {
   Publisher(const std::string& address, uint64_t epoch)
       : model(kModelSeries, epoch),
         policy(kPolicySeries, epoch),
         service(SnapshotServer::Create({&model, &policy}, registry)) {
-    rpc::ServerOptions options;
-    options.role = "test";
-    options.address = address;
-    options.services = {service->service()};
-    options.live_calls = {service->live_calls()};
-    auto started = rpc::ServerRunner::Start(options);
-    EXPECT_TRUE(started.ok()) << started.status();
-    runner = *std::move(started);
+    runner = Serve(address, service->service(), {service->live_calls()});
   }
   metrics::Registry registry;
   SnapshotStore model;
@@ -251,12 +260,7 @@ class Mute : public v1::SnapshotService::Service {
 
 TEST_F(SnapshotServiceTest, APublisherThatNeverAnswersIsAskedAgain) {
   Mute mute;
-  rpc::ServerOptions options;
-  options.role = "test";
-  options.address = address_;
-  options.services = {&mute};
-  auto runner = rpc::ServerRunner::Start(options);
-  ASSERT_TRUE(runner.ok()) << runner.status();
+  const auto server = Serve(address_, &mute);
   auto source = WatchRemote(address_, kModelSeries, "test", registry_, absl::Milliseconds(200));
   const auto snapshot = source->WaitNewer({}, absl::Seconds(10));
   ASSERT_NE(snapshot, nullptr);
@@ -344,12 +348,7 @@ class Liar : public v1::SnapshotService::CallbackService {
 
 TEST_F(SnapshotServiceTest, DropsADamagedSnapshotAndAsksAgain) {
   Liar liar;
-  rpc::ServerOptions options;
-  options.role = "test";
-  options.address = address_;
-  options.services = {&liar};
-  auto runner = rpc::ServerRunner::Start(options);
-  ASSERT_TRUE(runner.ok()) << runner.status();
+  const auto server = Serve(address_, &liar);
   auto source = Watch(kModelSeries);
   const auto snapshot = source->WaitNewer({}, absl::Seconds(10));
   ASSERT_NE(snapshot, nullptr);

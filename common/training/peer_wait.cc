@@ -9,6 +9,7 @@
 namespace tandem::training {
 namespace {
 
+constexpr absl::Duration kAdvanceWait = absl::Seconds(5);
 constexpr absl::Duration kLogEach = absl::Seconds(5);
 
 }  // namespace
@@ -55,6 +56,25 @@ absl::StatusOr<EnvironmentSpec> WaitForSpec(ReplayClient& replay, StopSignal& st
     if (!wait.Pause(why)) break;
   }
   return absl::CancelledError("stopped while waiting for the replay buffer");
+}
+
+absl::StatusOr<Grant> WaitForGrant(ReplayClient& replay, StopSignal& stop, Clock& clock,
+                                   metrics::Counter& waiting_seconds,
+                                   const std::function<Progress()>& progress,
+                                   const std::function<void()>& after_pause) {
+  const absl::Duration start = clock.Monotonic();
+  PeerWait wait("the replay buffer", stop, clock);
+  while (!stop.stopped()) {
+    absl::StatusOr<Grant> grant = replay.Advance(progress(), kAdvanceWait);
+    if (grant.ok()) {
+      wait.Succeeded();
+      waiting_seconds.Increment(absl::ToDoubleSeconds(clock.Monotonic() - start));
+      return grant;
+    }
+    if (!wait.Pause(grant.status())) break;
+    if (after_pause) after_pause();
+  }
+  return absl::CancelledError("stopped");
 }
 
 }  // namespace tandem::training

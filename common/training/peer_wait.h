@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -8,7 +9,9 @@
 #include "common/base/clock.h"
 #include "common/base/stop_signal.h"
 #include "common/clients/replay_client.h"
+#include "common/data/replay_types.h"
 #include "common/data/spec.h"
+#include "common/metrics/registry.h"
 
 namespace tandem::training {
 
@@ -45,5 +48,14 @@ class PeerWait {
 /// Waits until the replay buffer knows the run's environment. CANCELLED once stopped; every other
 /// failure is waited out.
 absl::StatusOr<EnvironmentSpec> WaitForSpec(ReplayClient& replay, StopSignal& stop, Clock& clock);
+
+/// Asks the replay buffer what this side may do next, 5 s a call, until it answers, and adds the
+/// time that took to `waiting_seconds`. progress: what the side reports, anew with each call.
+/// after_pause: called before a call that follows a failed one; may be empty. CANCELLED once
+/// stopped.
+absl::StatusOr<Grant> WaitForGrant(ReplayClient& replay, StopSignal& stop, Clock& clock,
+                                   metrics::Counter& waiting_seconds,
+                                   const std::function<Progress()>& progress,
+                                   const std::function<void()>& after_pause = {});
 
 }  // namespace tandem::training

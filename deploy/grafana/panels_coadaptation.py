@@ -17,7 +17,8 @@ BOTH_SIGNS = ('red', (-0.2, 'green'), (0.1, 'yellow'), (0.2, 'red'))
 VERDICT = [
     panel('Verdict', 'The verdict in force.', 'none', (f'{m("tandem_coadaptation_verdict")} == 1', '{{verdict}}'),
           kind='stat', names=True, width=4,
-          alerts=('TandemCoadaptationConfirmed', 'TandemCoadaptationWarning', 'TandemModelPessimismFault')),
+          alerts=('TandemCoadaptationConfirmed', 'TandemCoadaptationWarning', 'TandemModelPessimismFault',
+                  'TandemNoVerdict')),
     panel('Controller', 'The state of the controller.', 'none',
           (f'{m("tandem_controller_state")} == 1', '{{state}}'), kind='stat', names=True, width=4),
     panel('Carried by', 'The signal that carries the verdict.', 'none',
@@ -157,5 +158,27 @@ FRESHNESS = [
           (m('tandem_real_data_share_ratio'), 'share')),
 ]
 
+JOINT = [
+    panel('Log-ratio by depth', 'Mean clipped log-ratio of imagined steps so many steps from a fresh state. Falls with '
+          'depth where rollouts leave what the world does.', 'none', (m('tandem_log_ratio_nats'), '{{depth}} steps')),
+    panel('Can the classifier tell?', 'Share of held-out real and modelled steps told right: on steps that neither has '
+          'seen, and at the last fit. 0.5 is alike.', 'percentunit',
+          (m('tandem_classifier_accuracy_ratio'), 'fresh steps'),
+          (m('tandem_model_trainer_classifier_accuracy_ratio'), 'held out at the fit')),
+    panel('Weight of the log-ratio', 'At objective.weight_max the target divergence is out of reach; at weight_min it '
+          'is never exceeded.', 'none', (m('tandem_policy_trainer_ratio_weight'), 'in training'),
+          (m('tandem_joint_ratio_weight'), 'of the policy that is judged')),
+    panel('Price of an imagined step', 'Mean over the pool, in nats. Times the weight and the length of a path it must '
+          'stay well below what the path leads to.', 'none',
+          (m('tandem_policy_trainer_divergence_nats'), 'price')),
+    panel('Bound and return', 'The lower bound and the logarithm of the return, in nats. A bound above the return: the '
+          'classifier is blind to an error that the policy uses.', 'none', (m('tandem_joint_bound_nats'), 'bound'),
+          (m('tandem_joint_log_return_nats'), 'log return')),
+    panel('Clipped log-ratios', 'Share that a bound changed, in the pool and on fresh steps.', 'percentunit',
+          (m('tandem_policy_trainer_logit_clipped_ratio'), 'pool, {{bound}}'),
+          (m('tandem_log_ratio_clipped_ratio'), 'fresh steps')),
+]
+
 ROWS = [('Verdict', VERDICT), ('Real and imagined return', RETURNS), ('Attribution', ATTRIBUTION), ('Model', MODEL),
-        ('Where the policy goes', OCCUPANCY), ('Knobs and actions', KNOBS), ('Freshness', FRESHNESS)]
+        ('Where the policy goes', OCCUPANCY), ('Joint objective', JOINT), ('Knobs and actions', KNOBS),
+        ('Freshness', FRESHNESS)]

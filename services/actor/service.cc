@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
 #include "common/clients/environments.h"
@@ -31,14 +32,26 @@ absl::Status ActorService::Run(const training::SetServing& set_serving) {
   return stop_.stopped() ? absl::OkStatus() : status;
 }
 
+absl::StatusOr<std::unique_ptr<VectorEnvironment>> ActorService::MakeEvaluation(
+    EnvironmentProvider& environments) const {
+  auto made = environments.Make(options_.evaluation_episodes, options_.actor.evaluation_seed);
+  if (!absl::IsResourceExhausted(made.status())) return made;
+  return absl::ResourceExhaustedError(absl::StrCat(
+      made.status().message(), ": besides actor.num_envs=", options_.num_envs, " for training, ",
+      "evaluations take actor.evaluation_episodes=", options_.evaluation_episodes,
+      " (none with actor.evaluation_interval=0)"));
+}
+
 absl::Status ActorService::Play(const training::SetServing& set_serving) {
   EnvironmentSource source = options_.environment;
   source.stop = &stop_;
   TANDEM_ASSIGN_OR_RETURN(const auto environments, EnvironmentProvider::Create(source));
   TANDEM_ASSIGN_OR_RETURN(auto training,
                           environments->Make(options_.num_envs, options_.environment_seed));
-  TANDEM_ASSIGN_OR_RETURN(auto evaluation, environments->Make(options_.evaluation_episodes,
-                                                              options_.actor.evaluation_seed));
+  std::unique_ptr<VectorEnvironment> evaluation;
+  if (options_.actor.evaluation_interval > 0) {
+    TANDEM_ASSIGN_OR_RETURN(evaluation, MakeEvaluation(*environments));
+  }
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options_.actor.replay_buffer);
   const auto policies = snapshot::WatchRemote(
       options_.actor.policy_trainer, snapshot::kPolicySeries, options_.actor.member, registry_);

@@ -1,8 +1,12 @@
 #pragma once
 
+#include <memory>
+
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/base/mutex.h"
 #include "common/base/stop_signal.h"
+#include "common/clients/environments.h"
 #include "common/metrics/registry.h"
 #include "common/training/serve_until_signal.h"
 #include "services/actor/core/actor_core.h"
@@ -27,6 +31,10 @@ class ActorService {
 
  private:
   absl::Status Play(const training::SetServing& set_serving);
+  /// The environments of evaluations. RESOURCE_EXHAUSTED, naming the options, where a server has
+  /// too few.
+  absl::StatusOr<std::unique_ptr<VectorEnvironment>> MakeEvaluation(
+      EnvironmentProvider& environments) const;
   /// The core that Stop() stops, at once where it came before; null: none.
   void Use(ActorCore* core);
 

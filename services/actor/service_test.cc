@@ -1,5 +1,6 @@
 #include "services/actor/service.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -8,8 +9,12 @@
 #include <string>
 #include <thread>
 
+#include "common/env_server/env_server.h"
+
 namespace tandem::actor {
 namespace {
+
+using ::testing::HasSubstr;
 
 // Nobody listens at any of the addresses.
 ServiceOptions Options() {
@@ -64,6 +69,28 @@ TEST_F(Service, StopMayComeFirst) {
   ActorService service(Options(), registry_);
   service.Stop();
   EXPECT_TRUE(service.Run([](bool) {}).ok());
+}
+
+TEST_F(Service, TakesEnvironmentsForEvaluationsOnlyWhereThereAreAny) {
+  const auto server =
+      env_server::EnvServer::Start(env_server::MakerOf("pendulum"), {.capacity = 4});
+  ASSERT_TRUE(server.ok()) << server.status();
+  ServiceOptions options = Options();
+  options.environment.name.clear();
+  options.environment.server = (*server)->address();
+  options.num_envs = 4;
+  options.evaluation_episodes = 10;
+  options.actor.evaluation_interval = 0;
+  StopAfter(options, absl::Seconds(20));
+  EXPECT_TRUE(served_);
+  EXPECT_TRUE(status_.ok()) << status_;
+
+  options.actor.evaluation_interval = 250;
+  const absl::Status status = ActorService(options, registry_).Run([](bool) {});
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("of which 0 are free"), HasSubstr("actor.num_envs=4"),
+                    HasSubstr("actor.evaluation_episodes=10")));
 }
 
 TEST_F(Service, EnvironmentsThatCannotBeMadeEndIt) {

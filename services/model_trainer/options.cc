@@ -31,6 +31,7 @@ absl::StatusOr<dynamics::EnsembleLearnerOptions> LearnerFrom(const config::v1::R
   options.patience_steps = model.patience_steps();
   options.min_improvement = model.min_improvement();
   options.max_gradient_steps = model.max_gradient_steps();
+  options.first_gradient_steps = model.first_gradient_steps();
   options.termination = TerminationOf(model.termination());
   options.deterministic = model.deterministic();
   options.known_reward = model.known_reward();

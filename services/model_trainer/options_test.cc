@@ -34,6 +34,7 @@ TEST(ModelTrainerOptions, TakesItsPartOfTheConfig) {
                              "runtime.drain_seconds=2",
                              "model.deterministic=true",
                              "model.known_reward=true",
+                             "model.first_gradient_steps=700",
                              "model.freeze_after=900",
                              "study.planted_reward=5",
                              "study.planted_element=2",
@@ -55,6 +56,7 @@ TEST(ModelTrainerOptions, TakesItsPartOfTheConfig) {
   EXPECT_FALSE(options->simulator);
   EXPECT_TRUE(options->learner.deterministic);
   EXPECT_TRUE(options->learner.known_reward);
+  EXPECT_EQ(options->learner.first_gradient_steps, 700);
   EXPECT_EQ(options->trainer.freeze_after, 900);
   EXPECT_EQ(options->trainer.planted.reward, 5);
   EXPECT_EQ(options->trainer.planted.element, 2);

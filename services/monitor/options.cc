@@ -30,8 +30,9 @@ MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
   // A policy half an evaluation older or newer is taken for the one that was evaluated.
   options.survey.updates_tolerance = std::max(
       100.0, 0.5 * updates_per_step * static_cast<double>(config.actor().evaluation_interval()));
-  options.policy_poll_steps = config.pace().refit_interval() / (options.policies_kept - 2);
-  options.policy_spacing = refit_updates / (options.policies_kept - 2);
+  constexpr int kPoliciesPerRefit = 6;
+  options.policy_poll_steps = config.pace().refit_interval() / kPoliciesPerRefit;
+  options.policy_spacing = refit_updates / kPoliciesPerRefit;
   // Twice what a checkpoint, or the pace, may take.
   options.max_policy_lag =
       2 * std::max({refit_updates, updates_per_step * static_cast<double>(options.window),
@@ -40,7 +41,7 @@ MonitorOptions MonitorFrom(const config::v1::RunConfig& config) {
   options.paced = lockstep && config::MonitorInLockstep(config);
   if (options.paced) {
     // It looks at the pace's boundaries only: about a dozen of the policies in between are kept.
-    options.policies_kept = 16;
+    options.policies_kept = 40;
     const int64_t rounds =
         std::max<int64_t>(1, config.pace().refit_interval() / config.pace().steps_per_round());
     options.policy_stride = static_cast<uint64_t>((rounds + 11) / 12);

@@ -183,7 +183,7 @@ class PrometheusTest(unittest.TestCase):
                      'tandem_coadaptation_evidence_threshold_log10 2.30103',
                      f'tandem_coadaptation_last_update_timestamp_seconds {time.time()}']
             lines += [f'tandem_coadaptation_verdict{{verdict="{name}"}} {int(name == verdict)}'
-                      for name in ('warming_up', 'healthy', 'warning', 'exploiting', 'pessimistic', 'stale')]
+                      for name in ('warming_up', 'healthy', 'warning', 'exploiting', 'pessimistic', 'stale', 'void')]
             page['text'] = '\n'.join(lines) + '\n'
 
         server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)

@@ -150,7 +150,7 @@ class LiveRunTest(DashboardPage):
         self.assertRegex(status.stdout, r"evidence for an alarm: ")
         told = json.loads(tandem("status", "--json", run.folder).stdout)
         self.assertEqual(told["dashboard"], self.url)
-        self.assertIn(told["judgement"]["verdict"], ("warming_up", "healthy", "warning", "exploiting", "pessimistic"))
+        self.assertIn(told["judgement"]["verdict"], ("warming_up", "healthy", "warning", "exploiting", "pessimistic", "void"))
 
         os.kill(endpoints["pid"], signal.SIGKILL)  # the launcher starts it again at the same address
         page.locator("#log-table tr[data-kind=restart]").first.wait_for()

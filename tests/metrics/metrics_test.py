@@ -17,24 +17,45 @@ SERVICES = ('replay_buffer', 'model_trainer', 'policy_trainer', 'actor', 'monito
 
 ROW = re.compile(r'^\| `([a-z0-9_]+)` \|(.*)\|$', re.MULTILINE)
 ADDED = re.compile(r'Add(?:Counter|Gauge|Histogram)\(\s*"([a-z0-9_]+)"')
-SAMPLE = re.compile(r'^([a-z0-9_]+)(?:\{(.*)\})? ')
+SAMPLE = re.compile(r'^([a-z0-9_]+)(?:\{(.*)\})? (\S+)')
 LABEL = re.compile(r'([a-z_]+)="')
 
 
-def documented():
-    """Name -> (kind, set of labels), as docs/metrics.md has them."""
+NUMBER = r'(-?\d+(?:\.\d+)?)'
+RANGE = re.compile(rf'any|1|0 or 1|>= {NUMBER}|> {NUMBER}|{NUMBER} to {NUMBER}')
+
+
+def rows():
+    """Name -> (kind, unit, range, labels, meaning, reading), as docs/metrics.md has them."""
     with open(os.path.join(ROOT, 'docs', 'metrics.md'), encoding='utf-8') as file:
         text = file.read()
     table = {}
     for name, rest in ROW.findall(text):
         cells = [cell.strip() for cell in rest.split('|')]
-        assert len(cells) == 5, f'{name}: expected kind, unit, labels, meaning and reading'
-        kind, unit, labels, meaning, reading = cells
+        assert len(cells) == 6, f'{name}: expected kind, unit, range, labels, meaning and reading'
         assert name not in table, f'{name} stands twice in docs/metrics.md'
-        assert kind in ('counter', 'gauge', 'histogram'), f'{name}: {kind} is no kind'
-        assert unit and meaning and reading, f'{name}: an empty cell'
-        table[name] = (kind, set() if labels == '-' else set(labels.split(', ')))
+        assert cells[0] in ('counter', 'gauge', 'histogram'), f'{name}: {cells[0]} is no kind'
+        assert all(cells), f'{name}: an empty cell'
+        assert RANGE.fullmatch(cells[2]), f'{name}: {cells[2]} is no range'
+        table[name] = tuple(cells)
     return table
+
+
+def documented():
+    """Name -> (kind, set of labels), as docs/metrics.md has them."""
+    return {name: (row[0], set() if row[3] == '-' else set(row[3].split(', '))) for name, row in rows().items()}
+
+
+def within(value, text):
+    """Whether a value is one that the range allows."""
+    if value != value or text == 'any':
+        return True
+    if text in ('1', '0 or 1'):
+        return value in [float(one) for one in text.split(' or ')]
+    least, above, low, high = (None if part is None else float(part) for part in RANGE.fullmatch(text).groups())
+    if high is not None:
+        return low <= value <= high
+    return value > above if least is None else value >= least
 
 
 def parse(page):
@@ -49,6 +70,13 @@ def parse(page):
             labels = set(LABEL.findall(SAMPLE.match(line).group(2) or ''))
             families[name][1].update(labels - {'le'} if kind == 'histogram' else labels)
     return {name: family for name, family in families.items() if not name.startswith('exposer_')}
+
+
+def gauge_values(page):
+    """Pairs of name and value."""
+    kinds = parse(page)
+    samples = [SAMPLE.match(line) for line in page.splitlines() if line and not line.startswith('#')]
+    return [(sample[1], float(sample[3])) for sample in samples if kinds.get(sample[1], ('',))[0] == 'gauge']
 
 
 def named_in_sources():
@@ -88,6 +116,7 @@ class MetricsTest(unittest.TestCase):
     def setUpClass(cls):
         cls.documented = documented()
         cls.served = {}
+        cls.values = []
         with tempfile.TemporaryDirectory(prefix='tm') as folder:  # short: it holds sockets
             processes = {service: start(folder, service) for service in SERVICES}
             try:
@@ -95,7 +124,9 @@ class MetricsTest(unittest.TestCase):
                     address = wait_for(lambda s=service, p=process: metrics_address(folder, s, p),
                                        f'endpoints.json of {service}')
                     with urllib.request.urlopen(f'http://{address}/metrics', timeout=10) as page:
-                        cls.served[service] = parse(page.read().decode())
+                        text = page.read().decode()
+                    cls.served[service] = parse(text)
+                    cls.values += gauge_values(text)
             finally:
                 for process in processes.values():
                     process.terminate()
@@ -109,6 +140,23 @@ class MetricsTest(unittest.TestCase):
                 with self.subTest(service=service, metric=name):
                     self.assertIn(name, self.documented, 'served, but not in docs/metrics.md')
                     self.assertEqual(self.documented[name], family)
+
+    def test_every_gauge_served_is_in_its_range(self):
+        ranges = {name: row[2] for name, row in rows().items()}
+        self.assertGreater(len(self.values), 100)
+        for name, value in self.values:
+            with self.subTest(metric=name):
+                self.assertTrue(within(value, ranges[name]), f'{value} is not {ranges[name]}')
+
+    def test_counts_and_times_are_not_negative_and_other_ranges_say_what_they_allow(self):
+        for name, (kind, _, allowed, *_) in rows().items():
+            with self.subTest(metric=name):
+                self.assertTrue(kind == 'gauge' or allowed == '>= 0', allowed)
+        for text, inside, outside in (('>= 0', 0, -1), ('> 0', 1, 0), ('-1 to 1', -1, 1.1), ('0 or 1', 1, 0.5),
+                                      ('0 to 0.33', 0.33, 0.4), ('1', 1, 0)):
+            self.assertTrue(within(inside, text) and within(float('nan'), text))
+            self.assertFalse(within(outside, text))
+        self.assertTrue(within(-7, 'any'))
 
     def test_every_metric_named_in_the_sources_is_documented(self):
         self.assertEqual(named_in_sources() - set(self.documented), set())

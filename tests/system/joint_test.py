@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 import struct
 import tempfile
 import unittest
@@ -10,7 +11,8 @@ import unittest
 from run import SMALL, Run, json_lines
 
 JOINT = ["objective.kind=MNM", "objective.classifier_hidden=[16]", "objective.classifier_first_steps=100",
-         "objective.classifier_steps=30", "stop.return_at_least=1e9"]
+         "objective.classifier_steps=30", "stop.return_at_least=1e9", "model.first_gradient_steps=0",
+         "monitor.in_lockstep=false"]
 
 
 def header(path):
@@ -58,6 +60,33 @@ class JointTest(unittest.TestCase):
         self.assertIn("ratio_weight", judged[-1])
         self.assertLessEqual(judged[-1]["log_ratio_1"], 0)
         self.assertNotIn("index", judged[-1])
+
+    def test_both_trainers_may_be_killed_and_come_back_with_classifier_and_weight(self):
+        run = self.start("mnm/maze.yaml", "stop.max_env_steps=1500", "env.max_episode_steps=50",
+                         "objective.weight_mode=DUAL", "runtime.checkpoint_seconds=0.2")
+
+        def counted(member, key):
+            path = os.path.join(run.folder, "state", member, "checkpoint.safetensors")
+            return int(header(path)["__metadata__"][key]) if os.path.exists(path) else 0
+
+        for member, key, least in (("model_trainer", "classifier.fits", 4),
+                                   ("policy_trainer", "joint_reward.updates", 500)):
+            run.wait_for(lambda m=member, k=key, n=least: counted(m, k) >= n, f"{least} {key} in a checkpoint")
+            before = run.endpoints(member)
+            os.kill(before["pid"], signal.SIGKILL)
+            run.wait_for(
+                lambda m=member, b=before: (run.endpoints(m) or b)["pid"] != b["pid"], f"{member} to come back")
+        self.assertLess(run.steps(), 1500)
+        code, _, err = run.finish(timeout=180)
+        self.assertEqual(code, 0, f"{err}\n{run.logs()}")
+        for member, restored in (("model_trainer", "restored the model's weights from"),
+                                 ("policy_trainer", "restored the policy after")):
+            with open(os.path.join(run.folder, "logs", member + ".log"), encoding="utf-8") as file:
+                self.assertIn(restored, file.read())
+        # Counted on across the restart: of 15 fits at most the one under way is lost, and every update moved the weight.
+        self.assertGreaterEqual(counted("model_trainer", "classifier.fits"), 13)
+        self.assertEqual(counted("policy_trainer", "joint_reward.updates"),
+                         counted("policy_trainer", "policy_updates"))
 
     def test_rewards_that_are_not_positive_end_the_run_in_one_clear_line(self):
         run = self.start("mnm/pendulum.yaml", "objective.reward_shift=0", "stop.max_env_steps=500")

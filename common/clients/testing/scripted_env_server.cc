@@ -1,5 +1,7 @@
 #include "common/clients/testing/scripted_env_server.h"
 
+#include <sys/socket.h>
+
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -43,11 +45,17 @@ bool ScriptedEnvServer::Start() {
   builder.AddListeningPort(address_, grpc::InsecureServerCredentials());
   builder.RegisterService(this);
   server_ = builder.BuildAndStart();
+  if (takes_frames) {
+    const std::string path = address_.substr(std::strlen("unix:")) + ".frames";
+    frames_listener_ =
+        std::make_unique<FrameListener>(path, [this](int socket) { ServeFrames(socket); });
+  }
   return server_ != nullptr;
 }
 
 void ScriptedEnvServer::Stop() {
   stopping_ = true;
+  frames_listener_.reset();
   if (server_) server_->Shutdown(std::chrono::system_clock::now());
   server_.reset();
   MutexLock lock(mu_);
@@ -75,6 +83,7 @@ grpc::Status ScriptedEnvServer::Describe(grpc::ServerContext*, const env::v1::De
   response->set_capacity(capacity);
   response->set_available(capacity);
   response->set_server("scripted 1");
+  if (offers_frames) response->add_capabilities("frames");
   edit_description(response);
   return grpc::Status::OK;
 }
@@ -105,8 +114,36 @@ grpc::Status ScriptedEnvServer::Close(grpc::ServerContext*, const env::v1::Close
 grpc::Status ScriptedEnvServer::Step(
     grpc::ServerContext* context,
     grpc::ServerReaderWriter<env::v1::StepResponse, env::v1::StepRequest>* stream) {
+  return Serve(
+      {[&](env::v1::StepRequest* request) { return stream->Read(request); },
+       [&](const env::v1::StepResponse& response, Sabotage) { return stream->Write(response); },
+       [&] { return context->IsCancelled(); }});
+}
+
+void ScriptedEnvServer::ServeFrames(int socket) {
+  if (!Greet(socket)) return;
+  const grpc::Status status =
+      Serve({[&](env::v1::StepRequest* request) {
+               std::string raw;
+               return ReadFrame(socket, &raw) && request->ParseFromString(raw);
+             },
+             [&](const env::v1::StepResponse& response, Sabotage sabotage) {
+               const std::string frame = Frame(response.SerializeAsString());
+               if (sabotage == Sabotage::kNoFrame) return WriteBytes(socket, "HTTP/1.1 200 OK\r\n");
+               if (sabotage != Sabotage::kCutFrame) return WriteBytes(socket, frame);
+               WriteBytes(socket, std::string_view(frame).substr(0, frame.size() / 2));
+               return false;
+             },
+             [&] {
+               char byte;
+               return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+             }});
+  if (!status.ok()) WriteBytes(socket, Frame(status.error_message(), status.error_code()));
+}
+
+grpc::Status ScriptedEnvServer::Serve(const Stream& stream) {
   env::v1::StepRequest request;
-  while (stream->Read(&request)) {
+  while (stream.read(&request)) {
     Sabotage sabotage;
     {
       MutexLock lock(mu_);
@@ -115,14 +152,14 @@ grpc::Status ScriptedEnvServer::Step(
     if (sabotage == Sabotage::kDropBefore) return {grpc::StatusCode::UNAVAILABLE, "dropped"};
     if (sabotage == Sabotage::kInternal) return {grpc::StatusCode::INTERNAL, "no disk"};
     if (sabotage == Sabotage::kSlow) std::this_thread::sleep_for(std::chrono::milliseconds(1600));
-    while (sabotage == Sabotage::kHang && !context->IsCancelled() && !stopping_) {
+    while (sabotage == Sabotage::kHang && !stream.gone() && !stopping_) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     env::v1::StepResponse response;
     const grpc::Status status = Answer(request, sabotage, &response);
     if (!status.ok()) return status;
     if (sabotage == Sabotage::kDropAfter) return {grpc::StatusCode::UNAVAILABLE, "dropped"};
-    if (!stream->Write(response)) break;
+    if (!stream.write(response, sabotage)) break;
   }
   return grpc::Status::OK;
 }

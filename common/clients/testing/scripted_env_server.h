@@ -12,6 +12,7 @@
 
 #include "common/base/mutex.h"
 #include "common/base/rng.h"
+#include "common/clients/testing/frame_listener.h"
 #include "tandem/env/v1/env.grpc.pb.h"
 
 namespace tandem::clients {
@@ -32,6 +33,9 @@ enum class Sabotage {
   kGarbage,      ///< Answers what is no message.
   kInternal,     ///< Ends the stream with INTERNAL.
   kSlow,         ///< Takes 1.6 s.
+  // In frames alone; a stream of gRPC answers as ever.
+  kCutFrame,  ///< Steps, and ends the connection in the middle of its answer.
+  kNoFrame,   ///< Answers what is no frame.
 };
 
 /// A real server of tandem.env.v1 for tests, of a small environment whose every number depends on
@@ -48,11 +52,15 @@ class ScriptedEnvServer : public env::v1::VectorEnvService::Service {
   void SabotageNext(Sabotage sabotage, int env = 0);
   int64_t steps() const { return steps_; }
   size_t open_sessions() const;
+  /// Connections for frames since Start.
+  int frame_connections() const { return frames_listener_ ? frames_listener_->connections() : 0; }
   /// How often an environment was to be made anew.
   int64_t restarts() const { return restarts_; }
   /// Changes the description; set before Start.
   std::function<void(env::v1::DescribeResponse*)> edit_description = [](auto*) {};
   int capacity = 64;
+  /// Whether it says that it takes frames, and whether it really does; set before Start.
+  bool offers_frames = false, takes_frames = false;
 
  private:
   struct Copy {
@@ -77,6 +85,14 @@ class ScriptedEnvServer : public env::v1::VectorEnvService::Service {
   grpc::Status Close(grpc::ServerContext*, const env::v1::CloseRequest* request,
                      env::v1::CloseResponse*) override;
 
+  /// A stream of either kind, as the script sees it.
+  struct Stream {
+    std::function<bool(env::v1::StepRequest*)> read;
+    std::function<bool(const env::v1::StepResponse&, Sabotage)> write;
+    std::function<bool()> gone;  ///< The client is.
+  };
+  void ServeFrames(int socket);
+  grpc::Status Serve(const Stream& stream);
   grpc::Status Answer(const env::v1::StepRequest& request, Sabotage sabotage,
                       env::v1::StepResponse* response);
   void Reset(Session& session, const env::v1::StepRequest& request);
@@ -86,6 +102,7 @@ class ScriptedEnvServer : public env::v1::VectorEnvService::Service {
 
   const std::string address_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<FrameListener> frames_listener_;
   std::atomic<int64_t> steps_{0};
   std::atomic<int64_t> restarts_{0};
   std::atomic<bool> stopping_{false};

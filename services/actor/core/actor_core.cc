@@ -65,7 +65,7 @@ void ActorCore::Stop() {
   parts_.replay.Stop();
   parts_.policies.Stop();
   parts_.training->Stop();
-  parts_.evaluation->Stop();
+  if (parts_.evaluation != nullptr) parts_.evaluation->Stop();
 }
 
 absl::Status ActorCore::Run(std::function<void(bool healthy)> on_health) {
@@ -77,8 +77,7 @@ absl::Status ActorCore::Run(std::function<void(bool healthy)> on_health) {
 absl::Status ActorCore::Loop() {
   if (options_.shift_start_after > 0) {
     // An environment without a range of starts is told of now, not in the midst of the run.
-    TANDEM_RETURN_IF_ERROR(parts_.training->WidenStart(1));
-    TANDEM_RETURN_IF_ERROR(parts_.evaluation->WidenStart(1));
+    TANDEM_RETURN_IF_ERROR(WidenStart(1));
   }
   TANDEM_RETURN_IF_ERROR(writer_.Open());
   recorder_.StartAll(*parts_.training);
@@ -131,8 +130,12 @@ absl::Status ActorCore::ShiftStart(const Grant& grant) {
   start_shifted_ = true;
   LogInfo(absl::StrCat("after ", grant.env_steps, " steps, episodes start from a range ",
                        options_.shift_start_scale, " times as wide"));
-  TANDEM_RETURN_IF_ERROR(parts_.training->WidenStart(options_.shift_start_scale));
-  return parts_.evaluation->WidenStart(options_.shift_start_scale);
+  return WidenStart(options_.shift_start_scale);
+}
+
+absl::Status ActorCore::WidenStart(double scale) {
+  TANDEM_RETURN_IF_ERROR(parts_.training->WidenStart(scale));
+  return parts_.evaluation == nullptr ? absl::OkStatus() : parts_.evaluation->WidenStart(scale);
 }
 
 absl::Status ActorCore::StartOver() {
@@ -152,7 +155,7 @@ absl::Status ActorCore::TakeSteps(const Grant& grant) {
       ActAtRandom();
     } else {
       if (grant.policy_updates < 0) holder_.Refresh();
-      recorder_.SetPolicy(holder_.version(), static_cast<uint64_t>(holder_.updates()));
+      recorder_.SetPolicy(holder_.tag(), static_cast<uint64_t>(holder_.updates()));
       TANDEM_RETURN_IF_ERROR(ActByPolicy(env, &policy_noise_));
       MixInRandomActions();
     }
@@ -165,6 +168,11 @@ absl::Status ActorCore::TakeSteps(const Grant& grant) {
 }
 
 absl::Status ActorCore::Evaluate(const Grant& grant) {
+  if (parts_.evaluation == nullptr) {
+    return absl::FailedPreconditionError(
+        "the run asks for an evaluation, and this actor has no environments for it: give it some, "
+        "or set actor.evaluation_interval=0");
+  }
   VectorEnvironment& env = *parts_.evaluation;
   EpisodeRecorder::Options options;
   options.purpose = Purpose::kEvaluation;
@@ -179,7 +187,7 @@ absl::Status ActorCore::Evaluate(const Grant& grant) {
                               std::string("evaluation/") + std::to_string(options.evaluation_id))));
   health_.Note(env, env.TakeFaults());
   recorder.StartAll(env);
-  recorder.SetPolicy(holder_.version(), static_cast<uint64_t>(holder_.updates()));
+  recorder.SetPolicy(holder_.tag(), static_cast<uint64_t>(holder_.updates()));
   TANDEM_ASSIGN_OR_RETURN(const bool whole, PlayEvaluation(env, recorder));
   if (stop_.stopped()) return absl::OkStatus();
   if (!whole) {
@@ -284,7 +292,7 @@ absl::Status ActorCore::ActByPolicy(const VectorEnvironment& env, Rng* rng) {
   TANDEM_RETURN_IF_ERROR(holder_.policy().Act(env.observations(), rng, actions_, densities));
   if (!RunningRowsAreFinite(env, actions_) || !RunningRowsAreFinite(env, log_probs_)) {
     return absl::InternalError(
-        absl::StrCat("policy ", holder_.version(), " of ", holder_.updates(),
+        absl::StrCat("policy ", holder_.version().version, " of ", holder_.updates(),
                      " updates: expected finite actions and log-probabilities"));
   }
   return absl::OkStatus();

@@ -46,7 +46,7 @@ struct ActorOptions {
 /// What the actor works with; the references outlive it.
 struct ActorParts {
   std::unique_ptr<VectorEnvironment> training;
-  std::unique_ptr<VectorEnvironment> evaluation;  ///< One environment for each episode.
+  std::unique_ptr<VectorEnvironment> evaluation;  ///< One environment for each episode; null: none.
   ReplayClient& replay;
   snapshot::SnapshotSource& policies;
   PolicyLoader load_policy;
@@ -66,7 +66,8 @@ class ActorCore {
 
   /// Blocks until the run is over or Stop() (OK), or until something fails for good: the buffer
   /// holds another environment, refuses what it is sent, the policy's actions are not finite, or
-  /// starts are to shift that cannot (FAILED_PRECONDITION, at once).
+  /// starts are to shift that cannot (FAILED_PRECONDITION, at once), or an evaluation is asked for
+  /// and there are no environments for it (FAILED_PRECONDITION).
   /// on_health: told when the environments fail too often and when they run again, by the thread
   /// that runs.
   absl::Status Run(std::function<void(bool healthy)> on_health = nullptr);
@@ -80,6 +81,7 @@ class ActorCore {
   absl::Status Serve(const Grant& grant);
   /// Widens the start of training and evaluation episodes when its time has come.
   absl::Status ShiftStart(const Grant& grant);
+  absl::Status WidenStart(double scale);
   /// Gives up, OK, where the environments take no step for `health.standstill`: the next grant then
   /// asks for it again, or tells of the end of the run.
   absl::Status Evaluate(const Grant& grant);

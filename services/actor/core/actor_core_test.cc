@@ -15,6 +15,8 @@
 namespace tandem::actor {
 namespace {
 
+uint64_t Tag(uint64_t version) { return snapshot::Version{.epoch = 1, .version = version}.Tag(); }
+
 TEST(ActorCore, TakesRandomStepsUniformlyOverTheActionSpace) {
   Actor actor;
   actor.replay.AddGrant(RandomSteps(1000));
@@ -102,8 +104,8 @@ TEST(ActorCore, ActsWithThePolicyThatTheGrantNames) {
   run.join();
   const std::vector<Segment> segments = actor.Segments();
   ASSERT_EQ(segments.size(), 2u);
-  EXPECT_EQ(segments[0].policy_version, 1u);
-  EXPECT_EQ(segments[1].policy_version, 3u);
+  EXPECT_EQ(segments[0].policy_version, Tag(1));
+  EXPECT_EQ(segments[1].policy_version, Tag(3));
   EXPECT_NEAR(segments[1].actions[0], 0.0405, 0.0005);
   EXPECT_EQ(segments[1].log_probs[0], -1);
 }
@@ -134,6 +136,22 @@ TEST(ActorCore, StepsAtLeastOneBatch) {
   actor.replay.AddGrant(RandomSteps(1));
   actor.Run();
   EXPECT_EQ(actor.StoredSteps(), 3);
+}
+
+TEST(ActorCore, WithoutEnvironmentsForItAnEvaluationEndsTheRunAndTrainingDoesNot) {
+  ActorOptions options = Actor::Options();
+  options.shift_start_after = 3;
+  Actor actor(Counting({3}), nullptr, options);
+  actor.policies.Publish(0);
+  Grant later = RandomSteps(3);
+  later.env_steps = 3;
+  actor.replay.AddGrant(RandomSteps(3));
+  actor.replay.AddGrant(later);
+  actor.replay.AddGrant(Evaluation(100, 0));
+  const absl::Status status = actor.core.Run();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_NE(status.message().find("actor.evaluation_interval=0"), std::string::npos) << status;
+  EXPECT_EQ(actor.StoredSteps(), 6);
 }
 
 TEST(ActorCore, EvaluatesOneEpisodeOfEachEnvironmentWithoutNoise) {
@@ -206,10 +224,10 @@ TEST(ActorCore, AsyncTakesANewerPolicyWithinAGrant) {
   std::thread run([&] { EXPECT_TRUE(actor.core.Run().ok()); });
   while (actor.StoredSteps() < 256) std::this_thread::yield();
   actor.policies.Publish(2);
-  while (actor.Segments().back().policy_version != 2 && actor.StoredSteps() < 100000) {
+  while (actor.Segments().back().policy_version != Tag(2) && actor.StoredSteps() < 100000) {
     std::this_thread::yield();
   }
-  EXPECT_EQ(actor.Segments().back().policy_version, 2u);
+  EXPECT_EQ(actor.Segments().back().policy_version, Tag(2));
   actor.core.Stop();
   run.join();
 }
@@ -255,7 +273,7 @@ TEST(ActorCore, APolicyThatCannotBeLoadedIsSkipped) {
   while (actor.StoredSteps() < 1) std::this_thread::yield();
   actor.core.Stop();
   run.join();
-  EXPECT_EQ(actor.Segments()[0].policy_version, 2u);
+  EXPECT_EQ(actor.Segments()[0].policy_version, Tag(2));
 }
 
 TEST(ActorCore, ActionsThatAreNotFiniteEndTheRunWithAnError) {

@@ -94,6 +94,7 @@ void EpisodeRecorder::Record(const VectorEnvironment& env, std::span<const float
 
 void EpisodeRecorder::Begin(Open& open, std::span<const float> observation) {
   open.begun = true;
+  open.least_turn = 1;
   open.segment = Segment();
   open.segment.episode_id = (*next_episode_id_)++;
   open.segment.purpose = options_.purpose;
@@ -109,6 +110,9 @@ void EpisodeRecorder::Begin(Open& open, std::span<const float> observation) {
 void EpisodeRecorder::Append(Open& open, std::span<const float> action, float log_prob,
                              const StepResult& result, std::span<const float> after) {
   ++steps_;
+  open.episode.policy_version = policy_version_;
+  open.episode.policy_updates = policy_updates_;
+  NotePolicy(open);
   open.episode.episode_return += static_cast<double>(result.reward);
   ++open.episode.length;
   if (!options_.keep_steps) return;
@@ -119,6 +123,24 @@ void EpisodeRecorder::Append(Open& open, std::span<const float> action, float lo
   segment.log_probs.push_back(log_prob);
   segment.observations.insert(segment.observations.end(), after.begin(), after.end());
   ++pending_steps_;
+}
+
+void EpisodeRecorder::NotePolicy(Open& open) {
+  std::vector<ActingPolicy>& policies = open.episode.policies;
+  const ActingPolicy now = {open.episode.length, policy_version_, policy_updates_};
+  if (!policies.empty()) {
+    const ActingPolicy& last = policies.back();
+    if (last.policy_version == now.policy_version && last.policy_updates == now.policy_updates) {
+      return;
+    }
+    if (now.first_t - last.first_t < open.least_turn) return;
+  }
+  if (policies.size() == Episode::kMostPolicies) {
+    open.least_turn *= 2;
+    for (size_t i = 0; 2 * i < policies.size(); ++i) policies[i] = policies[2 * i];
+    policies.resize((policies.size() + 1) / 2);
+  }
+  policies.push_back(now);
 }
 
 void EpisodeRecorder::CutSegment(Open& open) {
@@ -137,8 +159,7 @@ void EpisodeRecorder::End(Open& open, bool terminated) {
 
 void EpisodeRecorder::Finish(Open& open) {
   open.begun = false;
-  open.episode.policy_version = policy_version_;
-  open.episode.policy_updates = policy_updates_;
+  if (open.episode.policies.size() == 1) open.episode.policies.clear();
   ++episodes_ended_;
   return_sum_ += open.episode.episode_return;
   done_.episodes.push_back(std::move(open.episode));

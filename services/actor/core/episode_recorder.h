@@ -39,7 +39,7 @@ class EpisodeRecorder {
   /// Begins an episode in each environment that ResetAll has just started; drops all that was
   /// recorded.
   void StartAll(const VectorEnvironment& env);
-  /// Who acts from the next step on: 0 for random actions.
+  /// Who acts from the next step on: the tag of a policy, 0 for random actions.
   void SetPolicy(uint64_t version, uint64_t updates);
   /// Records what has just become of each environment of `env`. The episode of one that was lost
   /// ends truncated with the last good step, also where that was taken already, and names its
@@ -70,14 +70,17 @@ class EpisodeRecorder {
   struct Open {
     Segment segment;
     Episode episode;
-    bool recording = true;  // more is wanted of this environment
-    bool begun = false;     // an episode is under way
-    int losses = 0;         // of this environment since StartAll
+    bool recording = true;   // more is wanted of this environment
+    bool begun = false;      // an episode is under way
+    int losses = 0;          // of this environment since StartAll
+    int64_t least_turn = 1;  // steps between two policies that the episode names
   };
 
   void Begin(Open& open, std::span<const float> observation);
   void Append(Open& open, std::span<const float> action, float log_prob, const StepResult& result,
               std::span<const float> after);
+  /// Names the policy that acts now in the episode; of very many every second, then fourth, ...
+  void NotePolicy(Open& open);
   void CutSegment(Open& open);
   void End(Open& open, bool terminated);
   void Finish(Open& open);

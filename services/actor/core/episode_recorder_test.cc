@@ -106,6 +106,60 @@ TEST_F(Recorder, EachSegmentHasOnePolicy) {
   EXPECT_EQ(recording.segments[2].first_t, 3);
 }
 
+TEST_F(Recorder, AnEpisodeIsOfThePolicyThatActedLast) {
+  Use(Counting({3}));
+  recorder_->SetPolicy(1, 10);
+  Step(0);
+  recorder_->SetPolicy(2, 20);
+  for (int t = 0; t < 2; ++t) Step(0);
+  recorder_->SetPolicy(3, 30);  // between the end of one and the first step of the next
+  for (int t = 0; t < 2; ++t) Step(0);
+  recorder_->SetPolicy(4, 40);
+  Step(0);
+  const Recording recording = Take();
+  ASSERT_EQ(recording.episodes.size(), 2u);
+  EXPECT_EQ(recording.episodes[0].policy_version, 2u);
+  EXPECT_EQ(recording.episodes[0].policy_updates, 20u);
+  EXPECT_EQ(recording.episodes[1].policy_version, 4u);
+  EXPECT_EQ(recording.episodes[1].policy_updates, 40u);
+}
+
+TEST_F(Recorder, AnEpisodeNamesThePoliciesThatActedInIt) {
+  Use(Counting({4}));
+  recorder_->SetPolicy(1, 10);
+  for (int t = 0; t < 5; ++t) Step(0);  // one episode of one policy, and the first step of the next
+  recorder_->SetPolicy(2, 20);
+  Step(0);
+  Step(0);
+  recorder_->SetPolicy(3, 30);
+  Step(0);
+  const Recording recording = Take();
+  ASSERT_EQ(recording.episodes.size(), 2u);
+  EXPECT_TRUE(recording.episodes[0].policies.empty());
+  EXPECT_EQ(recording.episodes[1].policies,
+            (std::vector<ActingPolicy>{{0, 1, 10}, {1, 2, 20}, {3, 3, 30}}));
+  EXPECT_EQ(recording.episodes[1].policy_updates, 30u);
+}
+
+TEST_F(Recorder, OfVeryManyPoliciesItNamesSomeEvenlySpread) {
+  constexpr int kSteps = 1000;
+  Use(Counting({kSteps}));
+  for (int t = 0; t < kSteps; ++t) {
+    recorder_->SetPolicy(static_cast<uint64_t>(t + 1), static_cast<uint64_t>(10 * t));
+    Step(0);
+    if (recorder_->full()) Take();
+  }
+  const Recording recording = Take();
+  ASSERT_EQ(recording.episodes.size(), 1u);
+  const std::vector<ActingPolicy>& policies = recording.episodes[0].policies;
+  ASSERT_GT(policies.size(), Episode::kMostPolicies / 2);
+  for (size_t i = 1; i < policies.size(); ++i) {
+    EXPECT_EQ(policies[i].first_t - policies[i - 1].first_t, 16);
+    EXPECT_EQ(policies[i].policy_updates, 10u * static_cast<uint64_t>(policies[i].first_t));
+  }
+  EXPECT_GE(policies.back().first_t, kSteps - 16);
+}
+
 TEST_F(Recorder, DivergenceTruncatesAtTheLastGoodStep) {
   Use(Counting({9}, /*diverge_at=*/3));
   for (int t = 0; t < 5; ++t) Step(1);

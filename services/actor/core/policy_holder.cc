@@ -25,7 +25,7 @@ void PolicyHolder::Refresh() {
     absl::StatusOr<policy::LoadedPolicy> loaded = loader_(*newest);
     if (loaded.ok()) {
       loaded_ = *std::move(loaded);
-      version_ = newest->version.version;
+      version_ = newest->version;
       loaded_at_ = clock_.Monotonic();
       metrics_.policy_updates.Set(static_cast<double>(loaded_.policy_updates));
     } else {

@@ -38,8 +38,10 @@ class PolicyHolder {
 
   bool has_policy() const { return loaded_.policy != nullptr; }
   policy::Policy& policy() { return *loaded_.policy; }
-  /// Number of its snapshot in its series, >= 1; 0 before the first.
-  uint64_t version() const { return version_; }
+  /// Version::Tag of its snapshot, which the steps carry; 0 before the first.
+  uint64_t tag() const { return version_.version == 0 ? 0 : version_.Tag(); }
+  /// Its snapshot; 0 before the first.
+  snapshot::Version version() const { return version_; }
   int64_t updates() const { return static_cast<int64_t>(loaded_.policy_updates); }
 
  private:
@@ -53,7 +55,7 @@ class PolicyHolder {
   ActorMetrics& metrics_;
   snapshot::Version seen_;  // the newest looked at, loaded or refused
   policy::LoadedPolicy loaded_;
-  uint64_t version_ = 0;
+  snapshot::Version version_;
   absl::Duration loaded_at_;
 };
 

@@ -7,12 +7,12 @@
 
 namespace tandem::actor {
 
-/// Says in the log what a wait is for, and for how long it has lasted, every few seconds; a short
-/// wait leaves no line. Not thread-safe.
+/// Says in the log what a wait is for, and for how long it has lasted, every 5 s; a shorter wait
+/// leaves no line. Not thread-safe.
 class WaitLog {
  public:
   /// Begins a wait now. The clock outlives this.
-  explicit WaitLog(Clock& clock, absl::Duration every = absl::Seconds(5));
+  explicit WaitLog(Clock& clock);
 
   /// Call now and then while the wait lasts: "waiting for `what`, 12 s".
   void Tick(std::string_view what);
@@ -21,7 +21,6 @@ class WaitLog {
 
  private:
   Clock& clock_;
-  const absl::Duration every_;
   absl::Duration begin_;
   absl::Duration next_line_;
 };

@@ -18,18 +18,6 @@
 namespace tandem::actor {
 namespace {
 
-/// Stands where evaluations would be played, if there were any.
-class NoEvaluation : public VectorEnvironment {
- public:
-  explicit NoEvaluation(EnvironmentSpec spec) : VectorEnvironment(std::move(spec), 1) {}
-  absl::Status ResetAll(std::optional<uint64_t>) override {
-    return absl::FailedPreconditionError(
-        "the run asks for an evaluation: give OwnLoop environments for it, or set "
-        "actor.evaluation_interval=0");
-  }
-  absl::Status Step(std::span<const float>) override { return ResetAll(std::nullopt); }
-};
-
 ActorOptions CoreOptions(const OwnLoop::Options& options) {
   ActorOptions core;
   core.member = options.name;
@@ -52,11 +40,9 @@ class OwnLoopImpl : public OwnLoop {
         directives_(WatchDirectives(options.monitor, coadaptation::Receiver::kActor, options.name,
                                     registry_)),
         environment_(new LoopEnvironment(options.spec)) {
-    std::unique_ptr<VectorEnvironment> evaluation = std::move(options.evaluation);
-    if (evaluation == nullptr) evaluation = std::make_unique<NoEvaluation>(options.spec);
     core_ = std::make_unique<ActorCore>(
         CoreOptions(options),
-        ActorParts{std::unique_ptr<VectorEnvironment>(environment_), std::move(evaluation),
+        ActorParts{std::unique_ptr<VectorEnvironment>(environment_), std::move(options.evaluation),
                    *replay_, *policies_, MakePolicyLoader(options.spec, "cpu"), *Clock::Real(),
                    registry_, directives_.get()});
     thread_ = std::thread([this] { Run(); });

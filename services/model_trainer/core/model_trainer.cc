@@ -12,7 +12,6 @@
 namespace tandem::model_trainer {
 namespace {
 
-constexpr absl::Duration kAdvanceWait = absl::Seconds(5);
 constexpr absl::Duration kPauseAfterFailure = absl::Seconds(1);
 constexpr int kFailuresBeforeNewWeights = 3;
 constexpr char kWeightsThroughKey[] = "weights.through_index";
@@ -109,24 +108,15 @@ void ModelTrainer::ServeGrants() {
 }
 
 absl::StatusOr<Grant> ModelTrainer::Ask() {
-  const absl::Duration start = deps_.clock.Monotonic();
-  training::PeerWait wait("the replay buffer", stop_, deps_.clock);
-  while (!stop_.stopped()) {
-    absl::StatusOr<Grant> grant = deps_.replay.Advance({.role = Role::kModelTrainer,
-                                                        .member = options_.member,
-                                                        .wanted = 1,
-                                                        .model_through_index = published_through_,
-                                                        .fitted_through_index = fitted_through_},
-                                                       kAdvanceWait);
-    if (grant.ok()) {
-      wait.Succeeded();
-      metrics_.waiting_seconds.Increment(absl::ToDoubleSeconds(deps_.clock.Monotonic() - start));
-      return grant;
-    }
-    if (!wait.Pause(grant.status())) break;
-    CheckBufferStillHolds();
-  }
-  return absl::CancelledError("stopped");
+  const auto progress = [this] {
+    return Progress{.role = Role::kModelTrainer,
+                    .member = options_.member,
+                    .wanted = 1,
+                    .model_through_index = published_through_,
+                    .fitted_through_index = fitted_through_};
+  };
+  return training::WaitForGrant(deps_.replay, stop_, deps_.clock, metrics_.waiting_seconds,
+                                progress, [this] { CheckBufferStillHolds(); });
 }
 
 void ModelTrainer::CheckBufferStillHolds() {

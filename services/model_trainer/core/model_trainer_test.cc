@@ -112,6 +112,18 @@ class FakeLearner : public dynamics::EnsembleLearner {
   bool long_fit_ = false;
 };
 
+/// What one life of the service talks to.
+template <typename Replay = FakeReplayClient>
+struct World {
+  explicit World(uint64_t epoch = 1) : store(snapshot::kModelSeries, epoch) {
+    replay.SetSpec(Spec());
+    replay.AddSteps(Steps(100));
+  }
+  Replay replay;
+  snapshot::SnapshotStore store;
+  metrics::Registry metrics;
+};
+
 class ModelTrainerTest : public testing::Test {
  protected:
   ModelTrainerTest() {
@@ -121,13 +133,13 @@ class ModelTrainerTest : public testing::Test {
   ~ModelTrainerTest() override { std::filesystem::remove_all(dir_); }
 
   /// One life of the service, from start to the end of the script and Stop().
-  void Live(FakeReplayClient& replay, snapshot::SnapshotStore& store, metrics::Registry& metrics,
-            const std::function<void(ModelTrainer&)>& during) {
+  template <typename Replay>
+  void Live(World<Replay>& world, const std::function<void(ModelTrainer&)>& during) {
     options_.member = "model-trainer";
     options_.state_dir = dir_;
     options_.members = 3;
     ModelTrainer trainer(
-        options_, {replay, store, *Clock::Real(), metrics,
+        options_, {world.replay, world.store, *Clock::Real(), world.metrics,
                    [this](const EnvironmentSpec&) { return std::make_unique<FakeLearner>(log_); },
                    &directives_});
     std::thread thread([&trainer] { EXPECT_TRUE(trainer.Run().ok()); });
@@ -142,11 +154,6 @@ class ModelTrainerTest : public testing::Test {
     ASSERT_TRUE(condition());
   }
 
-  static void SetUpReplay(FakeReplayClient& replay) {
-    replay.SetSpec(Spec());
-    replay.AddSteps(Steps(100));
-  }
-
   /// Fits that went into a snapshot.
   static float FitsIn(const snapshot::Snapshot& snapshot) {
     return snapshot.Parse()->tensors.at("fits").data[0];
@@ -159,27 +166,23 @@ class ModelTrainerTest : public testing::Test {
 };
 
 TEST_F(ModelTrainerTest, FitsEachGrantAndReportsWhatTheModelCovers) {
-  FakeReplayClient replay;
-  SetUpReplay(replay);
-  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
-  metrics::Registry metrics;
-  replay.AddGrant({.granted = 1, .through_index = 40, .env_steps = 41});
-  replay.AddGrant({.granted = 1, .through_index = 80, .env_steps = 81});
-  Live(replay, store, metrics,
-       [&](ModelTrainer&) { WaitFor([&] { return replay.progress().size() >= 3; }); });
-  const auto progress = replay.progress();
+  World world;
+  world.replay.AddGrant({.granted = 1, .through_index = 40, .env_steps = 41});
+  world.replay.AddGrant({.granted = 1, .through_index = 80, .env_steps = 81});
+  Live(world, [&](ModelTrainer&) { WaitFor([&] { return world.replay.progress().size() >= 3; }); });
+  const auto progress = world.replay.progress();
   EXPECT_EQ(progress[0].role, Role::kModelTrainer);
   EXPECT_EQ(progress[0].member, "model-trainer");
   EXPECT_EQ(progress[0].model_through_index, 0);
   EXPECT_EQ(progress[1].model_through_index, 40);
   EXPECT_EQ(progress[2].model_through_index, 80);
-  const auto latest = store.Latest();
+  const auto latest = world.store.Latest();
   ASSERT_NE(latest, nullptr);
   const auto file = latest->Parse();
   ASSERT_TRUE(file.ok());
   EXPECT_EQ(file->metadata.at("through_index"), "80");
   EXPECT_EQ(file->metadata.at("env_steps"), "81");
-  const std::string page = metrics.Page();
+  const std::string page = world.metrics.Page();
   EXPECT_THAT(page, HasSubstr("tandem_model_trainer_fits_total 2"));
   EXPECT_THAT(page, HasSubstr("tandem_model_trainer_gradient_steps_total 20"));
   EXPECT_THAT(page, HasSubstr("tandem_model_trainer_train_rows 64"));
@@ -188,67 +191,52 @@ TEST_F(ModelTrainerTest, FitsEachGrantAndReportsWhatTheModelCovers) {
 }
 
 TEST_F(ModelTrainerTest, AFrozenModelIsPublishedAgainAsItIs) {
-  FakeReplayClient replay;
-  SetUpReplay(replay);
-  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
-  metrics::Registry metrics;
+  World world;
   options_.freeze_after = 40;
   for (int64_t n : {20, 40, 60, 80}) {
-    replay.AddGrant({.granted = 1, .through_index = n, .env_steps = n});
+    world.replay.AddGrant({.granted = 1, .through_index = n, .env_steps = n});
   }
-  Live(replay, store, metrics,
-       [&](ModelTrainer&) { WaitFor([&] { return replay.progress().size() >= 5; }); });
-  EXPECT_EQ(FitsIn(*store.Latest()), 2);
-  EXPECT_EQ(store.Latest()->version.version, 4u);
-  EXPECT_EQ(store.Latest()->Parse()->metadata.at("through_index"), "40");
-  EXPECT_EQ(replay.progress()[4].model_through_index, 40) << "what its weights have used";
-  EXPECT_EQ(replay.progress()[4].fitted_through_index, 80) << "but no fit is due";
-  EXPECT_THAT(metrics.Page(), HasSubstr("tandem_model_trainer_fits_total 2"));
+  Live(world, [&](ModelTrainer&) { WaitFor([&] { return world.replay.progress().size() >= 5; }); });
+  EXPECT_EQ(FitsIn(*world.store.Latest()), 2);
+  EXPECT_EQ(world.store.Latest()->version.version, 4u);
+  EXPECT_EQ(world.store.Latest()->Parse()->metadata.at("through_index"), "40");
+  EXPECT_EQ(world.replay.progress()[4].model_through_index, 40) << "what its weights have used";
+  EXPECT_EQ(world.replay.progress()[4].fitted_through_index, 80) << "but no fit is due";
+  EXPECT_THAT(world.metrics.Page(), HasSubstr("tandem_model_trainer_fits_total 2"));
 }
 
 TEST_F(ModelTrainerTest, APlantedErrorEntersTheSnapshotsFromItsTimeOn) {
-  FakeReplayClient replay;
-  SetUpReplay(replay);
-  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
-  metrics::Registry metrics;
+  World world;
   options_.planted = {.reward = 3, .low = -1, .high = 1};
   options_.planted_from = 40;
-  replay.AddGrant({.granted = 1, .through_index = 39, .env_steps = 39});
-  Live(replay, store, metrics, [&](ModelTrainer&) {
-    WaitFor([&] { return replay.progress().size() >= 2; });
-    EXPECT_FALSE(store.Latest()->Parse()->metadata.contains("planted_reward"));
-    replay.AddGrant({.granted = 1, .through_index = 40, .env_steps = 40});
-    WaitFor([&] { return replay.progress().size() >= 3; });
-    EXPECT_EQ(store.Latest()->Parse()->metadata.at("planted_reward"), "3");
+  world.replay.AddGrant({.granted = 1, .through_index = 39, .env_steps = 39});
+  Live(world, [&](ModelTrainer&) {
+    WaitFor([&] { return world.replay.progress().size() >= 2; });
+    EXPECT_FALSE(world.store.Latest()->Parse()->metadata.contains("planted_reward"));
+    world.replay.AddGrant({.granted = 1, .through_index = 40, .env_steps = 40});
+    WaitFor([&] { return world.replay.progress().size() >= 3; });
+    EXPECT_EQ(world.store.Latest()->Parse()->metadata.at("planted_reward"), "3");
   });
   options_.planted.element = 100;
-  FakeReplayClient other;
-  SetUpReplay(other);
-  metrics::Registry other_metrics;
+  World other;
   ModelTrainer refused(
-      options_, {other, store, *Clock::Real(), other_metrics,
+      options_, {other.replay, other.store, *Clock::Real(), other.metrics,
                  [this](const EnvironmentSpec&) { return std::make_unique<FakeLearner>(log_); }});
   EXPECT_THAT(std::string(refused.Run().message()), HasSubstr("study.planted_element"));
 }
 
 TEST_F(ModelTrainerTest, ARestartGoesOnFromTheCheckpointAndAsksForAFitAnew) {
-  metrics::Registry first_metrics, second_metrics;
   {
-    FakeReplayClient replay;
-    SetUpReplay(replay);
-    snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
-    for (int i = 1; i <= 3; ++i) replay.AddGrant({.granted = 1, .through_index = 10 * i});
-    Live(replay, store, first_metrics,
-         [&](ModelTrainer&) { WaitFor([&] { return replay.progress().size() >= 4; }); });
+    World world;
+    for (int i = 1; i <= 3; ++i) world.replay.AddGrant({.granted = 1, .through_index = 10 * i});
+    Live(world,
+         [&](ModelTrainer&) { WaitFor([&] { return world.replay.progress().size() >= 4; }); });
   }
-  FakeReplayClient replay;
-  SetUpReplay(replay);
-  snapshot::SnapshotStore store(snapshot::kModelSeries, 2);
-  replay.AddGrant({.granted = 1, .through_index = 30});
-  Live(replay, store, second_metrics,
-       [&](ModelTrainer&) { WaitFor([&] { return store.Latest() != nullptr; }); });
-  EXPECT_EQ(replay.progress()[0].model_through_index, 0);
-  EXPECT_EQ(FitsIn(*store.Latest()), 4);
+  World world(/*epoch=*/2);
+  world.replay.AddGrant({.granted = 1, .through_index = 30});
+  Live(world, [&](ModelTrainer&) { WaitFor([&] { return world.store.Latest() != nullptr; }); });
+  EXPECT_EQ(world.replay.progress()[0].model_through_index, 0);
+  EXPECT_EQ(FitsIn(*world.store.Latest()), 4);
 }
 
 TEST_F(ModelTrainerTest, RefusesACheckpointOfAnotherLearnerAndStartsAfresh) {
@@ -259,43 +247,33 @@ TEST_F(ModelTrainerTest, RefusesACheckpointOfAnotherLearnerAndStartsAfresh) {
                          metrics)
       .Save(other)
       .IgnoreError();
-  FakeReplayClient replay;
-  SetUpReplay(replay);
-  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
-  replay.AddGrant({.granted = 1, .through_index = 30});
-  Live(replay, store, metrics,
-       [&](ModelTrainer&) { WaitFor([&] { return store.Latest() != nullptr; }); });
-  EXPECT_EQ(FitsIn(*store.Latest()), 1);
-  EXPECT_THAT(metrics.Page(), HasSubstr("tandem_model_trainer_checkpoints_refused_total 1"));
+  World world;
+  world.replay.AddGrant({.granted = 1, .through_index = 30});
+  Live(world, [&](ModelTrainer&) { WaitFor([&] { return world.store.Latest() != nullptr; }); });
+  EXPECT_EQ(FitsIn(*world.store.Latest()), 1);
+  EXPECT_THAT(world.metrics.Page(), HasSubstr("tandem_model_trainer_checkpoints_refused_total 1"));
 }
 
 TEST_F(ModelTrainerTest, StopEndsAFitWithinATenthOfASecond) {
-  FakeReplayClient replay;
-  SetUpReplay(replay);
-  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
-  metrics::Registry metrics;
+  World world;
   log_.endless = true;
-  replay.AddGrant({.granted = 1, .through_index = 30});
+  world.replay.AddGrant({.granted = 1, .through_index = 30});
   absl::Time stopped;
-  Live(replay, store, metrics, [&](ModelTrainer&) {
+  Live(world, [&](ModelTrainer&) {
     WaitFor([&] { return log_.fits > 0; });
     stopped = absl::Now();
   });
   EXPECT_LT(absl::Now() - stopped, absl::Milliseconds(100));
-  EXPECT_EQ(store.Latest(), nullptr);
+  EXPECT_EQ(world.store.Latest(), nullptr);
 }
 
 TEST_F(ModelTrainerTest, AFailedFitIsCountedAndTriedAgainAndThreeGetNewWeights) {
-  FakeReplayClient replay;
-  SetUpReplay(replay);
-  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
-  metrics::Registry metrics;
+  World world;
   log_.failures_left = 3;
-  for (int i = 0; i < 4; ++i) replay.AddGrant({.granted = 1, .through_index = 30});
-  Live(replay, store, metrics,
-       [&](ModelTrainer&) { WaitFor([&] { return store.Latest() != nullptr; }); });
+  for (int i = 0; i < 4; ++i) world.replay.AddGrant({.granted = 1, .through_index = 30});
+  Live(world, [&](ModelTrainer&) { WaitFor([&] { return world.store.Latest() != nullptr; }); });
   EXPECT_EQ(log_.learners, 2);
-  EXPECT_THAT(metrics.Page(), HasSubstr("tandem_model_trainer_fit_failures_total 3"));
+  EXPECT_THAT(world.metrics.Page(), HasSubstr("tandem_model_trainer_fit_failures_total 3"));
 }
 
 /// A buffer that can lose its steps.
@@ -310,79 +288,68 @@ class LossyClient : public FakeReplayClient {
 };
 
 TEST_F(ModelTrainerTest, FetchesAllAgainFromABufferThatCameBackEmpty) {
-  LossyClient replay;
-  SetUpReplay(replay);
-  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
-  metrics::Registry metrics;
-  replay.AddGrant({.granted = 1, .through_index = 50});
-  Live(replay, store, metrics, [&](ModelTrainer&) {
-    WaitFor([&] { return replay.progress().size() >= 2; });
-    EXPECT_EQ(replay.progress().back().model_through_index, 50);
-    replay.emptied = true;
-    replay.FailNext(absl::UnavailableError("connection reset"));
-    replay.AddGrant({});  // ends the call under way; the next one fails
-    WaitFor([&] { return replay.progress().size() >= 3; });
-    EXPECT_EQ(replay.progress().back().model_through_index, 0);
-    replay.AddGrant({.granted = 1, .through_index = 20});
-    WaitFor([&] { return replay.progress().size() >= 4; });
-    EXPECT_EQ(replay.progress().back().model_through_index, 20);
+  World<LossyClient> world;
+  world.replay.AddGrant({.granted = 1, .through_index = 50});
+  Live(world, [&](ModelTrainer&) {
+    WaitFor([&] { return world.replay.progress().size() >= 2; });
+    EXPECT_EQ(world.replay.progress().back().model_through_index, 50);
+    world.replay.emptied = true;
+    world.replay.FailNext(absl::UnavailableError("connection reset"));
+    world.replay.AddGrant({});  // ends the call under way; the next one fails
+    WaitFor([&] { return world.replay.progress().size() >= 3; });
+    EXPECT_EQ(world.replay.progress().back().model_through_index, 0);
+    world.replay.AddGrant({.granted = 1, .through_index = 20});
+    WaitFor([&] { return world.replay.progress().size() >= 4; });
+    EXPECT_EQ(world.replay.progress().back().model_through_index, 20);
   });
-  EXPECT_THAT(metrics.Page(), HasSubstr("tandem_model_trainer_train_rows 16"));
+  EXPECT_THAT(world.metrics.Page(), HasSubstr("tandem_model_trainer_train_rows 16"));
 }
 
 TEST_F(ModelTrainerTest, WaitsQuietlyOnceTheRunIsOver) {
-  FakeReplayClient replay;
-  SetUpReplay(replay);
-  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
-  metrics::Registry metrics;
-  replay.AddGrant({.granted = 1, .through_index = 30});
-  replay.StopWhenOutOfGrants();
-  Live(replay, store, metrics, [&](ModelTrainer&) {
+  World world;
+  world.replay.AddGrant({.granted = 1, .through_index = 30});
+  world.replay.StopWhenOutOfGrants();
+  Live(world, [&](ModelTrainer&) {
     WaitFor([&] { return std::filesystem::exists(dir_ + "/checkpoint.safetensors"); });
   });
-  EXPECT_EQ(replay.calls("Advance"), 2);
+  EXPECT_EQ(world.replay.calls("Advance"), 2);
 }
 
 TEST_F(ModelTrainerTest, AFrozenModelIsNotFittedUnlessARefitIsAskedFor) {
   options_.freeze_after = 40;
-  FakeReplayClient replay;
-  SetUpReplay(replay);
-  snapshot::SnapshotStore store(snapshot::kModelSeries, 1);
-  metrics::Registry metrics;
+  World world;
   for (const int64_t steps : {40, 60}) {
-    replay.AddGrant({.granted = 1, .through_index = steps, .env_steps = steps});
+    world.replay.AddGrant({.granted = 1, .through_index = steps, .env_steps = steps});
   }
-  Live(replay, store, metrics, [&](ModelTrainer&) {
-    WaitFor([&] { return replay.progress().size() >= 3; });
+  Live(world, [&](ModelTrainer&) {
+    WaitFor([&] { return world.replay.progress().size() >= 3; });
     EXPECT_EQ(log_.fits, 1);
-    EXPECT_EQ(replay.progress()[2].model_through_index, 40) << "what its weights have used";
-    EXPECT_EQ(replay.progress()[2].fitted_through_index, 60);
+    EXPECT_EQ(world.replay.progress()[2].model_through_index, 40) << "what its weights have used";
+    EXPECT_EQ(world.replay.progress()[2].fitted_through_index, 60);
     directives_.Set(1, {{.knob = coadaptation::Knob::kRefit, .value = 1}});
-    replay.AddGrant({.granted = 1, .through_index = 80, .env_steps = 80, .directive_version = 1});
-    WaitFor([&] { return replay.progress().size() >= 4; });
+    world.replay.AddGrant(
+        {.granted = 1, .through_index = 80, .env_steps = 80, .directive_version = 1});
+    WaitFor([&] { return world.replay.progress().size() >= 4; });
     EXPECT_EQ(log_.fits, 2);
-    EXPECT_EQ(replay.progress()[3].model_through_index, 80);
-    EXPECT_THAT(metrics.Page(), HasSubstr("tandem_model_trainer_gradient_steps_total 30"))
+    EXPECT_EQ(world.replay.progress()[3].model_through_index, 80);
+    EXPECT_THAT(world.metrics.Page(), HasSubstr("tandem_model_trainer_gradient_steps_total 30"))
         << "10, and a long one of 20";
-    replay.AddGrant({.granted = 1, .through_index = 90, .env_steps = 90});
-    WaitFor([&] { return replay.progress().size() >= 5; });
+    world.replay.AddGrant({.granted = 1, .through_index = 90, .env_steps = 90});
+    WaitFor([&] { return world.replay.progress().size() >= 5; });
     EXPECT_EQ(log_.fits, 2) << "one fit for each refit asked for";
-    EXPECT_EQ(replay.progress()[4].fitted_through_index, 90);
+    EXPECT_EQ(world.replay.progress()[4].fitted_through_index, 90);
   });
   EXPECT_EQ(directives_.acknowledged().size(), 1u);
 
-  FakeReplayClient again;  // a restart: the frozen weights are published as what they are
-  SetUpReplay(again);
-  snapshot::SnapshotStore next(snapshot::kModelSeries, 2);
-  metrics::Registry fresh;
-  again.AddGrant({.granted = 1, .through_index = 95, .env_steps = 95});
-  Live(again, next, fresh, [&](ModelTrainer&) {
-    WaitFor([&] { return again.progress().size() >= 2; });
-    EXPECT_EQ(again.progress()[1].model_through_index, 80);
-    EXPECT_EQ(again.progress()[1].fitted_through_index, 95);
+  World again(/*epoch=*/2);  // a restart: the frozen weights are published as what they are
+  again.replay.AddGrant({.granted = 1, .through_index = 95, .env_steps = 95});
+  Live(again, [&](ModelTrainer&) {
+    WaitFor([&] { return again.replay.progress().size() >= 2; });
+    EXPECT_EQ(again.replay.progress()[1].model_through_index, 80);
+    EXPECT_EQ(again.replay.progress()[1].fitted_through_index, 95);
   });
   EXPECT_EQ(log_.fits, 2);
-  EXPECT_EQ(next.Latest()->Parse()->metadata.at(snapshot::kEnvStepsKey), "80");
+  EXPECT_EQ(again.store.Latest()->Parse()->metadata.at(snapshot::kEnvStepsKey), "80");
 }
 
 }  // namespace

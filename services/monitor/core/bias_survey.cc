@@ -82,20 +82,18 @@ absl::Status FillBias(const Material& material, const SurveyOptions& options,
   TANDEM_RETURN_IF_ERROR(scorer.Score(model, policy, fresh, MeanRewards(predictions), &scores));
   const Scored scored = Clean(scores, fresh, options.bias_bound * scale, counts);
   FillShares(scored, policy.discount, scale, checkpoint);
-  if (!scored.steps.empty()) {
-    checkpoint->clipped_share =
-        static_cast<double>(counts->clipped) / static_cast<double>(scored.steps.size());
+  checkpoint->scored_steps = static_cast<double>(scored.steps.size());
+  if (fresh.size() > 0) {
+    checkpoint->clipped_share = static_cast<double>(counts->clipped + counts->nonfinite) /
+                                static_cast<double>(fresh.size());
   }
 
   const std::vector<double> b = PartOf(scored, [](const ScoredStep& s) { return s.bias.total(); });
   const int64_t length = coadaptation::BlockLength(coadaptation::AutocorrelationTime(b));
   checkpoint->block_steps = static_cast<double>(length);
-  std::vector<double> blocks;
-  for (const double mean : coadaptation::BlockMeans(b, length)) {
-    const double block = coadaptation::CoadaptationIndex(mean, policy.discount, scale);
-    if (!std::isnan(block)) blocks.push_back(block);
-  }
-  checkpoint->index_error = coadaptation::MeanAndError(blocks).error;
+  checkpoint->index_error = coadaptation::CoadaptationIndex(
+      coadaptation::DiscountedMeanError(b, scored.places, policy.discount, length), policy.discount,
+      scale);
 
   if (material.heldout.size() == 0) return absl::OkStatus();
   scores.clear();

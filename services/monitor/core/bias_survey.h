@@ -18,11 +18,11 @@ struct BiasCounts {
   int64_t clipped = 0;
 };
 
-/// Fills the index, its parts, error, held-out twin, unsigned_index, residual,
-/// block_steps and clipped_share. fresh: the steps to score, by episode. predictions, heldout: what
-/// the elites predict for them and for the held-out steps. Steps whose bias is not finite are left
-/// out; one beyond options.bias_bound * S is scaled to the bound. Where S is not known every share
-/// is NaN.
+/// Fills the index, its parts, error, held-out twin, unsigned_index, residual, block_steps,
+/// scored_steps and clipped_share. fresh: the steps to score, by episode. predictions, heldout:
+/// what the elites predict for them and for the held-out steps. Steps whose bias is not finite are
+/// left out; one beyond options.bias_bound * S is scaled to the bound; clipped_share counts both.
+/// Where S is not known every share is NaN.
 absl::Status FillBias(const Material& material, const SurveyOptions& options,
                       const TransitionBatch& fresh, const ElitePredictions& predictions,
                       const ElitePredictions& heldout, TransitionScorer& scorer,

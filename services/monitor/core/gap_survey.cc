@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <map>
+#include <utility>
 
 #include "common/base/status_macros.h"
 #include "common/coadaptation/mean_error.h"
 #include "common/coadaptation/return_scale.h"
 #include "common/dynamics/imagination.h"
-#include "services/monitor/core/act_by.h"
+#include "services/monitor/core/acting.h"
 #include "services/monitor/core/rows.h"
 
 namespace tandem::monitor {
@@ -44,27 +44,47 @@ Plan PlanRollouts(std::span<const Episode> episodes, int64_t max_episode_steps,
   return plan;
 }
 
-/// Episodes that one policy played.
-struct Group {
-  const HeldPolicy* held = nullptr;
-  std::vector<const Episode*> episodes;
-};
+/// The held policies that acted in an episode; empty where one of them is not held. distance: of
+/// the nearest to the first that is not [updates].
+Turns FindTurns(const Episode& episode, const PolicyHistory& policies, double tolerance,
+                double* distance) {
+  std::vector<ActingPolicy> acting = episode.policies;
+  if (acting.empty()) acting.push_back({0, episode.policy_version, episode.policy_updates});
+  Turns turns;
+  for (const ActingPolicy& policy : acting) {
+    const double updates = static_cast<double>(policy.policy_updates);
+    const HeldPolicy* held = FindActing(policies, updates, tolerance);
+    if (held == nullptr) {
+      *distance = static_cast<double>(policies.Nearest(updates)->policy.policy_updates) - updates;
+      return {};
+    }
+    turns.push_back({policy.first_t, held});
+  }
+  return turns;
+}
 
-/// A window of real steps, to be held against the model's.
+/// Windows of real steps, to be held against the model's.
 struct Windows {
   std::vector<int64_t> begins;
   std::vector<double> real;  ///< Sums of rewards.
+  std::vector<Turns> turns;
 };
 
-/// Up to kWindows windows of `steps` steps, spread over the rows.
-Windows FindWindows(const TransitionBatch& rows, int64_t steps) {
+/// Up to kWindows windows of `steps` steps, spread over the rows. acting: at each row; null: such
+/// windows are left out.
+Windows FindWindows(const TransitionBatch& rows, std::span<const HeldPolicy* const> acting,
+                    int64_t steps) {
+  std::vector<int64_t> known = {0};  // rows before this one with somebody who acts
+  for (const HeldPolicy* held : acting) known.push_back(known.back() + (held != nullptr ? 1 : 0));
   std::vector<int64_t> begins;
   std::vector<int64_t> ends;
   for (const Stretch& stretch : FindStretches(rows)) {
     for (int64_t i = stretch.begin; i < stretch.end; ++i) {
       if (i + steps > stretch.end && !stretch.terminated) break;
+      const int64_t end = std::min(i + steps, stretch.end);
+      if (known[end] - known[i] != end - i) continue;
       begins.push_back(i);
-      ends.push_back(std::min(i + steps, stretch.end));
+      ends.push_back(end);
     }
   }
   Windows windows;
@@ -73,6 +93,7 @@ Windows FindWindows(const TransitionBatch& rows, int64_t steps) {
     double sum = 0;
     for (int64_t i = begins[k]; i < ends[k]; ++i) sum += rows.rewards[i];
     windows.real.push_back(sum);
+    windows.turns.push_back(TurnsOf(acting.subspan(begins[k], ends[k] - begins[k])));
   }
   return windows;
 }
@@ -128,36 +149,28 @@ absl::StatusOr<PairedReturns> PairReturns(const HeldModel& model, const PolicyHi
   const Plan plan = PlanRollouts(episodes, max_episode_steps, options);
   if (plan.episodes == 0) return paired;
   *outcome = PairOutcome::kPolicyNotYet;
-  // By updates, not by address: the random numbers must not depend on where things lie.
-  std::map<uint64_t, Group> groups;
+  if (policies.newest() == nullptr) return paired;
+  std::vector<Turns> turns;
+  std::vector<float> starts;
   for (const Episode& episode : episodes.last(plan.episodes)) {
-    const double updates = static_cast<double>(episode.policy_updates);
-    const HeldPolicy* held = policies.Nearest(updates);
-    if (held == nullptr) return paired;
-    const double distance = static_cast<double>(held->policy.policy_updates) - updates;
-    if (std::abs(distance) <= options.updates_tolerance) {
-      Group& group = groups[held->policy.policy_updates];
-      group.held = held;
-      group.episodes.push_back(&episode);
-    } else {
+    double distance = 0;
+    Turns found = FindTurns(episode, policies, options.updates_tolerance, &distance);
+    if (found.empty()) {
       *outcome = distance > 0 ? PairOutcome::kPolicyGone : PairOutcome::kPolicyNotYet;
+      continue;
     }
+    turns.push_back(std::move(found));
+    starts.insert(starts.end(), episode.initial_observation.begin(),
+                  episode.initial_observation.end());
+    paired.real.push_back(episode.episode_return);
   }
-  for (const auto& [updates, group] : groups) {
-    std::vector<float> starts;
-    const bool evaluation = group.episodes.front()->purpose == Purpose::kEvaluation;
-    for (const Episode* episode : group.episodes) {
-      starts.insert(starts.end(), episode->initial_observation.begin(),
-                    episode->initial_observation.end());
-      paired.real.push_back(episode->episode_return);
-    }
-    std::vector<double> returns(group.episodes.size());
-    TANDEM_RETURN_IF_ERROR(dynamics::ImaginedReturns(
-        *model.model, ActBy(*group.held->policy.policy, evaluation ? nullptr : &rng), starts,
-        plan.rollouts, plan.horizon, rng, cancelled, returns));
-    paired.model.insert(paired.model.end(), returns.begin(), returns.end());
-    *outcome = PairOutcome::kCompared;
-  }
+  if (turns.empty()) return paired;
+  const bool evaluation = episodes.back().purpose == Purpose::kEvaluation;
+  paired.model.resize(turns.size());
+  TANDEM_RETURN_IF_ERROR(
+      dynamics::ImaginedReturns(*model.model, ActByTurns(turns, evaluation ? nullptr : &rng),
+                                starts, plan.rollouts, plan.horizon, rng, cancelled, paired.model));
+  *outcome = PairOutcome::kCompared;
   return paired;
 }
 
@@ -173,9 +186,8 @@ absl::Status FillPairedGap(const Material& material, const SurveyOptions& option
   checkpoint->real_return = Mean(paired.real);
   std::vector<double> gaps;
   for (size_t i = 0; i < paired.model.size(); ++i) {
-    const double gap =
-        coadaptation::ReturnGap(paired.model[i], paired.real[i], material.world.return_scale);
-    if (std::isfinite(gap)) gaps.push_back(gap);
+    gaps.push_back(
+        coadaptation::ReturnGap(paired.model[i], paired.real[i], material.world.return_scale));
   }
   const coadaptation::MeanError figures = coadaptation::MeanAndError(gaps);
   checkpoint->gap_episode = figures.mean;
@@ -197,17 +209,19 @@ absl::Status FillBranchedGaps(const Material& material, const SurveyOptions& opt
   for (const int k : coadaptation::kGapHorizons) steps_of_one += kWindows * k;
   const int rollouts = static_cast<int>(
       std::clamp<int64_t>(options.model_steps / 6 / steps_of_one, 1, kWindowRollouts));
+  const std::vector<const HeldPolicy*> acting =
+      ActingAtRows(rows, *material.policies, options.updates_tolerance);
   double Checkpoint::*const gaps[] = {&Checkpoint::gap_5, &Checkpoint::gap_25,
                                       &Checkpoint::gap_100};
   for (size_t h = 0; h < coadaptation::kGapHorizons.size(); ++h) {
     const int horizon = coadaptation::kGapHorizons[h];
-    const Windows windows = FindWindows(rows, horizon);
+    const Windows windows = FindWindows(rows, acting, horizon);
     if (windows.begins.empty()) continue;
     std::vector<double> returns(windows.begins.size());
-    TANDEM_RETURN_IF_ERROR(dynamics::ImaginedReturns(
-        *material.model.model, ActBy(*material.policy.policy.policy, &rng),
-        Gather(rows.observations, rows.obs_dim, windows.begins), rollouts, horizon, rng,
-        material.cancelled, returns));
+    TANDEM_RETURN_IF_ERROR(
+        dynamics::ImaginedReturns(*material.model.model, ActByTurns(windows.turns, &rng),
+                                  Gather(rows.observations, rows.obs_dim, windows.begins), rollouts,
+                                  horizon, rng, material.cancelled, returns));
     checkpoint->*gaps[h] =
         coadaptation::BranchedGap(Mean(returns) - Mean(windows.real), horizon,
                                   material.episode_length, material.world.return_scale);
@@ -233,6 +247,7 @@ absl::Status FillAgreement(const Material& material, Checkpoint* checkpoint) {
     TANDEM_ASSIGN_OR_RETURN(const TwoReturns sums,
                             MemberReturns(model, member, {now.policy.get(), then.policy.get()},
                                           starts, steps, material.cancelled));
+    if (!std::isfinite(sums[0]) || !std::isfinite(sums[1])) return absl::OkStatus();
     agreeing += sums[0] > sums[1] ? 1 : sums[0] == sums[1] ? 0.5 : 0;
   }
   checkpoint->improvement_agreement = agreeing / static_cast<double>(model.elites().size());

@@ -23,14 +23,15 @@ struct PairedReturns {
 /// Why episodes were not compared.
 enum class PairOutcome { kCompared, kPolicyGone, kPolicyNotYet, kTooLong };
 
-/// Plays the policy of each episode (the held one with the nearest number of updates) in the model,
-/// from its start state, with the same kind of actions; mean of several rollouts. At most the
-/// newest 20 episodes are compared. Bounded by options.model_steps: where episodes * rollouts *
-/// horizon is more, first the rollouts are cut, then the oldest episodes. The horizon
-/// (max_episode_steps; 0: the longest episode's length) is never cut, for the real return over
-/// another one is not known; where it alone is beyond the bound nothing is compared: kTooLong.
-/// Episodes whose policy is not within options.updates_tolerance are left out; where none is left
-/// the outcome says whether the newest one's is gone or still to come.
+/// Plays each episode again in the model, from its start state, by the policies that acted in it,
+/// step for step (the held ones with the nearest numbers of updates), with the same kind of
+/// actions; mean of several rollouts. At most the newest 20 episodes are compared. Bounded by
+/// options.model_steps: where episodes * rollouts * horizon is more, first the rollouts are cut,
+/// then the oldest episodes. The horizon (max_episode_steps; 0: the longest episode's length) is
+/// never cut, for the real return over another one is not known; where it alone is beyond the bound
+/// nothing is compared: kTooLong. Episodes with a policy for which none is held within
+/// options.updates_tolerance are left out; where none is left the outcome says whether the newest
+/// one's is gone or still to come.
 absl::StatusOr<PairedReturns> PairReturns(const HeldModel& model, const PolicyHistory& policies,
                                           std::span<const Episode> episodes,
                                           int64_t max_episode_steps, const SurveyOptions& options,
@@ -38,13 +39,15 @@ absl::StatusOr<PairedReturns> PairReturns(const HeldModel& model, const PolicyHi
                                           PairOutcome* outcome);
 
 /// Fills gap_episode, its error and parts, model_return and real_return from the training episodes
-/// of the material.
+/// of the material. NaN where a rollout was not finite.
 absl::Status FillPairedGap(const Material& material, const SurveyOptions& options, Rng& rng,
                            coadaptation::Checkpoint* checkpoint);
 
 /// Fills gap_5, gap_25 and gap_100: up to 50 windows of k steps inside one episode, spread over the
-/// fresh steps; the policy acts in the model from the window's first state, against the window's
-/// real rewards. A window that ends in a terminal state is a whole one, however short.
+/// fresh steps; in the model, from the window's first state, the same policies act as in the
+/// window, step for step, against its real rewards. A window that ends in a terminal state is a
+/// whole one, however short; one with a policy that is held no longer does not count. NaN where a
+/// rollout was not finite.
 absl::Status FillBranchedGaps(const Material& material, const SurveyOptions& options, Rng& rng,
                               coadaptation::Checkpoint* checkpoint);
 
@@ -54,7 +57,8 @@ absl::Status FillOpenLoop(const Material& material, coadaptation::Checkpoint* ch
 
 /// Fills improvement_agreement: the share of the elites in which the policy returns more than the
 /// one at the last fit did, from 8 fresh states over at most 100 steps, both deterministic and in
-/// the elite's mean (after Kurutach et al. 2018); a tie counts half. NaN where they are one policy.
+/// the elite's mean (after Kurutach et al. 2018); a tie counts half. NaN where they are one policy,
+/// or a return is not finite.
 absl::Status FillAgreement(const Material& material, coadaptation::Checkpoint* checkpoint);
 
 }  // namespace tandem::monitor

@@ -48,7 +48,7 @@ std::string GetText(const Json& json, const char* name) {
 }
 
 std::optional<Verdict> VerdictFrom(const std::string& name) {
-  for (int i = 1; i <= 6; ++i) {
+  for (int i = 1; i <= coadaptation::kVerdicts; ++i) {
     if (name == VerdictName(static_cast<Verdict>(i))) return static_cast<Verdict>(i);
   }
   return std::nullopt;

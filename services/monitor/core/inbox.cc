@@ -126,6 +126,16 @@ WorldFigures Inbox::World() {
           episodes_.training_return(), episodes_.evaluation_return(), episodes_.return_scale()};
 }
 
+ReturnMemory Inbox::Returns() {
+  MutexLock lock(mu_);
+  return episodes_.memory();
+}
+
+void Inbox::RestoreReturns(const ReturnMemory& memory) {
+  MutexLock lock(mu_);
+  episodes_.Restore(memory);
+}
+
 std::vector<Episode> Inbox::TakeTrainingEpisodes(int64_t env_steps) {
   MutexLock lock(mu_);
   return episodes_.TakeTraining(env_steps);
@@ -154,11 +164,6 @@ int64_t Inbox::dropped() {
 int64_t Inbox::nonfinite() {
   MutexLock lock(mu_);
   return nonfinite_;
-}
-
-int64_t Inbox::waiting() {
-  MutexLock lock(mu_);
-  return waiting_;
 }
 
 }  // namespace tandem::monitor

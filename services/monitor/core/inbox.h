@@ -65,13 +65,15 @@ class Inbox {
   TransitionBatch Train(int64_t through_index);
   WorldFigures World();
   /// See EpisodeLog.
+  ReturnMemory Returns();
+  void RestoreReturns(const ReturnMemory& memory);
+  /// See EpisodeLog.
   std::vector<Episode> TakeTrainingEpisodes(int64_t env_steps);
   std::vector<Evaluation> TakeEvaluations();
   int64_t env_steps();
   int64_t read_index();  ///< 0 before the first chunk.
   int64_t dropped();     ///< Fresh steps dropped for want of room, so far.
   int64_t nonfinite();   ///< Steps dropped since a number was not finite, so far.
-  int64_t waiting();     ///< Fresh steps not yet taken.
 
  private:
   void AddFresh(const TransitionBatch& steps, int64_t row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -80,7 +82,7 @@ class Inbox {
   Mutex mu_;
   std::optional<EnvironmentSpec> spec_ ABSL_GUARDED_BY(mu_);
   std::deque<TransitionBatch> fresh_ ABSL_GUARDED_BY(mu_);  // blocks
-  int64_t waiting_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t waiting_ ABSL_GUARDED_BY(mu_) = 0;                // fresh steps not yet taken
   int64_t dropped_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t nonfinite_ ABSL_GUARDED_BY(mu_) = 0;
   RecentRows heldout_ ABSL_GUARDED_BY(mu_);

@@ -29,6 +29,32 @@ std::string Cleaned(const std::string& text) {
   return clean;
 }
 
+/// What came back and what begins anew; same: the evidence was gathered against these thresholds.
+std::string DescribeRestart(int64_t checkpoints, const absl::StatusOr<JudgeState>& state, bool same,
+                            const History& history) {
+  std::string text =
+      absl::StrCat("The monitor is back: ", checkpoints, " judged checkpoints were read; ");
+  if (!state.ok()) {
+    absl::StrAppend(&text, "the evidence and the controller begin anew (", state.status().message(),
+                    ")");
+  } else if (!same) {
+    text += "the controller came back, the evidence begins anew, for the tolerance is another one";
+  } else {
+    text += "the evidence and the controller came back";
+  }
+  text += state.ok() && state->returns.has_value()
+              ? "; so did the return scale"
+              : "; the return scale is made anew from the episodes that are still held";
+  text +=
+      "; the spread of outputs is measured anew from the newest steps, and models and policies "
+      "before the newest are not held any more";
+  if (history.skipped() > 0) {
+    absl::StrAppend(&text, "; ", history.skipped(), " lines that make no sense were passed over");
+  }
+  if (history.torn_bytes() > 0) text += "; a torn last line was cut off";
+  return text + ".";
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Judge>> Judge::Create(const JudgeOptions& options, Clock* clock,
@@ -98,7 +124,7 @@ void Judge::Beat() {
   ShowVerdict();
 }
 
-void Judge::OnCheckpoint(const Checkpoint& given) {
+void Judge::OnCheckpoint(const Checkpoint& given, const std::optional<ReturnMemory>& returns) {
   MutexLock lock(mu_);
   Checkpoint checkpoint = given;
   const auto last = static_cast<double>(report_.checkpoints);
@@ -106,19 +132,28 @@ void Judge::OnCheckpoint(const Checkpoint& given) {
   if (std::isnan(checkpoint.wall_seconds)) checkpoint.wall_seconds = UnixSeconds();
   const Judgement judgement = process_.Judge(checkpoint);
   const absl::Duration now = clock_->Monotonic();
-  if (report_.age_seconds >= 0) interval_ = absl::ToDoubleSeconds(now - judged_at_);
+  // The time that it was away for is none between two checkpoints.
+  if (judged_) interval_ = absl::ToDoubleSeconds(now - judged_at_);
+  judged_ = true;
   judged_at_ = now;
+  returns_ = returns;
   report_.age_seconds = 0;
   report_.checkpoints = static_cast<int64_t>(checkpoint.number);
   Complain(history_->Append(HistoryCheckpoint{checkpoint, judgement}));
   report_.checkpoint = checkpoint;
   report_.judgement = judgement;
-  report_.evidence_log10 = coadaptation::EvidenceLog10(judgement.evidence);
-  report_.evidence_threshold_log10 = std::log10(judgement.level);
-  metrics_.ShowJudgement(judgement, ClippedShare());
+  ShowJudgement();
   FollowAlarm(judgement);
   if (options_.control) Control(checkpoint, judgement);
   Settle();
+}
+
+void Judge::ShowJudgement() {
+  Judgement judgement = report_.judgement;
+  if (std::isnan(judgement.level)) judgement.level = process_.level();  // before the first
+  report_.evidence_log10 = coadaptation::EvidenceLog10(judgement.evidence);
+  report_.evidence_threshold_log10 = std::log10(judgement.level);
+  metrics_.ShowJudgement(judgement, ClippedShare());
 }
 
 void Judge::FollowAlarm(const Judgement& judgement) {
@@ -182,6 +217,11 @@ void Judge::Settle() {
   state.checkpoints = report_.checkpoints;
   state.alarm = alarm_;
   state.quiet = quiet_;
+  state.level = report_.judgement.level;
+  state.interval = interval_;
+  state.note = report_.advice;
+  state.act = options_.controller.act;
+  state.returns = returns_;
   state.verdict = process_.memory();
   state.controller = controller_.memory();
   state.directive = report_.directive;
@@ -203,24 +243,14 @@ void Judge::ReadBack() {
     const bool same = state.ok() && state->tolerance == options_.thresholds.tolerance &&
                       state->bound == options_.thresholds.bound &&
                       state->warning == options_.thresholds.warning;
-    HistoryEvent event;
-    event.kind = "restart";
-    event.text = absl::StrCat(
-        "The monitor is back: ", page.next_checkpoint, " judged checkpoints were read; ",
-        !state.ok() ? absl::StrCat("the evidence and the controller begin anew (",
-                                   state.status().message(), ")")
-        : !same     ? "the controller came back, the evidence begins anew, for the tolerance is "
-                      "another one"
-                    : "the evidence and the controller came back",
-        history_->skipped() > 0
-            ? absl::StrCat("; ", history_->skipped(), " lines that make no sense were passed over")
-            : "",
-        history_->torn_bytes() > 0 ? "; a torn last line was cut off" : "", ".");
     report_.checkpoints = page.next_checkpoint;
     if (state.ok()) TakeOver(*state);
     if (state.ok() && same) process_.Restore(state->verdict);
     report_.evidence_threshold_log10 = std::log10(process_.level());
-    if (!page.checkpoints.empty()) report_.checkpoint = page.checkpoints.back().checkpoint;
+    if (!page.checkpoints.empty()) ShowAgain(page.checkpoints.back(), same ? &*state : nullptr);
+    HistoryEvent event;
+    event.kind = "restart";
+    event.text = DescribeRestart(page.next_checkpoint, state, same, *history_);
     Record(std::move(event));
   }
   Settle();
@@ -231,13 +261,43 @@ void Judge::TakeOver(const JudgeState& state) {
   alarm_ = state.alarm;
   quiet_ = state.quiet;
   desk_.Restore(state.directive);
-  controller_.Restore(state.controller);
+  interval_ = state.interval;
+  returns_ = state.returns;
+  const bool same_mode = options_.control && options_.controller.act == state.act;
+  controller_.Restore(state.controller, same_mode ? state.note : "");
   // What the run no longer allows goes back to the recipe.
   const bool acts = options_.control && options_.controller.act;
   for (const auto& [knob, setting] : state.controller.settings) {
     const bool held = state.controller.held.count(knob) > 0;
     if (held ? token_.empty() : !acts) controller_.Override(knob, std::nullopt, "");
   }
+}
+
+void Judge::ShowAgain(const HistoryCheckpoint& newest, const JudgeState* state) {
+  report_.checkpoint = newest.checkpoint;
+  Judgement& judgement = report_.judgement;
+  if (state != nullptr && !std::isnan(state->level)) {
+    judgement = newest.judgement;
+    judgement.level = state->level;
+  } else if (newest.checkpoint.number > static_cast<double>(options_.thresholds.warmup_refits)) {
+    judgement.verdict = Verdict::kVoid;
+    judgement.sentence =
+        "No verdict: the monitor was restarted and its evidence begins anew; the next model has "
+        "one.";
+  } else {
+    judgement.sentence =
+        coadaptation::DescribeWarmUp(newest.checkpoint.number, options_.thresholds);
+  }
+  // Only the wall clock goes on over a restart; one that was set back makes nothing newer.
+  const double age = std::fmax(0, UnixSeconds() - newest.checkpoint.wall_seconds);
+  judged_at_ = clock_->Monotonic() - absl::Seconds(age);
+  report_.age_seconds = 0;
+  ShowJudgement();
+}
+
+std::optional<ReturnMemory> Judge::returns() {
+  MutexLock lock(mu_);
+  return returns_;
 }
 
 void Judge::OnEvaluation(const HistoryEvaluation& evaluation) {

@@ -74,8 +74,12 @@ class Judge {
   /// What that thread does twice a second; for tests.
   void Beat();
 
-  /// Judges one checkpoint. Where its number is NaN it gets the next.
-  void OnCheckpoint(const coadaptation::Checkpoint& checkpoint);
+  /// Judges one checkpoint. Where its number is NaN it gets the next. returns: what its return
+  /// scale is made of, to be kept over a restart.
+  void OnCheckpoint(const coadaptation::Checkpoint& checkpoint,
+                    const std::optional<ReturnMemory>& returns = std::nullopt);
+  /// What came with the newest checkpoint, also with one before a restart.
+  std::optional<ReturnMemory> returns();
   /// An evaluation that was held against the model; for the history alone.
   void OnEvaluation(const HistoryEvaluation& evaluation);
 
@@ -104,6 +108,11 @@ class Judge {
 
   void ReadBack();
   void TakeOver(const JudgeState& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  /// Makes the newest checkpoint before a restart the one that is reported. state: what it was
+  /// judged with, where its judgement still holds; else nullptr.
+  void ShowAgain(const HistoryCheckpoint& newest, const JudgeState* state)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ShowJudgement() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void FollowAlarm(const coadaptation::Judgement& judgement) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Control(const coadaptation::Checkpoint& checkpoint, const coadaptation::Judgement& judgement)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -135,7 +144,9 @@ class Judge {
   bool alarm_ ABSL_GUARDED_BY(mu_) = false;
   int quiet_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Duration judged_at_ ABSL_GUARDED_BY(mu_) = absl::ZeroDuration();
+  bool judged_ ABSL_GUARDED_BY(mu_) = false;  // since the start of this process
   double interval_ ABSL_GUARDED_BY(mu_) = coadaptation::kUnknown;  // between the last two [s]
+  std::optional<ReturnMemory> returns_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;
 };
 

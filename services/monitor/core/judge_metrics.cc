@@ -6,7 +6,6 @@
 
 namespace tandem::monitor {
 
-using coadaptation::ControllerState;
 using coadaptation::KnobInfo;
 using coadaptation::Verdict;
 
@@ -33,7 +32,7 @@ JudgeMetrics::JudgeMetrics(metrics::Registry& registry)
                                  "Share of values clipped below before they became evidence.")),
       score_(registry.AddGauge("tandem_coadaptation_warning_score_ratio",
                                "How unusual the newest checkpoint is, 0 to 1.")) {
-  for (int i = 1; i <= 6; ++i) {
+  for (int i = 1; i <= coadaptation::kVerdicts; ++i) {
     const auto verdict = static_cast<Verdict>(i);
     verdicts_[verdict] = &registry.AddGauge("tandem_coadaptation_verdict",
                                             "1 for the verdict in force, 0 for the others.",

@@ -12,7 +12,7 @@ namespace {
 using coadaptation::Knob;
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormat = 3;
+constexpr int kFormat = 2;
 
 // nlohmann throws on a value of another kind; JudgeStateFrom turns that into a status.
 double Number(const Json& json) {
@@ -61,6 +61,24 @@ Json From(const coadaptation::Setting& setting) {
 coadaptation::Setting SettingOf(const Json& json) {
   return {KnobOf(json.at("knob")), json.at("value"), json.at("safe_value"), json.at("reason"),
           json.at("version")};
+}
+
+Json From(const std::optional<ReturnMemory>& memory) {
+  if (!memory.has_value()) return nullptr;
+  return {{"first", memory->scale.first},
+          {"best", memory->scale.best},
+          {"first_episodes", memory->scale.first_episodes},
+          {"through_env_steps", memory->through_env_steps}};
+}
+
+std::optional<ReturnMemory> ReturnsOf(const Json& json) {
+  if (json.is_null()) return std::nullopt;
+  ReturnMemory memory;
+  memory.scale.first = Number(json.at("first"));
+  memory.scale.best = Number(json.at("best"));
+  for (const Json& value : json.at("first_episodes")) memory.scale.first_episodes.push_back(value);
+  memory.through_env_steps = json.at("through_env_steps");
+  return memory;
 }
 
 template <typename Knobs>
@@ -130,12 +148,18 @@ JudgeState Parse(const Json& json) {
   JudgeState state;
   state.tolerance = json.at("tolerance");
   state.bound = json.at("bound");
-  state.warning = json.at("warning");
   state.checkpoints = json.at("checkpoints");
   state.alarm = json.at("alarm");
   state.quiet = json.at("quiet");
+  // Not in the states of monitors before.
+  state.level = Number(json.value("level", Json()));
+  state.interval = Number(json.value("interval", Json()));
+  state.note = json.value("note", "");
+  state.act = json.value("act", false);
+  state.returns = ReturnsOf(json.value("returns", Json()));
   state.verdict.signals = SignalsOf(json.at("evidence"));
-  state.verdict.early = SignalsOf(json.at("early"));
+  state.warning = Number(json.value("warning", Json()));
+  if (json.contains("early")) state.verdict.early = SignalsOf(json.at("early"));
   state.verdict.negative = EvidenceOf(json.at("negative"));
   state.verdict.repeated = json.at("repeated");
   state.controller = ControllerOf(json.at("controller"));
@@ -160,6 +184,11 @@ std::string ToJson(const JudgeState& state) {
                      {"checkpoints", state.checkpoints},
                      {"alarm", state.alarm},
                      {"quiet", state.quiet},
+                     {"level", state.level},
+                     {"interval", state.interval},
+                     {"note", state.note},
+                     {"act", state.act},
+                     {"returns", From(state.returns)},
                      {"evidence", From(state.verdict.signals)},
                      {"early", From(state.verdict.early)},
                      {"negative", From(state.verdict.negative)},

@@ -20,6 +20,7 @@ using coadaptation::Knob;
 using coadaptation::Receiver;
 using coadaptation::Verdict;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kToken[] = "a token of some length";
 
@@ -212,6 +213,91 @@ TEST_F(JudgeTest, ARestartSaysWhatCameBackAndVersionsGrow) {
   const auto judge = Make();
   EXPECT_TRUE(judge->Report().directive.settings.empty());
   EXPECT_GT(judge->Report().directive.version, version);
+}
+
+TEST_F(JudgeTest, ARestartReportsWhatWasJudgedBeforeAndItTurnsStale) {
+  JudgeReport before;
+  ReturnMemory returns;
+  returns.scale = {.first = -3, .best = 40, .first_episodes = {-3, -2.5}};
+  returns.through_env_steps = 1500;
+  {
+    const auto judge = Make();
+    Until(*judge, "action", 1);
+    judge->OnCheckpoint(With(1), returns);
+    before = judge->Report();
+  }
+  clock_.Advance(absl::Seconds(30));
+  const auto judge = Make();
+  const JudgeReport report = judge->Report();
+  EXPECT_EQ(report.judgement.verdict, before.judgement.verdict);
+  EXPECT_EQ(report.judgement.sentence, before.judgement.sentence);
+  EXPECT_EQ(report.judgement.signal, before.judgement.signal);
+  EXPECT_EQ(report.judgement.signal, "gap_100");
+  EXPECT_EQ(report.checkpoints, before.checkpoints);
+  EXPECT_EQ(report.checkpoint.gap_100, 1);
+  EXPECT_EQ(report.advice, before.advice);
+  EXPECT_EQ(report.controller_state, before.controller_state);
+  EXPECT_NEAR(report.evidence_log10, before.evidence_log10, 1e-9);
+  EXPECT_EQ(report.evidence_threshold_log10, before.evidence_threshold_log10);
+  EXPECT_NEAR(report.age_seconds, 30, 1e-6);
+  EXPECT_THAT(Page(), HasSubstr("tandem_coadaptation_verdict{verdict=\"warning\"} 1"));
+  EXPECT_THAT(Page(), Not(HasSubstr("tandem_coadaptation_evidence_log10 Nan")));
+  EXPECT_THAT(Kinds(*judge, "restart")[0].text, HasSubstr("so did the return scale"));
+  ASSERT_TRUE(judge->returns().has_value());
+  EXPECT_EQ(judge->returns()->scale.best, 40);
+  EXPECT_EQ(judge->returns()->scale.first_episodes, returns.scale.first_episodes);
+  EXPECT_EQ(judge->returns()->through_env_steps, 1500);
+  clock_.Advance(absl::Seconds(100));
+  judge->Beat();
+  EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kStale);
+  EXPECT_THAT(judge->Report().judgement.sentence, HasSubstr("130 s ago"));
+  EXPECT_THAT(Page(), HasSubstr("tandem_coadaptation_verdict{verdict=\"stale\"} 1"));
+}
+
+TEST_F(JudgeTest, TheTimeThatItWasAwayForDoesNotMakeTheRunASlowOne) {
+  {
+    const auto judge = Make();
+    for (int i = 0; i < 6; ++i) judge->OnCheckpoint(With(0));
+  }
+  clock_.Advance(absl::Hours(1));
+  const auto judge = Make();
+  judge->OnCheckpoint(With(0));
+  EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kHealthy);
+  clock_.Advance(absl::Seconds(121));
+  EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kStale);
+}
+
+TEST_F(JudgeTest, AfterARestartWithAnotherToleranceThereIsNoVerdictUntilTheNextModel) {
+  {
+    const auto judge = Make();
+    judge->OnCheckpoint(With(1));
+    judge->OnCheckpoint(With(1));
+  }
+  {
+    const auto judge = Make();
+    EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kWarmingUp);
+    EXPECT_THAT(judge->Report().judgement.sentence, HasSubstr("Warming up: 2 of 3"));
+    for (int i = 0; i < 4; ++i) judge->OnCheckpoint(With(0.15));
+    EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kWarning);
+  }
+  options_.thresholds.warning = options_.thresholds.tolerance = 0.3;
+  EXPECT_EQ(Make()->Report().judgement.verdict, Verdict::kVoid);
+  const auto judge = Make();
+  EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kVoid);
+  EXPECT_THAT(judge->Report().judgement.sentence, HasSubstr("its evidence begins anew"));
+  EXPECT_TRUE(std::isnan(judge->Report().evidence_log10));
+  judge->OnCheckpoint(With(0.15));
+  EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kHealthy);
+}
+
+TEST_F(JudgeTest, WhereNothingCountsTheVerdictIsVoidAndTheControllerWaits) {
+  const auto judge = Make();
+  for (int i = 0; i < 5; ++i) judge->OnCheckpoint(With(std::nan("")));
+  EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kVoid);
+  EXPECT_EQ(judge->Report().controller_state, "healthy");
+  EXPECT_THAT(Page(), HasSubstr("tandem_coadaptation_verdict{verdict=\"void\"} 1"));
+  EXPECT_THAT(Page(), HasSubstr("tandem_coadaptation_verdict{verdict=\"warming_up\"} 0"));
+  EXPECT_EQ(Make()->ReadHistory(0, 0).checkpoints.back().judgement.verdict, Verdict::kVoid);
 }
 
 TEST_F(JudgeTest, ATornLastLineIsCutOffAndTheRestComesBack) {

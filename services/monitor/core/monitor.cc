@@ -55,13 +55,28 @@ Monitor::Monitor(const MonitorOptions& options, const MonitorDeps& deps)
       policies_(deps.policies, deps.load_policy, options.policies_kept, options.policy_spacing,
                 options.policy_stride),
       open_(options.least_steps, options.window, options.capacity),
-      surveyor_(options.survey, StreamSeed(options.seed, "survey")) {}
+      surveyor_(options.survey, StreamSeed(options.seed, "survey")) {
+  TakeOver();
+}
 
 Monitor::~Monitor() { Stop(); }
 
 void Monitor::Start() {
   ingest_thread_ = std::thread([this] { FollowReplay(); });
   compute_thread_ = std::thread([this] { Compute(); });
+}
+
+void Monitor::TakeOver() {
+  if (const std::optional<ReturnMemory> returns = judge_->returns()) {
+    inbox_.RestoreReturns(*returns);
+  }
+  const HistoryPage past = judge_->ReadHistory(0, 0, History::kKept);
+  for (const HistoryCheckpoint& entry : past.checkpoints) surveyor_.Remember(entry.checkpoint);
+  if (past.checkpoints.empty()) return;
+  const coadaptation::Checkpoint& newest = past.checkpoints.back().checkpoint;
+  evaluation_gap_ = newest.gap_evaluation;
+  metrics_.Show(newest);
+  metrics_.last_update.Set(newest.wall_seconds);
 }
 
 void Monitor::Stop() {
@@ -184,10 +199,9 @@ void Monitor::TakeSteps() {
 
 TransitionBatch Monitor::DropOldPolicies(const TransitionBatch& rows, const HeldPolicy& newest) {
   TransitionBatch kept = EmptyLike(rows);
-  const double updates = static_cast<double>(newest.policy.policy_updates);
   for (int64_t i = 0; i < rows.size(); ++i) {
-    const double lag = std::max(0.0, updates - policies_.UpdatesAt(rows.policy_versions[i]));
-    metrics_.policy_lag.Observe(lag);
+    const double lag = policies_.LagBehind(newest, rows.policy_versions[i]);
+    if (!std::isnan(lag)) metrics_.policy_lag.Observe(lag);
     if (lag <= options_.max_policy_lag) kept.Append(rows, i, i + 1);
   }
   CountDropped(metrics_.dropped_old_policy, rows.size() - kept.size());
@@ -239,7 +253,7 @@ void Monitor::CloseCheckpoint(const EnvironmentSpec& spec, int64_t through_index
   metrics_.Show(checkpoint);
   metrics_.last_update.Set(checkpoint.wall_seconds);
   metrics_.survey_duration.Observe(absl::ToDoubleSeconds(clock_->Monotonic() - begin));
-  judge_->OnCheckpoint(checkpoint);
+  judge_->OnCheckpoint(checkpoint, inbox_.Returns());
   judged_through_index_ = through_index;
 }
 

@@ -38,7 +38,7 @@ struct MonitorOptions {
   int64_t seen_rows = 500;      ///< Newest held-out, and training, steps that models saw [steps].
   double max_policy_lag = 1e9;  ///< Steps of older policies are left out [updates].
   int models_kept = 4;          ///< Models held, so that an evaluation finds an older one.
-  int policies_kept = 8;        ///< Policies held, so that an episode finds its own.
+  int policies_kept = 24;       ///< Policies held, so that an episode finds its own.
   double policy_spacing = 0;    ///< Between those held, see PolicyHistory [updates].
   uint64_t policy_stride = 0;   ///< Of versions that must not be missed, see PolicyHistory.
   int64_t policy_poll_steps = 0;  ///< Fresh steps between two looks at the policy [steps].
@@ -108,6 +108,8 @@ class Monitor {
   /// Sleeps until `duration` has passed or Stop(). Returns false after Stop().
   bool Pause(absl::Duration duration);
 
+  /// Takes over what the judge knows of the time before a restart.
+  void TakeOver();
   /// Returns whether a new model came.
   bool PollModels(const EnvironmentSpec& spec);
   void PollPolicies(const EnvironmentSpec& spec);
@@ -115,7 +117,7 @@ class Monitor {
   /// Ends the checkpoint under way at this index, with so many training steps below it.
   void CloseCheckpoint(const EnvironmentSpec& spec, int64_t through_index, int64_t env_steps);
   Material Gather(const EnvironmentSpec& spec, int64_t through_index, int64_t env_steps);
-  /// Leaves out the steps of policies that are too old.
+  /// Leaves out the steps of policies that are too old, or not known.
   TransitionBatch DropOldPolicies(const TransitionBatch& rows, const HeldPolicy& newest);
   void TakeEvaluations();
   void CompareEvaluations(const EnvironmentSpec& spec);

@@ -80,6 +80,12 @@ TEST_F(MonitorFiguresTest, AModelThatIsNotFiniteLeavesItsFiguresUnknown) {
   EXPECT_EQ(checkpoint.number, 1);
   EXPECT_TRUE(std::isnan(checkpoint.index));
   EXPECT_TRUE(std::isnan(checkpoint.error_onpolicy));
+  EXPECT_TRUE(std::isnan(checkpoint.gap_5)) << "and not as if it promised 0";
+  EXPECT_TRUE(std::isnan(checkpoint.gap_25));
+  EXPECT_TRUE(std::isnan(checkpoint.gap_100));
+  EXPECT_TRUE(std::isnan(checkpoint.score));
+  EXPECT_EQ(checkpoint.clipped_share, 1);
+  EXPECT_EQ(checkpoint.scored_steps, 0);
   EXPECT_EQ(monitor_->GetReport().fresh_steps_scored, 0);
   EXPECT_TRUE(PageHas("tandem_fresh_transitions_dropped_total{reason=\"nonfinite\"} 200"));
   EXPECT_TRUE(PageHas("tandem_coadaptation_index_ratio Nan"));

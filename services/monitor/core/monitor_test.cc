@@ -13,6 +13,7 @@ namespace tandem::monitor {
 namespace {
 
 using coadaptation::Checkpoint;
+using testing::kScale;
 using testing::ModelFile;
 using testing::PolicyFile;
 using testing::WorldSteps;
@@ -108,6 +109,65 @@ TEST_F(MonitorTest, StepsOfRandomActionsAndOfOldPoliciesDoNotCount) {
   EXPECT_EQ(checkpoint.fresh_steps, 70);
   EXPECT_EQ(checkpoint.policy_lag, 0);
   EXPECT_TRUE(PageHas("tandem_fresh_transitions_dropped_total{reason=\"old_policy\"} 60"));
+}
+
+TEST_F(MonitorTest, ARestartKeepsTheUnitAndWhatIsComparedOverTime) {
+  const MonitorDeps deps = Deps();
+  ReturnMemory returns;  // the best episodes are held no longer
+  returns.scale = {.first = 0, .best = 3 * kScale, .first_episodes = {}};
+  returns.through_env_steps = 0;
+  for (int i = 0; i < 8; ++i) {
+    Checkpoint past;
+    past.index = 0.25;
+    past.model_return = i;
+    past.real_return = i * i;
+    past.gap_evaluation = 0.5;
+    past.wall_seconds = 1000 + i;
+    deps.judge->OnCheckpoint(past, returns);
+  }
+  Make();
+  EXPECT_TRUE(PageHas("tandem_coadaptation_index_ratio 0.25"));
+  EXPECT_TRUE(PageHas("tandem_coadaptation_last_update_timestamp_seconds 1007"));
+  Publish(models_, ModelFile(0, {.reward = 0.3}));
+  Publish(policies_, PolicyFile(0));
+  Run();
+  monitor_->Tick();
+  AddSteps(WorldSteps(200));
+  const Checkpoint checkpoint = End(200);
+  EXPECT_EQ(checkpoint.number, 9);
+  EXPECT_EQ(checkpoint.return_scale, 3 * kScale);
+  EXPECT_NEAR(checkpoint.index, 0.1, 1e-5);
+  EXPECT_EQ(checkpoint.rank_correlation, 1);
+  EXPECT_EQ(checkpoint.gap_evaluation, 0.5);
+  ASSERT_TRUE(deps.judge->returns().has_value());
+  EXPECT_EQ(deps.judge->returns()->scale.best, 3 * kScale);
+}
+
+TEST_F(MonitorTest, StepsOfAPolicyThatItsTrainerLostInARestartAreOld) {
+  options_.max_policy_lag = 100;
+  snapshot::SnapshotStore anew(snapshot::kPolicySeries, /*epoch=*/2);
+  testing::SwitchedSource source(&policies_);
+  MonitorDeps deps = Deps();
+  deps.policies = &source;
+  monitor_ = *Monitor::Create(options_, deps);
+  Publish(models_, ModelFile(0));
+  Publish(policies_, PolicyFile(5000));
+  Run();
+  monitor_->Tick();
+  const auto by = [](int64_t count, uint64_t epoch) {
+    const uint64_t tag = snapshot::Version{.epoch = epoch, .version = 1}.Tag();
+    return WorldSteps(count, Split::kTrain, static_cast<int64_t>(tag));
+  };
+  AddSteps(by(60, 1));
+  source.SwitchTo(&anew);
+  Publish(anew, PolicyFile(40));
+  Run();
+  AddSteps(by(70, 2));
+  AddSteps(by(30, 9));  // of a trainer that was never heard of
+  const Checkpoint checkpoint = End(160);
+  EXPECT_EQ(checkpoint.fresh_steps, 70);
+  EXPECT_EQ(checkpoint.policy_lag, 0);
+  EXPECT_TRUE(PageHas("tandem_fresh_transitions_dropped_total{reason=\"old_policy\"} 90"));
 }
 
 TEST_F(MonitorTest, ASnapshotThatCannotBeLoadedIsSkipped) {

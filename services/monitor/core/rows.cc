@@ -60,7 +60,7 @@ std::vector<int64_t> Spread(int64_t count, int64_t most) {
   return rows;
 }
 
-std::vector<float> Gather(const std::vector<float>& column, int64_t dim,
+std::vector<float> Gather(std::span<const float> column, int64_t dim,
                           std::span<const int64_t> rows) {
   std::vector<float> out;
   GatherRows(column, dim, rows, &out);

@@ -31,7 +31,7 @@ TransitionBatch Thin(const TransitionBatch& rows, int64_t most);
 std::vector<int64_t> Spread(int64_t count, int64_t most);
 
 /// The values of these rows of a [B, dim] column. Pure.
-std::vector<float> Gather(const std::vector<float>& column, int64_t dim,
+std::vector<float> Gather(std::span<const float> column, int64_t dim,
                           std::span<const int64_t> rows);
 
 /// [B, obs_dim + action_dim]: observations and actions side by side, of these rows. Pure.

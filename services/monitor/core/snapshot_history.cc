@@ -10,7 +10,9 @@
 namespace tandem::monitor {
 namespace {
 
-constexpr size_t kVersionsRemembered = 1024;
+constexpr size_t kVersionsRemembered = 1024;  // of one epoch
+constexpr size_t kEpochsRemembered = 8;
+constexpr double kSpacingOfAge = 0.25;  // most between two old policies, over how old they are
 
 }  // namespace
 
@@ -72,7 +74,6 @@ absl::StatusOr<HeldPolicy> PolicyHistory::Load(const snapshot::Snapshot& snapsho
 absl::StatusOr<bool> PolicyHistory::Poll(const EnvironmentSpec& spec) {
   const auto newer = source_->Since(seen_, stride_);
   for (const std::shared_ptr<const snapshot::Snapshot>& snapshot : newer) {
-    if (snapshot->version.epoch != seen_.epoch) updates_.clear();
     seen_ = snapshot->version;
     TANDEM_ASSIGN_OR_RETURN(HeldPolicy held, Load(*snapshot, spec));
     Hold(std::move(held));
@@ -81,15 +82,32 @@ absl::StatusOr<bool> PolicyHistory::Poll(const EnvironmentSpec& spec) {
 }
 
 void PolicyHistory::Hold(HeldPolicy held) {
-  updates_[static_cast<int64_t>(held.version.version)] =
-      static_cast<double>(held.policy.policy_updates);
-  if (updates_.size() > kVersionsRemembered) updates_.erase(updates_.begin());
+  if (epochs_.empty() || epochs_.back().epoch != held.version.epoch) {
+    epochs_.push_back({held.version.epoch, {}});
+    if (epochs_.size() > kEpochsRemembered) epochs_.pop_front();
+  }
+  std::map<uint64_t, double>& seen = epochs_.back().updates;
+  seen[held.version.version] = static_cast<double>(held.policy.policy_updates);
+  if (seen.size() > kVersionsRemembered) seen.erase(seen.begin());
   const auto updates = [this](size_t back) {
     return static_cast<double>(held_[held_.size() - back].policy.policy_updates);
   };
   if (held_.size() >= 2 && std::abs(updates(1) - updates(2)) < spacing_) held_.pop_back();
   held_.push_back(std::move(held));
-  if (held_.size() > capacity_) held_.pop_front();
+  if (held_.size() > capacity_) Thin();
+}
+
+void PolicyHistory::Thin() {
+  const auto updates = [this](size_t i) {
+    return static_cast<double>(held_[i].policy.policy_updates);
+  };
+  for (size_t i = 1; i + capacity_ / 2 < held_.size(); ++i) {
+    const double age = updates(held_.size() - 1) - updates(i);
+    if (updates(i + 1) - updates(i - 1) > kSpacingOfAge * age) continue;
+    held_.erase(held_.begin() + static_cast<int64_t>(i));
+    return;
+  }
+  held_.pop_front();
 }
 
 const HeldPolicy* PolicyHistory::TrainedIn(uint64_t model_version) const {
@@ -114,15 +132,39 @@ const HeldPolicy* PolicyHistory::Nearest(double policy_updates) const {
   return nearest;
 }
 
-double PolicyHistory::UpdatesAt(int64_t version) const {
-  if (updates_.empty()) return std::numeric_limits<double>::quiet_NaN();
-  const auto above = updates_.lower_bound(version);
-  if (above == updates_.end()) return updates_.rbegin()->second;
-  if (above->first == version || above == updates_.begin()) return above->second;
+const PolicyHistory::Epoch* PolicyHistory::EpochOf(int64_t tag) const {
+  if (epochs_.empty()) return nullptr;
+  if (static_cast<uint64_t>(tag) <= snapshot::Version::kTagVersions) return &epochs_.back();
+  const auto is_of = [tag](const Epoch& epoch) {
+    const uint64_t same = snapshot::Version{epoch.epoch, 0}.Tag() ^ static_cast<uint64_t>(tag);
+    return same <= snapshot::Version::kTagVersions;
+  };
+  const auto epoch = std::find_if(epochs_.rbegin(), epochs_.rend(), is_of);
+  return epoch == epochs_.rend() ? nullptr : &*epoch;
+}
+
+double PolicyHistory::UpdatesAt(int64_t tag) const {
+  const Epoch* const epoch = EpochOf(tag);
+  if (epoch == nullptr) return std::numeric_limits<double>::quiet_NaN();
+  const std::map<uint64_t, double>& updates = epoch->updates;
+  const uint64_t version = static_cast<uint64_t>(tag) & snapshot::Version::kTagVersions;
+  const auto above = updates.lower_bound(version);
+  if (above == updates.end()) return updates.rbegin()->second;
+  if (above->first == version) return above->second;
+  if (above == updates.begin()) return std::numeric_limits<double>::quiet_NaN();
   const auto below = std::prev(above);
   const double share = static_cast<double>(version - below->first) /
                        static_cast<double>(above->first - below->first);
   return below->second + share * (above->second - below->second);
+}
+
+double PolicyHistory::LagBehind(const HeldPolicy& of, int64_t tag) const {
+  const Epoch* const epoch = EpochOf(tag);
+  if (epoch == nullptr) return std::numeric_limits<double>::quiet_NaN();
+  double then = UpdatesAt(tag);
+  if (std::isnan(then)) then = epoch->updates.begin()->second;
+  const double lag = static_cast<double>(of.policy.policy_updates) - then;
+  return epoch->epoch == of.version.epoch ? std::max(0.0, lag) : std::abs(lag);
 }
 
 }  // namespace tandem::monitor

@@ -76,8 +76,9 @@ class ModelHistory {
 /// and the number of updates behind each version. Not thread-safe.
 class PolicyHistory {
  public:
-  /// capacity >= 1 policies. spacing [updates]: of those before the newest, as far as they lie
-  /// closer together the older one is kept; so that few policies span a long time. stride: a Poll
+  /// capacity >= 1 policies, of which the older half is thinned out: the longer ago, the further
+  /// apart, so that few policies span even long episodes. spacing [updates]: of those before the
+  /// newest, as far as they lie closer together the older one is kept. stride: a Poll
   /// also loads the multiples of it among the versions that came since the last; 0: none.
   PolicyHistory(snapshot::SnapshotSource* source, PolicyFactory factory, size_t capacity,
                 double spacing, uint64_t stride = 0)
@@ -96,22 +97,38 @@ class PolicyHistory {
   const HeldPolicy* TrainedIn(uint64_t model_version) const;
   /// The held policy whose number of updates is nearest; nullptr before the first.
   const HeldPolicy* Nearest(double policy_updates) const;
-  /// Updates in the policy of this version, interpolated between the versions seen; NaN before the
-  /// first.
-  double UpdatesAt(int64_t version) const;
+  /// Updates in the policy of this tag (snapshot::Version::Tag; a version alone is one of the
+  /// newest epoch), interpolated between the versions seen in its epoch. NaN for one
+  /// before the first of them, and where none of that epoch was seen: it is older than all that is
+  /// remembered, or not yet heard of.
+  double UpdatesAt(int64_t tag) const;
+  /// Updates by which the policy of this tag is behind `of`; 0 where it is ahead, but for one of an
+  /// epoch before: then the publisher lost what it had learned since, and the distance counts
+  /// either way. At least so many for a version before all that were seen of its epoch; NaN where
+  /// none was.
+  double LagBehind(const HeldPolicy& of, int64_t tag) const;
 
  private:
   snapshot::SnapshotSource* const source_;
   absl::StatusOr<HeldPolicy> Load(const snapshot::Snapshot& snapshot, const EnvironmentSpec& spec);
   void Hold(HeldPolicy policy);
+  /// Forgets one of the older half.
+  void Thin();
+
+  /// What was seen of one start of the publisher.
+  struct Epoch {
+    uint64_t epoch = 0;
+    std::map<uint64_t, double> updates;  // by version
+  };
+  const Epoch* EpochOf(int64_t tag) const;
 
   const PolicyFactory factory_;
   const size_t capacity_;
   const double spacing_;
   const uint64_t stride_;
   snapshot::Version seen_;
-  std::deque<HeldPolicy> held_;        // oldest first
-  std::map<int64_t, double> updates_;  // of the versions seen in this epoch
+  std::deque<HeldPolicy> held_;  // oldest first
+  std::deque<Epoch> epochs_;     // oldest first
 };
 
 }  // namespace tandem::monitor

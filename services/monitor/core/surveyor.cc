@@ -102,20 +102,25 @@ void Surveyor::FillContext(const Material& material, Checkpoint* checkpoint) con
   double lags = 0;
   int64_t known = 0;
   for (const int64_t version : material.fresh.policy_versions) {
-    const double lag = checkpoint->policy_updates - material.policies->UpdatesAt(version);
+    const double lag = material.policies->LagBehind(policy, version);
     if (std::isnan(lag)) continue;
-    lags += std::max(0.0, lag);
+    lags += lag;
     ++known;
   }
   if (known > 0) checkpoint->policy_lag = lags / static_cast<double>(known);
 }
 
-void Surveyor::Compare(const Material& material, Checkpoint* checkpoint) {
+void Surveyor::Remember(const Checkpoint& past) {
   const auto add = [](std::deque<Pair>& pairs, Pair pair, size_t most) {
     if (!std::isfinite(pair.x) || !std::isfinite(pair.y)) return;
     pairs.push_back(pair);
     if (pairs.size() > most) pairs.pop_front();
   };
+  add(returns_, {past.model_return, past.real_return}, kMostReturns);
+  add(errors_, {past.policy_shift, past.error_onpolicy}, kMostErrors);
+}
+
+void Surveyor::Compare(const Material& material, Checkpoint* checkpoint) {
   const auto figure = [](const std::deque<Pair>& pairs, size_t least, auto* of) {
     std::vector<double> x;
     std::vector<double> y;
@@ -125,8 +130,7 @@ void Surveyor::Compare(const Material& material, Checkpoint* checkpoint) {
     }
     return pairs.size() < least ? Checkpoint::kNaN : of(x, y);
   };
-  add(returns_, {checkpoint->model_return, checkpoint->real_return}, kMostReturns);
-  add(errors_, {checkpoint->policy_shift, checkpoint->error_onpolicy}, kMostErrors);
+  Remember(*checkpoint);
   checkpoint->rank_correlation = figure(returns_, kLeastReturns, &coadaptation::RankCorrelation);
   checkpoint->error_per_nat = figure(errors_, kLeastErrors, &coadaptation::Slope);
 

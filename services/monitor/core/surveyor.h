@@ -14,7 +14,7 @@ namespace tandem::monitor {
 /// Makes the figures of a checkpoint from its material. Seeded: the same material gives the same
 /// figures. Remembers a few figures of past checkpoints for those that compare over time
 /// (rank_correlation over the last 12 pairs of returns, from 8 on; error_per_nat over the last 10
-/// checkpoints, from 4 on; update_to_data since the last). Not thread-safe.
+/// checkpoints, from 4 on; update_to_data since the last of this process). Not thread-safe.
 class Surveyor {
  public:
   Surveyor(const SurveyOptions& options, uint64_t seed) : options_(options), seed_(seed) {}
@@ -26,6 +26,9 @@ class Surveyor {
   coadaptation::Checkpoint Survey(
       const Material& material, int64_t env_steps,
       const std::function<void(const absl::Status&, const char*)>& complain, BiasCounts* counts);
+
+  /// Takes past checkpoints in, oldest first, such as those before a restart.
+  void Remember(const coadaptation::Checkpoint& past);
 
  private:
   void FillContext(const Material& material, coadaptation::Checkpoint* checkpoint) const;

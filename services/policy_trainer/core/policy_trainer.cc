@@ -15,7 +15,6 @@
 namespace tandem::policy_trainer {
 namespace {
 
-constexpr absl::Duration kAdvanceWait = absl::Seconds(5);
 constexpr int64_t kMostUpdatesInGrant = 1000;
 constexpr int64_t kMostSampledRows = 1'000'000;  // of one draw, by the replay buffer's contract
 constexpr int kMostFailuresInARow = 10;
@@ -137,23 +136,12 @@ absl::Status PolicyTrainer::ServeGrants() {
 }
 
 absl::StatusOr<Grant> PolicyTrainer::Ask() {
-  const absl::Duration start = deps_.clock.Monotonic();
-  training::PeerWait wait("the replay buffer", stop_, deps_.clock);
-  while (!stop_.stopped()) {
-    absl::StatusOr<Grant> grant = deps_.replay.Advance(
-        {.role = Role::kPolicyTrainer,
-         .member = options_.member,
-         .wanted = options_.lockstep ? kMostUpdatesInGrant : options_.publish_interval,
-         .policy_updates = static_cast<int64_t>(learner_->updates())},
-        kAdvanceWait);
-    if (grant.ok()) {
-      wait.Succeeded();
-      metrics_.waiting_seconds.Increment(absl::ToDoubleSeconds(deps_.clock.Monotonic() - start));
-      return grant;
-    }
-    if (!wait.Pause(grant.status())) break;
-  }
-  return absl::CancelledError("stopped");
+  return training::WaitForGrant(deps_.replay, stop_, deps_.clock, metrics_.waiting_seconds, [this] {
+    return Progress{.role = Role::kPolicyTrainer,
+                    .member = options_.member,
+                    .wanted = options_.lockstep ? kMostUpdatesInGrant : options_.publish_interval,
+                    .policy_updates = static_cast<int64_t>(learner_->updates())};
+  });
 }
 
 int64_t PolicyTrainer::RealRows() const {

@@ -262,7 +262,6 @@ OpenEpisode ReplayBuffer::BeginEpisode(const Segment& segment) {
     const bool holdout = IsHoldout(begun_training_episodes_++, options_.holdout_fraction);
     open.split = holdout ? Split::kHoldout : Split::kTrain;
   }
-  open.policy_version = segment.policy_version;
   open.initial_observation.assign(segment.observations.begin(),
                                   segment.observations.begin() + store_->obs_dim());
   return open;
@@ -277,6 +276,7 @@ void ReplayBuffer::StoreSegment(const std::string& name, Writer* writer, const S
   const int64_t steps = segment.size();
   open.last_index = store_->Append(segment, open.ordinal, open.split, open.last_index);
   open.next_t += steps;
+  open.policy_version = segment.policy_version;
   for (const float reward : segment.rewards) open.episode_return += reward;
   const bool training = open.purpose == Purpose::kTraining;
   index_.Append(steps, training);

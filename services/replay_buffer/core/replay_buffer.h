@@ -94,7 +94,6 @@ class ReplayBuffer {
 
   ReplayStatus GetStatus();
   int64_t end_index();
-  int64_t end_episode();
   /// Of the steps; unset before the first writer.
   std::optional<EnvironmentSpec> spec();
 

@@ -114,11 +114,6 @@ int64_t ReplayBuffer::end_index() {
   return store_ == nullptr ? 0 : store_->end_index();
 }
 
-int64_t ReplayBuffer::end_episode() {
-  MutexLock lock(mu_);
-  return episodes_.end();
-}
-
 std::optional<EnvironmentSpec> ReplayBuffer::spec() {
   MutexLock lock(mu_);
   return spec_ == nullptr ? std::nullopt : std::optional<EnvironmentSpec>(*spec_);

@@ -20,7 +20,7 @@ struct OpenEpisode {
   int64_t next_t = 0;       ///< Steps stored so far.
   int64_t last_index = -1;  ///< Global index of its last step.
   double episode_return = 0;
-  uint64_t policy_version = 0;
+  uint64_t policy_version = 0;  ///< That acted at its last step.
   std::vector<float> initial_observation;
 };
 

@@ -133,6 +133,26 @@ inline absl::StatusOr<policy::LoadedPolicy> LoadFakePolicy(const nn::TensorFile&
   return loaded;
 }
 
+/// One publisher after another: what a watcher sees where a trainer starts anew. Not owned.
+class SwitchedSource : public snapshot::SnapshotSource {
+ public:
+  explicit SwitchedSource(snapshot::SnapshotSource* source) : source_(source) {}
+  void SwitchTo(snapshot::SnapshotSource* source) { source_ = source; }
+  std::shared_ptr<const snapshot::Snapshot> Latest() override { return source_->Latest(); }
+  std::vector<std::shared_ptr<const snapshot::Snapshot>> Since(snapshot::Version have,
+                                                               uint64_t stride) override {
+    return source_->Since(have, stride);
+  }
+  std::shared_ptr<const snapshot::Snapshot> WaitNewer(snapshot::Version have,
+                                                      absl::Duration timeout) override {
+    return source_->WaitNewer(have, timeout);
+  }
+  void Stop() override { source_->Stop(); }
+
+ private:
+  snapshot::SnapshotSource* source_;
+};
+
 /// `count` steps of the true world from observation 0, in one episode.
 inline TransitionBatch WorldSteps(int64_t count, Split split = Split::kTrain,
                                   int64_t policy_version = 1) {
