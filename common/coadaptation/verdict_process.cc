@@ -101,8 +101,8 @@ std::string VerdictProcess::Carrier(const Readings& readings, Verdict verdict) c
   if (!carrier.empty() || evidence_.value() < level()) return carrier;
   // Confirmed, and it has not fallen yet: what made it so.
   for (size_t i = 0; i < readings.size(); ++i) {
-    if (evidence_[i].value() <= most) continue;
-    most = evidence_[i].value();
+    if (evidence_.value(i) <= most) continue;
+    most = evidence_.value(i);
     carrier = SignalName(readings[i].signal);
   }
   return carrier;
