@@ -23,7 +23,8 @@ from coadaptation_runs import ALARM, by_run, labelled, median, read, result_of, 
 # Where they stand, what was in force and what holds the label: no scores.
 NOT_SCORES = {
     "env", "arm", "seed", "kind", "verdict", "signal", "sentence", "number", "env_steps", "model_env_steps",
-    "policy_updates", "model_version", "policy_version", "fresh_steps", "scored_steps", "fresh_episodes", "wall_seconds",
+    "policy_updates", "model_version", "policy_version", "fresh_steps", "scored_steps", "fresh_episodes",
+    "wall_seconds",
     "label_gap", "label_real_return", "gap_evaluation", "evaluation_return", "model_return", "real_return",
     "return_scale", "block_steps", "policy_lag", "model_age", "real_share",
     "update_to_data", "horizon", "pessimism", "early",

@@ -11,6 +11,7 @@ import coadaptation_study as study
 COMBINED = ("gap_100", "gap_episode")  # the monitor's own score, in units of the return scale
 PLANTED = {"I5", "I5b", "C3"}  # what happened before the error was planted is not theirs
 ALARM = "exploiting"
+NO_VERDICT = ("warming_up", "stale", "void")
 WARMUP = 3  # checkpoints that are not judged
 LAST = 5    # checkpoints whose mean real return is a run's result
 
@@ -43,7 +44,7 @@ def read(folder):
 
 def labelled(rows):
     """Checkpoints that count: with a label, after the warm-up."""
-    return [r for r in rows if not math.isnan(r["label_gap"]) and r.get("verdict") not in ("warming_up", "stale", "void")]
+    return [r for r in rows if not math.isnan(r["label_gap"]) and r.get("verdict") not in NO_VERDICT]
 
 
 def table(header, lines):
@@ -69,7 +70,7 @@ def summarise(rows, level=None):
                      begin=first, level=level)
     at = known[at] if at is not None else None
     positive = [i for i, r in enumerate(rows) if i >= begin and r["positive"]]
-    counted = [r for r in rows[begin:] if r.get("verdict") not in ("warming_up", "stale", "void")]
+    counted = [r for r in rows[begin:] if r.get("verdict") not in NO_VERDICT]
     exploited = sum(r["positive"] for r in counted) >= 2
     lead = lead_steps = None
     if alarm is not None and at is not None and exploited:
