@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "common/coadaptation/knob.h"
@@ -24,8 +25,9 @@ enum class DirectiveOutcome { kApplied = 1, kRefused = 2, kExpired = 3 };
 struct Acknowledgement {
   int64_t version = 0;
   DirectiveOutcome outcome = DirectiveOutcome::kApplied;
-  std::string message;       ///< Why it was refused.
-  double apply_seconds = 0;  ///< From arrival to effect [s].
+  std::string message;                      ///< Why it was refused.
+  double apply_seconds = 0;                 ///< From arrival to effect [s].
+  std::vector<coadaptation::Knob> refused;  ///< Which knobs were.
 };
 
 /// The monitor as a receiver of its directives sees it: the gRPC implementation, or

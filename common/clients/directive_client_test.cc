@@ -135,8 +135,10 @@ TEST_F(DirectiveClientTest, FollowsAndAcknowledgesEachVersionOnce) {
   peer_.FailAcknowledgements(2);
   client_->Acknowledge({.version = 1, .apply_seconds = 0.25});
   client_->Acknowledge({.version = 1, .apply_seconds = 0.5});
-  client_->Acknowledge(
-      {.version = 2, .outcome = DirectiveOutcome::kRefused, .message = "rollback: not kept"});
+  client_->Acknowledge({.version = 2,
+                        .outcome = DirectiveOutcome::kRefused,
+                        .message = "rollback: not kept",
+                        .refused = {Knob::kRollback}});
   ASSERT_TRUE(Eventually([&] { return peer_.acknowledged().size() >= 2; }));
   const auto told = peer_.acknowledged();
   ASSERT_EQ(told.size(), 2u);
@@ -146,6 +148,8 @@ TEST_F(DirectiveClientTest, FollowsAndAcknowledgesEachVersionOnce) {
   EXPECT_EQ(told[0].member(), "policy_trainer");
   EXPECT_EQ(told[1].outcome(), monitor::v1::OUTCOME_REFUSED);
   EXPECT_EQ(told[1].message(), "rollback: not kept");
+  ASSERT_EQ(told[1].refused_size(), 1);
+  EXPECT_EQ(told[1].refused(0), monitor::v1::KNOB_ROLLBACK);
 }
 
 TEST_F(DirectiveClientTest, ExpiresWhileTheMonitorIsDeadAndGoesOnWhenItIsBack) {

@@ -181,7 +181,8 @@ absl::Status GrpcDirectiveClient::WatchOnce() {
 void GrpcDirectiveClient::Acknowledge(const Acknowledgement& acknowledgement) {
   {
     MutexLock lock(mu_);
-    if (acknowledgement.version == last_.version && acknowledgement.outcome == last_.outcome) {
+    if (acknowledgement.version == last_.version && acknowledgement.outcome == last_.outcome &&
+        acknowledgement.refused == last_.refused) {
       return;
     }
     last_ = acknowledgement;
@@ -235,6 +236,9 @@ absl::Status GrpcDirectiveClient::TellOnce(const Acknowledgement& acknowledgemen
   request.set_outcome(static_cast<monitor::v1::Outcome>(acknowledgement.outcome));
   request.set_message(acknowledgement.message);
   request.set_apply_seconds(acknowledgement.apply_seconds);
+  for (const coadaptation::Knob knob : acknowledgement.refused) {
+    request.add_refused(static_cast<monitor::v1::Knob>(knob));
+  }
   return calls_->Explain(stub_->Acknowledge(&call.context(), request, &response));
 }
 

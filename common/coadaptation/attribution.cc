@@ -38,7 +38,7 @@ Why WhyRealShare(const Checkpoint& c, const MitigationOptions& options) {
 }
 
 Why WhyPessimism(const Checkpoint& c, const MitigationOptions& options) {
-  if (!(c.visibility > options.visible)) return std::nullopt;
+  if (!(c.visibility > options.visible) || c.value_bias < options.undervalued) return std::nullopt;
   return absl::StrFormat("disagreement of the ensemble sees the errors (rank correlation %.2f)",
                          c.visibility);
 }
@@ -168,6 +168,11 @@ std::optional<double> Tighten(Knob knob, double value, double recipe, const Chec
   return std::nullopt;
 }
 
+std::optional<double> HalvePessimism(double value, const MitigationOptions& options) {
+  if (!(value > 0)) return std::nullopt;
+  return value < options.pessimism_first ? 0 : value / 2;
+}
+
 std::optional<double> Relax(Knob knob, double value, double recipe,
                             const MitigationOptions& options) {
   const auto down = [&](double next) {
@@ -184,7 +189,7 @@ std::optional<double> Relax(Knob knob, double value, double recipe,
     case Knob::kRealShare:
       return down(value - options.real_share_back);
     case Knob::kPessimism:
-      return value / 2 < options.pessimism_first / 2 ? std::nullopt : down(value / 2);
+      return down(HalvePessimism(value, options).value_or(recipe));
     case Knob::kDataCollection:
       return down(value - options.collection_step);
     default:

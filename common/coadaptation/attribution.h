@@ -17,6 +17,8 @@ struct MitigationOptions {
   double safe_error = 0.5;      ///< Open-loop error up to which a horizon is safe.
   double residual_limit = 0.5;  ///< |residual| above which the critic is to blame, not the horizon.
   double visible = 0.3;         ///< Visibility above which pessimism sees the errors.
+  double undervalued = -0.2;    ///< Value bias below which the critic undersells the policy: no
+                                ///< more pessimism.
   double blind = 0.1;           ///< Visibility below which the ensemble does not.
   double coverage_low = 0.8;    ///< Of the 90 % interval: the model is confidently wrong.
   double age_high = 1.5;        ///< Model's age over the checkpoint's fresh steps: a fit is missed.
@@ -59,7 +61,8 @@ struct Candidate {
 ///   reward_clamp      only where the reward part dominates and imagined rewards exceed real ones
 ///   rollout_horizon   the open-loop error grows with the horizon; never while the critic's
 ///                     residual is large, since shorter rollouts lean on the critic more
-///   pessimism         only where disagreement sees the errors
+///   pessimism         only where disagreement sees the errors; never while the critic undersells
+///                     the policy
 ///   refit             disagreement is blind to them, or the model is confidently wrong
 ///   member_reset      the same
 ///   updates_per_step  many updates a step
@@ -76,6 +79,9 @@ std::string WhyCollect(const Checkpoint& checkpoint, const MitigationOptions& op
 /// where the knob is at its limit. Pure.
 std::optional<double> Tighten(Knob knob, double value, double recipe, const Checkpoint& checkpoint,
                               const MitigationOptions& options);
+/// Less pessimism, for a model that undersells the policy: half of `value`, 0 where that is hardly
+/// any; nullopt where there is none. Pure.
+std::optional<double> HalvePessimism(double value, const MitigationOptions& options);
 /// One step back from `value`: additive (pessimism is halved); nullopt: back at the recipe's. Pure.
 std::optional<double> Relax(Knob knob, double value, double recipe,
                             const MitigationOptions& options);

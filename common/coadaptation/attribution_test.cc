@@ -92,6 +92,11 @@ TEST(AttributionTest, PessimismIsForErrorsThatDisagreementSees) {
   Checkpoint c;
   c.visibility = 0.5;
   EXPECT_THAT(KnobsOf(c, true), ElementsAre(Knob::kPessimism));
+  c.value_bias = -0.1;
+  EXPECT_THAT(KnobsOf(c, true), ElementsAre(Knob::kPessimism));
+  c.value_bias = -0.3;
+  EXPECT_THAT(KnobsOf(c), Not(Contains(Knob::kPessimism))) << "the critic undersells the policy";
+  c.value_bias = 0.3;
   c.visibility = 0.2;
   EXPECT_THAT(KnobsOf(c), Not(Contains(Knob::kPessimism)));
 }
@@ -176,6 +181,13 @@ TEST(RelaxTest, GoesBackStepByStepToTheRecipe) {
   EXPECT_NEAR(*Relax(Knob::kUpdatesPerStep, 5, 10, kOptions), 6.25, 1e-12);
   EXPECT_EQ(Relax(Knob::kUpdatesPerStep, 9, 10, kOptions), std::nullopt);
   EXPECT_EQ(Relax(Knob::kRewardClamp, 1, 0, kOptions), std::nullopt);
+}
+
+TEST(HalvePessimismTest, EndsAtNone) {
+  EXPECT_EQ(HalvePessimism(2, kOptions), 1);
+  EXPECT_EQ(HalvePessimism(0.5, kOptions), 0.25);
+  EXPECT_EQ(HalvePessimism(0.25, kOptions), 0);
+  EXPECT_EQ(HalvePessimism(0, kOptions), std::nullopt);
 }
 
 TEST(SafeValueTest, NeitherAPauseNorRandomActionsOutliveTheMonitor) {

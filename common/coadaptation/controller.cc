@@ -42,8 +42,9 @@ const char* ControllerStateName(ControllerState state) {
 }
 
 std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judgement& judgement,
-                                       double unix_seconds) {
+                                       double seconds) {
   note_.clear();
+  if (std::isfinite(checkpoint.real_return)) memory_.newest_return = checkpoint.real_return;
   std::vector<Action> resumed = EndPause(checkpoint);
   const bool cooling = memory_.cooldown > 0;
   if (cooling) --memory_.cooldown;
@@ -60,24 +61,22 @@ std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judge
       note_ = "Waiting for the newest action to have its effect.";
       return {};
     }
-    return Against(checkpoint, unix_seconds);
+    return Against(checkpoint, seconds);
   }
   if (judgement.verdict == Verdict::kPessimistic) {
-    if (cooling) return {};
-    std::vector<Action> relaxed =
-        Back(checkpoint, "the model undersells the policy", Knob::kPessimism);
-    if (!relaxed.empty()) memory_.cooldown = options_.dwell_refits;
-    return relaxed;
+    return cooling ? std::vector<Action>() : Ease();
   }
   if (memory_.clean > 0 && memory_.clean % options_.recover_refits == 0) {
-    if (!NothingTurned()) return Back(checkpoint, "clean again");
-    BecomeHealthy();
+    std::vector<Action> back = Back(checkpoint);
+    if (!back.empty()) return back;
+    if (NothingTurned()) BecomeHealthy();
   }
-  if (NothingTurned() && memory_.tries.empty()) {
-    memory_.state =
-        judgement.verdict == Verdict::kWarning ? ControllerState::kWarn : ControllerState::kHealthy;
-    if (memory_.state == ControllerState::kWarn && !cooling) return Collect(checkpoint);
+  if (!OnlyCollects() || !memory_.tries.empty()) return {};
+  if (judgement.verdict == Verdict::kWarning) {
+    memory_.state = ControllerState::kWarn;
+    return cooling ? std::vector<Action>() : Collect(checkpoint, seconds);
   }
+  if (NothingTurned()) memory_.state = ControllerState::kHealthy;
   return {};
 }
 
@@ -87,12 +86,15 @@ void Controller::CountClean(const Checkpoint& checkpoint, const Judgement& judge
     return;
   }
   ++memory_.clean;
-  memory_.healthy_updates = checkpoint.policy_updates;
-  memory_.healthy_return = checkpoint.real_return;
+  // Where no episode ended nothing is known of how good the policy is.
+  if (std::isfinite(checkpoint.real_return)) {
+    memory_.healthy_updates = checkpoint.policy_updates;
+    memory_.healthy_return = checkpoint.real_return;
+  }
   if (!NothingTurned() || !memory_.tries.empty()) memory_.state = ControllerState::kRecover;
   if (memory_.clean < options_.recover_refits) return;
   memory_.failed = 0;
-  memory_.pending = false;
+  memory_.pending.reset();
 }
 
 void Controller::BecomeHealthy() {
@@ -101,17 +103,13 @@ void Controller::BecomeHealthy() {
   memory_.refused.clear();
   memory_.advised.clear();
   memory_.failed = 0;
-  memory_.pending = false;
+  memory_.pending.reset();
 }
 
-std::vector<Action> Controller::Against(const Checkpoint& checkpoint, double unix_seconds) {
+std::vector<Action> Controller::Against(const Checkpoint& checkpoint, double seconds) {
   if (memory_.pending) ++memory_.failed;
-  memory_.pending = false;
-  if (OverLimit(unix_seconds)) {
-    note_ = absl::StrFormat("Waiting: %d actions in the last hour are the limit.",
-                            options_.max_actions_per_hour);
-    return {};
-  }
+  memory_.pending.reset();
+  if (OverLimit(seconds)) return {};
   const bool first = memory_.tries.empty();
   std::optional<Action> action;
   if (memory_.failed >= options_.rollback_after) action = RollBack(checkpoint, kNothingElse);
@@ -132,9 +130,9 @@ std::vector<Action> Controller::Against(const Checkpoint& checkpoint, double uni
     if (turned.knob == Knob::kPolicyPause) memory_.paused = 0;
     absl::StrAppend(&note_, note_.empty() ? "" : " ", "Turned ", Describe(turned), ".");
   }
-  memory_.action_times.push_back(unix_seconds);
+  memory_.action_times.push_back(seconds);
   memory_.cooldown = options_.dwell_refits;
-  memory_.pending = true;
+  memory_.pending = actions[0].knob;
   return actions;
 }
 
@@ -178,44 +176,74 @@ std::optional<Action> Controller::Choose(const Checkpoint& checkpoint) {
 }
 
 std::optional<Action> Controller::RollBack(const Checkpoint& checkpoint, const char* why) const {
-  const double lost = memory_.healthy_return - checkpoint.real_return;
+  const double lost = memory_.healthy_return - memory_.newest_return;
   if (!Usable(Knob::kRollback) || !std::isfinite(memory_.healthy_updates) ||
       memory_.tries.count(Knob::kRollback) > 0 ||
       !(lost > options_.mitigation.return_lost * checkpoint.return_scale)) {
     return std::nullopt;
   }
-  return Action{Knob::kRollback, ValueOf(Knob::kRollback), memory_.healthy_updates, true,
-                absl::StrFormat(
-                    "%s: back to the last clean policy, of %.0f updates, which returned %.4g "
-                    "where it is %.4g now; a human should look at this run",
-                    why, memory_.healthy_updates, memory_.healthy_return, checkpoint.real_return)};
+  return Action{
+      Knob::kRollback, ValueOf(Knob::kRollback), memory_.healthy_updates, true,
+      absl::StrFormat("%s: back to the last clean policy, of %.0f updates, which returned %.4g "
+                      "where it is %.4g now; a human should look at this run",
+                      why, memory_.healthy_updates, memory_.healthy_return, memory_.newest_return)};
 }
 
-std::vector<Action> Controller::Back(const Checkpoint& checkpoint, const char* why,
-                                     std::optional<Knob> only) {
+std::vector<Action> Controller::Ease() {
+  const double before = ValueOf(Knob::kPessimism);
+  const std::optional<double> after = HalvePessimism(before, options_.mitigation);
+  if (!after) {
+    note_ =
+        "The model undersells the policy, and no pessimism is in force that could be less: a "
+        "human has to look at this run.";
+    return {};
+  }
+  if (!Usable(Knob::kPessimism)) {
+    note_ = absl::StrFormat(
+        "The model undersells the policy, and pessimism, which is %g, is not to be turned.",
+        before);
+    return {};
+  }
+  Action action = {Knob::kPessimism, before, *after, false, "the model undersells the policy"};
+  if (!options_.act) return Advise(std::move(action));
+  TurnBack(action);
+  memory_.cooldown = options_.dwell_refits;
+  return {std::move(action)};
+}
+
+bool Controller::CanGoBack(Knob knob, const Checkpoint& checkpoint) const {
+  const MitigationOptions& options = options_.mitigation;
+  if (memory_.held.count(knob) > 0) return false;
+  // Clamped rewards would come back at once, and so would what called for more varied data.
+  if (knob == Knob::kRewardClamp) return !(checkpoint.reward_range >= options.reward_range_low);
+  const bool warns = memory_.warnings > 0 && !WhyCollect(checkpoint, options).empty();
+  return knob != Knob::kDataCollection || !warns;
+}
+
+std::vector<Action> Controller::Back(const Checkpoint& checkpoint) {
   for (size_t i = memory_.turned.size(); i-- > 0;) {
     const Knob knob = memory_.turned[i];
-    if (memory_.held.count(knob) > 0 || (only && knob != *only)) continue;
-    if (knob == Knob::kRewardClamp &&
-        checkpoint.reward_range >= options_.mitigation.reward_range_low) {
-      continue;  // clamped rewards would come back at once
-    }
+    if (!CanGoBack(knob, checkpoint)) continue;
     const double before = ValueOf(knob);
     const std::optional<double> next = Relax(knob, before, RecipeOf(knob), options_.mitigation);
     Action action = {knob, before, next.value_or(RecipeOf(knob)), false,
-                     absl::StrCat(why, ": one step back")};
-    note_ = absl::StrCat("Turned ", Describe(action), ".");
-    if (next) {
-      Set(knob, *next, action.reason);
-    } else {
-      Clear(knob);
-    }
+                     "clean again: one step back"};
+    TurnBack(action);
     return {std::move(action)};
   }
   return {};
 }
 
-std::vector<Action> Controller::Collect(const Checkpoint& checkpoint) {
+void Controller::TurnBack(const Action& action) {
+  if (action.after == RecipeOf(action.knob)) {
+    Clear(action.knob);
+  } else {
+    Set(action.knob, action.after, action.reason);
+  }
+  note_ = absl::StrCat("Turned ", Describe(action), ".");
+}
+
+std::vector<Action> Controller::Collect(const Checkpoint& checkpoint, double seconds) {
   const std::string why = WhyCollect(checkpoint, options_.mitigation);
   if (why.empty() || memory_.warnings < options_.mitigation.warnings_before_collection ||
       !Usable(Knob::kDataCollection)) {
@@ -225,9 +253,12 @@ std::vector<Action> Controller::Collect(const Checkpoint& checkpoint) {
   const std::optional<double> after =
       Tighten(Knob::kDataCollection, before, 0, checkpoint, options_.mitigation);
   if (!after) return {};
+  if (OverLimit(seconds)) return {};
   Action action = {Knob::kDataCollection, before, *after, true, why};
   if (!options_.act) return Advise(std::move(action));
   Set(action.knob, action.after, action.reason);
+  memory_.action_times.push_back(seconds);
+  memory_.cooldown = options_.dwell_refits;
   note_ = absl::StrCat("Turned ", Describe(action), ".");
   return {std::move(action)};
 }
@@ -251,10 +282,19 @@ bool Controller::Usable(Knob knob) const {
   return allowed && memory_.held.count(knob) == 0 && memory_.refused.count(knob) == 0;
 }
 
-bool Controller::OverLimit(double unix_seconds) {
+bool Controller::OverLimit(double seconds) {
   std::deque<double>& times = memory_.action_times;
-  while (!times.empty() && times.front() <= unix_seconds - kHour) times.pop_front();
-  return static_cast<int>(times.size()) >= options_.max_actions_per_hour;
+  for (double& time : times) time = std::min(time, seconds);
+  while (!times.empty() && times.front() <= seconds - kHour) times.pop_front();
+  if (static_cast<int>(times.size()) < options_.max_actions_per_hour) return false;
+  note_ = absl::StrFormat("Waiting: %d actions in the last hour are the limit.",
+                          options_.max_actions_per_hour);
+  return true;
+}
+
+bool Controller::OnlyCollects() const {
+  return std::all_of(memory_.turned.begin(), memory_.turned.end(),
+                     [](Knob knob) { return knob == Knob::kDataCollection; });
 }
 
 double Controller::RecipeOf(Knob knob) const {
@@ -280,7 +320,9 @@ double Controller::ValueOf(Knob knob) const {
 void Controller::Set(Knob knob, double value, const std::string& reason) {
   memory_.settings[knob] = {knob, value, SafeValue(knob, value), reason, 0};
   Erase(memory_.turned, knob);
-  if (!IsCount(knob)) memory_.turned.push_back(knob);
+  // Pessimism is less than the recipe's because that was too much: there is no way back from it.
+  const bool eased = knob == Knob::kPessimism && value <= RecipeOf(knob);
+  if (!IsCount(knob) && !eased) memory_.turned.push_back(knob);
 }
 
 void Controller::Clear(Knob knob) {
@@ -301,10 +343,12 @@ void Controller::Override(Knob knob, std::optional<double> value, const std::str
 
 void Controller::Refused(Knob knob) {
   memory_.refused.insert(knob);
+  if (knob == Knob::kRollback) memory_.held.erase(knob);
   if (memory_.held.count(knob) > 0) return;
-  if (!IsCount(knob)) Clear(knob);
-  if (memory_.pending) ++memory_.failed;
-  memory_.pending = false;
+  if (!IsCount(knob) || knob == Knob::kRollback) Clear(knob);
+  if (memory_.pending != knob) return;
+  ++memory_.failed;
+  memory_.pending.reset();
 }
 
 }  // namespace tandem::coadaptation

@@ -22,7 +22,7 @@ const char* ControllerStateName(ControllerState state);
 
 struct ControllerOptions {
   bool act = false;              ///< false: only advise.
-  int max_actions_per_hour = 6;  ///< Wall clock, over the last 3600 s.
+  int max_actions_per_hour = 6;  ///< Over the last 3600 s.
   int dwell_refits = 1;          ///< Checkpoints between two actions.
   int recover_refits = 5;        ///< Clean checkpoints before one knob goes one step back.
   int rollback_after = 3;        ///< Actions in a row without effect before a rollback.
@@ -52,16 +52,19 @@ struct ControllerMemory {
   std::set<Knob> held;        ///< By hand.
   std::set<Knob> refused;     ///< Until healthy.
   std::map<Knob, int> tries;  ///< Since healthy.
-  std::deque<double> action_times;  ///< Against exploitation, within the last hour [unix s].
+  std::deque<double> action_times;  ///< Of what was tightened within the last hour [s].
   int cooldown = 0;                 ///< Checkpoints to go before the next action.
   int clean = 0;                    ///< Clean checkpoints in a row.
   int failed = 0;                   ///< Actions in a row without effect.
-  bool pending = false;             ///< The newest action is not known to have worked or failed.
-  int warnings = 0;                 ///< Warnings in a row.
-  int paused = 0;                   ///< Checkpoints since the policy was paused.
-  double healthy_updates = Checkpoint::kNaN;  ///< In the policy of the last clean checkpoint.
-  double healthy_return = Checkpoint::kNaN;   ///< What it returned, really.
-  std::string advised;                        ///< The newest advice, so as not to repeat it.
+  /// What the newest action turned, while it is not known to have worked or failed.
+  std::optional<Knob> pending;
+  int warnings = 0;  ///< Warnings in a row.
+  int paused = 0;    ///< Checkpoints since the policy was paused.
+  /// Updates in the policy of the last clean checkpoint in which an episode ended.
+  double healthy_updates = Checkpoint::kNaN;
+  double healthy_return = Checkpoint::kNaN;  ///< What it returned, really.
+  double newest_return = Checkpoint::kNaN;   ///< Real return of the last one that had any.
+  std::string advised;                       ///< The newest advice, so as not to repeat it.
 };
 
 /// Decides what to turn, from the verdict on each checkpoint. One knob a decision. The first is the
@@ -71,10 +74,12 @@ struct ControllerMemory {
 /// healthy, and of these the first in the order of Attribute(). Multiplicative against
 /// exploitation, additive on recovery, so that imagined steps come back a little at a time; never
 /// more than the limits allow. Where the model undersells the policy nothing is tightened, and
-/// pessimism goes a step back. The policy goes back to the last clean one, where that one returned
-/// much more: with the first action of an alarm (what it knew it need not learn again), else after
-/// rollback_after actions in a row without effect, or where nothing is left to turn. An action has
-/// failed when the alarm is confirmed again, on evidence that began anew after it.
+/// pessimism is halved, also below the recipe's, where it then stays: going back would bring the
+/// fault back. The policy goes back to the last clean one, where that one returned much more: with
+/// the first action of an alarm (what it knew it need not learn again), else after rollback_after
+/// actions in a row without effect, or where nothing is left to turn. An action has failed when the
+/// alarm is confirmed again, on evidence that began anew after it. Warnings that stay ask for more
+/// varied data, as long as nothing else is turned.
 ///
 /// Deterministic: the time is an argument. Not thread-safe.
 class Controller {
@@ -84,14 +89,19 @@ class Controller {
   /// Takes the judgement of one checkpoint in and answers what changes: at most one action against
   /// exploitation (the first of an alarm may come with a rollback), or one step back. With
   /// options.act false the actions are advice: the settings stay, and the same advice comes once.
+  /// `seconds`: on a clock that steps at a restart at most,
+  /// or the hourly limit would step with it; actions that a restart puts into the future count as
+  /// taken now.
   std::vector<Action> Decide(const Checkpoint& checkpoint, const Judgement& judgement,
-                             double unix_seconds);
+                             double seconds);
 
   /// A knob held by hand: the controller leaves it alone until cleared. nullopt clears, and the
   /// knob has its recipe's value again.
   void Override(Knob knob, std::optional<double> value, const std::string& reason);
-  /// The receiver of a knob refused it: it counts as a failed action, and is not tried again before
-  /// the state is healthy.
+  /// The receiver of a knob refused its value: the knob has its recipe's value again, unless it is
+  /// held by hand, and is not tried again before the state is healthy; a newest action that turned
+  /// it has failed. A rollback is over then, also one by hand: nothing is left of it to be refused
+  /// again.
   void Refused(Knob knob);
 
   ControllerState state() const { return memory_.state; }
@@ -111,18 +121,23 @@ class Controller {
   }
 
  private:
-  std::vector<Action> Against(const Checkpoint& checkpoint, double unix_seconds);
+  std::vector<Action> Against(const Checkpoint& checkpoint, double seconds);
+  std::vector<Action> Ease();
   std::optional<Action> Choose(const Checkpoint& checkpoint);
   std::optional<Action> RollBack(const Checkpoint& checkpoint, const char* why) const;
-  /// One step back of the knob turned last, or of `only` that one.
-  std::vector<Action> Back(const Checkpoint& checkpoint, const char* why,
-                           std::optional<Knob> only = std::nullopt);
-  std::vector<Action> Collect(const Checkpoint& checkpoint);
+  /// One step back of the knob turned last.
+  std::vector<Action> Back(const Checkpoint& checkpoint);
+  /// The knob to action.after; the recipe's value is no setting.
+  void TurnBack(const Action& action);
+  bool CanGoBack(Knob knob, const Checkpoint& checkpoint) const;
+  std::vector<Action> Collect(const Checkpoint& checkpoint, double seconds);
   std::vector<Action> EndPause(const Checkpoint& checkpoint);
   std::vector<Action> Advise(Action action);
   bool Usable(Knob knob) const;
-  bool OverLimit(double unix_seconds);
+  bool OverLimit(double seconds);
   bool NothingTurned() const { return memory_.turned.empty(); }
+  /// Nothing is turned, but for more varied data.
+  bool OnlyCollects() const;
   double RecipeOf(Knob knob) const;
   void Set(Knob knob, double value, const std::string& reason);
   void Clear(Knob knob);

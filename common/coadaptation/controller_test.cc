@@ -5,68 +5,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/coadaptation/testing/controller_trial.h"
+
 namespace tandem::coadaptation {
 namespace {
 
 using ::testing::HasSubstr;
-
-ControllerOptions Acting() {
-  ControllerOptions options;
-  options.act = true;
-  options.max_actions_per_hour = 1000;
-  options.recover_refits = 2;
-  options.horizon = 8;
-  return options;
-}
-
-Judgement Exploiting() {
-  Judgement judgement;
-  judgement.verdict = Verdict::kExploiting;
-  return judgement;
-}
-
-Judgement Clean() {
-  Judgement judgement;
-  judgement.verdict = Verdict::kHealthy;
-  judgement.clean = true;
-  return judgement;
-}
-
-Judgement Warning(bool clean = false) {
-  Judgement judgement;
-  judgement.verdict = Verdict::kWarning;
-  judgement.clean = clean;
-  return judgement;
-}
-
-Judgement Pessimistic() {
-  Judgement judgement;
-  judgement.verdict = Verdict::kPessimistic;
-  judgement.clean = true;
-  return judgement;
-}
-
-/// A controller fed a checkpoint a minute.
-class Trial {
- public:
-  explicit Trial(const ControllerOptions& options) : controller(options) {}
-
-  std::vector<Action> Next(const Judgement& judgement, const Checkpoint& checkpoint = {}) {
-    seconds += 60;
-    return controller.Decide(checkpoint, judgement, seconds);
-  }
-  /// Alarms until an action comes, at most ten.
-  std::optional<Action> NextAction(const Checkpoint& checkpoint = {}) {
-    for (int i = 0; i < 10; ++i) {
-      const std::vector<Action> actions = Next(Exploiting(), checkpoint);
-      if (!actions.empty()) return actions[0];
-    }
-    return std::nullopt;
-  }
-
-  Controller controller;
-  double seconds = 1000;
-};
+using testing_support::Acting;
+using testing_support::Clean;
+using testing_support::Exploiting;
+using testing_support::Pessimistic;
+using testing_support::Trial;
+using testing_support::Warning;
 
 TEST(ControllerTest, HealthyDoesNothing) {
   Trial run(Acting());

@@ -91,6 +91,7 @@ void Encode(const Progress& progress, absl::Duration wait, replay::v1::AdvanceRe
   out->set_directive_version(progress.directive_version);
   out->set_updates_per_step(progress.updates_per_step);
   out->set_fitted_through_index(progress.fitted_through_index);
+  out->set_policy_pause(progress.policy_pause);
   const int64_t nanos =
       absl::ToInt64Nanoseconds(std::clamp(wait, absl::ZeroDuration(), absl::Seconds(10)));
   out->mutable_wait()->set_seconds(nanos / 1'000'000'000);
@@ -115,6 +116,7 @@ absl::StatusOr<Progress> Decode(const replay::v1::AdvanceRequest& message) {
   progress.directive_version = message.directive_version();
   progress.updates_per_step = message.updates_per_step();
   progress.fitted_through_index = message.fitted_through_index();
+  progress.policy_pause = message.policy_pause();
   return progress;
 }
 

@@ -14,7 +14,7 @@ namespace {
 using testing::HasSubstr;
 
 TEST(ReplayCodecTest, ProgressAndWaitTravel) {
-  const Progress p{Role::kMonitor, "monitor", 5, 6, 7, 8, 9, 10, 0.5, 11};
+  const Progress p{Role::kMonitor, "monitor", 5, 6, 7, 8, 9, 10, 0.5, 11, true};
   replay::v1::AdvanceRequest message;
   Encode(p, absl::Milliseconds(2500), &message);
   const auto back = Decode(message);
@@ -29,6 +29,7 @@ TEST(ReplayCodecTest, ProgressAndWaitTravel) {
   EXPECT_EQ(back->directive_version, 10);
   EXPECT_EQ(back->updates_per_step, 0.5);
   EXPECT_EQ(back->fitted_through_index, 11);
+  EXPECT_TRUE(back->policy_pause);
   EXPECT_EQ(DecodeWait(message), absl::Milliseconds(2500));
   Encode(p, absl::InfiniteDuration(), &message);
   EXPECT_EQ(DecodeWait(message), absl::Seconds(10));

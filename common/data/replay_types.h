@@ -38,6 +38,7 @@ struct Progress {
   int64_t directive_version = 0;
   double updates_per_step = -1;
   int64_t fitted_through_index = 0;
+  bool policy_pause = false;
 };
 
 /// What a side may do next; see tandem.replay.v1.AdvanceResponse.

@@ -223,10 +223,11 @@ TEST(EnsembleLearner, ARareRewardThatIsKnownTakesNothingFromTheDynamics) {
   };
   EnsembleLearnerOptions options = SmallOptions();
   options.known_reward = true;
-  auto learner = *EnsembleLearner::Create(spec, options);
-  auto same = *EnsembleLearner::Create(spec, options);
-  const FitReport report = *learner->Fit(moves(600, 1, true), moves(200, 2, false), {});
-  const FitReport other = *same->Fit(moves(600, 1, false), moves(200, 2, true), {});
+  const auto fit = [&](bool rare) {
+    auto learner = *EnsembleLearner::Create(spec, options);
+    return *learner->Fit(moves(600, 1, rare), moves(200, 2, !rare), {});
+  };
+  const FitReport report = fit(true), other = fit(false);
   EXPECT_LT(report.holdout_error, 0.1);
   EXPECT_EQ(report.holdout_error, other.holdout_error);  // whatever the rewards are
   EXPECT_EQ(report.holdout_reward_error, 0);
@@ -309,10 +310,8 @@ TEST(EnsembleLearner, ALongFitTakesTwiceTheStepsOnce) {
 
 TEST(EnsembleLearner, TheFirstFitHasItsOwnLengthAndARestartKnowsThatItIsOver) {
   EnsembleLearnerOptions options = SmallOptions();
-  options.max_gradient_steps = options.patience_steps = 10;
-  options.first_gradient_steps = 30;
-  options.min_improvement = 0.999;  // ends as soon as patience allows it
-  options.patience_epochs = 100;
+  options.max_gradient_steps = 10;
+  options.first_gradient_steps = options.patience_steps = 30;
   auto learner = *EnsembleLearner::Create(LineSpec(), options);
   const nn::TensorFile fresh = learner->SaveState();
   EXPECT_EQ(learner->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 30);
@@ -320,7 +319,7 @@ TEST(EnsembleLearner, TheFirstFitHasItsOwnLengthAndARestartKnowsThatItIsOver) {
   auto restarted = *EnsembleLearner::Create(LineSpec(), options);
   ASSERT_TRUE(restarted->LoadState(learner->SaveState()).ok());
   EXPECT_EQ(restarted->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 10);
-  ASSERT_TRUE(restarted->LoadState(fresh).ok());
+  ASSERT_TRUE(restarted->LoadState(fresh).ok());  // saved before any fit
   EXPECT_EQ(restarted->Fit(Line(300, 1), Line(100, 2), {})->gradient_steps, 30);
 }
 

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "common/base/clock.h"
@@ -16,6 +18,8 @@ namespace tandem::training {
 /// The knobs of one receiver with the values in force: what the monitor's directives say, and the
 /// recipe's value for the rest. Takes changes in only at the receiver's safe points, logs each once
 /// with its reason, exports <prefix>_knob_value{knob}, and tells the monitor what became of them.
+/// A value that was refused is refused once: as long as the directives ask for it, it is neither
+/// tried again nor told again, and says nothing about the other knobs.
 ///
 ///   if (board.Refresh(grant.directive_version)) {
 ///     if (!CanUse(board.value(Knob::kRollback))) board.Refuse(Knob::kRollback, "not kept");
@@ -59,11 +63,13 @@ class KnobBoard {
   struct State {
     double recipe = 0;
     double value = 0;
-    double before = 0;  // the last Refresh
+    double before = 0;              // the last Refresh
+    std::optional<double> refused;  // while it is asked for
     metrics::Gauge* gauge = nullptr;
   };
 
   void Take(coadaptation::Knob knob, const HeldDirective& held, State& state);
+  void Put(coadaptation::Knob knob, double value, std::string_view reason, State& state);
 
   DirectiveClient* const client_;
   const absl::Duration patience_;
@@ -72,7 +78,9 @@ class KnobBoard {
   std::map<coadaptation::Knob, State> knobs_;
   HeldDirective held_;    // as of the last Refresh
   int64_t given_up_ = 0;  // version that did not come in time
-  std::string refusals_;  // since the last Refresh
+  // Since the last Refresh.
+  std::vector<coadaptation::Knob> refused_;
+  std::string refusals_;  // why
 };
 
 }  // namespace tandem::training

@@ -74,6 +74,7 @@ TEST(KnobBoardTest, RefusesWhatIsOutOfRangeOrCannotBeDoneAndKeepsTheValueBefore)
   b.board.Acknowledge();
   EXPECT_EQ(b.client.acknowledged()[0].outcome, DirectiveOutcome::kRefused);
   EXPECT_EQ(b.client.acknowledged()[0].message, "rollback: not kept");
+  EXPECT_THAT(b.client.acknowledged()[0].refused, testing::ElementsAre(Knob::kRollback));
   for (const double bad : {1.5, -0.1, std::numeric_limits<double>::quiet_NaN()}) {
     b.client.Set(b.client.Held().directive.version + 1, {{.knob = Knob::kRealShare, .value = bad}});
     ASSERT_TRUE(b.board.Refresh(0));
@@ -82,6 +83,37 @@ TEST(KnobBoardTest, RefusesWhatIsOutOfRangeOrCannotBeDoneAndKeepsTheValueBefore)
     EXPECT_EQ(b.client.acknowledged().back().outcome, DirectiveOutcome::kRefused);
     EXPECT_THAT(b.client.acknowledged().back().message, HasSubstr("real_share: expected 0 to 1"));
   }
+}
+
+TEST(KnobBoardTest, WhatWasRefusedIsNeitherTriedNorToldAgainWhileItIsAskedFor) {
+  Board b;
+  const coadaptation::Setting rollback = {.knob = Knob::kRollback, .value = 7, .safe_value = 7};
+  const coadaptation::Setting bad = {.knob = Knob::kRealShare,
+                                     .value = std::numeric_limits<double>::quiet_NaN()};
+  const auto refresh = [&b](int64_t version, std::vector<coadaptation::Setting> settings) {
+    b.client.Set(version, std::move(settings), absl::Seconds(60));
+    EXPECT_TRUE(b.board.Refresh(0));
+    if (b.board.value(Knob::kRollback) != 0) b.board.Refuse(Knob::kRollback, "not kept");
+    b.board.Acknowledge();
+    return b.client.acknowledged().back();
+  };
+  EXPECT_THAT(refresh(1, {rollback, bad}).refused,
+              testing::ElementsAre(Knob::kRealShare, Knob::kRollback));
+  for (int64_t version = 2; version < 5; ++version) {
+    EXPECT_EQ(refresh(version, {rollback, bad}).outcome, DirectiveOutcome::kApplied) << version;
+  }
+  EXPECT_EQ(refresh(5, {rollback, {.knob = Knob::kRealShare, .value = 0.5}}).outcome,
+            DirectiveOutcome::kApplied);
+  EXPECT_EQ(b.board.value(Knob::kRealShare), 0.5) << "the others are turned all the same";
+  b.clock.Advance(absl::Seconds(61));  // and expire as ever
+  ASSERT_TRUE(b.board.Refresh(0));
+  EXPECT_EQ(b.board.value(Knob::kRollback), 0);
+  b.board.Acknowledge();
+  EXPECT_EQ(b.client.acknowledged().back().outcome, DirectiveOutcome::kExpired);
+  EXPECT_EQ(refresh(6, {}).outcome, DirectiveOutcome::kApplied);
+  EXPECT_EQ(refresh(7, {rollback}).outcome, DirectiveOutcome::kRefused) << "asked for anew";
+  EXPECT_EQ(refresh(8, {{.knob = Knob::kRollback, .value = 9}}).outcome, DirectiveOutcome::kRefused)
+      << "another value";
 }
 
 TEST(KnobBoardTest, GoesToTheSafeValueWhenTheDirectiveExpiresAndBackWhenItIsRenewed) {

@@ -120,6 +120,10 @@ absl::StatusOr<Acknowledgement> Decode(const v1::AcknowledgeRequest& request) {
   ack.outcome = static_cast<AckOutcome>(request.outcome());
   ack.message = request.message();
   ack.apply_seconds = request.apply_seconds();
+  for (const int knob : request.refused()) {
+    TANDEM_ASSIGN_OR_RETURN(const coadaptation::Knob refused, Decode(static_cast<v1::Knob>(knob)));
+    ack.refused.push_back(refused);
+  }
   return ack;
 }
 

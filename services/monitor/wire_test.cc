@@ -118,6 +118,11 @@ TEST(WireTest, WhatIsUnknownOnTheWireIsRefused) {
   EXPECT_FALSE(Decode(request).ok());
   request.set_outcome(v1::OUTCOME_REFUSED);
   EXPECT_TRUE(Decode(request).ok());
+  request.add_refused(v1::KNOB_DATA_COLLECTION);
+  EXPECT_EQ(Decode(request)->refused,
+            std::vector<coadaptation::Knob>{coadaptation::Knob::kDataCollection});
+  request.add_refused(static_cast<v1::Knob>(11));
+  EXPECT_FALSE(Decode(request).ok());
 }
 
 }  // namespace

@@ -42,17 +42,16 @@ OneProcessOptions Directed() {
   options.replay.pace.max_env_steps = 600;
   options.replay.pace.updates_per_step = 2;
   options.replay.pace.monitor_in_lockstep = true;
-  options.directed = {
-      {.settings = {{.knob = Knob::kRolloutHorizon, .value = 1},
-                    {.knob = Knob::kRealShare, .value = 0.5},
-                    {.knob = Knob::kDataCollection, .value = 0.3}},
-       .updates_per_step = 1.5},
-      {.settings = {{.knob = Knob::kPessimism, .value = 1},
-                    {.knob = Knob::kRewardClamp, .value = 1},
-                    {.knob = Knob::kRefit, .value = 1},
-                    {.knob = Knob::kMemberReset, .value = 1}}},
-      {.settings = {{.knob = Knob::kRollback, .value = 200}}, .updates_per_step = 0},
-      {.settings = {}}};
+  options.directed = {{.settings = {{.knob = Knob::kRolloutHorizon, .value = 1},
+                                    {.knob = Knob::kRealShare, .value = 0.5},
+                                    {.knob = Knob::kDataCollection, .value = 0.3}},
+                       .updates_per_step = 1.5},
+                      {.settings = {{.knob = Knob::kPessimism, .value = 1},
+                                    {.knob = Knob::kRewardClamp, .value = 1},
+                                    {.knob = Knob::kRefit, .value = 1},
+                                    {.knob = Knob::kMemberReset, .value = 1}}},
+                      {.settings = {{.knob = Knob::kRollback, .value = 200}}, .policy_pause = true},
+                      {.settings = {}}};
   return options;
 }
 

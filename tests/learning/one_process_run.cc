@@ -95,6 +95,7 @@ class ScriptedMonitor {
       progress.judged_through_index = grant->through_index;
       progress.directive_version = static_cast<int64_t>(judged);
       progress.updates_per_step = wanted.updates_per_step;
+      progress.policy_pause = wanted.policy_pause;
       for (FakeDirectiveClient* client : {&model_trainer, &policy_trainer, &actor}) {
         client->Set(progress.directive_version, wanted.settings);
       }

@@ -17,10 +17,11 @@
 
 namespace tandem {
 
-/// The settings after one judgement, and the rate of updates that goes with them.
+/// The settings after one judgement, and what the pace is told with them.
 struct Directed {
   std::vector<coadaptation::Setting> settings;
   double updates_per_step = -1;
+  bool policy_pause = false;
 };
 
 /// A whole run: what `tandem train` would be told, for the cores alone.

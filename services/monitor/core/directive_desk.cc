@@ -13,9 +13,8 @@ using coadaptation::Setting;
 
 constexpr size_t kMaxName = 128;
 constexpr size_t kMaxMembers = 1024;  // remembered, watching or not
-// The replay buffer hears of its knobs from the monitor's own calls, whose answers acknowledge.
-constexpr Receiver kWatching[] = {Receiver::kPolicyTrainer, Receiver::kModelTrainer,
-                                  Receiver::kActor};
+constexpr Receiver kReceivers[] = {Receiver::kPolicyTrainer, Receiver::kModelTrainer,
+                                   Receiver::kActor, Receiver::kReplayBuffer};
 
 bool Same(const Setting& a, const Setting& b) {
   return a.knob == b.knob && a.value == b.value && a.safe_value == b.safe_value;
@@ -27,10 +26,23 @@ bool Same(const Directive& directive, const std::map<coadaptation::Knob, Setting
                     [](const Setting& a, const auto& b) { return Same(a, b.second); });
 }
 
-bool Concerns(const Directive& directive, Receiver receiver) {
-  return std::any_of(
-      directive.settings.begin(), directive.settings.end(),
-      [&](const Setting& setting) { return InfoOf(setting.knob).receiver == receiver; });
+/// The settings of one receiver.
+std::vector<Setting> SettingsOf(const Directive& directive, Receiver receiver) {
+  std::vector<Setting> settings;
+  for (const Setting& setting : directive.settings) {
+    if (InfoOf(setting.knob).receiver == receiver) settings.push_back(setting);
+  }
+  return settings;
+}
+
+bool Same(const std::vector<Setting>& a, const std::vector<Setting>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Setting& x, const Setting& y) { return Same(x, y); });
+}
+
+/// What the replay buffer goes by among the members.
+std::pair<Receiver, std::string> ReplayBufferKey() {
+  return {Receiver::kReplayBuffer, ReceiverName(Receiver::kReplayBuffer)};
 }
 
 }  // namespace
@@ -70,7 +82,7 @@ DirectiveDesk::DirectiveDesk(const DeskOptions& options, Clock* clock, metrics::
                                  {0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300})),
       watching_(
           registry->AddGauge("tandem_directive_watchers", "Receivers that watch directives.")) {
-  for (const Receiver receiver : kWatching) {
+  for (const Receiver receiver : kReceivers) {
     unacknowledged_[receiver] = &registry->AddGauge(
         "tandem_directive_unacknowledged_seconds",
         "Longest time that a receiver has not acknowledged the directive in force; 0: all have.",
@@ -84,6 +96,8 @@ DirectiveDesk::DirectiveDesk(const DeskOptions& options, Clock* clock, metrics::
     }
   }
   watching_.Set(0);
+  MutexLock lock(mu_);
+  members_[ReplayBufferKey()].watchers = 1;  // always: it is told whenever the pace is
 }
 
 int64_t DirectiveDesk::Publish(const std::map<coadaptation::Knob, Setting>& settings) {
@@ -98,17 +112,25 @@ int64_t DirectiveDesk::Publish(const std::map<coadaptation::Knob, Setting>& sett
       if (Same(before, setting)) next.settings.back().version = before.version;
     }
   }
-  directive_ = std::move(next);
-  published_at_ = clock_->Monotonic();
-  WakeAll(/*due_only=*/false);
+  PutInForce(std::move(next));
   return directive_.version;
+}
+
+void DirectiveDesk::PutInForce(Directive directive) {
+  published_at_ = clock_->Monotonic();
+  if (!Same(SettingsOf(directive_, Receiver::kReplayBuffer),
+            SettingsOf(directive, Receiver::kReplayBuffer))) {
+    Member& buffer = members_[ReplayBufferKey()];
+    buffer.sent_version = directive.version;
+    buffer.sent_at = published_at_;
+  }
+  directive_ = std::move(directive);
+  WakeAll(/*due_only=*/false);
 }
 
 void DirectiveDesk::Restore(const Directive& directive) {
   MutexLock lock(mu_);
-  directive_ = directive;
-  published_at_ = clock_->Monotonic();
-  WakeAll(/*due_only=*/false);
+  PutInForce(directive);
 }
 
 Directive DirectiveDesk::current() const {
@@ -184,14 +206,19 @@ absl::Status DirectiveDesk::Acknowledge(const Acknowledgement& ack) {
   }
   const auto counter = acks_.find({ack.receiver, ack.outcome});
   if (counter == acks_.end()) {
-    return absl::InvalidArgumentError(
-        "expected policy_trainer, model_trainer or actor, and an outcome");
+    return absl::InvalidArgumentError("expected one of the receivers, and an outcome");
   }
   Member& member = MemberOf(ack.receiver, ack.member);
   member.acknowledged = std::max(member.acknowledged, ack.version);
   counter->second->Increment();
   if (ack.outcome == AckOutcome::kApplied) apply_duration_.Observe(ack.apply_seconds);
   return absl::OkStatus();
+}
+
+bool DirectiveDesk::ReplayBufferOwes(int64_t version) const {
+  MutexLock lock(mu_);
+  const Member& buffer = members_.at(ReplayBufferKey());
+  return buffer.acknowledged < buffer.sent_version && buffer.sent_version <= version;
 }
 
 void DirectiveDesk::WakeAll(bool due_only) {
@@ -225,8 +252,8 @@ std::vector<Overdue> DirectiveDesk::Tick() {
     present[key.first] += member.watchers;
     CheckMember(key, member, &overdue, &waiting);
   }
-  for (const Receiver receiver : kWatching) {
-    if (present[receiver] == 0 && Concerns(directive_, receiver)) {
+  for (const Receiver receiver : kReceivers) {
+    if (present[receiver] == 0 && !SettingsOf(directive_, receiver).empty()) {
       const absl::Duration since = clock_->Monotonic() - published_at_;
       waiting[receiver] = absl::ToDoubleSeconds(since);
       if (since >= options_.grace && absent_reported_[receiver] != directive_.version) {

@@ -38,8 +38,9 @@ struct Acknowledgement {
   std::string member;
   int64_t version = 0;
   AckOutcome outcome = AckOutcome::kApplied;
-  std::string message;       ///< Why it was refused.
-  double apply_seconds = 0;  ///< From its arrival to its effect [s].
+  std::string message;                      ///< Why it was refused.
+  double apply_seconds = 0;                 ///< From its arrival to its effect [s].
+  std::vector<coadaptation::Knob> refused;  ///< Which knobs were.
 };
 
 /// A receiver that has had a directive, or should have had it, for longer than the grace.
@@ -50,8 +51,9 @@ struct Overdue {
   double seconds = 0;  ///< Since it was sent or, where none watches, published.
 };
 
-/// Keeps the directive in force, who watches it, and who acknowledged it. Thread-safe; never
-/// blocks.
+/// Keeps the directive in force, who watches it, and who acknowledged it. The replay buffer does
+/// not watch: the monitor's own calls tell it, so it owes an acknowledgement of each version that
+/// changed a setting of it, from when that was published. Thread-safe; never blocks.
 class DirectiveDesk {
  public:
   DirectiveDesk(const DeskOptions& options, Clock* clock, metrics::Registry* registry);
@@ -77,6 +79,8 @@ class DirectiveDesk {
 
   /// INVALID_ARGUMENT where that version was never published, or the name is too long.
   absl::Status Acknowledge(const Acknowledgement& acknowledgement);
+  /// Whether `version` brought the replay buffer what it has not acknowledged yet.
+  bool ReplayBufferOwes(int64_t version) const;
 
   /// Wakes the watchers whose renewal is due, sets the gauges, and answers who has become overdue
   /// since the last call. Call once a second or so.
@@ -99,6 +103,8 @@ class DirectiveDesk {
 
   Member& MemberOf(coadaptation::Receiver receiver, const std::string& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  /// Puts a directive in force, and wakes who watches.
+  void PutInForce(coadaptation::Directive directive) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool RenewalDue(const Watcher& watcher) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void WakeAll(bool due_only) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CheckMember(const std::pair<coadaptation::Receiver, std::string>& key, Member& member,

@@ -126,6 +126,42 @@ TEST_F(DirectiveDeskTest, ADirectiveThatNobodyWatchesIsReportedToo) {
   EXPECT_EQ(overdue[0].member, "");
 }
 
+TEST_F(DirectiveDeskTest, TheReplayBufferOwesWhatChangedItsSettings) {
+  const auto shown = [this](const std::string& seconds) {
+    return registry_.Page().find(
+               "tandem_directive_unacknowledged_seconds{service=\"replay_buffer\"} " + seconds +
+               "\n") != std::string::npos;
+  };
+  auto settings = Horizon(4);
+  EXPECT_FALSE(desk_.ReplayBufferOwes(desk_.Publish(settings))) << "another's";
+  settings[Knob::kUpdatesPerStep] = {Knob::kUpdatesPerStep, 5, 5, "why", 0};
+  const int64_t slowed = desk_.Publish(settings);
+  EXPECT_TRUE(desk_.ReplayBufferOwes(slowed));
+  EXPECT_FALSE(desk_.ReplayBufferOwes(slowed - 1)) << "what was told before does not answer it";
+  clock_.Advance(absl::Seconds(31));
+  std::vector<Overdue> overdue = desk_.Tick();
+  std::erase_if(overdue, [](const Overdue& o) { return o.receiver != Receiver::kReplayBuffer; });
+  ASSERT_EQ(overdue.size(), 1u);
+  EXPECT_EQ(overdue[0].member, "replay_buffer");
+  EXPECT_EQ(overdue[0].version, slowed);
+  EXPECT_TRUE(shown("31")) << registry_.Page();
+
+  const auto take = [this](int64_t version) {
+    return desk_.Acknowledge(
+        {Receiver::kReplayBuffer, "replay_buffer", version, AckOutcome::kApplied, "", 0});
+  };
+  ASSERT_TRUE(take(slowed).ok());
+  desk_.Tick();
+  EXPECT_TRUE(shown("0")) << registry_.Page();
+  settings[Knob::kRolloutHorizon].value = 2;
+  EXPECT_FALSE(desk_.ReplayBufferOwes(desk_.Publish(settings)));
+  settings.erase(Knob::kUpdatesPerStep);
+  const int64_t back = desk_.Publish(settings);
+  EXPECT_TRUE(desk_.ReplayBufferOwes(back)) << "the recipe's again";
+  ASSERT_TRUE(take(back).ok());
+  EXPECT_FALSE(desk_.ReplayBufferOwes(back));
+}
+
 TEST_F(DirectiveDeskTest, NonsenseIsNotAcknowledged) {
   const int64_t version = desk_.Publish(Horizon(4));
   const auto code = [&](Receiver receiver, int64_t of, AckOutcome outcome) {
@@ -134,7 +170,7 @@ TEST_F(DirectiveDeskTest, NonsenseIsNotAcknowledged) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   EXPECT_EQ(code(Receiver::kPolicyTrainer, version + 1, AckOutcome::kApplied), kInvalid);
   EXPECT_EQ(code(Receiver::kPolicyTrainer, 0, AckOutcome::kApplied), kInvalid);
-  EXPECT_EQ(code(Receiver::kReplayBuffer, version, AckOutcome::kApplied), kInvalid);
+  EXPECT_EQ(code(static_cast<Receiver>(0), version, AckOutcome::kApplied), kInvalid);
   EXPECT_EQ(code(Receiver::kPolicyTrainer, version, static_cast<AckOutcome>(0)), kInvalid);
 }
 

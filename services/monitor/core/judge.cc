@@ -1,5 +1,6 @@
 #include "services/monitor/core/judge.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <utility>
@@ -18,16 +19,7 @@ using coadaptation::Action;
 using coadaptation::Checkpoint;
 using coadaptation::Judgement;
 using coadaptation::Knob;
-using coadaptation::Setting;
 using coadaptation::Verdict;
-
-constexpr size_t kMaxReason = 200;
-
-std::string Cleaned(const std::string& text) {
-  std::string clean;
-  for (const char c : text) clean += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  return clean;
-}
 
 /// What came back and what begins anew; same: the evidence was gathered against these thresholds.
 std::string DescribeRestart(int64_t checkpoints, const absl::StatusOr<JudgeState>& state, bool same,
@@ -73,6 +65,8 @@ Judge::Judge(const JudgeOptions& options, std::string token, std::unique_ptr<His
       token_(std::move(token)),
       history_(std::move(history)),
       clock_(clock),
+      made_at_(clock->Now()),
+      made_at_monotonic_(clock->Monotonic()),
       metrics_(*registry),
       desk_(options.desk, clock, registry),
       process_(options.thresholds),
@@ -184,7 +178,7 @@ void Judge::FollowAlarm(const Judgement& judgement) {
 }
 
 void Judge::Control(const Checkpoint& checkpoint, const Judgement& judgement) {
-  const std::vector<Action> actions = controller_.Decide(checkpoint, judgement, UnixSeconds());
+  const std::vector<Action> actions = controller_.Decide(checkpoint, judgement, SteadySeconds());
   const bool act = options_.controller.act;
   for (const Action& action : actions) {
     HistoryEvent event;
@@ -304,15 +298,6 @@ void Judge::OnEvaluation(const HistoryEvaluation& evaluation) {
   Complain(history_->Append(evaluation));
 }
 
-Ruling Judge::ruling() {
-  MutexLock lock(mu_);
-  Ruling ruling;
-  ruling.directive_version = report_.directive.version;
-  ruling.updates_per_step = report_.directive.ValueOf(Knob::kUpdatesPerStep).value_or(-1);
-  if (report_.directive.ValueOf(Knob::kPolicyPause).value_or(0) > 0) ruling.updates_per_step = 0;
-  return ruling;
-}
-
 JudgeReport Judge::Report() {
   MutexLock lock(mu_);
   JudgeReport report = report_;
@@ -325,65 +310,6 @@ JudgeReport Judge::Report() {
                         report.age_seconds, report_.judgement.sentence);
   }
   return report;
-}
-
-absl::StatusOr<coadaptation::Directive> Judge::SetOverride(Knob knob, std::optional<double> value,
-                                                           const std::string& token,
-                                                           const std::string& reason) {
-  if (token_.empty()) {
-    return absl::PermissionDeniedError(
-        "this run allows no overrides: control.token_file is not set");
-  }
-  if (!TokensMatch(token_, token)) return absl::UnauthenticatedError("not the run's token");
-  const coadaptation::KnobInfo& info = InfoOf(knob);
-  if (value && !(*value >= info.low && *value <= info.high)) {
-    return absl::InvalidArgumentError(absl::StrFormat("%s: %g is out of range, expected %g to %g",
-                                                      info.name, *value, info.low, info.high));
-  }
-  if (reason.empty() || reason.size() > kMaxReason) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the reason has ", reason.size(), " characters, expected 1 to ", kMaxReason));
-  }
-  MutexLock lock(mu_);
-  HistoryEvent event;
-  event.kind = "override";
-  event.knob = knob;
-  event.before = controller_.ValueOf(knob);
-  controller_.Override(knob, value, absl::StrCat("by hand: ", Cleaned(reason)));
-  event.after = controller_.ValueOf(knob);
-  event.text =
-      absl::StrCat(value ? "Held by hand: " : "Given back to the controller: ", Cleaned(reason));
-  Record(std::move(event));
-  Settle();
-  return report_.directive;
-}
-
-absl::Status Judge::Acknowledge(const Acknowledgement& ack) {
-  TANDEM_RETURN_IF_ERROR(desk_.Acknowledge(ack));
-  MutexLock lock(mu_);
-  HistoryEvent event;
-  event.kind = ack.outcome == AckOutcome::kApplied ? "acknowledged" : AckOutcomeName(ack.outcome);
-  event.text =
-      absl::StrFormat("Directive %d: %s by %s %s", ack.version, AckOutcomeName(ack.outcome),
-                      ReceiverName(ack.receiver), Cleaned(ack.member));
-  if (ack.outcome == AckOutcome::kApplied) {
-    absl::StrAppend(&event.text, absl::StrFormat(" after %.1f s", ack.apply_seconds));
-  }
-  if (!ack.message.empty()) {
-    absl::StrAppend(&event.text, ": ", Cleaned(ack.message.substr(0, kMaxReason)));
-  }
-  Record(std::move(event));
-  if (ack.outcome == AckOutcome::kRefused) Refuse(ack);
-  return absl::OkStatus();
-}
-
-void Judge::Refuse(const Acknowledgement& ack) {
-  // The receiver names a version: what that one changed is what could not be applied.
-  for (const Setting& setting : report_.directive.settings) {
-    if (setting.version != ack.version || InfoOf(setting.knob).receiver != ack.receiver) continue;
-    controller_.Refused(setting.knob);
-  }
-  Settle();
 }
 
 void Judge::Record(HistoryEvent event) {
@@ -408,6 +334,10 @@ void Judge::ShowVerdict() {
 }
 
 double Judge::UnixSeconds() const { return absl::ToUnixMicros(clock_->Now()) * 1e-6; }
+
+double Judge::SteadySeconds() const {
+  return absl::ToUnixMicros(made_at_ + (clock_->Monotonic() - made_at_monotonic_)) * 1e-6;
+}
 
 double Judge::Age() const {
   if (report_.age_seconds < 0) return -1;

@@ -36,7 +36,8 @@ struct JudgeOptions {
 /// What the pace needs to know of the newest judgement.
 struct Ruling {
   int64_t directive_version = 0;  ///< In force; 0: none was ever published.
-  double updates_per_step = -1;   ///< For the pace; negative: the recipe's; 0: pause.
+  double updates_per_step = -1;   ///< Negative: the recipe's.
+  bool policy_pause = false;
 };
 
 /// The judgement by now.
@@ -85,6 +86,9 @@ class Judge {
 
   /// What the pace needs to know now; holds until the next checkpoint or override.
   Ruling ruling();
+  /// How the pace answered when it was told the ruling of this version, which is how the replay
+  /// buffer acknowledges: OK: it is in force; INVALID_ARGUMENT: refused; else it was not heard.
+  void OnPaceAnswer(int64_t directive_version, const absl::Status& answer);
   JudgeReport Report();
   HistoryPage ReadHistory(int64_t from_checkpoint, int64_t from_event, size_t most = 1000) {
     return history_->Read(from_checkpoint, from_event, most);
@@ -122,6 +126,8 @@ class Judge {
   void Record(HistoryEvent event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Complain(const absl::Status& written);
   double UnixSeconds() const;
+  /// Unix time when this judge was made, and the seconds since: no step of the wall clock moves it.
+  double SteadySeconds() const;
   double ClippedShare() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::string StateName() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   double Age() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -131,6 +137,8 @@ class Judge {
   const std::string token_;
   const std::unique_ptr<History> history_;
   Clock* const clock_;
+  const absl::Time made_at_;
+  const absl::Duration made_at_monotonic_;
   JudgeMetrics metrics_;
   DirectiveDesk desk_;
 

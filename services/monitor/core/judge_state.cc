@@ -103,11 +103,12 @@ Json From(const coadaptation::ControllerMemory& memory) {
           {"cooldown", memory.cooldown},
           {"clean", memory.clean},
           {"failed", memory.failed},
-          {"pending", memory.pending},
+          {"pending", memory.pending ? Json(KnobName(*memory.pending)) : Json()},
           {"warnings", memory.warnings},
           {"paused", memory.paused},
           {"healthy_updates", memory.healthy_updates},
           {"healthy_return", memory.healthy_return},
+          {"newest_return", memory.newest_return},
           {"advised", memory.advised}};
 }
 
@@ -134,11 +135,13 @@ coadaptation::ControllerMemory ControllerOf(const Json& json) {
   memory.cooldown = json.at("cooldown");
   memory.clean = json.at("clean");
   memory.failed = json.at("failed");
-  memory.pending = json.at("pending");
+  // Monitors before wrote whether there is one.
+  if (const Json& knob = json.at("pending"); knob.is_string()) memory.pending = KnobOf(knob);
   memory.warnings = json.at("warnings");
   memory.paused = json.at("paused");
   memory.healthy_updates = Number(json.at("healthy_updates"));
   memory.healthy_return = Number(json.at("healthy_return"));
+  memory.newest_return = Number(json.value("newest_return", Json()));
   memory.advised = json.at("advised");
   return memory;
 }

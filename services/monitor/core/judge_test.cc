@@ -1,7 +1,5 @@
 #include "services/monitor/core/judge.h"
 
-#include <sys/stat.h>
-
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -11,81 +9,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "services/monitor/core/testing/judge_fixture.h"
 
 namespace tandem::monitor {
 namespace {
 
 using coadaptation::Checkpoint;
 using coadaptation::Knob;
-using coadaptation::Receiver;
 using coadaptation::Verdict;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr char kToken[] = "a token of some length";
-
-class JudgeTest : public testing::Test {
- protected:
-  void SetUp() override {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::path(testing::TempDir()) / (std::string("judge_") + info->name());
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-    options_.controller.act = true;
-    options_.controller.horizon = 8;
-    options_.controller.recover_refits = 2;
-    options_.controller.max_actions_per_hour = 1000;
-    options_.history_path = Path("history.jsonl");
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  std::string Path(const char* name) const { return (folder_ / name).string(); }
-  void WriteToken(mode_t mode = 0600) {
-    options_.token_file = Path("token");
-    std::ofstream(options_.token_file) << kToken << "\n";
-    chmod(options_.token_file.c_str(), mode);
-  }
-  std::unique_ptr<Judge> Make() {
-    registry_ = registries_.emplace_back(std::make_unique<metrics::Registry>()).get();
-    auto judge = Judge::Create(options_, &clock_, registry_);
-    EXPECT_TRUE(judge.ok()) << judge.status();
-    return *std::move(judge);
-  }
-  Checkpoint With(double gap) {
-    Checkpoint c;
-    c.env_steps = steps_ += 250;
-    c.policy_updates = 10 * steps_;
-    c.gap_25 = c.gap_100 = c.gap_episode = gap;
-    c.model_return = 100 + 100 * gap;
-    c.real_return = 100;
-    clock_.Advance(absl::Seconds(10));
-    return c;
-  }
-  /// Feeds gaps until an event of this kind comes; the number of checkpoints, at most 50.
-  int Until(Judge& judge, const std::string& kind, double gap) {
-    const size_t before = Kinds(judge, kind).size();
-    for (int n = 1; n <= 50; ++n) {
-      judge.OnCheckpoint(With(gap));
-      if (Kinds(judge, kind).size() > before) return n;
-    }
-    return 51;
-  }
-  static std::vector<HistoryEvent> Kinds(Judge& judge, const std::string& kind) {
-    std::vector<HistoryEvent> events;
-    for (HistoryEvent& event : judge.ReadHistory(0, 0).events) {
-      if (event.kind == kind) events.push_back(std::move(event));
-    }
-    return events;
-  }
-  std::string Page() const { return registry_->Page(); }
-
-  std::filesystem::path folder_;
-  JudgeOptions options_;
-  FakeClock clock_;
-  std::vector<std::unique_ptr<metrics::Registry>> registries_;  // one for each judge made
-  metrics::Registry* registry_ = nullptr;
-  double steps_ = 0;
-};
+class JudgeTest : public testing::JudgeFixture {};
 
 TEST_F(JudgeTest, BeforeTheFirstCheckpointItWarmsUp) {
   const auto judge = Make();
@@ -338,7 +273,7 @@ TEST_F(JudgeTest, AFailingDiskCostsLinesNotVerdicts) {
   const auto judge = Make();
   std::filesystem::remove_all(folder_);
   EXPECT_LT(Until(*judge, "action", 1), 20);
-  EXPECT_THAT(Page(), testing::Not(HasSubstr("tandem_monitor_history_failures_total 0\n")));
+  EXPECT_THAT(Page(), ::testing::Not(HasSubstr("tandem_monitor_history_failures_total 0\n")));
 }
 
 TEST_F(JudgeTest, EvaluationsAreRecordedAndJudgeNothing) {
@@ -353,90 +288,6 @@ TEST_F(JudgeTest, EvaluationsAreRecordedAndJudgeNothing) {
   EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kHealthy);
   EXPECT_THAT(*ReadFile(options_.history_path),
               HasSubstr("{\"kind\":\"evaluation\",\"env_steps\":1000.0,\"gap\":5.0}\n"));
-}
-
-TEST_F(JudgeTest, OverridesNeedTheTokenARangeAndAReason) {
-  {
-    const auto closed = Make();
-    EXPECT_EQ(closed->SetOverride(Knob::kRealShare, 0.5, kToken, "why").status().code(),
-              absl::StatusCode::kPermissionDenied);
-  }
-  WriteToken();
-  const auto judge = Make();
-  const auto code = [&](double value, const char* token, const std::string& reason) {
-    return judge->SetOverride(Knob::kRealShare, value, token, reason).status().code();
-  };
-  EXPECT_EQ(code(0.5, "", "why"), absl::StatusCode::kUnauthenticated);
-  EXPECT_EQ(code(0.5, "a token of some lengtH", "why"), absl::StatusCode::kUnauthenticated);
-  EXPECT_EQ(code(1.5, kToken, "why"), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(code(std::nan(""), kToken, "why"), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(code(0.5, kToken, ""), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(code(0.5, kToken, std::string(201, 'x')), absl::StatusCode::kInvalidArgument);
-  EXPECT_TRUE(Kinds(*judge, "override").empty());
-  const auto directive = judge->SetOverride(Knob::kRealShare, 0.5, kToken, "ops: a\ntry");
-  ASSERT_TRUE(directive.ok()) << directive.status();
-  EXPECT_EQ(directive->ValueOf(Knob::kRealShare), 0.5);
-  EXPECT_EQ(directive->settings[0].reason, "by hand: ops: a try");
-  const auto events = Kinds(*judge, "override");
-  ASSERT_EQ(events.size(), 1u);
-  EXPECT_EQ(events[0].before, 0.05);
-  EXPECT_EQ(events[0].after, 0.5);
-  // Held over a restart; given back on request.
-  EXPECT_EQ(Make()->Report().directive.ValueOf(Knob::kRealShare), 0.5);
-  EXPECT_TRUE(judge->SetOverride(Knob::kRealShare, std::nullopt, kToken, "done")->settings.empty());
-}
-
-TEST_F(JudgeTest, PauseAndUpdatesPerStepReachThePace) {
-  WriteToken();
-  const auto judge = Make();
-  ASSERT_TRUE(judge->SetOverride(Knob::kUpdatesPerStep, 2.5, kToken, "slow").ok());
-  EXPECT_EQ(judge->ruling().updates_per_step, 2.5);
-  ASSERT_TRUE(judge->SetOverride(Knob::kPolicyPause, 1, kToken, "stop").ok());
-  EXPECT_EQ(judge->ruling().updates_per_step, 0);
-}
-
-TEST_F(JudgeTest, ATokenThatOthersCanReadIsRefused) {
-  WriteToken(0644);
-  registry_ = registries_.emplace_back(std::make_unique<metrics::Registry>()).get();
-  const auto judge = Judge::Create(options_, &clock_, registry_);
-  EXPECT_EQ(judge.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(judge.status().message(), HasSubstr("chmod 600"));
-  options_.token_file = Path("nowhere");
-  EXPECT_EQ(Judge::Create(options_, &clock_, registry_).status().code(),
-            absl::StatusCode::kNotFound);
-}
-
-TEST_F(JudgeTest, ARefusalTakesTheKnobBack) {
-  const auto judge = Make();
-  Until(*judge, "action", 1);
-  const int64_t version = judge->Report().directive.version;
-  Acknowledgement ack = {Receiver::kModelTrainer, "model_trainer", version,
-                         AckOutcome::kRefused,    "not mine",      0};
-  ASSERT_TRUE(judge->Acknowledge(ack).ok());
-  EXPECT_EQ(judge->Report().directive.ValueOf(Knob::kRealShare), 1) << "another's knob";
-  ack.receiver = Receiver::kPolicyTrainer;
-  ack.member = "policy_trainer";
-  ack.message = "no rollouts here";
-  ASSERT_TRUE(judge->Acknowledge(ack).ok());
-  EXPECT_TRUE(judge->Report().directive.settings.empty());
-  EXPECT_THAT(Kinds(*judge, "refused").back().text, HasSubstr("no rollouts here"));
-  Until(*judge, "action", 1);
-  EXPECT_EQ(judge->Report().directive.settings[0].knob, Knob::kRolloutHorizon);
-}
-
-TEST_F(JudgeTest, TheBeatReportsWhoDoesNotAcknowledge) {
-  const auto judge = Make();
-  judge->Start();  // also runs the thread, for a moment
-  judge->Stop();
-  Until(*judge, "action", 1);
-  judge->Beat();
-  EXPECT_TRUE(Kinds(*judge, "unacknowledged").empty());
-  clock_.Advance(absl::Seconds(31));
-  judge->Beat();
-  judge->Beat();
-  const auto events = Kinds(*judge, "unacknowledged");
-  ASSERT_EQ(events.size(), 1u);
-  EXPECT_THAT(events[0].text, HasSubstr("not acknowledged by any policy_trainer: none watches"));
 }
 
 }  // namespace

@@ -20,15 +20,17 @@ Progress ProgressOf(const Ruling& ruling, int64_t judged_through_index) {
   progress.judged_through_index = judged_through_index;
   progress.directive_version = ruling.directive_version;
   progress.updates_per_step = ruling.updates_per_step;
+  progress.policy_pause = ruling.policy_pause;
   return progress;
 }
 
 }  // namespace
 
 absl::StatusOr<Grant> Monitor::TellPace(absl::Duration wait) {
-  absl::StatusOr<Grant> grant =
-      replay_->Advance(ProgressOf(judge_->ruling(), judged_through_index_), wait);
+  const Ruling ruling = judge_->ruling();
+  absl::StatusOr<Grant> grant = replay_->Advance(ProgressOf(ruling, judged_through_index_), wait);
   Complain(grant.status(), "the pace did not answer");
+  judge_->OnPaceAnswer(ruling.directive_version, grant.status());
   told_at_ = clock_->Monotonic();
   return grant;
 }

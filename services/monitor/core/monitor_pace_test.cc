@@ -1,7 +1,12 @@
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <memory>
 #include <span>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -12,6 +17,7 @@ namespace tandem::monitor {
 namespace {
 
 using coadaptation::Checkpoint;
+using coadaptation::Knob;
 using testing::FakeModel;
 using testing::ModelFile;
 using testing::PolicyFile;
@@ -65,6 +71,34 @@ TEST_F(MonitorPaceTest, JudgesWhereThePaceSaysAndTellsItSo) {
   EXPECT_EQ(checkpoint.fresh_steps, 100);
   EXPECT_EQ(checkpoint.env_steps, 100);
   EXPECT_NEAR(checkpoint.index, 0.3, 1e-5);
+}
+
+TEST_F(MonitorPaceTest, TellsThePaceItsKnobsAndTheAnswerAcknowledgesThem) {
+  JudgeOptions judging;
+  judging.token_file = ::testing::TempDir() + "/monitor_pace_token";
+  std::ofstream(judging.token_file) << "a token of some length";
+  chmod(judging.token_file.c_str(), 0600);
+  auto judge = Judge::Create(judging, &clock_, &registry_);
+  ASSERT_TRUE(judge.ok()) << judge.status();
+  judge_ = *std::move(judge);
+  Make().Start();
+  ASSERT_TRUE(judge_->SetOverride(Knob::kPolicyPause, 1, "a token of some length", "why").ok());
+  const auto acknowledged = [this] {
+    const std::vector<HistoryEvent> events = judge_->ReadHistory(0, 0).events;
+    return std::any_of(events.begin(), events.end(), [](const HistoryEvent& event) {
+      return event.kind == "acknowledged" &&
+             event.text.find("applied by replay_buffer") != std::string::npos;
+    });
+  };
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!acknowledged() && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_TRUE(acknowledged());
+  const std::vector<Progress> told = replay_.progress();
+  EXPECT_TRUE(std::any_of(told.begin(), told.end(), [](const Progress& progress) {
+    return progress.policy_pause && progress.updates_per_step < 0;
+  }));
 }
 
 TEST_F(MonitorPaceTest, TellsThePaceThatItIsThereWhileItJudges) {

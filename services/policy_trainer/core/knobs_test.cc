@@ -105,7 +105,12 @@ TEST(PolicyKnobsTest, TakesTheNewestPolicyOfAtMostSoManyUpdatesAndRefusesWhatIsN
   EXPECT_EQ(m.client.acknowledged()[0].outcome, DirectiveOutcome::kRefused);
   EXPECT_THAT(m.client.acknowledged()[0].message,
               HasSubstr("the policy of 4 updates is not kept, those of 5 to 20 are"));
-  m.client.Set(2, {{.knob = Knob::kRollback, .value = 1000}});
+  m.client.Set(2, {{.knob = Knob::kRollback, .value = 4}, {.knob = Knob::kRealShare, .value = 1}});
+  m.knobs.Apply({.granted = 1}, *learner);
+  EXPECT_EQ(m.client.acknowledged().back().outcome, DirectiveOutcome::kApplied)
+      << "refused once, and no fault of the others";
+  EXPECT_EQ(m.knobs.real_share(), 1);
+  m.client.Set(3, {{.knob = Knob::kRollback, .value = 1000}});
   m.knobs.Apply({.granted = 1}, *learner);
   EXPECT_EQ(m.client.acknowledged().back().outcome, DirectiveOutcome::kApplied);
 }

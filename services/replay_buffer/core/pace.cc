@@ -98,7 +98,7 @@ void PacePolicy::Report(const PaceAsk& ask) {
     case Role::kMonitor:
       judged_steps_ = ask.judged_steps;
       directive_version_ = ask.directive_version;
-      SetUpdatesPerStep(ask.updates_per_step);
+      schedule_.Set(ask.updates_per_step, ask.policy_pause, now());
       break;
     case Role::kPolicyTrainer:
       policy_trainer_known_ = true;
@@ -335,7 +335,7 @@ PaceGrant PacePolicy::PolicyAsync(const PaceAsk& ask) const {
     grant.granted = std::clamp<int64_t>(ask.wanted, 0, most - updates_);
     return grant;
   }
-  if (schedule_.rate() == 0) {
+  if (schedule_.paused()) {
     grant.waiting_for = kPaused;
     return grant;
   }

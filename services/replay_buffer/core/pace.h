@@ -51,7 +51,8 @@ struct PaceAsk {
   int64_t fitted_steps = 0;       ///< Training steps up to which every fit is done, frozen or not.
   int64_t judged_steps = 0;       ///< Training steps that the monitor has judged.
   int64_t directive_version = 0;  ///< Of the directives that the monitor has in force.
-  double updates_per_step = -1;   ///< As the monitor wants it; negative: the recipe's.
+  double updates_per_step = -1;   ///< As the monitor wants it; not positive: the recipe's.
+  bool policy_pause = false;      ///< As the monitor wants it.
 };
 
 /// A Grant whose watermarks are counted in training steps.
@@ -110,8 +111,8 @@ class PacePolicy {
   }
   /// A fit that is due waits for the monitor, or would if it were there.
   bool WantsJudgement() const;
-  /// Policy updates for each step from here on; negative: the recipe's.
-  void SetUpdatesPerStep(double rate) { schedule_.SetRate(rate, now()); }
+  /// Policy updates go on from here at the rate that was wanted last.
+  void EndPause() { schedule_.Set(schedule_.running_rate(), /*paused=*/false, now()); }
   const UpdateSchedule& schedule() const { return schedule_; }
 
   int64_t env_steps() const { return stored_; }

@@ -50,6 +50,7 @@ PaceAsk PaceDesk::ToAsk(const Progress& progress) const {
   ask.judged_steps = steps(progress.judged_through_index);
   ask.directive_version = progress.directive_version;
   ask.updates_per_step = progress.updates_per_step;
+  ask.policy_pause = progress.policy_pause;
   return ask;
 }
 
@@ -69,9 +70,8 @@ Grant PaceDesk::ToGrant(const PaceGrant& from) const {
 }
 
 void PaceDesk::ShowRate() {
-  const double rate = pace_.schedule().rate();
-  metrics_.updates_per_step.Set(rate);
-  metrics_.policy_pause.Set(rate == 0 ? 1 : 0);
+  metrics_.updates_per_step.Set(pace_.schedule().running_rate());
+  metrics_.policy_pause.Set(pace_.schedule().paused() ? 1 : 0);
 }
 
 void PaceDesk::HearMonitor(const PaceAsk& ask, Time now) {
@@ -80,11 +80,16 @@ void PaceDesk::HearMonitor(const PaceAsk& ask, Time now) {
     LogInfo("the monitor is back: fits wait for its judgement again");
   }
   pace_.SetMonitorThere(true);
-  const double before = pace_.schedule().rate();
+  const double rate = pace_.schedule().running_rate();
+  const bool paused = pace_.schedule().paused();
   pace_.Report(ask);
-  if (pace_.schedule().rate() == before) return;
-  LogInfo(absl::StrCat("updates_per_step: ", before, " -> ", pace_.schedule().rate(),
-                       " as the monitor wants, directive ", ask.directive_version));
+  const std::string why = absl::StrCat(" as the monitor wants, directive ", ask.directive_version);
+  if (pace_.schedule().running_rate() != rate) {
+    LogInfo(absl::StrCat("updates_per_step: ", rate, " -> ", pace_.schedule().running_rate(), why));
+  }
+  if (pace_.schedule().paused() != paused) {
+    LogInfo(absl::StrCat("policy_pause: ", paused ? "1 -> 0" : "0 -> 1", why));
+  }
   ShowRate();
 }
 
@@ -92,12 +97,10 @@ void PaceDesk::LookForMonitor(Time now) {
   for (const Waiting& waiting : waiting_) {
     if (waiting.progress.role == Role::kMonitor) monitor_heard_ = now;
   }
-  if (monitor_heard_ && pace_.schedule().off_recipe() &&
+  if (monitor_heard_ && pace_.schedule().paused() &&
       now - *monitor_heard_ >= patience_.monitor_ttl) {
-    const double before = pace_.schedule().rate();
-    pace_.SetUpdatesPerStep(-1);
-    LogWarning(absl::StrCat("updates_per_step: ", before, " -> ", pace_.schedule().rate(),
-                            ", the recipe's: the monitor is silent"));
+    pace_.EndPause();
+    LogWarning("policy_pause: 1 -> 0: the monitor is silent");
     ShowRate();
   }
   if (!pace_.WantsJudgement() || !pace_.monitor_there()) return;

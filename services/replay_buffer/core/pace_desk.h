@@ -29,8 +29,8 @@ using Completions = std::vector<std::function<void()>>;
 /// and global indices. Answers are put on a list, for the caller to run without its lock.
 ///
 /// Knows the time for the pace: a monitor that neither waits here nor has reported for
-/// `monitor_silence` holds nobody up, and after `monitor_ttl` the recipe's updates per step are
-/// back in force.
+/// `monitor_silence` holds nobody up, and after `monitor_ttl` a pause that it wanted ends, which
+/// nobody else would end. Its updates per step stay in force.
 ///
 /// Not thread-safe; the time is an argument. `index` and `metrics` outlive it.
 class PaceDesk {
@@ -82,7 +82,8 @@ class PaceDesk {
   Grant ToGrant(const PaceGrant& grant) const;
   void Answer(Waiting waiting, Grant grant, Time now, Completions* out);
   void Supersede(const Progress& progress, Time now, Completions* out);
-  /// After the monitor reported: it is there, and may have changed the rate of updates.
+  /// After the monitor reported: it is there, and may have changed the rate of updates or paused
+  /// them.
   void HearMonitor(const PaceAsk& ask, Time now);
   /// After time passed: is the monitor still there, and is what it asked for still in force?
   void LookForMonitor(Time now);

@@ -38,12 +38,14 @@ PaceOptions Small(PaceMode mode = PaceMode::kLockstep) {
   return o;
 }
 
+/// rate: 0 is a pause.
 PaceAsk Monitor(int64_t judged, int64_t version = 0, double rate = -1) {
   return {.role = Role::kMonitor,
           .member = "w",
           .judged_steps = judged,
           .directive_version = version,
-          .updates_per_step = rate};
+          .updates_per_step = rate,
+          .policy_pause = rate == 0};
 }
 
 /// Takes the steps that are granted and reports the updates that are, until neither comes.
@@ -278,12 +280,13 @@ struct Desk {
   static Progress FromModel(int64_t through) {
     return {.role = Role::kModelTrainer, .member = "m", .model_through_index = through};
   }
-  static Progress FromMonitor(int64_t judged, double rate = -1) {
+  static Progress FromMonitor(int64_t judged, double rate = -1, bool paused = false) {
     return {.role = Role::kMonitor,
             .member = "w",
             .judged_through_index = judged,
             .directive_version = 5,
-            .updates_per_step = rate};
+            .updates_per_step = rate,
+            .policy_pause = paused};
   }
 
   metrics::Registry registry;
@@ -339,19 +342,33 @@ TEST(PaceDeskMonitorTest, WaitsForOneThatWaitsOrJudgesAndNotForOneThatDied) {
   EXPECT_FALSE(desk.answers.contains(Role::kModelTrainer));
 }
 
-TEST(PaceDeskMonitorTest, TheRecipesRateIsBackAfterTheTimeToLive) {
+TEST(PaceDeskMonitorTest, AfterTheTimeToLiveAPauseEndsAndTheRateStays) {
   Desk desk;
+  const auto knob = [&desk](const std::string& name, const std::string& value) {
+    const std::string line = "tandem_replay_knob_value{knob=\"" + name + "\"} " + value + "\n";
+    return desk.registry.Page().find(line) != std::string::npos;
+  };
   desk.Store(20);
   desk.Advance(Desk::FromMonitor(0, 0.5), seconds(0));
   EXPECT_EQ(desk.desk.pace().schedule().rate(), 0.5);
-  EXPECT_THAT(desk.registry.Page(),
-              HasSubstr("tandem_replay_knob_value{knob=\"updates_per_step\"} 0.5"));
+  desk.Pass(seconds(600));
+  EXPECT_EQ(desk.desk.pace().schedule().rate(), 0.5) << "what was tightened stays so";
+  EXPECT_TRUE(knob("updates_per_step", "0.5")) << desk.registry.Page();
+
+  desk.Advance(Desk::FromMonitor(0, 0.5, /*paused=*/true), seconds(0));
+  EXPECT_EQ(desk.desk.pace().schedule().rate(), 0);
+  EXPECT_TRUE(knob("policy_pause", "1"));
+  EXPECT_TRUE(knob("updates_per_step", "0.5")) << "that a pause does not hide";
   desk.Pass(seconds(59));
-  EXPECT_EQ(desk.desk.pace().schedule().rate(), 0.5);
+  EXPECT_EQ(desk.desk.pace().schedule().rate(), 0);
   desk.Pass(seconds(1));
-  EXPECT_EQ(desk.desk.pace().schedule().rate(), 2);
-  desk.Advance(Desk::FromMonitor(0, 0), seconds(0));
-  EXPECT_THAT(desk.registry.Page(), HasSubstr("tandem_replay_knob_value{knob=\"policy_pause\"} 1"));
+  EXPECT_EQ(desk.desk.pace().schedule().rate(), 0.5);
+  EXPECT_TRUE(knob("policy_pause", "0"));
+
+  desk.Advance(Desk::FromMonitor(0, -1, /*paused=*/true), seconds(0));  // it is back
+  EXPECT_EQ(desk.desk.pace().schedule().rate(), 0);
+  desk.Advance(Desk::FromMonitor(0, -1), seconds(0));
+  EXPECT_EQ(desk.desk.pace().schedule().rate(), 2) << "the recipe's";
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ absl::Status CheckSpec(const EnvironmentSpec& spec) {
 
 /// Beyond any run; keeps the pace's products of counters within 64 bits.
 constexpr int64_t kMostPolicyUpdates = int64_t{1} << 48;
-constexpr double kLeastRate = 1e-3;  // of updates for each step, unless there are none
+constexpr double kLeastRate = 1e-3;  // of updates for each step
 constexpr double kMostRate = 1e6;
 
 absl::Status CheckProgress(const Progress& p) {
@@ -66,9 +66,9 @@ absl::Status CheckProgress(const Progress& p) {
   }
   const double rate = p.updates_per_step;
   if (p.role == Role::kMonitor && !(rate <= 0 || (rate >= kLeastRate && rate <= kMostRate))) {
-    return absl::InvalidArgumentError(absl::StrCat("progress: updates_per_step: expected 0, or ",
+    return absl::InvalidArgumentError(absl::StrCat("progress: updates_per_step: expected ",
                                                    kLeastRate, " to ", kMostRate,
-                                                   ", or a negative number, got ", rate));
+                                                   ", or no positive number, got ", rate));
   }
   return absl::OkStatus();
 }

@@ -20,15 +20,16 @@ int64_t UpdateSchedule::Rounds(int64_t steps) const {
 
 double UpdateSchedule::Exact(int64_t steps) const {
   const int64_t since = std::max<int64_t>(0, Rounds(steps) - rounds_);
-  return due_ + rate_ * static_cast<double>(round_) * static_cast<double>(since);
+  return due_ + rate() * static_cast<double>(round_) * static_cast<double>(since);
 }
 
-void UpdateSchedule::SetRate(double rate, int64_t steps) {
-  const double next = rate < 0 ? recipe_rate_ : rate;
-  if (next == rate_) return;
+void UpdateSchedule::Set(double rate, bool paused, int64_t steps) {
+  const double running = rate > 0 ? rate : recipe_rate_;
+  if (running == rate_ && paused == paused_) return;
   due_ = Exact(steps);
   rounds_ = std::max(rounds_, Rounds(steps));
-  rate_ = next;
+  rate_ = running;
+  paused_ = paused;
 }
 
 int64_t UpdateSchedule::Due(int64_t steps) const {
@@ -36,8 +37,8 @@ int64_t UpdateSchedule::Due(int64_t steps) const {
 }
 
 std::optional<int64_t> UpdateSchedule::StepsBeyond(int64_t updates) const {
-  if (rate_ == 0 && Floor(due_) <= updates) return std::nullopt;
-  const double per_round = rate_ * static_cast<double>(round_);
+  if (paused_ && Floor(due_) <= updates) return std::nullopt;
+  const double per_round = rate() * static_cast<double>(round_);
   const double missing = static_cast<double>(updates) - due_;
   int64_t rounds = rounds_ + (missing > 0 ? Floor(missing / per_round) : 0);
   while (Due(warmup_ + rounds * round_) <= updates) ++rounds;
@@ -46,11 +47,11 @@ std::optional<int64_t> UpdateSchedule::StepsBeyond(int64_t updates) const {
 
 int64_t UpdateSchedule::Most(int64_t steps, int64_t band) const {
   const auto since = static_cast<double>(steps - warmup_ - rounds_ * round_ + band);
-  return static_cast<int64_t>(std::ceil(due_ + rate_ * since));
+  return static_cast<int64_t>(std::ceil(due_ + rate() * since));
 }
 
 std::optional<int64_t> UpdateSchedule::StepsFor(int64_t updates) const {
-  if (rate_ == 0) return std::nullopt;
+  if (paused_) return std::nullopt;
   const double ahead = std::max(0.0, static_cast<double>(updates) - due_);
   return warmup_ + rounds_ * round_ + Floor(ahead / rate_);
 }

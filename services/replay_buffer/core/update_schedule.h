@@ -15,11 +15,14 @@ class UpdateSchedule {
   /// warmup >= 1 and round >= 1 [steps]; recipe_rate > 0 [updates/step].
   UpdateSchedule(int64_t warmup, int64_t round, double recipe_rate);
 
-  /// From `steps` training steps on `rate` updates for each step: 0 calls for no more, a negative
-  /// number is the recipe's rate.
-  void SetRate(double rate, int64_t steps);
-  double rate() const { return rate_; }
-  bool off_recipe() const { return rate_ != recipe_rate_; }
+  /// From `steps` training steps on `rate` updates for each step, where a number that is not
+  /// positive is the recipe's rate; in a pause none are called for.
+  void Set(double rate, bool paused, int64_t steps);
+  /// In force: 0 in a pause.
+  double rate() const { return paused_ ? 0 : rate_; }
+  /// What is in force when there is no pause.
+  double running_rate() const { return rate_; }
+  bool paused() const { return paused_; }
 
   /// Updates called for at `steps`, which is not before the last change.
   int64_t Due(int64_t steps) const;
@@ -39,6 +42,7 @@ class UpdateSchedule {
   const int64_t round_;
   const double recipe_rate_;
   double rate_;
+  bool paused_ = false;
   int64_t rounds_ = 0;  // at the last change
   double due_ = 0;      // at the last change, with its fraction
 };
