@@ -9,7 +9,6 @@ summary.csv with a row for each run, roc_<env>.svg and run_<env>_<arm>.svg. Need
 """
 
 import argparse
-import csv
 import math
 import os
 import statistics
@@ -18,68 +17,28 @@ import sys
 import coadaptation_plots as plots
 import coadaptation_statistics as stats
 import coadaptation_study as study
+from coadaptation_leads import collapse_section, curve_section
+from coadaptation_runs import ALARM, by_run, labelled, median, read, result_of, show, summarise, table
 
 # Where they stand, what was in force and what holds the label: no scores.
 NOT_SCORES = {
     "env", "arm", "seed", "kind", "verdict", "signal", "sentence", "number", "env_steps", "model_env_steps",
-    "policy_updates", "model_version", "policy_version", "fresh_steps", "scored_steps", "fresh_episodes", "wall_seconds",
+    "policy_updates", "model_version", "policy_version", "fresh_steps", "scored_steps", "fresh_episodes",
+    "wall_seconds",
     "label_gap", "label_real_return", "gap_evaluation", "evaluation_return", "model_return", "real_return",
-    "return_scale", "block_steps", "gap_episode_first", "gap_episode_second", "policy_lag", "model_age", "real_share", "update_to_data", "horizon", "pessimism",
+    "return_scale", "block_steps", "policy_lag", "model_age", "real_share",
+    "update_to_data", "horizon", "pessimism", "early",
 }
+PARTS = ("read_", "alone_", "gap_episode_")  # of other figures
 # Less of these is the bad sign.
 FALLING = {"rank_correlation", "visibility", "coverage_onpolicy", "coverage_heldout", "effective_sample_share",
            "improvement_agreement", "evidence_negative_log10"}
-COMBINED = ("gap_100", "gap_episode")  # the monitor's own score, in units of the return scale
-PLANTED = {"I5", "I5b", "C3"}  # what happened before the error was planted is not theirs
-ALARM = "exploiting"
-WARMUP = 3  # checkpoints that are not judged
-LAST = 5    # checkpoints whose mean real return is a run's result
-
-
-def number(text):
-    try:
-        value = float(text)
-    except (TypeError, ValueError):
-        return math.nan
-    return value
-
-
-def combined(row):
-    """Mean of the two longest gaps, of those that are known: no fit, no weights (coadaptation::ExploitationScore)."""
-    known = [row[name] for name in COMBINED if not math.isnan(row.get(name, math.nan))]
-    return statistics.fmean(known) if known else math.nan
-
-
-def read(folder):
-    """Checkpoints with a label, numbers as floats."""
-    with open(os.path.join(folder, "checkpoints.csv"), encoding="utf-8", newline="") as file:
-        raw = list(csv.DictReader(file))
-    texts = {"env", "arm", "seed", "verdict", "signal", "kind"}
-    rows = [{k: v if k in texts else number(v) for k, v in row.items()} for row in raw]
-    for row in rows:
-        row["combined"] = combined(row)
-        row["positive"] = row["label_gap"] > study.LABEL
-    return rows
-
-
-def labelled(rows):
-    """Checkpoints that count: with a label, after the warm-up."""
-    return [r for r in rows if not math.isnan(r["label_gap"]) and r.get("verdict") not in ("warming_up", "stale", "void")]
 
 
 def scored(rows, name):
     known = [r for r in rows if not math.isnan(r.get(name, math.nan))]
     sign = -1 if name in FALLING else 1
     return known, [sign * r[name] for r in known], [r["positive"] for r in known]
-
-
-def table(header, lines):
-    out = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return out + ["| " + " | ".join(line) + " |" for line in lines]
-
-
-def show(value, digits=2):
-    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def ranking(rows, names, repeats):
@@ -103,43 +62,6 @@ def ranking_section(env, rows, names, repeats):
                    [[f"`{name}`", str(n), show(area), f"{show(low)} to {show(high)}", show(precision)]
                     for name, n, area, (low, high), precision in results])
     return lines + [""], results
-
-
-def summarise(rows):
-    """What became of one run: rows in order. Where something was planted, what came of it from then on."""
-    planted = rows[0].get("arm") in PLANTED
-    begin = WARMUP
-    if planted:
-        begin = next((i for i, r in enumerate(rows) if r["model_env_steps"] >= study.PLANTED_FROM), len(rows))
-    alarm = next((i for i, r in enumerate(rows) if i >= begin and r.get("verdict") == ALARM), None)
-    known = [i for i, r in enumerate(rows) if not math.isnan(r["label_real_return"] + r.get("return_scale", math.nan))]
-    at = stats.onset([rows[i]["label_real_return"] for i in known], [rows[i]["return_scale"] for i in known],
-                     begin=begin)
-    at = known[at] if at is not None else None
-    positive = [i for i, r in enumerate(rows) if i >= begin and r["positive"]]
-    counted = [r for r in rows[begin:] if r.get("verdict") not in ("warming_up", "stale", "void")]
-    exploited = sum(r["positive"] for r in counted) >= 2
-    lead = lead_steps = None
-    if alarm is not None and at is not None and exploited:
-        lead, lead_steps = at - alarm, rows[at]["env_steps"] - rows[alarm]["env_steps"]
-    return {"alarm": alarm, "onset": at, "exploited": exploited, "lead": lead, "lead_steps": lead_steps,
-            "first_positive": positive[0] if positive else None, "checkpoints": len(counted),
-            "warning": next((i for i, r in enumerate(rows) if i >= begin and r.get("verdict") in (ALARM, "warning")),
-                            None),
-            "harm_before": sum(i <= at for i in positive) if at is not None else None,
-            "delay": alarm - positive[0] if alarm is not None and positive else None,
-            "pessimistic": any(r.get("verdict") == "pessimistic" for r in rows)}
-
-
-def by_run(rows):
-    runs = {}
-    for row in rows:
-        runs.setdefault((row["env"], row["arm"], row["seed"]), []).append(row)
-    return {key: sorted(value, key=lambda r: r["env_steps"]) for key, value in runs.items()}
-
-
-def median(values):
-    return statistics.median(values) if values else math.nan
 
 
 def run_section(env, runs):
@@ -167,35 +89,6 @@ def run_section(env, runs):
     return [f"## {env}: runs", "", *table(header, lines), ""]
 
 
-def lead_of(run, name):
-    """Checkpoints from the first alarm or warning to the onset; minus infinity where there is none."""
-    return run["onset"] - run[name] if run[name] is not None else -math.inf
-
-
-def collapse_section(runs):
-    """Collapses of the induced arms by what was there to be seen: by the number of positive checkpoints, after the
-    warm-up and up to the onset."""
-    own = [(env, summarise(rows)) for (env, arm, _), rows in runs.items() if study.ARMS[arm].kind == "induced"]
-    own = [(env, run) for env, run in own if run["exploited"] and run["onset"] is not None]
-    cases = [(env, lambda e, _, name=env: e == name) for env in study.ENVIRONMENTS]
-    cases += [(f"{n} positive checkpoints up to the onset", lambda _, run, n=n: run["harm_before"] == n)
-              for n in (0, 1, 2)]
-    cases += [("3 or more", lambda _, run: run["harm_before"] >= 3), ("all", lambda *_: True)]
-    lines = []
-    for name, belongs in cases:
-        some = [run for env, run in own if belongs(env, run)]
-        if not some:
-            continue
-        lines.append([name, str(len(some))])
-        for tier in ("alarm", "warning"):
-            leads = [lead_of(run, tier) for run in some]
-            lines[-1] += [f"{sum(lead >= 0 for lead in leads)} ({100 * sum(lead >= 0 for lead in leads) / len(some):.0f} %)",
-                          show(median(leads), 1), str(sum(lead >= 2 for lead in leads))]
-    header = ["collapses", "runs", "alarmed at or before the onset", "median lead [checkpoints]", "2 or more ahead",
-              "warned at or before", "median lead", "2 or more ahead"]
-    return ["## Collapses", "", *table(header, lines), ""]
-
-
 def false_alarm_section(runs):
     """Alarms in runs that did not exploit, in all environments: how often, for each checkpoint."""
     lines = []
@@ -205,10 +98,14 @@ def false_alarm_section(runs):
         own = [summarise(rows) for (_, a, _), rows in runs.items() if a == arm]
         checkpoints = sum(r["checkpoints"] for r in own)
         alarms = sum(r["alarm"] is not None for r in own)
+        good = [r for r in own if not r["exploited"]]
         if own:
             low, high = stats.clopper_pearson(alarms, len(own))
-            lines.append([arm, str(len(own)), str(checkpoints), str(alarms), f"{show(low)} to {show(high)}"])
-    header = ["arm", "runs", "checkpoints", "runs with an alarm", "95 % interval of the share of runs"]
+            lines.append([arm, str(len(own)), str(checkpoints), str(alarms), f"{show(low)} to {show(high)}",
+                          str(len(good)), *(str(sum(r[tier] is not None for r in good))
+                                            for tier in ("alarm", "early", "warning"))])
+    header = ["arm", "runs", "checkpoints", "runs with an alarm", "95 % interval of the share of runs",
+              "not exploited", "of these confirmed", "early", "warned"]
     return ["## False alarms", "", *table(header, lines), ""]
 
 
@@ -227,12 +124,6 @@ def inducement_section(rows):
                           show(median([x for x in last if not math.isnan(x)]), 0)])
     header = ["environment", "arm", "checkpoints", "share positive", "gap 10 %", "median", "90 %", "last real return"]
     return ["## What the arms induced", "", *table(header, lines), ""]
-
-
-def result_of(run):
-    """Mean real return of the last checkpoints of a run."""
-    known = [r["label_real_return"] for r in run if not math.isnan(r["label_real_return"])]
-    return statistics.fmean(known[-LAST:]) if known else math.nan
 
 
 def control_section(runs, controlled):
@@ -301,11 +192,12 @@ def main():
     good = labelled(rows)
     if not good:
         sys.exit(f"bench/coadaptation_report: {args.folder}/checkpoints.csv has no checkpoint with a label")
-    names = [name for name in good[0] if name not in NOT_SCORES | {"positive"}]
+    names = [name for name in good[0] if name not in NOT_SCORES | {"positive"} and not name.startswith(PARTS)]
     runs = by_run(rows)
     lines = ["# Study of co-adaptation", "",
              "Calibration: " + ", ".join(study.CALIBRATION) + ". Held out: " + ", ".join(study.HELD_OUT) + ".", ""]
     lines += inducement_section(good) + false_alarm_section(runs) + collapse_section(runs)
+    lines += curve_section(args.folder, runs)
     for env in study.ENVIRONMENTS:
         own = [r for r in good if r["env"] == env and r["arm"] != "C0"]
         if not own:

@@ -79,14 +79,15 @@ def clopper_pearson(k, n, level=0.95):
     return lower, upper
 
 
-def onset(returns, scales, drop=0.1, run=3, begin=0):
+def onset(returns, scales, drop=0.1, run=3, begin=0, level=None):
     """Index at which a collapse begins: the first of `run` returns in a row that lie more than `drop` of the return
     scale below the best so far, once something was learned (more than `drop` of the scale); None if there is none.
-    scales: the return scale at each of the returns. begin: index before which none is looked for."""
+    scales: the return scale at each of the returns. begin: index before which none is looked for. level: return that
+    the best must have reached for something to be learned, instead."""
     below, best = 0, -math.inf
     for i, (value, scale) in enumerate(zip(returns, scales)):
         best = max(best, value)
-        learned = best - returns[0] > drop * scale
+        learned = best - returns[0] > drop * scale if level is None else best >= level
         below = below + 1 if learned and i >= begin and value < best - drop * scale else 0
         if below == run:
             return i - run + 1

@@ -35,6 +35,9 @@ class Statistics(unittest.TestCase):
         self.assertEqual(stats.onset([0, 100, 50, 50, 50, 50, 50], [100] * 7, begin=3), 3)
         self.assertIsNone(stats.onset([100, 90, 80, 70], [100] * 4))  # it never learned
         self.assertIsNone(stats.onset([0, 100, 85, 80, 75], [300] * 5))  # small against the scale
+        early = [0, 40, 10, 10, 10, 90, 50, 50, 50]
+        self.assertEqual(stats.onset(early, [100] * 9), 2)
+        self.assertEqual(stats.onset(early, [100] * 9, level=80), 6)  # the first had nothing to lose
 
     def test_bootstrap_resamples_seeds(self):
         rows = [{"seed": str(s), "x": s} for s in range(20) for _ in range(50)]

@@ -60,7 +60,7 @@ def rollouts(horizon, total=40000):
             f"imagination.rollouts_per_refit={total // horizon}")
 
 
-PLANTED_FROM = 6000  # env steps: after fourteen checkpoints
+PLANTED_FROM = 36000  # env steps: after 36 checkpoints
 # Where a healthy policy does not go at the end, and what is paid there for each step.
 TRAPDOOR = {
     "pendulum": ("study.planted_element=2", "study.planted_low=4", "study.planted_high=8.5"),
@@ -68,13 +68,9 @@ TRAPDOOR = {
     "inverted_pendulum": ("study.planted_element=0", "study.planted_low=0.5", "study.planted_high=1.2"),
 }
 TRAPDOOR_REWARD = {"pendulum": 40, "cartpole_continuous": 5, "inverted_pendulum": 5}
-# Where a healthy policy is at the end.
-VISITED = {
-    "pendulum": ("study.planted_element=0", "study.planted_low=0.8", "study.planted_high=1"),
-    "cartpole_continuous": ("study.planted_element=2", "study.planted_low=-0.02", "study.planted_high=0.02"),
-    "inverted_pendulum": ("study.planted_element=1", "study.planted_low=-0.01", "study.planted_high=0.01"),
-}
-FALSE_FEAR = {"pendulum": -4, "cartpole_continuous": -0.6, "inverted_pendulum": -0.6}
+# A model that undersells every policy: no state is free of the false penalty, so none can walk around it.
+EVERYWHERE = {env: ("study.planted_low=-1000000", "study.planted_high=1000000") for env in ENVIRONMENTS}
+FALSE_FEAR = {"pendulum": -2, "cartpole_continuous": -0.3, "inverted_pendulum": -0.3}  # about 0.3 S an episode
 
 # Fitted anew on what the policy visits, a good model is hard to exploit. What makes it bad where an episode has an
 # end: a classifier in place of the known condition. Where it has none: few weights and few gradient steps.
@@ -84,15 +80,15 @@ BAD_MODEL = {
     "cartpole_continuous": ("model.termination=LEARNED", "model.deterministic=true"),
     "inverted_pendulum": ("model.termination=LEARNED", "model.deterministic=true"),
 }
-FEW_DATA = ("pace.warmup_steps=200", "model.freeze_after=1300")  # fits at 200, 400, 800 and 1200 steps
-FROZEN = {**BAD_MODEL, "pendulum": ("model.hidden=[16]", "model.max_gradient_steps=50", "pace.updates_per_step=4")}
+FEW_DATA = ("pace.warmup_steps=200", "model.freeze_after=1500")  # fits at 200 and 1000 steps
+FROZEN = {**BAD_MODEL, "pendulum": ("model.hidden=[16]", "model.max_gradient_steps=50", "pace.updates_per_step=0.4")}
 
 ARMS = {arm.name: arm for arm in [
     Arm("base", "healthy: five members, one-step rollouts, a fit every two episodes", "base"),
     Arm("I1", "rollouts of 50 steps", "induced",
-        (*NO_REAL_ROWS, "model.deterministic=true", "pace.updates_per_step=4", *rollouts(50)), BAD_MODEL),
-    Arm("I2", "no real rows in a batch, 10 updates a step", "induced",
-        (*NO_REAL_ROWS, "pace.updates_per_step=10"), BAD_MODEL),
+        (*NO_REAL_ROWS, "model.deterministic=true", "pace.updates_per_step=0.4", *rollouts(50)), BAD_MODEL),
+    Arm("I2", "no real rows in a batch, 1 update a step", "induced",
+        (*NO_REAL_ROWS, "pace.updates_per_step=1"), BAD_MODEL),
     Arm("I3", "one deterministic member, rollouts of 20 steps", "induced",
         (*NO_REAL_ROWS, "model.members=1", "model.elites=1", "model.deterministic=true", *rollouts(20)), BAD_MODEL),
     Arm("I4", "model frozen after four fits while the policy goes on", "induced",
@@ -107,11 +103,11 @@ ARMS = {arm.name: arm for arm in [
     Arm("C1", "mitigated: seven members, real share one half, pessimism", "control",
         ("model.members=7", "model.elites=5", "imagination.real_share=0.5", "imagination.pessimism=0.5")),
     Arm("C2", "benign shift of the start states", "control",
-        ("study.shift_start_after=6000",),
+        ("study.shift_start_after=36000",),
         {"pendulum": ("study.shift_start_scale=3",), "cartpole_continuous": ("study.shift_start_scale=2",),
          "inverted_pendulum": ("study.shift_start_scale=4",)}),
-    Arm("C3", "false fear: negative reward planted in a visited region", "control",
-        by_env=planted(VISITED, FALSE_FEAR)),
+    Arm("C3", "false fear: a negative reward planted in every state", "control",
+        by_env=planted(EVERYWHERE, FALSE_FEAR)),
 ]}
 
 
@@ -196,7 +192,8 @@ def rows_of(folder, env, arm, seed, rejudge=None):
             continue
         gap, real_return = label_of(checkpoint, evaluations)
         row = {"env": env, "arm": arm, "seed": seed, "label_gap": gap, "label_real_return": real_return}
-        row.update({k: v for k, v in checkpoint.items() if isinstance(v, (int, float, str)) and k != "sentence"})
+        row.update({k: int(v) if isinstance(v, bool) else v for k, v in checkpoint.items()
+                    if isinstance(v, (int, float, str)) and k != "sentence"})
         row.update(again.get(checkpoint.get("number"), {}))
         rows.append(row)
     return rows

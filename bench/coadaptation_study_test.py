@@ -12,6 +12,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import coadaptation_leads as leads  # noqa: E402
 import coadaptation_report as report  # noqa: E402
 import coadaptation_study as study  # noqa: E402
 
@@ -36,7 +37,7 @@ def write_run(out, env, arm, seed, gaps):
             other = {"kind": "evaluation", "env_steps": 600 * i + 600, "gap": 9, "real_return": 0}
             checkpoint = {"kind": "checkpoint", "number": i, "env_steps": 600 * i + 600, "index": gap / 2,
                           "gap_100": gap, "gap_episode": gap / 2, "model_env_steps": 600 * i,
-                          "verdict": "exploiting" if gap > 0.5 else "healthy"}
+                          "verdict": "exploiting" if gap > 0.5 else "healthy", "early": gap > 0.5}
             for record in (own, other, checkpoint):
                 print(json.dumps(record), file=file)
         file.write('{"kind": "checkpoint", "torn')
@@ -80,8 +81,22 @@ class Study(unittest.TestCase):
             run = report.summarise(rows)
             self.assertEqual((run["onset"], run["alarm"], run["warning"], run["harm_before"]), (4, 4, 4, 1))
             lines = report.collapse_section({("pendulum", "I3", "1"): rows})
-            self.assertIn("| 1 positive checkpoints up to the onset | 1 | 1 (100 %) | 0.0 | 0 | 1 (100 %) | 0.0 | 0 |",
+            self.assertIn("| 1 positive checkpoints up to the onset | 1 | 1 (100 %) | 0.0 | 0 | "
+                          "1 (100 %) | 0.0 | 0 | 1 (100 %) | 0.0 | 0 |",
                           lines)
+
+    def test_a_detector_needs_evidence_and_a_figure_above_its_limit_now(self):
+        rows = [{"evidence_log10": e, "read_gap_100": g} for e, g in ((2.0, 0.3), (2.4, 0.1), (2.4, 0.3), (3.0, 0.3))]
+        self.assertEqual(leads.detected(rows, 0, "confirmed", 200), 2)
+        self.assertEqual(leads.detected(rows, 0, "confirmed", 50), 0)
+        self.assertEqual(leads.detected(rows, 3, "confirmed", 50), 3)
+        self.assertIsNone(leads.detected(rows, 0, "early", 20))
+
+    def test_half_of_what_the_mitigated_control_learns_is_what_can_be_lost(self):
+        def run(*returns):
+            return [{"label_real_return": float(r)} for r in returns]
+        runs = {("pendulum", "C1", "1"): run(-1400, -800, *[-200] * 5), ("pendulum", "I1", "1"): run(-1400, -1400)}
+        self.assertEqual(leads.halfway(runs), {"pendulum": -800})
 
     def test_told_to_end_it_leaves_no_process_and_goes_on_later(self):
         with tempfile.TemporaryDirectory() as out:

@@ -54,10 +54,15 @@ struct Checkpoint {
   double gap_100 = kNaN;
   double gap_episode = kNaN;        ///< Whole training episodes, paired by start state.
   double gap_episode_error = kNaN;  ///< Standard error over episodes.
-  double gap_episode_first = kNaN;  ///< Mean over the first half of the episodes, for the evidence;
-  double gap_episode_second = kNaN;  ///< over the second half. NaN where there is one episode.
-  double score = kNaN;               ///< See ExploitationScore().
-  double gap_evaluation = kNaN;      ///< The same for the newest evaluation.
+  // For the evidence: means of five parts of the episodes, in order, as alike in size as can be; of
+  // each episode where there are fewer. NaN where there is none, and where there is one episode.
+  double gap_episode_1 = kNaN;
+  double gap_episode_2 = kNaN;
+  double gap_episode_3 = kNaN;
+  double gap_episode_4 = kNaN;
+  double gap_episode_5 = kNaN;
+  double score = kNaN;           ///< See ExploitationScore().
+  double gap_evaluation = kNaN;  ///< The same for the newest evaluation.
 
   // Returns.
   double model_return = kNaN;
@@ -119,6 +124,11 @@ struct Checkpoint {
   double pessimism = kNaN;
   double truncated_share = kNaN;  ///< Imagined rollouts cut for uncertainty.
 };
+
+/// The parts of gap_episode.
+inline constexpr std::array<double Checkpoint::*, 5> kEpisodeParts = {
+    &Checkpoint::gap_episode_1, &Checkpoint::gap_episode_2, &Checkpoint::gap_episode_3,
+    &Checkpoint::gap_episode_4, &Checkpoint::gap_episode_5};
 
 /// A number of a checkpoint by name.
 struct CheckpointField {

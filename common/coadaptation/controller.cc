@@ -10,6 +10,9 @@ namespace tandem::coadaptation {
 namespace {
 
 constexpr double kHour = 3600;  // [s]
+// Why the policy goes back.
+constexpr char kNothingElse[] = "nothing else had an effect";
+constexpr char kMuchIsLost[] = "much is lost already";
 
 void Erase(std::vector<Knob>& knobs, Knob knob) {
   knobs.erase(std::remove(knobs.begin(), knobs.end(), knob), knobs.end());
@@ -107,24 +110,30 @@ std::vector<Action> Controller::Against(const Checkpoint& checkpoint, double sec
   if (memory_.pending) ++memory_.failed;
   memory_.pending.reset();
   if (OverLimit(seconds)) return {};
+  const bool first = memory_.tries.empty();
   std::optional<Action> action;
-  if (memory_.failed >= options_.rollback_after) action = RollBack(checkpoint);
+  if (memory_.failed >= options_.rollback_after) action = RollBack(checkpoint, kNothingElse);
   if (!action) action = Choose(checkpoint);
-  if (!action) action = RollBack(checkpoint);
+  if (!action) action = RollBack(checkpoint, kNothingElse);
   if (!action) {
     note_ = "Every knob that may be turned is at its limit: a human has to look at this run.";
     return {};
   }
-  action->against = true;
   if (!options_.act) return Advise(*std::move(action));
-  Set(action->knob, action->after, action->reason);
-  ++memory_.tries[action->knob];
-  if (action->knob == Knob::kPolicyPause) memory_.paused = 0;
+  std::vector<Action> actions = {*std::move(action)};
+  std::optional<Action> back = first ? RollBack(checkpoint, kMuchIsLost) : std::nullopt;
+  if (back && actions[0].knob != Knob::kRollback) actions.push_back(*std::move(back));
+  note_.clear();
+  for (const Action& turned : actions) {
+    Set(turned.knob, turned.after, turned.reason);
+    ++memory_.tries[turned.knob];
+    if (turned.knob == Knob::kPolicyPause) memory_.paused = 0;
+    absl::StrAppend(&note_, note_.empty() ? "" : " ", "Turned ", Describe(turned), ".");
+  }
   memory_.action_times.push_back(seconds);
   memory_.cooldown = options_.dwell_refits;
-  memory_.pending = action->knob;
-  note_ = absl::StrCat("Turned ", Describe(*action), ".");
-  return {*std::move(action)};
+  memory_.pending = actions[0].knob;
+  return actions;
 }
 
 std::vector<Action> Controller::Advise(Action action) {
@@ -166,7 +175,7 @@ std::optional<Action> Controller::Choose(const Checkpoint& checkpoint) {
   return std::nullopt;
 }
 
-std::optional<Action> Controller::RollBack(const Checkpoint& checkpoint) {
+std::optional<Action> Controller::RollBack(const Checkpoint& checkpoint, const char* why) const {
   const double lost = memory_.healthy_return - memory_.newest_return;
   if (!Usable(Knob::kRollback) || !std::isfinite(memory_.healthy_updates) ||
       memory_.tries.count(Knob::kRollback) > 0 ||
@@ -175,10 +184,9 @@ std::optional<Action> Controller::RollBack(const Checkpoint& checkpoint) {
   }
   return Action{
       Knob::kRollback, ValueOf(Knob::kRollback), memory_.healthy_updates, true,
-      absl::StrFormat("nothing else had an effect: back to the last clean policy, of "
-                      "%.0f updates, which returned %.4g where it is %.4g now; a human "
-                      "should look at this run",
-                      memory_.healthy_updates, memory_.healthy_return, memory_.newest_return)};
+      absl::StrFormat("%s: back to the last clean policy, of %.0f updates, which returned %.4g "
+                      "where it is %.4g now; a human should look at this run",
+                      why, memory_.healthy_updates, memory_.healthy_return, memory_.newest_return)};
 }
 
 std::vector<Action> Controller::Ease() {

@@ -75,10 +75,11 @@ struct ControllerMemory {
 /// exploitation, additive on recovery, so that imagined steps come back a little at a time; never
 /// more than the limits allow. Where the model undersells the policy nothing is tightened, and
 /// pessimism is halved, also below the recipe's, where it then stays: going back would bring the
-/// fault back. After rollback_after actions in a row without effect, or where nothing is left to
-/// turn, the policy goes back to the last clean one, where that one returned more. An action has
-/// failed when the alarm is confirmed again, on evidence that began anew after it. Warnings that
-/// stay ask for more varied data, as long as nothing else is turned.
+/// fault back. The policy goes back to the last clean one, where that one returned much more: with
+/// the first action of an alarm (what it knew it need not learn again), else after rollback_after
+/// actions in a row without effect, or where nothing is left to turn. An action has failed when the
+/// alarm is confirmed again, on evidence that began anew after it. Warnings that stay ask for more
+/// varied data, as long as nothing else is turned.
 ///
 /// Deterministic: the time is an argument. Not thread-safe.
 class Controller {
@@ -86,8 +87,9 @@ class Controller {
   explicit Controller(const ControllerOptions& options) : options_(options) {}
 
   /// Takes the judgement of one checkpoint in and answers what changes: at most one action against
-  /// exploitation, or one step back. With options.act false the actions are advice: the settings
-  /// stay, and the same advice comes once. `seconds`: on a clock that steps at a restart at most,
+  /// exploitation (the first of an alarm may come with a rollback), or one step back. With
+  /// options.act false the actions are advice: the settings stay, and the same advice comes once.
+  /// `seconds`: on a clock that steps at a restart at most,
   /// or the hourly limit would step with it; actions that a restart puts into the future count as
   /// taken now.
   std::vector<Action> Decide(const Checkpoint& checkpoint, const Judgement& judgement,
@@ -122,7 +124,7 @@ class Controller {
   std::vector<Action> Against(const Checkpoint& checkpoint, double seconds);
   std::vector<Action> Ease();
   std::optional<Action> Choose(const Checkpoint& checkpoint);
-  std::optional<Action> RollBack(const Checkpoint& checkpoint);
+  std::optional<Action> RollBack(const Checkpoint& checkpoint, const char* why) const;
   /// One step back of the knob turned last.
   std::vector<Action> Back(const Checkpoint& checkpoint);
   /// The knob to action.after; the recipe's value is no setting.

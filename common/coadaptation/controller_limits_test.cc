@@ -32,9 +32,10 @@ TEST(ControllerLimitsTest, ThePolicyGoesBackAlsoWhereMostCheckpointsEndNoEpisode
   none.real_return = Checkpoint::kNaN;
   run.Next(Clean(), none);
   c.policy_updates = 9000;
-  c.real_return = 60;
   none.policy_updates = 9500;
   for (int i = 0; i < 3; ++i) ASSERT_NE(run.NextAction(c)->knob, Knob::kRollback);
+  c.real_return = 60;
+  run.Next(Warning(), c);
   const std::optional<Action> action = run.NextAction(none);
   ASSERT_TRUE(action.has_value());
   EXPECT_EQ(action->knob, Knob::kRollback);
@@ -51,8 +52,8 @@ TEST(ControllerLimitsTest, ARefusedRollbackIsOverAndNoFaultOfTheNextAction) {
   options.rollback_after = 1;
   Trial run(options);
   run.Next(Clean(), c);
-  c.real_return = 60;
   ASSERT_EQ(run.NextAction(c)->knob, Knob::kRealShare);
+  c.real_return = 60;
   ASSERT_EQ(run.NextAction(c)->knob, Knob::kRollback);
   ASSERT_EQ(run.NextAction(c)->knob, Knob::kRolloutHorizon);
   const int failed = run.controller.memory().failed;

@@ -76,9 +76,10 @@ TEST(ControllerTest, AfterFailedActionsThePolicyGoesBackWhereItWasBetter) {
   c.return_scale = 100;
   Trial run(Acting());
   run.Next(Clean(), c);
+  Trial sudden = run;
   c.policy_updates = 9000;
-  c.real_return = 60;
   for (int i = 0; i < 3; ++i) ASSERT_NE(run.NextAction(c)->knob, Knob::kRollback);
+  c.real_return = 60;
   Trial mild = run;
   const std::optional<Action> action = run.NextAction(c);
   ASSERT_TRUE(action.has_value());
@@ -86,6 +87,11 @@ TEST(ControllerTest, AfterFailedActionsThePolicyGoesBackWhereItWasBetter) {
   EXPECT_EQ(action->after, 5000);
   EXPECT_THAT(action->reason, HasSubstr("returned 180 where it is 60 now; a human"));
   EXPECT_NE(run.NextAction(c)->knob, Knob::kRollback) << "once";
+  const std::vector<Action> first = sudden.Next(Exploiting(), c);
+  ASSERT_EQ(first.size(), 2u) << "what was lost at once comes back with the first action";
+  EXPECT_EQ(first[0].knob, Knob::kRealShare);
+  EXPECT_EQ(first[1].after, 5000);
+  EXPECT_THAT(sudden.controller.note(), HasSubstr("much is lost already"));
   c.real_return = 160;  // not a quarter of the scale lost
   EXPECT_NE(mild.NextAction(c)->knob, Knob::kRollback);
 }

@@ -76,9 +76,10 @@ std::string DescribeReading(const Checkpoint& checkpoint, const Reading& reading
 const char* Opening(const Judgement& judgement) {
   switch (judgement.verdict) {
     case Verdict::kWarning:
-      return judgement.evidence >= judgement.level
-                 ? "Warning on evidence that is confirmed and has not fallen yet: "
-                 : "Warning, not confirmed: ";
+      if (judgement.evidence >= judgement.level) {
+        return "Warning on evidence that is confirmed and has not fallen yet: ";
+      }
+      return judgement.early ? "Early alarm, not confirmed: " : "Warning, not confirmed: ";
     case Verdict::kExploiting:
       return "The policy exploits errors of its model: ";
     case Verdict::kPessimistic:
@@ -95,6 +96,13 @@ std::string DescribeEvidence(const Judgement& judgement, const Thresholds& thres
         " The evidence is %.3g still, carried by %s; an alarm takes %.3g and a value above the "
         "tolerance, %.2f.",
         judgement.evidence, judgement.signal, judgement.level, thresholds.tolerance);
+  }
+  if (judgement.verdict == Verdict::kWarning && judgement.early) {
+    return absl::StrFormat(
+        " The early evidence is %.3g, an early alarm takes %.3g, against a tolerance of %.2f; that "
+        "against %.2f is %.3g, an alarm takes %.3g.",
+        judgement.evidence_early, thresholds.early_alarm_interval, thresholds.warning,
+        thresholds.tolerance, judgement.evidence, judgement.level);
   }
   return absl::StrFormat(" The evidence is %.3g, an alarm takes %.3g; the tolerance is %.2f.",
                          negative ? judgement.evidence_negative : judgement.evidence,

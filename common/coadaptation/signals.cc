@@ -62,12 +62,13 @@ Reading ReadGap(Signal signal, const Checkpoint& checkpoint, double value, doubl
   return {signal, Checkpoint::kNaN, Checkpoint::kNaN, NotKnown(SignalName(signal), checkpoint), {}};
 }
 
-/// The halves where there are two, else the mean itself.
+/// The parts where there are some, else the mean itself.
 Reading ReadEpisodes(const Checkpoint& c) {
-  std::vector<double> parts = {c.gap_episode};
-  if (std::isfinite(c.gap_episode_first) && std::isfinite(c.gap_episode_second)) {
-    parts = {c.gap_episode_first, c.gap_episode_second};
+  std::vector<double> parts;
+  for (const auto part : kEpisodeParts) {
+    if (std::isfinite(c.*part)) parts.push_back(c.*part);
   }
+  if (parts.empty()) parts = {c.gap_episode};
   return ReadGap(Signal::kGapEpisode, c, c.gap_episode, c.gap_episode_error, std::move(parts));
 }
 

@@ -26,17 +26,16 @@ struct Reading {
   double value = Checkpoint::kNaN;  ///< In units of S; NaN: it does not count here.
   double error = Checkpoint::kNaN;  ///< Standard error, where it is known.
   std::string why_not;              ///< A clause that says why it does not count; else empty.
-  /// What the evidence takes, one after the other: the value, or the means of two halves of what it
-  /// is the mean of; empty where it does not count.
+  /// What the evidence takes, one after the other: the value, or the means of parts of what it is
+  /// the mean of; empty where it does not count.
   std::vector<double> parts;
 };
 using Readings = std::array<Reading, kSignals.size()>;
 
 /// Reads the signals of a checkpoint. The bias counts only where enough fresh steps are behind it,
 /// where the critic fits the model (a critic that lags behind hides the model's errors) and where
-/// few steps were clipped or not finite. The episode gap has a part for each half of the
-/// checkpoint's episodes: two episodes that agree say more than one, but however many there are,
-/// one model alone should hardly confirm an alarm. Pure.
+/// few steps were clipped or not finite. The episode gap has up to five parts: episodes that agree
+/// say more than one. Pure.
 Readings ReadSignals(const Checkpoint& checkpoint, const Thresholds& thresholds);
 
 /// How much better the policy looks in its model than it is, in one number: the mean of the two

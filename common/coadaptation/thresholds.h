@@ -28,6 +28,9 @@ struct Thresholds {
   double stale_seconds = 120;      ///< Age above which a judgement is stale [s] ...
   double stale_intervals = 3;      ///< ... and this many times the time between checkpoints.
 
+  // Early alarm: against `warning`, with a bound of half of it.
+  double early_alarm_interval = 20;  ///< Evidence at which an alarm is early [checkpoints].
+
   // Warning.
   double warning = 0.1;            ///< Share above which one signal is enough to warn.
   double healthy_quantile = 0.99;  ///< Of the run's own healthy checkpoints, to compare with.

@@ -34,9 +34,11 @@ struct Judgement {
   std::string signal;    ///< SignalName of the one that carries the verdict; empty where none does.
   double evidence = 0;   ///< For exploitation; confirmed at `level`.
   double level = kUnknown;          ///< Evidence at which an alarm is confirmed now.
+  double evidence_early = 0;        ///< Against the warning threshold, see VerdictProcess.
   double evidence_negative = 0;     ///< For a model that undersells the policy.
   double warning_score = kUnknown;  ///< 0 (nothing unusual) to 1.
   double largest = kUnknown;        ///< Value of the largest signal that counts, as a share.
+  bool early = false;               ///< Early or confirmed: a rate is promised, see VerdictProcess.
   bool clean = false;  ///< The 90 % upper bound of every signal is below half the tolerance.
   std::vector<std::string> warnings;  ///< Of UnusualFigures(), those unusually high.
 };

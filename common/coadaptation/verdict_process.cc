@@ -9,9 +9,8 @@ namespace tandem::coadaptation {
 
 VerdictProcess::VerdictProcess(const Thresholds& thresholds)
     : thresholds_(thresholds),
-      evidence_{Evidence({thresholds.tolerance, thresholds.bound}),
-                Evidence({thresholds.tolerance, thresholds.bound}),
-                Evidence({thresholds.tolerance, thresholds.bound})},
+      evidence_({thresholds.tolerance, thresholds.bound}),
+      early_({thresholds.warning, thresholds.warning / 2}),
       negative_({thresholds.undersold, thresholds.undersold}) {}
 
 Judgement VerdictProcess::Judge(const Checkpoint& checkpoint) {
@@ -20,7 +19,8 @@ Judgement VerdictProcess::Judge(const Checkpoint& checkpoint) {
   const bool warm = checkpoint.number > static_cast<double>(thresholds_.warmup_refits);
   const bool counts = !std::isnan(LargestValue(readings));
   if (warm && counts) Feed(readings, checkpoint);
-  judgement.evidence = MeanEvidence();
+  judgement.evidence = evidence_.value();
+  judgement.evidence_early = early_.value();
   judgement.evidence_negative = negative_.value();
   judgement.level = level();
   if (!warm || !counts) {
@@ -34,6 +34,9 @@ Judgement VerdictProcess::Judge(const Checkpoint& checkpoint) {
   judgement.warning_score = WarningScore(readings, judgement.warnings.size());
   judgement.clean = IsClean(readings, thresholds_);
   judgement.verdict = Decide(checkpoint, judgement);
+  judgement.early = judgement.verdict == Verdict::kExploiting ||
+                    (judgement.evidence_early >= thresholds_.early_alarm_interval &&
+                     judgement.largest > thresholds_.warning);
   judgement.signal = Carrier(readings, judgement.verdict);
   judgement.sentence = DescribeJudgement(checkpoint, readings, judgement, thresholds_);
   return judgement;
@@ -41,22 +44,14 @@ Judgement VerdictProcess::Judge(const Checkpoint& checkpoint) {
 
 void VerdictProcess::Reset(bool repeated) {
   repeated_ = repeated;
-  for (Evidence& evidence : evidence_) evidence.Reset();
+  evidence_.Reset();
+  early_.Reset();
   negative_.Reset();
 }
 
-double VerdictProcess::MeanEvidence() const {
-  double sum = 0;
-  int fed = 0;
-  for (const Evidence& evidence : evidence_) {
-    sum += evidence.value();
-    fed += evidence.memory().updates > 0 ? 1 : 0;
-  }
-  return fed > 0 ? sum / fed : 0;
-}
-
 void VerdictProcess::Feed(const Readings& readings, const Checkpoint& checkpoint) {
-  for (size_t i = 0; i < readings.size(); ++i) evidence_[i].Update(readings[i].parts);
+  evidence_.Update(readings);
+  early_.Update(readings);
   negative_.Update(-checkpoint.gap_5);
 }
 
@@ -99,15 +94,15 @@ std::string VerdictProcess::Carrier(const Readings& readings, Verdict verdict) c
   std::string carrier;
   double most = -1;
   for (size_t i = 0; i < readings.size(); ++i) {
-    if (!(readings[i].value > limit) || evidence_[i].value() <= most) continue;
-    most = evidence_[i].value();
+    if (!(readings[i].value > limit) || evidence_.value(i) <= most) continue;
+    most = evidence_.value(i);
     carrier = SignalName(readings[i].signal);
   }
-  if (!carrier.empty() || MeanEvidence() < level()) return carrier;
+  if (!carrier.empty() || evidence_.value() < level()) return carrier;
   // Confirmed, and it has not fallen yet: what made it so.
   for (size_t i = 0; i < readings.size(); ++i) {
-    if (evidence_[i].value() <= most) continue;
-    most = evidence_[i].value();
+    if (evidence_.value(i) <= most) continue;
+    most = evidence_.value(i);
     carrier = SignalName(readings[i].signal);
   }
   return carrier;
@@ -120,14 +115,16 @@ double VerdictProcess::WarningScore(const Readings& readings, size_t unusual) co
 
 VerdictMemory VerdictProcess::memory() const {
   VerdictMemory memory;
-  for (size_t i = 0; i < evidence_.size(); ++i) memory.signals[i] = evidence_[i].memory();
+  memory.signals = evidence_.memory();
+  memory.early = early_.memory();
   memory.negative = negative_.memory();
   memory.repeated = repeated_;
   return memory;
 }
 
 void VerdictProcess::Restore(const VerdictMemory& memory) {
-  for (size_t i = 0; i < evidence_.size(); ++i) evidence_[i].Restore(memory.signals[i]);
+  evidence_.Restore(memory.signals);
+  early_.Restore(memory.early);
   negative_.Restore(memory.negative);
   repeated_ = memory.repeated;
 }

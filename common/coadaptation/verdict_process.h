@@ -1,11 +1,11 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <deque>
 
 #include "common/coadaptation/checkpoint.h"
 #include "common/coadaptation/evidence.h"
+#include "common/coadaptation/signal_evidence.h"
 #include "common/coadaptation/signals.h"
 #include "common/coadaptation/thresholds.h"
 #include "common/coadaptation/verdict.h"
@@ -15,12 +15,13 @@ namespace tandem::coadaptation {
 /// What a VerdictProcess needs to go on after a restart, beside LearnHealthy() for the checkpoints
 /// that it judged before.
 struct VerdictMemory {
-  std::array<Evidence::Memory, kSignals.size()> signals;
+  SignalEvidence::Memory signals;
+  SignalEvidence::Memory early;
   Evidence::Memory negative;
   bool repeated = false;
 };
 
-/// Judges one checkpoint after another, in two tiers.
+/// Judges one checkpoint after another, in three tiers.
 ///
 /// Confirmed. Each signal has an evidence process of its own, fed by each checkpoint; what counts
 /// is the mean over the signals fed so far, which has the same bound on false alarms as each of
@@ -31,9 +32,14 @@ struct VerdictMemory {
 /// returns over long horizons are often low in healthy training; the bias takes a critic. The
 /// verdict is never both: exploiting goes first.
 ///
-/// Warning. One signal is above the warning threshold, or unusual_needed figures of
-/// UnusualFigures() are above what the run itself showed while the signals were low, or evidence
-/// that was confirmed has not fallen yet. No rate is promised for warnings.
+/// Early. The same evidence against the warning threshold, with a bound of half of it, is at least
+/// early_alarm_interval, and some signal is above that threshold now: sooner, and with a lower
+/// bound on the time to a false one. A confirmed alarm is an early one, too.
+///
+/// Warning. The alarm is early, or one signal is above the warning threshold, or unusual_needed
+/// figures of UnusualFigures() are above what the run itself showed while the signals were low, or
+/// evidence that was confirmed has not fallen yet. No rate is promised for warnings that are not
+/// early.
 ///
 /// The first warmup_refits checkpoints are not judged (WARMING_UP), nor are later ones where no
 /// signal counts (VOID): the sentence says why. docs/adr/0006 says how far the bound holds. Not
@@ -60,7 +66,6 @@ class VerdictProcess {
   void Restore(const VerdictMemory& memory);
 
  private:
-  double MeanEvidence() const;
   void Feed(const Readings& readings, const Checkpoint& checkpoint);
   /// Names of the unusual figures; then learns from the checkpoint.
   std::vector<std::string> FindUnusual(const Checkpoint& checkpoint);
@@ -69,7 +74,8 @@ class VerdictProcess {
   double WarningScore(const Readings& readings, size_t unusual) const;
 
   const Thresholds thresholds_;
-  std::array<Evidence, kSignals.size()> evidence_;
+  SignalEvidence evidence_;
+  SignalEvidence early_;
   Evidence negative_;
   bool repeated_ = false;
   std::deque<UnusualValues> healthy_;

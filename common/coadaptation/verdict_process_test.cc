@@ -105,13 +105,14 @@ TEST(VerdictProcessTest, EachSignalCanCarryAnAlarmAlone) {
   }
 }
 
-TEST(VerdictProcessTest, TheEvidenceTakesTheEpisodesInTwoHalves) {
+TEST(VerdictProcessTest, TheEvidenceTakesTheEpisodesInParts) {
   Checkpoint c = Course::Quiet();
   EXPECT_THAT(ReadSignals(c, {})[2].parts, ElementsAre(0.03)) << "one episode";
-  c.gap_episode_first = 0.7;
-  EXPECT_THAT(ReadSignals(c, {})[2].parts, ElementsAre(0.03));
-  c.gap_episode_second = -0.1;
+  c.gap_episode_1 = 0.7;
+  c.gap_episode_2 = -0.1;
   EXPECT_THAT(ReadSignals(c, {})[2].parts, ElementsAre(0.7, -0.1));
+  c.gap_episode_3 = c.gap_episode_4 = c.gap_episode_5 = 0.2;
+  EXPECT_THAT(ReadSignals(c, {})[2].parts, ElementsAre(0.7, -0.1, 0.2, 0.2, 0.2));
   EXPECT_EQ(ReadSignals(c, {})[2].value, 0.03);
   EXPECT_THAT(ReadSignals({}, {})[2].parts, ElementsAre());
 }
@@ -123,15 +124,15 @@ TEST(VerdictProcessTest, EpisodesThatAgreeConfirmSooner) {
   Judgement judgement;
   const int alone = one.Until(Verdict::kExploiting, c, &judgement);
   Course two;
-  c.gap_episode_first = c.gap_episode_second = 0.5;
+  c.gap_episode_1 = c.gap_episode_2 = 0.5;
   EXPECT_LT(two.Until(Verdict::kExploiting, c, &judgement), alone);
 }
 
-TEST(VerdictProcessTest, OneModelHardlyConfirmsAnAlarmAlone) {
+TEST(VerdictProcessTest, OneModelOfTwoEpisodesHardlyConfirmsAnAlarmAlone) {
   Course course;
   Checkpoint c = Course::Quiet();
   c.gap_100 = 1;
-  c.gap_episode = c.gap_episode_first = c.gap_episode_second = 2;
+  c.gap_episode = c.gap_episode_1 = c.gap_episode_2 = 2;
   EXPECT_EQ(course.Next(c).verdict, Verdict::kWarning);
   EXPECT_EQ(course.Next(c).verdict, Verdict::kExploiting);
 }
@@ -328,6 +329,7 @@ TEST(VerdictProcessTest, MemoryGoesOnWhereItStopped) {
     const Judgement a = one.Next(c);
     const Judgement b = other.Next(c);
     EXPECT_EQ(a.evidence, b.evidence);
+    EXPECT_EQ(a.evidence_early, b.evidence_early);
     EXPECT_EQ(a.evidence_negative, b.evidence_negative);
     EXPECT_EQ(a.verdict, b.verdict);
     EXPECT_EQ(a.warnings, b.warnings);
@@ -351,9 +353,9 @@ TEST(VerdictProcessTest, FalseAlarmsOfTheWholeVerdictKeepTheInterval) {
       c.gap_100 = common + 0.1 * rng.Normal();
       c.gap_episode = std::nan("");
       if (rng.Uniform() > 0.3) {
-        c.gap_episode_first = 0.35 * rng.Normal();
-        c.gap_episode_second = 0.35 * rng.Normal();
-        c.gap_episode = (c.gap_episode_first + c.gap_episode_second) / 2;
+        c.gap_episode_1 = 0.35 * rng.Normal();
+        c.gap_episode_2 = 0.35 * rng.Normal();
+        c.gap_episode = (c.gap_episode_1 + c.gap_episode_2) / 2;
       }
       const Judgement judgement = course.Next(c);
       alarm = judgement.verdict == Verdict::kExploiting || course.number > 5000;

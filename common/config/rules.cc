@@ -79,6 +79,7 @@ constexpr FieldRule kRules[] = {
     {"monitor.interval_seconds", "1", 0.1, 3600},
     {"monitor.rollouts", "20", 1, 1000},
     {"monitor.false_alarm_interval", "200", 1, 1e9},
+    {"monitor.early_alarm_interval", "20", 1, 1e9},
     {"monitor.in_lockstep", ""},
     {"monitor.model_steps_per_checkpoint", "60000", 1000, 1e8},
     {"runtime.threads", "", 1, 256},

@@ -58,6 +58,7 @@ coadaptation::Thresholds ThresholdsFrom(const config::v1::Monitor& monitor) {
   thresholds.bound = thresholds.undersold = 0.5 * thresholds.tolerance;
   thresholds.warning = monitor.warning();
   thresholds.false_alarm_interval = monitor.false_alarm_interval();
+  thresholds.early_alarm_interval = monitor.early_alarm_interval();
   thresholds.warmup_refits = monitor.warmup_refits();
   thresholds.min_window_steps = std::min(thresholds.min_window_steps, monitor.window());
   thresholds.stale_seconds = std::max(thresholds.stale_seconds, 10 * monitor.interval_seconds());

@@ -32,16 +32,18 @@ TEST(OptionsTest, TakesTheControllerAndTheRecipesKnobsFromTheConfig) {
   std::vector<std::string> overrides = kAddresses;
   overrides.insert(
       overrides.end(),
-      {"monitor.false_alarm_interval=500", "control.mode=ACT", "control.max_actions_per_hour=3",
-       "control.recover_refits=7", "control.knobs=rollout_horizon, real_share",
-       "control.ttl_seconds=60", "imagination.horizon_end=9", "imagination.real_share=0.1",
-       "pace.updates_per_step=4", "endpoints.state_dir=/s"});
+      {"monitor.false_alarm_interval=500", "monitor.early_alarm_interval=30", "control.mode=ACT",
+       "control.max_actions_per_hour=3", "control.recover_refits=7",
+       "control.knobs=rollout_horizon, real_share", "control.ttl_seconds=60",
+       "imagination.horizon_end=9", "imagination.real_share=0.1", "pace.updates_per_step=4",
+       "endpoints.state_dir=/s"});
   const auto config = config::Load("", overrides);
   ASSERT_TRUE(config.ok()) << config.status();
   const auto options = OptionsFrom(*config);
   ASSERT_TRUE(options.ok()) << options.status();
   const JudgeOptions& judge = options->judge;
   EXPECT_EQ(judge.thresholds.false_alarm_interval, 500);
+  EXPECT_EQ(judge.thresholds.early_alarm_interval, 30);
   EXPECT_TRUE(judge.control);
   EXPECT_TRUE(judge.controller.act);
   EXPECT_EQ(judge.controller.max_actions_per_hour, 3);

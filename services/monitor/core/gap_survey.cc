@@ -192,10 +192,12 @@ absl::Status FillPairedGap(const Material& material, const SurveyOptions& option
   const coadaptation::MeanError figures = coadaptation::MeanAndError(gaps);
   checkpoint->gap_episode = figures.mean;
   checkpoint->gap_episode_error = figures.error;
-  if (gaps.size() >= 2) {
-    const std::span<const double> all = gaps;
-    checkpoint->gap_episode_first = Mean(all.first(gaps.size() / 2));
-    checkpoint->gap_episode_second = Mean(all.subspan(gaps.size() / 2));
+  const size_t parts = std::min(gaps.size(), coadaptation::kEpisodeParts.size());
+  for (size_t i = 0; i < parts && parts > 1; ++i) {
+    const size_t begin = i * gaps.size() / parts;
+    const size_t end = (i + 1) * gaps.size() / parts;
+    checkpoint->*coadaptation::kEpisodeParts[i] =
+        Mean(std::span<const double>(gaps).subspan(begin, end - begin));
   }
   return absl::OkStatus();
 }

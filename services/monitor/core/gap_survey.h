@@ -38,7 +38,7 @@ absl::StatusOr<PairedReturns> PairReturns(const HeldModel& model, const PolicyHi
                                           Rng& rng, const std::function<bool()>& cancelled,
                                           PairOutcome* outcome);
 
-/// Fills gap_episode, its error and halves, model_return and real_return from the training episodes
+/// Fills gap_episode, its error and parts, model_return and real_return from the training episodes
 /// of the material. NaN where a rollout was not finite.
 absl::Status FillPairedGap(const Material& material, const SurveyOptions& options, Rng& rng,
                            coadaptation::Checkpoint* checkpoint);

@@ -174,7 +174,7 @@ TEST_F(GapSurveyTest, ARolloutThatIsNotFiniteMakesItsGapUnknown) {
   EXPECT_TRUE(std::isnan(checkpoint_.gap_25));
   EXPECT_TRUE(std::isnan(checkpoint_.gap_100));
   EXPECT_TRUE(std::isnan(checkpoint_.gap_episode)) << "and not the 150 steps before";
-  EXPECT_TRUE(std::isnan(checkpoint_.gap_episode_first));
+  EXPECT_TRUE(std::isnan(checkpoint_.gap_episode_1));
   EXPECT_TRUE(std::isnan(checkpoint_.model_return));
 }
 

@@ -68,6 +68,8 @@ std::string ToLine(const HistoryCheckpoint& entry) {
   json["sentence"] = judgement.sentence;
   json["signal"] = judgement.signal;
   Put(json, "evidence_log10", coadaptation::EvidenceLog10(judgement.evidence));
+  Put(json, "evidence_early_log10", coadaptation::EvidenceLog10(judgement.evidence_early));
+  json["early"] = judgement.early;
   Put(json, "evidence_negative_log10", coadaptation::EvidenceLog10(judgement.evidence_negative));
   Put(json, "warning_score", judgement.warning_score);
   json["warnings"] = judgement.warnings;
@@ -90,6 +92,8 @@ std::optional<HistoryCheckpoint> CheckpointFrom(const Json& json) {
     return std::isnan(log10) ? 0 : std::pow(10, log10);
   };
   judgement.evidence = evidence("evidence_log10");
+  judgement.evidence_early = evidence("evidence_early_log10");
+  judgement.early = json.value("early", false);
   judgement.evidence_negative = evidence("evidence_negative_log10");
   judgement.warning_score = Get(json, "warning_score");
   if (json.contains("warnings") && json["warnings"].is_array()) {

@@ -207,6 +207,7 @@ void Judge::Settle() {
   JudgeState state;
   state.tolerance = options_.thresholds.tolerance;
   state.bound = options_.thresholds.bound;
+  state.warning = options_.thresholds.warning;
   state.checkpoints = report_.checkpoints;
   state.alarm = alarm_;
   state.quiet = quiet_;
@@ -234,7 +235,8 @@ void Judge::ReadBack() {
                        (history_->state().empty() || state.ok());
   if (!nothing) {
     const bool same = state.ok() && state->tolerance == options_.thresholds.tolerance &&
-                      state->bound == options_.thresholds.bound;
+                      state->bound == options_.thresholds.bound &&
+                      state->warning == options_.thresholds.warning;
     report_.checkpoints = page.next_checkpoint;
     if (state.ok()) TakeOver(*state);
     if (state.ok() && same) process_.Restore(state->verdict);

@@ -22,6 +22,10 @@ JudgeMetrics::JudgeMetrics(metrics::Registry& registry)
       evidence_negative_(
           registry.AddGauge("tandem_coadaptation_evidence_negative_log10",
                             "log10 of the evidence that the model undersells the policy.")),
+      early_(registry.AddGauge("tandem_coadaptation_early_alarm",
+                               "1 where the alarm is early or confirmed.")),
+      evidence_early_(registry.AddGauge("tandem_coadaptation_evidence_early_log10",
+                                        "log10 of the evidence against the warning threshold.")),
       threshold_(registry.AddGauge("tandem_coadaptation_evidence_threshold_log10",
                                    "log10 of the evidence at which an alarm is confirmed.")),
       clipped_(registry.AddGauge("tandem_coadaptation_evidence_clipped_ratio",
@@ -69,6 +73,8 @@ void JudgeMetrics::ShowJudgement(const coadaptation::Judgement& judgement, doubl
   };
   evidence_.Set(log10(judgement.evidence));
   evidence_negative_.Set(log10(judgement.evidence_negative));
+  early_.Set(judgement.early ? 1 : 0);
+  evidence_early_.Set(log10(judgement.evidence_early));
   threshold_.Set(std::log10(judgement.level));
   clipped_.Set(clipped_share);
   score_.Set(judgement.warning_score);

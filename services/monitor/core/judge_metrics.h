@@ -30,6 +30,8 @@ class JudgeMetrics {
  private:
   metrics::Gauge& evidence_;
   metrics::Gauge& evidence_negative_;
+  metrics::Gauge& early_;
+  metrics::Gauge& evidence_early_;
   metrics::Gauge& threshold_;
   metrics::Gauge& clipped_;
   metrics::Gauge& score_;

@@ -38,6 +38,18 @@ coadaptation::Evidence::Memory EvidenceOf(const Json& json) {
   return memory;
 }
 
+Json From(const coadaptation::SignalEvidence::Memory& memory) {
+  Json signals = Json::array();
+  for (const coadaptation::Evidence::Memory& signal : memory) signals.push_back(From(signal));
+  return signals;
+}
+
+coadaptation::SignalEvidence::Memory SignalsOf(const Json& json) {
+  coadaptation::SignalEvidence::Memory memory;
+  for (size_t i = 0; i < memory.size(); ++i) memory[i] = EvidenceOf(json.at(i));
+  return memory;
+}
+
 Json From(const coadaptation::Setting& setting) {
   return {{"knob", KnobName(setting.knob)},
           {"value", setting.value},
@@ -148,9 +160,9 @@ JudgeState Parse(const Json& json) {
   state.note = json.value("note", "");
   state.act = json.value("act", false);
   state.returns = ReturnsOf(json.value("returns", Json()));
-  for (size_t i = 0; i < state.verdict.signals.size(); ++i) {
-    state.verdict.signals[i] = EvidenceOf(json.at("evidence").at(i));
-  }
+  state.verdict.signals = SignalsOf(json.at("evidence"));
+  state.warning = Number(json.value("warning", Json()));
+  if (json.contains("early")) state.verdict.early = SignalsOf(json.at("early"));
   state.verdict.negative = EvidenceOf(json.at("negative"));
   state.verdict.repeated = json.at("repeated");
   state.controller = ControllerOf(json.at("controller"));
@@ -164,10 +176,6 @@ JudgeState Parse(const Json& json) {
 }  // namespace
 
 std::string ToJson(const JudgeState& state) {
-  Json evidence = Json::array();
-  for (const coadaptation::Evidence::Memory& memory : state.verdict.signals) {
-    evidence.push_back(From(memory));
-  }
   Json settings = Json::array();
   for (const coadaptation::Setting& setting : state.directive.settings) {
     settings.push_back(From(setting));
@@ -175,6 +183,7 @@ std::string ToJson(const JudgeState& state) {
   const Json json = {{"format", kFormat},
                      {"tolerance", state.tolerance},
                      {"bound", state.bound},
+                     {"warning", state.warning},
                      {"checkpoints", state.checkpoints},
                      {"alarm", state.alarm},
                      {"quiet", state.quiet},
@@ -183,7 +192,8 @@ std::string ToJson(const JudgeState& state) {
                      {"note", state.note},
                      {"act", state.act},
                      {"returns", From(state.returns)},
-                     {"evidence", evidence},
+                     {"evidence", From(state.verdict.signals)},
+                     {"early", From(state.verdict.early)},
                      {"negative", From(state.verdict.negative)},
                      {"repeated", state.verdict.repeated},
                      {"controller", From(state.controller)},

@@ -17,6 +17,7 @@ namespace tandem::monitor {
 struct JudgeState {
   double tolerance = 0;  ///< That the evidence was gathered against.
   double bound = 0;
+  double warning = 0;
   int64_t checkpoints = 0;  ///< Judged so far.
   bool alarm = false;       ///< Confirmed, and not cleared since.
   int quiet = 0;            ///< Checkpoints in a row without a signal above the tolerance.

@@ -144,13 +144,14 @@ TEST_F(MonitorFiguresTest, TrainingEpisodesThatEndInTheCheckpointArePaired) {
   EXPECT_NEAR(checkpoint.real_return, 15, 1e-9);
   EXPECT_NEAR(checkpoint.gap_episode, 0.15, 1e-4);
   EXPECT_NEAR(checkpoint.gap_episode_error, 0.05, 1e-4);
-  EXPECT_NEAR(checkpoint.gap_episode_first, 0.2, 1e-4);
-  EXPECT_NEAR(checkpoint.gap_episode_second, 0.1, 1e-4);
+  EXPECT_NEAR(checkpoint.gap_episode_1, 0.2, 1e-4);
+  EXPECT_NEAR(checkpoint.gap_episode_2, 0.1, 1e-4);
+  EXPECT_TRUE(std::isnan(checkpoint.gap_episode_3)) << "of two episodes";
   EXPECT_TRUE(std::isnan(checkpoint.gap_evaluation));
   AddSteps(WorldSteps(60));
   const Checkpoint next = End(160);
   EXPECT_EQ(next.fresh_episodes, 1);
-  EXPECT_TRUE(std::isnan(next.gap_episode_first)) << "one episode has no halves";
+  EXPECT_TRUE(std::isnan(next.gap_episode_1)) << "one episode has no parts";
 }
 
 TEST_F(MonitorFiguresTest, AnEvaluationIsHeldAgainstTheModelBeforeItAndNothingElse) {
