@@ -28,7 +28,9 @@ MEMBERS = ('replay_buffer', 'model_trainer', 'policy_trainer', 'actor-0', 'monit
 DEPLOYED = os.path.join(ROOT, 'deploy', 'compose', 'prometheus.yml')
 
 # Annotations mark changes, and nothing carries the verdict of a sound run.
-MAY_BE_EMPTY = {'Action', 'Refit', 'Restart', 'Carried by'}
+JOINT_OBJECTIVE = {'Bound and return', 'Can the classifier tell?', 'Clipped log-ratios', 'Log-ratio by depth',
+                   'Price of an imagined step', 'Weight of the log-ratio'}  # served only where a run has it
+MAY_BE_EMPTY = {'Action', 'Refit', 'Restart', 'Carried by', *JOINT_OBJECTIVE}
 
 
 class Prometheus:

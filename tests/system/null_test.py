@@ -12,6 +12,7 @@ class NullTest(unittest.TestCase):
         """Updates are spread over the steps, so each step is acted by another policy, and each earns more than the last."""
         with tempfile.TemporaryDirectory(prefix="tandem-test-") as scratch:
             run = Run(os.path.join(scratch, "run"), "study/pendulum.yaml", "model.kind=SIMULATOR", "pace.steps_per_round=1",
+                      "actor.num_envs=1", "pace.warmup_steps=400", "pace.refit_interval=400", "pace.updates_per_step=2",
                       "policy.hidden=[32,32]", "policy.batch_size=64", "imagination.rollouts_per_refit=5000",
                       "actor.evaluation_episodes=1", "stop.max_env_steps=4400", "run.seed=3")
             self.addCleanup(run.kill)
