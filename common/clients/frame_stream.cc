@@ -9,6 +9,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,6 +27,11 @@ static_assert(std::endian::native == std::endian::little, "headers are little-en
 constexpr absl::Duration kGreeting = absl::Seconds(1);
 /// What one read may take: most answers are smaller.
 constexpr size_t kFirstBuffer = 1 << 16;
+/// By so much before and after its usual time an answer is looked for without sleeping.
+constexpr std::chrono::microseconds kEarly{250};
+/// Answers that take longer are slept for: what a waking costs is nothing beside them.
+constexpr std::chrono::milliseconds kLongestAwaited{10};
+constexpr int kMemory = 8;  // answers in the mean of their times
 
 std::string_view Bytes(const FrameHeader& header) {
   return {reinterpret_cast<const char*>(&header), sizeof(header)};
@@ -84,9 +90,12 @@ absl::Status FrameStream::Exchange(const google::protobuf::MessageLite& request,
   request_.assign(Bytes(header));
   request.AppendPartialToString(&request_);
   // A server that refuses stops reading, and its words are still to be read.
+  const auto asked = std::chrono::steady_clock::now();
   const absl::Status sent = Send(request_, deadline);
   if (!sent.ok() && !absl::IsUnavailable(sent)) return sent;
+  if (sent.ok()) Await(asked, deadline);
   TANDEM_ASSIGN_OR_RETURN(const std::string_view message, Receive(deadline));
+  usual_ += (std::chrono::steady_clock::now() - asked - usual_) / kMemory;
   if (response->ParseFromArray(message.data(), static_cast<int>(message.size()))) {
     return absl::OkStatus();
   }
@@ -146,6 +155,21 @@ absl::Status FrameStream::Fill(size_t size, TimePoint deadline) {
     }
   }
   return absl::OkStatus();
+}
+
+void FrameStream::Await(TimePoint sent, TimePoint deadline) {
+  static const bool several_cores = std::thread::hardware_concurrency() > 1;
+  if (!several_cores || usual_ > kLongestAwaited) return;
+  const TimePoint from = sent + usual_ - kEarly;
+  const auto sleep = std::min(from, deadline) - std::chrono::steady_clock::now();
+  pollfd waited{socket_, POLLIN, 0};
+  if (sleep > kEarly) {
+    const timespec limit{0, std::chrono::nanoseconds(sleep).count()};
+    if (ppoll(&waited, 1, &limit, nullptr) != 0) return;
+  }
+  const TimePoint until = std::max(from, sent) + 2 * kEarly;
+  while (poll(&waited, 1, 0) == 0 && std::chrono::steady_clock::now() < until) {
+  }
 }
 
 absl::Status FrameStream::Wait(int16_t events, TimePoint deadline) {

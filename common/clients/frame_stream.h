@@ -61,12 +61,16 @@ class FrameStream {
   /// Reads until `size` bytes are in buffer_.
   absl::Status Fill(size_t size, TimePoint deadline);
   absl::Status Wait(int16_t events, TimePoint deadline);
+  /// Sleeps until shortly before the answer is to be expected, and then looks for it without
+  /// sleeping, for as short a time: waking a core that sleeps takes longer than the answer's way.
+  void Await(TimePoint sent, TimePoint deadline);
 
   const std::shared_ptr<rpc::CallSet> calls_;
   const int socket_;
-  std::string request_;  // header and message; kept for its memory
-  std::string buffer_;   // grows only
-  size_t have_ = 0;      // bytes of the present frame in it
+  std::string request_;                // header and message; kept for its memory
+  std::string buffer_;                 // grows only
+  size_t have_ = 0;                    // bytes of the present frame in it
+  std::chrono::nanoseconds usual_{0};  // what an answer took of late
 };
 
 }  // namespace tandem::clients
