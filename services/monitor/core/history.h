@@ -60,8 +60,8 @@ struct HistoryPage {
 /// What the monitor judged and did, as lines of JSON in a file and, the newest, in memory. Each
 /// line has a "kind": "checkpoint" (every number that is known, by name, and "verdict", "sentence",
 /// "signal", "evidence_log10", "evidence_early_log10", "early", "evidence_negative_log10",
-/// "warning_score", "warnings"), "event" (whose kind stands under "event"), "evaluation", or "state" (what the judge needs to go on after
-/// a restart, for it alone).
+/// "warning_score", "warnings"), "event" (whose kind stands under "event"), "evaluation", or
+/// "state" (what the judge needs to go on after a restart, for it alone).
 ///
 /// A line is written whole or, where the process or the disk fails, torn at the end of the file:
 /// then the torn part is cut off at the next start. A failed write costs that line in the file,

@@ -82,7 +82,7 @@ class Inbox {
   Mutex mu_;
   std::optional<EnvironmentSpec> spec_ ABSL_GUARDED_BY(mu_);
   std::deque<TransitionBatch> fresh_ ABSL_GUARDED_BY(mu_);  // blocks
-  int64_t waiting_ ABSL_GUARDED_BY(mu_) = 0;  // fresh steps not yet taken
+  int64_t waiting_ ABSL_GUARDED_BY(mu_) = 0;                // fresh steps not yet taken
   int64_t dropped_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t nonfinite_ ABSL_GUARDED_BY(mu_) = 0;
   RecentRows heldout_ ABSL_GUARDED_BY(mu_);
