@@ -53,6 +53,7 @@ std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judge
       judgement.verdict == Verdict::kStale) {
     return {};
   }
+  memory_.recovery.Take(checkpoint, options_.recover_refits, options_.mitigation);
   CountClean(checkpoint, judgement);
   memory_.warnings = judgement.verdict == Verdict::kWarning ? memory_.warnings + 1 : 0;
   if (judgement.verdict == Verdict::kExploiting) {
@@ -66,7 +67,8 @@ std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judge
   if (judgement.verdict == Verdict::kPessimistic) {
     return cooling ? std::vector<Action>() : Ease();
   }
-  if (memory_.clean > 0 && memory_.clean % options_.recover_refits == 0) {
+  if (memory_.recovery.Relapsed(options_.mitigation)) return Retreat(seconds);
+  if (memory_.clean > 0 && memory_.clean % memory_.recovery.Wait(options_.recover_refits) == 0) {
     std::vector<Action> back = Back(checkpoint);
     if (!back.empty()) return back;
     if (NothingTurned()) BecomeHealthy();
@@ -104,6 +106,7 @@ void Controller::BecomeHealthy() {
   memory_.advised.clear();
   memory_.failed = 0;
   memory_.pending.reset();
+  memory_.recovery = {};
 }
 
 std::vector<Action> Controller::Against(const Checkpoint& checkpoint, double seconds) {
@@ -127,6 +130,7 @@ std::vector<Action> Controller::Against(const Checkpoint& checkpoint, double sec
   for (const Action& turned : actions) {
     Set(turned.knob, turned.after, turned.reason);
     ++memory_.tries[turned.knob];
+    memory_.recovery.Tightened(turned.knob, turned.after);
     if (turned.knob == Knob::kPolicyPause) memory_.paused = 0;
     absl::StrAppend(&note_, note_.empty() ? "" : " ", "Turned ", Describe(turned), ".");
   }
@@ -211,6 +215,23 @@ std::vector<Action> Controller::Ease() {
   return {std::move(action)};
 }
 
+std::vector<Action> Controller::Retreat(double seconds) {
+  if (OverLimit(seconds)) return {};
+  const Recovery& recovery = memory_.recovery;
+  const Knob knob = *recovery.eased;
+  Action action = {knob, ValueOf(knob), recovery.tight.at(knob), true,
+                   absl::StrFormat("the real return, which was %.4g before it went back, is %.4g: "
+                                   "there is no way back yet",
+                                   recovery.reference, memory_.newest_return)};
+  Set(knob, action.after, action.reason);
+  memory_.recovery.Tightened(knob, action.after);
+  memory_.clean = 0;
+  memory_.action_times.push_back(seconds);
+  memory_.cooldown = options_.dwell_refits;
+  note_ = absl::StrCat("Turned ", Describe(action), ".");
+  return {std::move(action)};
+}
+
 bool Controller::CanGoBack(Knob knob, const Checkpoint& checkpoint) const {
   const MitigationOptions& options = options_.mitigation;
   if (memory_.held.count(knob) > 0) return false;
@@ -229,6 +250,7 @@ std::vector<Action> Controller::Back(const Checkpoint& checkpoint) {
     Action action = {knob, before, next.value_or(RecipeOf(knob)), false,
                      "clean again: one step back"};
     TurnBack(action);
+    memory_.recovery.Eased(knob);
     return {std::move(action)};
   }
   return {};
@@ -339,10 +361,12 @@ void Controller::Override(Knob knob, std::optional<double> value, const std::str
   Set(knob, *value, reason);
   Erase(memory_.turned, knob);
   memory_.held.insert(knob);
+  memory_.recovery.Forget(knob);
 }
 
 void Controller::Refused(Knob knob) {
   memory_.refused.insert(knob);
+  memory_.recovery.Forget(knob);
   if (knob == Knob::kRollback) memory_.held.erase(knob);
   if (memory_.held.count(knob) > 0) return;
   if (!IsCount(knob) || knob == Knob::kRollback) Clear(knob);

@@ -11,6 +11,7 @@
 #include "common/coadaptation/attribution.h"
 #include "common/coadaptation/checkpoint.h"
 #include "common/coadaptation/knob.h"
+#include "common/coadaptation/recovery.h"
 #include "common/coadaptation/verdict.h"
 
 namespace tandem::coadaptation {
@@ -24,9 +25,10 @@ struct ControllerOptions {
   bool act = false;              ///< false: only advise.
   int max_actions_per_hour = 6;  ///< Over the last 3600 s.
   int dwell_refits = 1;          ///< Checkpoints between two actions.
-  int recover_refits = 5;        ///< Clean checkpoints before one knob goes one step back.
-  int rollback_after = 3;        ///< Actions in a row without effect before a rollback.
-  std::set<Knob> allowed;        ///< What may be turned; empty: all.
+  /// Clean checkpoints before one knob goes one step back; each relapse doubles it.
+  int recover_refits = 5;
+  int rollback_after = 3;  ///< Actions in a row without effect before a rollback.
+  std::set<Knob> allowed;  ///< What may be turned; empty: all.
   // What the recipe says, from where knobs start.
   double horizon = 1;
   double real_share = 0.05;
@@ -65,6 +67,7 @@ struct ControllerMemory {
   double healthy_return = Checkpoint::kNaN;  ///< What it returned, really.
   double newest_return = Checkpoint::kNaN;   ///< Real return of the last one that had any.
   std::string advised;                       ///< The newest advice, so as not to repeat it.
+  Recovery recovery;                         ///< Whether the way back costs return.
 };
 
 /// Decides what to turn, from the verdict on each checkpoint. One knob a decision. The first is the
@@ -78,8 +81,9 @@ struct ControllerMemory {
 /// fault back. The policy goes back to the last clean one, where that one returned much more: with
 /// the first action of an alarm (what it knew it need not learn again), else after rollback_after
 /// actions in a row without effect, or where nothing is left to turn. An action has failed when the
-/// alarm is confirmed again, on evidence that began anew after it. Warnings that stay ask for more
-/// varied data, as long as nothing else is turned.
+/// alarm is confirmed again, on evidence that began anew after it. Where the real return falls
+/// while a knob goes back, that knob goes where it was at once, and the way back takes twice as
+/// long (Recovery). Warnings that stay ask for more varied data, as long as nothing else is turned.
 ///
 /// Deterministic: the time is an argument. Not thread-safe.
 class Controller {
@@ -123,6 +127,8 @@ class Controller {
  private:
   std::vector<Action> Against(const Checkpoint& checkpoint, double seconds);
   std::vector<Action> Ease();
+  /// The knob on its way back goes where it was, for the return fell.
+  std::vector<Action> Retreat(double seconds);
   std::optional<Action> Choose(const Checkpoint& checkpoint);
   std::optional<Action> RollBack(const Checkpoint& checkpoint, const char* why) const;
   /// One step back of the knob turned last.
