@@ -36,6 +36,7 @@ struct MitigationOptions {
   double real_share_back = 0.1;  ///< The way back, from 1.
   double pessimism_first = 0.5;  ///< From 0; doubled then.
   double pessimism_most = 8;
+  double updates_of_real = 1;    ///< A step that soft actor-critic learns from real steps with.
   double updates_least = 0.125;  ///< Of the recipe's updates per step; also the way back.
   double collection_step = 0.02;
   double collection_most = 0.1;

@@ -18,6 +18,10 @@ void Erase(std::vector<Knob>& knobs, Knob knob) {
   knobs.erase(std::remove(knobs.begin(), knobs.end(), knob), knobs.end());
 }
 
+void Append(std::optional<Action> action, std::vector<Action>& actions) {
+  if (action) actions.push_back(*std::move(action));
+}
+
 std::string Describe(const Action& action) {
   return absl::StrFormat("%s %g to %g: %s", KnobName(action.knob), action.before, action.after,
                          action.reason);
@@ -124,20 +128,26 @@ std::vector<Action> Controller::Against(const Checkpoint& checkpoint, double sec
   }
   if (!options_.act) return Advise(*std::move(action));
   std::vector<Action> actions = {*std::move(action)};
-  std::optional<Action> back = first ? RollBack(checkpoint, kMuchIsLost) : std::nullopt;
-  if (back && actions[0].knob != Knob::kRollback) actions.push_back(*std::move(back));
+  if (actions[0].knob == Knob::kRealShare) Append(RaiseUpdates(), actions);
+  if (first && actions[0].knob != Knob::kRollback) {
+    Append(RollBack(checkpoint, kMuchIsLost), actions);
+  }
+  Take(actions, seconds);
+  for (const Action& turned : actions) ++memory_.tries[turned.knob];
+  memory_.pending = actions[0].knob;
+  return actions;
+}
+
+void Controller::Take(const std::vector<Action>& actions, double seconds) {
   note_.clear();
   for (const Action& turned : actions) {
     Set(turned.knob, turned.after, turned.reason);
-    ++memory_.tries[turned.knob];
     memory_.recovery.Tightened(turned.knob, turned.after);
     if (turned.knob == Knob::kPolicyPause) memory_.paused = 0;
     absl::StrAppend(&note_, note_.empty() ? "" : " ", "Turned ", Describe(turned), ".");
   }
   memory_.action_times.push_back(seconds);
   memory_.cooldown = options_.dwell_refits;
-  memory_.pending = actions[0].knob;
-  return actions;
 }
 
 std::vector<Action> Controller::Advise(Action action) {
@@ -177,6 +187,14 @@ std::optional<Action> Controller::Choose(const Checkpoint& checkpoint) {
     if (after) return Action{knob, before, *after, true, candidate.reason};
   }
   return std::nullopt;
+}
+
+std::optional<Action> Controller::RaiseUpdates() const {
+  const double before = ValueOf(Knob::kUpdatesPerStep);
+  const double after = options_.mitigation.updates_of_real;
+  if (!Usable(Knob::kUpdatesPerStep) || before >= after) return std::nullopt;
+  return Action{Knob::kUpdatesPerStep, before, after, true,
+                "there are fewer steps to learn from now, and real ones bear as many updates"};
 }
 
 std::optional<Action> Controller::RollBack(const Checkpoint& checkpoint, const char* why) const {
@@ -223,13 +241,11 @@ std::vector<Action> Controller::Retreat(double seconds) {
                    absl::StrFormat("the real return, which was %.4g before it went back, is %.4g: "
                                    "there is no way back yet",
                                    recovery.reference, memory_.newest_return)};
-  Set(knob, action.after, action.reason);
-  memory_.recovery.Tightened(knob, action.after);
   memory_.clean = 0;
-  memory_.action_times.push_back(seconds);
-  memory_.cooldown = options_.dwell_refits;
-  note_ = absl::StrCat("Turned ", Describe(action), ".");
-  return {std::move(action)};
+  std::vector<Action> actions = {std::move(action)};
+  if (knob == Knob::kRealShare) Append(RaiseUpdates(), actions);
+  Take(actions, seconds);
+  return actions;
 }
 
 bool Controller::CanGoBack(Knob knob, const Checkpoint& checkpoint) const {

@@ -73,17 +73,19 @@ struct ControllerMemory {
 /// Decides what to turn, from the verdict on each checkpoint. One knob a decision. The first is the
 /// real share, to 1 (or a refit, once, where the model missed one): a confirmed alarm says that
 /// imagined steps do harm, and while the policy learns from real steps alone it is safe to look for
-/// the cause. Then by attribution: of the candidates, those least often tried since the run was
-/// healthy, and of these the first in the order of Attribute(). Multiplicative against
-/// exploitation, additive on recovery, so that imagined steps come back a little at a time; never
-/// more than the limits allow. Where the model undersells the policy nothing is tightened, and
-/// pessimism is halved, also below the recipe's, where it then stays: going back would bring the
-/// fault back. The policy goes back to the last clean one, where that one returned much more: with
-/// the first action of an alarm (what it knew it need not learn again), else after rollback_after
-/// actions in a row without effect, or where nothing is left to turn. An action has failed when the
-/// alarm is confirmed again, on evidence that began anew after it. Where the real return falls
-/// while a knob goes back, that knob goes where it was at once, and the way back takes twice as
-/// long (Recovery). Warnings that stay ask for more varied data, as long as nothing else is turned.
+/// the cause. Such steps bear one update each: fewer are raised to that, for it is the policy that
+/// then has to learn more from what it has. Then by attribution: of the candidates, those least
+/// often tried since the run was healthy, and of these the first in the order of Attribute().
+/// Multiplicative against exploitation, additive on recovery, so that imagined steps come back a
+/// little at a time; never more than the limits allow. Where the model undersells the policy
+/// nothing is tightened, and pessimism is halved, also below the recipe's, where it then stays:
+/// going back would bring the fault back. The policy goes back to the last clean one, where that
+/// one returned much more: with the first action of an alarm (what it knew it need not learn
+/// again), else after rollback_after actions in a row without effect, or where nothing is left to
+/// turn. An action has failed when the alarm is confirmed again, on evidence that began anew after
+/// it. Where the real return falls while a knob goes back, that knob goes where it was at once, and
+/// the way back takes twice as long (Recovery). Warnings that stay ask for more varied data, as
+/// long as nothing else is turned.
 ///
 /// Deterministic: the time is an argument. Not thread-safe.
 class Controller {
@@ -127,9 +129,13 @@ class Controller {
  private:
   std::vector<Action> Against(const Checkpoint& checkpoint, double seconds);
   std::vector<Action> Ease();
+  /// Puts one decision against exploitation into force.
+  void Take(const std::vector<Action>& actions, double seconds);
   /// The knob on its way back goes where it was, for the return fell.
   std::vector<Action> Retreat(double seconds);
   std::optional<Action> Choose(const Checkpoint& checkpoint);
+  /// With real_share at 1.
+  std::optional<Action> RaiseUpdates() const;
   std::optional<Action> RollBack(const Checkpoint& checkpoint, const char* why) const;
   /// One step back of the knob turned last.
   std::vector<Action> Back(const Checkpoint& checkpoint);

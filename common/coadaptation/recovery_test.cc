@@ -154,5 +154,53 @@ TEST(RecoveryTest, TheHourlyLimitHolds) {
   EXPECT_TRUE(Within(run, 1, -900, Warning()).has_value());
 }
 
+TEST(RealStepsAloneTest, FewUpdatesAreRaisedToOneAStepAndGoBackFirst) {
+  ControllerOptions options = Acting();
+  options.updates_per_step = 0.25;
+  Trial run(options);
+  const std::vector<Action> actions = run.Next(Exploiting(), Returning(0));
+  ASSERT_EQ(actions.size(), 2u);
+  EXPECT_EQ(actions[0].knob, Knob::kRealShare);
+  EXPECT_EQ(actions[1].knob, Knob::kUpdatesPerStep);
+  EXPECT_EQ(actions[1].before, 0.25);
+  EXPECT_EQ(actions[1].after, 1);
+  EXPECT_TRUE(actions[1].against);
+  EXPECT_THAT(run.controller.note(), HasSubstr("Turned updates_per_step 0.25 to 1"));
+  EXPECT_EQ(run.controller.memory().action_times.size(), 1u) << "one decision";
+
+  const std::optional<Action> back = Within(run, 2, 0);
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->knob, Knob::kUpdatesPerStep);
+  EXPECT_EQ(back->after, 0.25);
+  EXPECT_EQ(run.controller.ValueOf(Knob::kRealShare), 1);
+  Trial costly = run;
+  EXPECT_EQ(Within(run, 2, 0)->knob, Knob::kRealShare);
+
+  const std::optional<Action> again = Within(costly, 1, -300);
+  ASSERT_TRUE(again.has_value()) << "without them the return fell";
+  EXPECT_EQ(again->knob, Knob::kUpdatesPerStep);
+  EXPECT_EQ(costly.controller.ValueOf(Knob::kUpdatesPerStep), 1);
+}
+
+TEST(RealStepsAloneTest, ARelapseRaisesThemAgain) {
+  ControllerOptions options = Acting();
+  options.updates_per_step = 0.25;
+  Trial run = OnTheWayBack(3, options);
+  ASSERT_LT(run.controller.ValueOf(Knob::kRealShare), 1);
+  ASSERT_EQ(run.controller.ValueOf(Knob::kUpdatesPerStep), 0.25);
+  ASSERT_EQ(run.Next(Clean(), Returning(-300)).size(), 2u);
+  EXPECT_EQ(run.controller.ValueOf(Knob::kRealShare), 1);
+  EXPECT_EQ(run.controller.ValueOf(Knob::kUpdatesPerStep), 1);
+}
+
+TEST(RealStepsAloneTest, AsManyOrMoreStayAndSoDoThoseThatAreNotToBeTurned) {
+  ControllerOptions options = Acting();
+  options.updates_per_step = 1;
+  EXPECT_EQ(Trial(options).Next(Exploiting()).size(), 1u);
+  options.updates_per_step = 0.25;
+  options.allowed = {Knob::kRealShare};
+  EXPECT_EQ(Trial(options).Next(Exploiting()).size(), 1u);
+}
+
 }  // namespace
 }  // namespace tandem::coadaptation
