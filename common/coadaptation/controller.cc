@@ -11,8 +11,9 @@ namespace {
 
 constexpr double kHour = 3600;  // [s]
 // Why the policy goes back.
-constexpr char kNothingElse[] = "nothing else had an effect";
-constexpr char kMuchIsLost[] = "much is lost already";
+constexpr char kNothingElse[] = "nothing else had an effect: back to the last clean policy";
+constexpr char kWayBack[] = "much was lost on the way back: to the policy from before it";
+constexpr char kMuchIsLost[] = "much is lost already: back to the last clean policy";
 
 void Erase(std::vector<Knob>& knobs, Knob knob) {
   knobs.erase(std::remove(knobs.begin(), knobs.end(), knob), knobs.end());
@@ -71,7 +72,7 @@ std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judge
   if (judgement.verdict == Verdict::kPessimistic) {
     return cooling ? std::vector<Action>() : Ease();
   }
-  if (memory_.recovery.Relapsed(options_.mitigation)) return Retreat(seconds);
+  if (memory_.recovery.Relapsed(options_.mitigation)) return Retreat(checkpoint, seconds);
   if (memory_.clean > 0 && memory_.clean % memory_.recovery.Wait(options_.recover_refits) == 0) {
     std::vector<Action> back = Back(checkpoint);
     if (!back.empty()) return back;
@@ -198,17 +199,21 @@ std::optional<Action> Controller::RaiseUpdates() const {
 }
 
 std::optional<Action> Controller::RollBack(const Checkpoint& checkpoint, const char* why) const {
-  const double lost = memory_.healthy_return - memory_.newest_return;
-  if (!Usable(Knob::kRollback) || !std::isfinite(memory_.healthy_updates) ||
-      memory_.tries.count(Knob::kRollback) > 0 ||
-      !(lost > options_.mitigation.return_lost * checkpoint.return_scale)) {
+  if (memory_.tries.count(Knob::kRollback) > 0) return std::nullopt;
+  return RollBackTo(memory_.healthy_updates, memory_.healthy_return, checkpoint.return_scale, why);
+}
+
+std::optional<Action> Controller::RollBackTo(double updates, double returned, double return_scale,
+                                             const char* why) const {
+  const double lost = returned - memory_.newest_return;
+  if (!Usable(Knob::kRollback) || !std::isfinite(updates) ||
+      !(lost > options_.mitigation.return_lost * return_scale)) {
     return std::nullopt;
   }
-  return Action{
-      Knob::kRollback, ValueOf(Knob::kRollback), memory_.healthy_updates, true,
-      absl::StrFormat("%s: back to the last clean policy, of %.0f updates, which returned %.4g "
-                      "where it is %.4g now; a human should look at this run",
-                      why, memory_.healthy_updates, memory_.healthy_return, memory_.newest_return)};
+  return Action{Knob::kRollback, ValueOf(Knob::kRollback), updates, true,
+                absl::StrFormat("%s, of %.0f updates, which returned %.4g where it is %.4g now; a "
+                                "human should look at this run",
+                                why, updates, returned, memory_.newest_return)};
 }
 
 std::vector<Action> Controller::Ease() {
@@ -233,9 +238,9 @@ std::vector<Action> Controller::Ease() {
   return {std::move(action)};
 }
 
-std::vector<Action> Controller::Retreat(double seconds) {
+std::vector<Action> Controller::Retreat(const Checkpoint& checkpoint, double seconds) {
   if (OverLimit(seconds)) return {};
-  const Recovery& recovery = memory_.recovery;
+  const Recovery recovery = memory_.recovery;
   const Knob knob = *recovery.eased;
   Action action = {knob, ValueOf(knob), recovery.tight.at(knob), true,
                    absl::StrFormat("the real return, which was %.4g before it went back, is %.4g: "
@@ -244,6 +249,8 @@ std::vector<Action> Controller::Retreat(double seconds) {
   memory_.clean = 0;
   std::vector<Action> actions = {std::move(action)};
   if (knob == Knob::kRealShare) Append(RaiseUpdates(), actions);
+  Append(RollBackTo(recovery.updates, recovery.reference, checkpoint.return_scale, kWayBack),
+         actions);
   Take(actions, seconds);
   return actions;
 }
@@ -266,7 +273,7 @@ std::vector<Action> Controller::Back(const Checkpoint& checkpoint) {
     Action action = {knob, before, next.value_or(RecipeOf(knob)), false,
                      "clean again: one step back"};
     TurnBack(action);
-    memory_.recovery.Eased(knob);
+    memory_.recovery.Eased(knob, checkpoint.policy_updates);
     return {std::move(action)};
   }
   return {};

@@ -132,11 +132,15 @@ class Controller {
   /// Puts one decision against exploitation into force.
   void Take(const std::vector<Action>& actions, double seconds);
   /// The knob on its way back goes where it was, for the return fell.
-  std::vector<Action> Retreat(double seconds);
+  std::vector<Action> Retreat(const Checkpoint& checkpoint, double seconds);
   std::optional<Action> Choose(const Checkpoint& checkpoint);
   /// With real_share at 1.
   std::optional<Action> RaiseUpdates() const;
+  /// To the last clean policy; once in an alarm.
   std::optional<Action> RollBack(const Checkpoint& checkpoint, const char* why) const;
+  /// To the policy of so many updates, where it returned much more than the newest.
+  std::optional<Action> RollBackTo(double updates, double returned, double return_scale,
+                                   const char* why) const;
   /// One step back of the knob turned last.
   std::vector<Action> Back(const Checkpoint& checkpoint);
   /// The knob to action.after; the recipe's value is no setting.

@@ -26,15 +26,18 @@ void Recovery::Tightened(Knob knob, double value) {
   tight[knob] = value;
   eased.reset();
   reference = Checkpoint::kNaN;
+  updates = Checkpoint::kNaN;
   lost = 0;
 }
 
-void Recovery::Eased(Knob knob) {
+void Recovery::Eased(Knob knob, double policy_updates) {
   if (tight.count(knob) == 0 || returns.empty()) return;
   const double mean =
       std::accumulate(returns.begin(), returns.end(), 0.0) / static_cast<double>(returns.size());
-  reference = std::fmax(reference, mean);  // of a NaN and a number the number
   eased = knob;
+  if (mean <= reference) return;  // NaN: none yet
+  reference = mean;
+  updates = policy_updates;
 }
 
 void Recovery::Forget(Knob knob) {

@@ -28,6 +28,8 @@ struct Recovery {
   std::optional<Knob> eased;     ///< The knob that went a step back last; it is in `tight`.
   std::deque<double> returns;    ///< Newest real returns, oldest first.
   double reference = Checkpoint::kNaN;  ///< NaN while no knob went back.
+  double updates = Checkpoint::kNaN;    ///< In the policy before the newest step back ...
+  double returned = Checkpoint::kNaN;   ///< ... and the mean return by then.
   double lost = 0;                      ///< Page's statistic of the return lost since [S].
   int relapses = 0;                     ///< Since healthy.
 
@@ -37,8 +39,8 @@ struct Recovery {
   /// An action against exploitation put the knob there: the way back, if there was one, ends, and
   /// that it took an action is a relapse.
   void Tightened(Knob knob, double value);
-  /// The knob went one step back.
-  void Eased(Knob knob);
+  /// The knob went one step back, with so many updates in the policy.
+  void Eased(Knob knob, double policy_updates);
   /// The knob is not the controller's any more: held by hand or refused.
   void Forget(Knob knob);
 

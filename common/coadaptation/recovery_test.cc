@@ -60,6 +60,30 @@ TEST(RecoveryTest, AReturnThatFallsOnTheWayBackTakesTheKnobToWhereItWas) {
   EXPECT_EQ(run.controller.state(), ControllerState::kRecover);
 }
 
+TEST(RecoveryTest, WhereMuchIsLostThePolicyGoesBackToo) {
+  Trial run(Acting());
+  const auto next = [&](const Judgement& judgement, double real_return, double updates) {
+    Checkpoint c = Returning(real_return);
+    c.policy_updates = updates;
+    return run.Next(judgement, c);
+  };
+  next(Exploiting(), -500, 1000);
+  next(Clean(), 0, 2000);
+  ASSERT_EQ(next(Clean(), 0, 3000).size(), 1u) << "a step back";
+  next(Clean(), -100, 4000);
+  ASSERT_EQ(next(Clean(), -10, 5000).size(), 1u) << "another, after less";
+  Trial mild = run;
+  const std::vector<Action> actions = next(Clean(), -300, 6000);
+  ASSERT_EQ(actions.size(), 2u);
+  EXPECT_EQ(actions[0].knob, Knob::kRealShare);
+  EXPECT_EQ(actions[1].knob, Knob::kRollback);
+  EXPECT_EQ(actions[1].after, 3000) << "where the return was best";
+  EXPECT_THAT(actions[1].reason, HasSubstr("the way back: to the policy from before it, of 3000 "
+                                           "updates, which returned 0 where it is -300 now"));
+  EXPECT_TRUE(mild.Next(Clean(), Returning(-150)).empty());
+  EXPECT_EQ(mild.Next(Clean(), Returning(-200)).size(), 1u) << "not a quarter of the scale";
+}
+
 TEST(RecoveryTest, SmallLossesAddUpAndTheSlackIsNone) {
   Trial run = OnTheWayBack(1);
   int checkpoints = 0;

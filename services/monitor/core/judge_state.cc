@@ -95,6 +95,7 @@ Json From(const coadaptation::Recovery& recovery) {
           {"eased", recovery.eased ? Json(KnobName(*recovery.eased)) : Json()},
           {"returns", recovery.returns},
           {"reference", recovery.reference},
+          {"updates", recovery.updates},
           {"lost", recovery.lost},
           {"relapses", recovery.relapses}};
 }
@@ -108,6 +109,7 @@ coadaptation::Recovery RecoveryOf(const Json& json) {
   if (const Json& knob = json.at("eased"); knob.is_string()) recovery.eased = KnobOf(knob);
   for (const Json& value : json.at("returns")) recovery.returns.push_back(value);
   recovery.reference = Number(json.at("reference"));
+  recovery.updates = Number(json.at("updates"));
   recovery.lost = json.at("lost");
   recovery.relapses = json.at("relapses");
   if (recovery.eased && recovery.tight.count(*recovery.eased) == 0) {
