@@ -10,7 +10,6 @@ namespace tandem::coadaptation {
 namespace {
 
 constexpr double kHour = 3600;  // [s]
-// Why the policy goes back.
 constexpr char kNothingElse[] = "nothing else had an effect: back to the last clean policy";
 constexpr char kWayBack[] = "much was lost on the way back: to the policy from before it";
 constexpr char kMuchIsLost[] = "much is lost already: back to the last clean policy";
@@ -249,7 +248,7 @@ std::vector<Action> Controller::Retreat(const Checkpoint& checkpoint, double sec
   memory_.clean = 0;
   std::vector<Action> actions = {std::move(action)};
   if (knob == Knob::kRealShare) Append(RaiseUpdates(), actions);
-  Append(RollBackTo(recovery.updates, recovery.reference, checkpoint.return_scale, kWayBack),
+  Append(RollBackTo(recovery.updates, recovery.returned, checkpoint.return_scale, kWayBack),
          actions);
   Take(actions, seconds);
   return actions;

@@ -83,9 +83,9 @@ struct ControllerMemory {
 /// one returned much more: with the first action of an alarm (what it knew it need not learn
 /// again), else after rollback_after actions in a row without effect, or where nothing is left to
 /// turn. An action has failed when the alarm is confirmed again, on evidence that began anew after
-/// it. Where the real return falls while a knob goes back, that knob goes where it was at once, and
-/// the way back takes twice as long (Recovery). Warnings that stay ask for more varied data, as
-/// long as nothing else is turned.
+/// it. Where the real return falls while a knob goes back, that knob goes where it was at once, the
+/// way back takes twice as long (Recovery), and where much is lost the policy goes back, too.
+/// Warnings that stay ask for more varied data, as long as nothing else is turned.
 ///
 /// Deterministic: the time is an argument. Not thread-safe.
 class Controller {

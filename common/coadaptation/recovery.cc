@@ -27,17 +27,17 @@ void Recovery::Tightened(Knob knob, double value) {
   eased.reset();
   reference = Checkpoint::kNaN;
   updates = Checkpoint::kNaN;
+  returned = Checkpoint::kNaN;
   lost = 0;
 }
 
 void Recovery::Eased(Knob knob, double policy_updates) {
   if (tight.count(knob) == 0 || returns.empty()) return;
-  const double mean =
+  returned =
       std::accumulate(returns.begin(), returns.end(), 0.0) / static_cast<double>(returns.size());
-  eased = knob;
-  if (mean <= reference) return;  // NaN: none yet
-  reference = mean;
+  reference = std::fmax(reference, returned);  // of a NaN and a number the number
   updates = policy_updates;
+  eased = knob;
 }
 
 void Recovery::Forget(Knob knob) {

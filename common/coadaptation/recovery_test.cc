@@ -73,13 +73,13 @@ TEST(RecoveryTest, WhereMuchIsLostThePolicyGoesBackToo) {
   next(Clean(), -100, 4000);
   ASSERT_EQ(next(Clean(), -10, 5000).size(), 1u) << "another, after less";
   Trial mild = run;
-  const std::vector<Action> actions = next(Clean(), -300, 6000);
+  const std::vector<Action> actions = next(Clean(), -400, 6000);
   ASSERT_EQ(actions.size(), 2u);
   EXPECT_EQ(actions[0].knob, Knob::kRealShare);
   EXPECT_EQ(actions[1].knob, Knob::kRollback);
-  EXPECT_EQ(actions[1].after, 3000) << "where the return was best";
-  EXPECT_THAT(actions[1].reason, HasSubstr("the way back: to the policy from before it, of 3000 "
-                                           "updates, which returned 0 where it is -300 now"));
+  EXPECT_EQ(actions[1].after, 5000) << "from before the newest step, which is still kept";
+  EXPECT_THAT(actions[1].reason, HasSubstr("the way back: to the policy from before it, of 5000 "
+                                           "updates, which returned -55 where it is -400 now"));
   EXPECT_TRUE(mild.Next(Clean(), Returning(-150)).empty());
   EXPECT_EQ(mild.Next(Clean(), Returning(-200)).size(), 1u) << "not a quarter of the scale";
 }

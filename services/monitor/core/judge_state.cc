@@ -96,6 +96,7 @@ Json From(const coadaptation::Recovery& recovery) {
           {"returns", recovery.returns},
           {"reference", recovery.reference},
           {"updates", recovery.updates},
+          {"returned", recovery.returned},
           {"lost", recovery.lost},
           {"relapses", recovery.relapses}};
 }
@@ -110,6 +111,7 @@ coadaptation::Recovery RecoveryOf(const Json& json) {
   for (const Json& value : json.at("returns")) recovery.returns.push_back(value);
   recovery.reference = Number(json.at("reference"));
   recovery.updates = Number(json.at("updates"));
+  recovery.returned = Number(json.at("returned"));
   recovery.lost = json.at("lost");
   recovery.relapses = json.at("relapses");
   if (recovery.eased && recovery.tight.count(*recovery.eased) == 0) {
