@@ -129,8 +129,8 @@ std::vector<Action> Controller::Against(const Checkpoint& checkpoint, double sec
   if (!options_.act) return Advise(*std::move(action));
   std::vector<Action> actions = {*std::move(action)};
   if (actions[0].knob == Knob::kRealShare) Append(RaiseUpdates(), actions);
-  if (first && actions[0].knob != Knob::kRollback) {
-    Append(RollBack(checkpoint, kMuchIsLost), actions);
+  if (actions[0].knob != Knob::kRollback) {
+    Append(first ? RollBack(checkpoint, kMuchIsLost) : RollBackStep(checkpoint), actions);
   }
   Take(actions, seconds);
   for (const Action& turned : actions) ++memory_.tries[turned.knob];
@@ -202,6 +202,11 @@ std::optional<Action> Controller::RollBack(const Checkpoint& checkpoint, const c
   return RollBackTo(memory_.healthy_updates, memory_.healthy_return, checkpoint.return_scale, why);
 }
 
+std::optional<Action> Controller::RollBackStep(const Checkpoint& checkpoint) const {
+  const Recovery& recovery = memory_.recovery;
+  return RollBackTo(recovery.updates, recovery.returned, checkpoint.return_scale, kWayBack);
+}
+
 std::optional<Action> Controller::RollBackTo(double updates, double returned, double return_scale,
                                              const char* why) const {
   const double lost = returned - memory_.newest_return;
@@ -248,8 +253,7 @@ std::vector<Action> Controller::Retreat(const Checkpoint& checkpoint, double sec
   memory_.clean = 0;
   std::vector<Action> actions = {std::move(action)};
   if (knob == Knob::kRealShare) Append(RaiseUpdates(), actions);
-  Append(RollBackTo(recovery.updates, recovery.returned, checkpoint.return_scale, kWayBack),
-         actions);
+  Append(RollBackStep(checkpoint), actions);
   Take(actions, seconds);
   return actions;
 }

@@ -138,6 +138,8 @@ class Controller {
   std::optional<Action> RaiseUpdates() const;
   /// To the last clean policy; once in an alarm.
   std::optional<Action> RollBack(const Checkpoint& checkpoint, const char* why) const;
+  /// To the policy from before the newest step back, if a knob is on its way.
+  std::optional<Action> RollBackStep(const Checkpoint& checkpoint) const;
   /// To the policy of so many updates, where it returned much more than the newest.
   std::optional<Action> RollBackTo(double updates, double returned, double return_scale,
                                    const char* why) const;

@@ -73,6 +73,9 @@ TEST(RecoveryTest, WhereMuchIsLostThePolicyGoesBackToo) {
   next(Clean(), -100, 4000);
   ASSERT_EQ(next(Clean(), -10, 5000).size(), 1u) << "another, after less";
   Trial mild = run;
+  Trial alarmed = run;
+  EXPECT_EQ(alarmed.Next(Exploiting(), Returning(-400)).back().after, 5000)
+      << "by an alarm as well";
   const std::vector<Action> actions = next(Clean(), -400, 6000);
   ASSERT_EQ(actions.size(), 2u);
   EXPECT_EQ(actions[0].knob, Knob::kRealShare);
