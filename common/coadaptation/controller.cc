@@ -30,19 +30,8 @@ std::string Describe(const Action& action) {
 }  // namespace
 
 const char* ControllerStateName(ControllerState state) {
-  switch (state) {
-    case ControllerState::kHealthy:
-      return "healthy";
-    case ControllerState::kWarn:
-      return "warn";
-    case ControllerState::kAct:
-      return "act";
-    case ControllerState::kCooldown:
-      return "cooldown";
-    case ControllerState::kRecover:
-      return "recover";
-  }
-  return "unknown";
+  static constexpr const char* kNames[] = {"healthy", "warn", "act", "cooldown", "recover"};
+  return kNames[static_cast<size_t>(state) - 1];
 }
 
 std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judgement& judgement,
@@ -300,8 +289,7 @@ std::vector<Action> Controller::Collect(const Checkpoint& checkpoint, double sec
   const double before = ValueOf(Knob::kDataCollection);
   const std::optional<double> after =
       Tighten(Knob::kDataCollection, before, 0, checkpoint, options_.mitigation);
-  if (!after) return {};
-  if (OverLimit(seconds)) return {};
+  if (!after || OverLimit(seconds)) return {};
   Action action = {Knob::kDataCollection, before, *after, true, why};
   if (!options_.act) return Advise(std::move(action));
   Set(action.knob, action.after, action.reason);
