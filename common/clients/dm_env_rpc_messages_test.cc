@@ -90,11 +90,11 @@ TEST(DmEnvRpcMessagesTest, ObservationsOfOtherTypesAreCarriedByWiderOnes) {
 TEST(DmEnvRpcMessagesTest, WhatCannotBeCarriedIsRefused) {
   for (const DataType type :
        {dm_env_rpc::v1::STRING, dm_env_rpc::v1::BOOL, dm_env_rpc::v1::UINT64}) {
-    EXPECT_THAT(Decode(Use::kAction, Spec(type, {})).status().message(),
+    EXPECT_THAT(Decode(Use::kAction, Spec(type, {})).status().ToString(),
                 EndsWith("expected FLOAT, DOUBLE, INT8, INT32, INT64 or UINT8"));
   }
   EXPECT_THAT(
-      Decode(Use::kObservation, Spec(dm_env_rpc::v1::STRING, {})).status().message(),
+      Decode(Use::kObservation, Spec(dm_env_rpc::v1::STRING, {})).status().ToString(),
       EndsWith("expected FLOAT, DOUBLE, INT8, INT32, INT64, UINT8, BOOL, UINT32 or UINT64"));
   EXPECT_FALSE(Decode(Use::kAction, Spec(dm_env_rpc::v1::FLOAT, {2, -1})).ok());
   TensorSpec spec = Spec(dm_env_rpc::v1::FLOAT, {3});
