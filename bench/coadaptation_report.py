@@ -19,7 +19,8 @@ import coadaptation_statistics as stats
 import coadaptation_study as study
 from coadaptation_answer import answer_section
 from coadaptation_leads import collapse_section, curve_section
-from coadaptation_runs import ALARM, by_run, labelled, median, read, result_of, show, summarise, table
+from coadaptation_runs import ALARM, by_run, ends, labelled, median, read, result_of, show, summarise, table
+from run_files import write_csv
 
 # Where they stand, what was in force and what holds the label: no scores.
 NOT_SCORES = {
@@ -139,8 +140,7 @@ def control_section(runs, controlled):
             if not seeds or not c1:
                 continue
             on = [result_of(controlled[env, arm, s]) for s in seeds]
-            best = median([result_of(run) for run in c1])
-            first = median([run[0]["label_real_return"] for run in c1])
+            first, best = ends(c1)
             kept = [(median(values) - first) / (best - first) for values in (off, on)]
             lines.append([env, arm, str(len(seeds)), show(best, 0), show(median(off), 0), show(median(on), 0),
                           *(f"{100 * k:.0f} %" for k in kept), " ".join(show(x, 0) for x in on)])
@@ -157,7 +157,7 @@ def write_summary(path, runs):
         rows.append({"env": env, "arm": arm, "seed": seed, **summarise(run), "result": show(result_of(run), 1),
                      "median_label": show(median([r["label_gap"] for r in scored_rows]), 3),
                      "median_score": show(median([r["combined"] for r in scored_rows]), 3)})
-    study.write_csv(path, rows)
+    write_csv(path, rows)
 
 
 def draw(folder, env, rows, runs, results):

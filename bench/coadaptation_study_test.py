@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import coadaptation_answer as answer  # noqa: E402
 import coadaptation_leads as leads  # noqa: E402
 import coadaptation_report as report  # noqa: E402
+import coadaptation_runs as runs_of  # noqa: E402
 import coadaptation_study as study  # noqa: E402
 
 BINARIES = os.path.join(os.environ.get("TANDEM_BINARY_DIR", os.path.join(study.ROOT, "build", "release")), "bin")
@@ -93,6 +94,20 @@ class Study(unittest.TestCase):
         self.assertEqual(leads.detected(rows, 3, "confirmed", 50), 3)
         self.assertIsNone(leads.detected(rows, 0, "early", 20))
 
+    def test_the_curve_of_bounds_needs_what_only_judging_again_writes(self):
+        with tempfile.TemporaryDirectory() as out:
+            write_run(out, "pendulum", "I3", 1, [0.0, 0.0, 0.0, 0.0, 0.9, 0.9, 0.9, 0.9])
+            study.collect(out)
+            rows = report.read(out)
+            for row in rows:
+                row.update(return_scale=100, evidence_log10=3, evidence_early_log10=3)
+            rows[0]["label_real_return"] = 0
+            runs = {("pendulum", "I3", "1"): rows}
+            self.assertEqual(leads.curve_section(out, runs), [])
+            for row in rows:
+                row.update(read_gap_episode=row["gap_episode"])
+            self.assertIn("| confirmed | 200 | 1 (100 %) | 0.0 | 0 | 0 | over 0 |", leads.curve_section(out, runs))
+
     def test_half_of_what_the_mitigated_control_learns_is_what_can_be_lost(self):
         def run(*returns):
             return [{"label_real_return": float(r)} for r in returns]
@@ -106,7 +121,7 @@ class Study(unittest.TestCase):
                      "env_steps": i} for i in range(20)]
         runs = {("pendulum", "C1", "1"): run(None, ()), ("pendulum", "C1", "2"): run(7, ()),
                 ("pendulum", "C1", "3"): run(7, (6, 7))}  # this one did exploit
-        self.assertEqual(answer.exposure(runs, "alarm"), (2, 1, 17 + 5))
+        self.assertEqual(runs_of.first_alarms(runs_of.sound(runs), lambda run, _: run["alarm"]), (2, 1, 17 + 5))
         self.assertIn("1 in 2 runs (22 checkpoints)", answer.rate(runs, "alarm"))
 
     def test_what_the_controller_kept_is_measured_by_the_mitigated_control_of_the_same_seeds(self):
