@@ -68,11 +68,11 @@ struct ControllerMemory {
 };
 
 /// Decides what to turn, from the verdict on each checkpoint. One knob a decision, but for a
-/// rollback that may come with the first. The first is the real share, to 1 (or a refit, once,
-/// where the model missed one): a confirmed alarm says that imagined steps do harm, and while the
-/// policy learns from real steps alone it is safe to look for the cause. Then by attribution: of
-/// the candidates, those least often tried since the run was healthy, and of these the first in the
-/// order of Attribute(). Multiplicative against
+/// rollback of the policy, which may come with the first of an alarm. The first knob to turn is the
+/// real share, to 1 (or a refit, once, where the model missed one): a confirmed alarm says that
+/// imagined steps do harm, and while the policy learns from real steps alone it is safe to look for
+/// the cause. Then by attribution: of the candidates, those least often tried since the run was
+/// healthy, and of these the first in the order of Attribute(). Multiplicative against
 /// exploitation, additive on recovery, so that imagined steps come back a little at a time; never
 /// more than the limits allow. Where the model undersells the policy nothing is tightened, and
 /// pessimism is halved, also below the recipe's, where it then stays: going back would bring the

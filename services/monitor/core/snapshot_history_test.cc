@@ -95,7 +95,7 @@ TEST(PolicyHistoryTest, WhereOneIsHeldItIsTheNewest) {
   snapshot::SnapshotStore store(snapshot::kPolicySeries, 1);
   PolicyHistory history(&store, testing::LoadFakePolicy, /*capacity=*/1, /*spacing=*/100);
   const EnvironmentSpec spec = testing::WorldSpec(10);
-  for (int64_t updates : {50, 200, 210, 900}) {
+  for (int64_t updates = 50; updates <= 3000; updates += 70) {
     ASSERT_TRUE(store.Publish(testing::PolicyFile(updates)).ok());
     ASSERT_TRUE(*history.Poll(spec));
     EXPECT_EQ(history.newest()->policy.policy_updates, static_cast<uint64_t>(updates));
