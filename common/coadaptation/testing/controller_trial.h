@@ -23,10 +23,10 @@ inline Judgement Judged(Verdict verdict, bool clean) {
   judgement.clean = clean;
   return judgement;
 }
-inline Judgement Exploiting() { return Judged(Verdict::kExploiting, false); }
-inline Judgement Clean() { return Judged(Verdict::kHealthy, true); }
+inline Judgement Exploiting() { return Judged(Verdict::kExploiting, /*clean=*/false); }
+inline Judgement Clean() { return Judged(Verdict::kHealthy, /*clean=*/true); }
 inline Judgement Warning(bool clean = false) { return Judged(Verdict::kWarning, clean); }
-inline Judgement Pessimistic() { return Judged(Verdict::kPessimistic, true); }
+inline Judgement Pessimistic() { return Judged(Verdict::kPessimistic, /*clean=*/true); }
 
 /// A controller fed a checkpoint a minute.
 class Trial {
