@@ -21,7 +21,7 @@ TEST(Warmup, RandomStepsComeFromTheEnvironmentsOfTheWarmUpUntilItIsOver) {
   const std::vector<Episode> episodes = actor.Episodes();
   ASSERT_EQ(episodes.size(), 7u);
   const uint64_t first_policy = snapshot::Version{.epoch = 1, .version = 1}.Tag();
-  const int64_t lengths[] = {8, 2, 10, 3, 3, 3, 3};
+  const int64_t lengths[] = {8, 10, 2, 3, 3, 3, 3};
   for (size_t i = 0; i < episodes.size(); ++i) {
     const bool cut = i == 1 || i == 2;
     EXPECT_EQ(episodes[i].length, lengths[i]);
