@@ -1634,7 +1634,7 @@ class Server:
         for name, value, lowest in (
                 ("num_envs", count, 1), ("max_episode_steps", limit, 0),
                 ("step_timeout_ms", step_ms, 1), ("reset_timeout_ms", reset_ms, 1)):
-            if value < lowest or (name == "num_envs" and value > MAX_ENVS):
+            if value < lowest:
                 raise Refused("INVALID_ARGUMENT", f"{name}: {value} is out of range")
         own = json_object(data(request, 3) or b"{}")
         return Task(count, {**self._arguments, **own}, limit, step_ms / 1000, reset_ms / 1000)
