@@ -67,7 +67,8 @@ struct ControllerMemory {
   std::string advised;                       ///< The newest advice, so as not to repeat it.
 };
 
-/// Decides what to turn, from the verdict on each checkpoint. One knob a decision. The first is the
+/// Decides what to turn, from the verdict on each checkpoint. One knob a decision, but for a
+/// rollback of the policy, which may come with the first of an alarm. The first knob to turn is the
 /// real share, to 1 (or a refit, once, where the model missed one): a confirmed alarm says that
 /// imagined steps do harm, and while the policy learns from real steps alone it is safe to look for
 /// the cause. Then by attribution: of the candidates, those least often tried since the run was

@@ -52,11 +52,9 @@ absl::StatusOr<double> FlatClassifier::TrainStep(const ClassifierRows& batch,
 absl::Status FlatClassifier::Check(const ClassifierRows& batch) const {
   if (batch.rows < 1) return absl::InvalidArgumentError("classifier: expected at least one row");
   const size_t rows = static_cast<size_t>(batch.rows);
-  if (batch.inputs.size() != rows * spec_.input_dim) {
-    return WrongCount("classifier inputs", rows * spec_.input_dim, batch.inputs.size());
-  }
-  if (batch.targets.size() != rows)
-    return WrongCount("classifier targets", rows, batch.targets.size());
+  TANDEM_RETURN_IF_ERROR(
+      CheckCount("classifier inputs", rows * spec_.input_dim, batch.inputs.size()));
+  TANDEM_RETURN_IF_ERROR(CheckCount("classifier targets", rows, batch.targets.size()));
   for (const float target : batch.targets) {
     if (target >= 0 && target <= 1) continue;
     return absl::InvalidArgumentError(
@@ -67,19 +65,13 @@ absl::Status FlatClassifier::Check(const ClassifierRows& batch) const {
 
 absl::Status FlatClassifier::Check(std::span<const float> inputs,
                                    std::span<const float> logits) const {
-  if (inputs.size() != logits.size() * spec_.input_dim) {
-    return WrongCount("classifier inputs", logits.size() * spec_.input_dim, inputs.size());
-  }
-  return absl::OkStatus();
+  return CheckCount("classifier inputs", logits.size() * spec_.input_dim, inputs.size());
 }
 
 absl::Status FlatClassifier::Check(std::span<const float> inputs, std::span<const float> logits,
                                    std::span<const float> gradients) const {
   TANDEM_RETURN_IF_ERROR(Check(inputs, logits));
-  if (gradients.size() != inputs.size()) {
-    return WrongCount("classifier gradients", inputs.size(), gradients.size());
-  }
-  return absl::OkStatus();
+  return CheckCount("classifier gradients", inputs.size(), gradients.size());
 }
 
 absl::StatusOr<std::unique_ptr<BinaryClassifier>> BinaryClassifier::Create(

@@ -12,6 +12,7 @@
 #include "common/dynamics/rng_state.h"
 #include "common/nn/cross_entropy.h"
 #include "common/nn/normal_stream.h"
+#include "common/nn/snapshot_checks.h"
 
 namespace tandem::objective {
 namespace {
@@ -238,12 +239,8 @@ void ClassifierLearner::SaveState(nn::TensorFile* state) const {
 }
 
 absl::Status ClassifierLearner::LoadState(const nn::TensorFile& state) {
-  TANDEM_ASSIGN_OR_RETURN(const std::vector<int> hidden, nn::FindInts(state, kClassifierHiddenKey));
-  if (hidden != options_.hidden) {
-    return absl::InvalidArgumentError(absl::StrCat("classifier state's hidden: expected ",
-                                                   nn::JoinInts(options_.hidden), ", got ",
-                                                   nn::JoinInts(hidden)));
-  }
+  TANDEM_RETURN_IF_ERROR(nn::SnapshotChecks("classifier state")
+                             .Text(state, kClassifierHiddenKey, nn::JoinInts(options_.hidden)));
   if (state.metadata.contains(kClassifierLayerNormKey) != options_.layer_norm) {
     return absl::InvalidArgumentError(absl::StrCat("classifier state: expected one with",
                                                    options_.layer_norm ? "" : "out",
