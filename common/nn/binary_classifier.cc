@@ -19,12 +19,19 @@ absl::Status CheckSpec(const BinaryClassifierSpec& spec) {
   return absl::OkStatus();
 }
 
+ParameterLayout LayoutOf(const BinaryClassifierSpec& spec, int64_t align) {
+  ParameterLayout layout = ParameterLayout::Mlp(align, spec.input_dim, spec.hidden, 1);
+  if (spec.layer_norm) {
+    layout.AddVector("norm_gain", spec.hidden.front());
+    layout.AddVector("norm_bias", spec.hidden.front());
+  }
+  return layout;
+}
+
 }  // namespace
 
 FlatClassifier::FlatClassifier(const BinaryClassifierSpec& spec, int64_t align)
-    : WithState(ParameterLayout::Mlp(align, spec.input_dim, spec.hidden, 1), 1,
-                /*leading=*/false),
-      spec_(spec) {}
+    : WithState(LayoutOf(spec, align), 1, /*leading=*/false), spec_(spec) {}
 
 void FlatClassifier::InitialiseFrom(std::optional<uint64_t> seed) {
   if (!seed.has_value()) return;
@@ -35,7 +42,7 @@ void FlatClassifier::InitialiseFrom(std::optional<uint64_t> seed) {
 }
 
 absl::StatusOr<double> FlatClassifier::TrainStep(const ClassifierRows& batch,
-                                                 const AdamOptions& options) {
+                                                 const ClassifierStepOptions& options) {
   TANDEM_RETURN_IF_ERROR(Check(batch));
   double loss = 0;
   TANDEM_RETURN_IF_ERROR(TryTorch([&] { return Step(batch, options, &loss); }));
@@ -74,8 +81,9 @@ absl::StatusOr<std::unique_ptr<BinaryClassifier>> BinaryClassifier::Create(
   TANDEM_RETURN_IF_ERROR(ResolveDevice(device, &resolved));
   std::unique_ptr<BinaryClassifier> classifier;
   TANDEM_RETURN_IF_ERROR(TryTorch([&] {
-    classifier = resolved == "cpu" ? MakeExplicitClassifier(spec, seed)
-                                   : MakeAutogradClassifier(spec, resolved, seed);
+    const bool is_explicit = resolved == "cpu" && !spec.layer_norm;
+    classifier = is_explicit ? MakeExplicitClassifier(spec, seed)
+                             : MakeAutogradClassifier(spec, resolved, seed);
     return absl::OkStatus();
   }));
   return classifier;
