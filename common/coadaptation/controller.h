@@ -70,7 +70,8 @@ struct ControllerMemory {
   Recovery recovery;                         ///< Whether the way back costs return.
 };
 
-/// Decides what to turn, from the verdict on each checkpoint. One knob a decision. The first is the
+/// Decides what to turn, from the verdict on each checkpoint. One knob a decision, but for a
+/// rollback of the policy, which may come with the first of an alarm. The first knob to turn is the
 /// real share, to 1 (or a refit, once, where the model missed one): a confirmed alarm says that
 /// imagined steps do harm, and while the policy learns from real steps alone it is safe to look for
 /// the cause. Such steps bear one update each: fewer are raised to that, for it is the policy that

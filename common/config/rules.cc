@@ -14,6 +14,7 @@ constexpr FieldRule kRules[] = {
     {"run.seed", "0", 0},
     {"env.seed", "", 0},
     {"env.max_episode_steps", "0", 0},
+    {"env.warmup_episode_steps", "0", 0},
     {"env.threads", "1", 1, 256},
     {"env.step_timeout_seconds", "10", 0, kDay, true},
     {"env.reset_timeout_seconds", "60", 0, kDay, true},
@@ -122,11 +123,17 @@ constexpr FieldRule kRules[] = {
     {"objective.weight_min", "0.02", 0, kNone, true},
     {"objective.weight_max", "1", 0, kNone, true},
     {"objective.log_reward", "true"},
-    {"objective.reward_min", "0.001", 0, kNone, true},
+    {"objective.reward_min", "", 0, kNone, true},
     {"objective.terminal_reward", "1", 0, kNone, true},
     {"objective.model_value_weight", "0", 0, 0.1},
     {"objective.model_ratio_weight", "0", 0, 0.1},
     {"objective.model_ramp_steps", "2000", 0},
+    {"objective.reward_transform", "SHIFT"},
+    {"objective.reward_scale", "1", 0, kNone, true},
+    {"objective.classifier_label_range", "0", 0, 1},
+    {"objective.classifier_max_gradient_norm", "0", 0},
+    {"objective.classifier_layer_norm", "false"},
+    {"objective.ratio_warmup_updates", "0", 0},
 };
 
 constexpr FieldRule kNoRule = {};

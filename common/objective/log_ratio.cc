@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -58,10 +59,10 @@ absl::Status LogRatioEstimator::Estimate(std::span<const float> observations,
   const auto lower = static_cast<float>(options_.lower), upper = static_cast<float>(options_.upper);
   LogRatioFigures seen;
   for (float& x : log_ratios) {
-    const float raw = x;
-    x = std::isfinite(raw) ? std::clamp(raw, lower, upper) : lower;
-    seen.at_lower += !std::isfinite(raw) || x > raw ? 1 : 0;
-    seen.at_upper += std::isfinite(raw) && x < raw ? 1 : 0;
+    const float raw = std::isfinite(x) ? x : -std::numeric_limits<float>::infinity();
+    x = std::clamp(raw, lower, upper);
+    seen.at_lower += x > raw ? 1 : 0;
+    seen.at_upper += x < raw ? 1 : 0;
     seen.sum += x;
     ++seen.rows;
   }

@@ -218,7 +218,12 @@ TEST_F(JudgeTest, AfterARestartWithAnotherToleranceThereIsNoVerdictUntilTheNextM
     EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kWarning);
   }
   options_.thresholds.warning = options_.thresholds.tolerance = 0.3;
-  EXPECT_EQ(Make()->Report().judgement.verdict, Verdict::kVoid);
+  {
+    const auto judge = Make();
+    EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kVoid);
+    EXPECT_THAT(Kinds(*judge, "restart").back().text,
+                HasSubstr("begins anew, for its thresholds are others"));
+  }
   const auto judge = Make();
   EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kVoid);
   EXPECT_THAT(judge->Report().judgement.sentence, HasSubstr("its evidence begins anew"));
