@@ -106,12 +106,6 @@ TEST_F(Service, TakesAsManyEnvironmentsAgainForAWarmUpOfItsOwn) {
   StopAfter(options, absl::Seconds(20));
   EXPECT_TRUE(served_);
   EXPECT_TRUE(status_.ok()) << status_;
-
-  options.num_envs = 3;
-  const absl::Status status = ActorService(options, registry_).Run([](bool) {});
-  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
-  EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("actor.num_envs=3"), HasSubstr("env.warmup_episode_steps=0")));
 }
 
 TEST_F(Service, EnvironmentsThatCannotBeMadeEndIt) {
