@@ -41,8 +41,8 @@ class Task:
 
 
 TASKS = {
-    "maze": Task(8750, 450, 50000, 99 * 1000),
-    "maze_sparse": Task(8750, 450, 500, 1000),
+    "maze": Task(8500, 150, 2500, 99 * 50),
+    "maze_sparse": Task(8500, 150, 25, 50),
     "pendulum": Task(4000, 200, -200, 1600),
     "inverted_pendulum": Task(2500, 125, 950, 1000),
 }

@@ -14,6 +14,7 @@ constexpr FieldRule kRules[] = {
     {"run.seed", "0", 0},
     {"env.seed", "", 0},
     {"env.max_episode_steps", "0", 0},
+    {"env.warmup_episode_steps", "0", 0},
     {"env.threads", "1", 1, 256},
     {"env.step_timeout_seconds", "10", 0, kDay, true},
     {"env.reset_timeout_seconds", "60", 0, kDay, true},

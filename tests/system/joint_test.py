@@ -35,7 +35,7 @@ class JointTest(unittest.TestCase):
     def test_the_maze_runs_to_its_end_the_same_twice_and_says_what_the_objective_does(self):
         digests = []
         for folder in ("first", "again"):
-            run = self.start("mnm/maze.yaml", "stop.max_env_steps=500", "env.max_episode_steps=50",
+            run = self.start("mnm/maze.yaml", "stop.max_env_steps=500", "env.warmup_episode_steps=30",
                              "model.members=1", "model.elites=1", "objective.weight_mode=DUAL",
                              "objective.model_value_weight=0.01", folder=folder)
             code, _, err = run.finish(timeout=180)
@@ -62,7 +62,7 @@ class JointTest(unittest.TestCase):
         self.assertNotIn("index", judged[-1])
 
     def test_both_trainers_may_be_killed_and_come_back_with_classifier_and_weight(self):
-        run = self.start("mnm/maze.yaml", "stop.max_env_steps=1500", "env.max_episode_steps=50",
+        run = self.start("mnm/maze.yaml", "stop.max_env_steps=1500", "env.warmup_episode_steps=0",
                          "objective.weight_mode=DUAL", "runtime.checkpoint_seconds=0.2")
 
         def counted(member, key):

@@ -198,6 +198,14 @@ Recording EpisodeRecorder::Take() {
   return taken;
 }
 
+void EpisodeRecorder::Cut(const std::string& why) {
+  for (Open& open : open_) {
+    if (open.begun) Lose(open, why, /*counts=*/true);
+    open.recording = false;
+  }
+  recording_envs_ = 0;
+}
+
 void EpisodeRecorder::Abandon() {
   std::erase_if(done_.episodes, [](const Episode& episode) { return episode.evaluation_size > 0; });
   for (Open& open : open_) {

@@ -113,6 +113,8 @@ TEST_F(JudgeTest, ARestartGoesOnAsIfNothingHadHappened) {
       Checkpoint c = With(gap);
       c.error_ratio = 1 + 0.1 * (i % 5);
       c.policy_shift = 0.1 * (i % 3);
+      c.real_return = i % 40 < 30 ? 100 : -200;  // falls while knobs go back
+      c.return_scale = 400;
       judge->OnCheckpoint(c);
       const JudgeReport report = judge->Report();
       course.push_back(report.controller_state + " " + report.judgement.sentence);
