@@ -127,6 +127,8 @@ constexpr FieldRule kRules[] = {
     {"objective.model_value_weight", "0", 0, 0.1},
     {"objective.model_ratio_weight", "0", 0, 0.1},
     {"objective.model_ramp_steps", "2000", 0},
+    {"objective.logit_tolerance", "0", 0},
+    {"objective.dual_fall", "1", 0, 1, true},
 };
 
 constexpr FieldRule kNoRule = {};

@@ -19,6 +19,10 @@ absl::Status Validate(const LogRatioOptions& o) {
     return absl::InvalidArgumentError(absl::StrCat(
         "log-ratio: expected finite lower <= upper, got [", o.lower, ", ", o.upper, "]"));
   }
+  if (!(o.tolerance >= 0) || !std::isfinite(o.tolerance)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("log-ratio: expected a tolerance >= 0, got ", o.tolerance));
+  }
   if (o.samples < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("log-ratio: expected at least 1 sample, got ", o.samples));
@@ -56,9 +60,10 @@ absl::Status LogRatioEstimator::Estimate(std::span<const float> observations,
                                          log_ratios.subspan(first, count)));
   }
   const auto lower = static_cast<float>(options_.lower), upper = static_cast<float>(options_.upper);
+  const auto tolerance = static_cast<float>(options_.tolerance);
   LogRatioFigures seen;
   for (float& x : log_ratios) {
-    const float raw = x;
+    const float raw = x + tolerance;
     x = std::isfinite(raw) ? std::clamp(raw, lower, upper) : lower;
     seen.at_lower += !std::isfinite(raw) || x > raw ? 1 : 0;
     seen.at_upper += std::isfinite(raw) && x < raw ? 1 : 0;
