@@ -6,12 +6,17 @@ import os
 
 import coadaptation_plots as plots
 import coadaptation_study as study
-from coadaptation_runs import median, result_of, show, summarise, table
+from coadaptation_runs import ends, first_alarms, first_from, median, show, sound, summarise, table
 
 
-def lead_of(run, name):
-    """Checkpoints from the first alarm or warning to the onset; minus infinity where there is none."""
-    return run["onset"] - run[name] if run[name] is not None else -math.inf
+def lead_of(run, at):
+    """Checkpoints from an alarm at index `at` to the onset; minus infinity where there was none."""
+    return run["onset"] - at if at is not None else -math.inf
+
+
+def in_time(leads):
+    """(at or before the onset, median, two or more ahead)"""
+    return sum(lead >= 0 for lead in leads), median(leads), sum(lead >= 2 for lead in leads)
 
 
 def halfway(runs):
@@ -20,7 +25,7 @@ def halfway(runs):
     for env in study.ENVIRONMENTS:
         c1 = [run for (e, a, _), run in runs.items() if e == env and a == "C1"]
         if c1:
-            levels[env] = (median([run[0]["label_real_return"] for run in c1]) + median([result_of(r) for r in c1])) / 2
+            levels[env] = sum(ends(c1)) / 2
     return levels
 
 
@@ -54,9 +59,8 @@ def collapse_section(runs):
             continue
         lines.append([name, str(len(some))])
         for tier in ("alarm", "early", "warning"):
-            leads = [lead_of(run, tier) for run in some]
-            lines[-1] += [share(sum(lead >= 0 for lead in leads), len(some)), show(median(leads), 1),
-                          str(sum(lead >= 2 for lead in leads))]
+            found, lead, ahead = in_time([lead_of(run, run[tier]) for run in some])
+            lines[-1] += [share(found, len(some)), show(lead, 1), str(ahead)]
     header = ["collapses", "runs", "confirmed at or before the onset", "median lead [checkpoints]", "2 or more ahead",
               "early alarm at or before", "median lead", "2 or more ahead", "warned at or before", "median lead",
               "2 or more ahead"]
@@ -76,36 +80,28 @@ BOUNDS = (200, 100, 50, 20, 10, 5)
 def detected(rows, begin, detector, bound):
     """First checkpoint at which a detector's evidence reaches the bound; None: it never does."""
     column, figures, limit = DETECTORS[detector]
-    return next((i for i, r in enumerate(rows) if i >= begin and r.get(column, math.nan) >= math.log10(bound)
-                 and any(r.get(f"read_{figure}", math.nan) > limit for figure in figures)), None)
+    return first_from(rows, begin, lambda row: row.get(column, math.nan) >= math.log10(bound)
+                      and any(row.get(f"read_{figure}", math.nan) > limit for figure in figures))
 
 
-def operating_point(runs, detector, bound, own):
-    """(collapses found in time, median lead, two or more ahead, false first alarms, checkpoints up to them)."""
-    leads = []
-    for _, run, rows in own:
-        at = detected(rows, run["begin"], detector, bound)
-        leads.append(run["onset"] - at if at is not None else -math.inf)
-    false = checkpoints = 0
-    for rows in runs.values():
-        run = summarise(rows)
-        if run["exploited"]:
-            continue
-        at = detected(rows, run["begin"], detector, bound)
-        false += at is not None
-        checkpoints += (at + 1 if at is not None else len(rows)) - run["begin"]
-    return sum(lead >= 0 for lead in leads), median(leads), sum(lead >= 2 for lead in leads), false, checkpoints
+def operating_point(own, healthy, detector, bound):
+    """(collapses found in time, median lead, two or more ahead, false first alarms, checkpoints up to them), of
+    collapses() and sound()."""
+    def at(run, rows):
+        return detected(rows, run["begin"], detector, bound)
+    _, false, checkpoints = first_alarms(healthy, at)
+    return *in_time([lead_of(run, at(run, rows)) for _, run, rows in own]), false, checkpoints
 
 
 def curve_section(folder, runs):
     """Lead against false alarms over the bound, by detector; needs the columns of --rejudge."""
-    own, lines, curves = collapses(runs, {}), [], []
-    if not own or "evidence_early_log10" not in own[0][2][-1]:
+    own, healthy, lines, curves = collapses(runs, {}), sound(runs), [], []
+    if not own or "read_gap_episode" not in own[0][2][-1]:
         return []
     for detector in DETECTORS:
         points = []
         for bound in BOUNDS:
-            found, lead, ahead, false, checkpoints = operating_point(runs, detector, bound, own)
+            found, lead, ahead, false, checkpoints = operating_point(own, healthy, detector, bound)
             points.append((100 * false / max(1, checkpoints), found / len(own)))
             lines.append([detector, str(bound), share(found, len(own)), show(lead, 1), str(ahead), str(false),
                           f"{checkpoints / false:.0f}" if false else f"over {checkpoints}"])

@@ -17,8 +17,10 @@ import sys
 import coadaptation_plots as plots
 import coadaptation_statistics as stats
 import coadaptation_study as study
+from coadaptation_answer import answer_section
 from coadaptation_leads import collapse_section, curve_section
-from coadaptation_runs import ALARM, by_run, labelled, median, read, result_of, show, summarise, table
+from coadaptation_runs import ALARM, by_run, ends, labelled, median, read, result_of, show, summarise, table
+from run_files import write_csv
 
 # Where they stand, what was in force and what holds the label: no scores.
 NOT_SCORES = {
@@ -138,8 +140,7 @@ def control_section(runs, controlled):
             if not seeds or not c1:
                 continue
             on = [result_of(controlled[env, arm, s]) for s in seeds]
-            best = median([result_of(run) for run in c1])
-            first = median([run[0]["label_real_return"] for run in c1])
+            first, best = ends(c1)
             kept = [(median(values) - first) / (best - first) for values in (off, on)]
             lines.append([env, arm, str(len(seeds)), show(best, 0), show(median(off), 0), show(median(on), 0),
                           *(f"{100 * k:.0f} %" for k in kept), " ".join(show(x, 0) for x in on)])
@@ -156,7 +157,7 @@ def write_summary(path, runs):
         rows.append({"env": env, "arm": arm, "seed": seed, **summarise(run), "result": show(result_of(run), 1),
                      "median_label": show(median([r["label_gap"] for r in scored_rows]), 3),
                      "median_score": show(median([r["combined"] for r in scored_rows]), 3)})
-    study.write_csv(path, rows)
+    write_csv(path, rows)
 
 
 def draw(folder, env, rows, runs, results):
@@ -194,22 +195,25 @@ def main():
         sys.exit(f"bench/coadaptation_report: {args.folder}/checkpoints.csv has no checkpoint with a label")
     names = [name for name in good[0] if name not in NOT_SCORES | {"positive"} and not name.startswith(PARTS)]
     runs = by_run(rows)
-    lines = ["# Study of co-adaptation", "",
-             "Calibration: " + ", ".join(study.CALIBRATION) + ". Held out: " + ", ".join(study.HELD_OUT) + ".", ""]
-    lines += inducement_section(good) + false_alarm_section(runs) + collapse_section(runs)
+    head = ["# Study of co-adaptation", "",
+            "Calibration: " + ", ".join(study.CALIBRATION) + ". Held out: " + ", ".join(study.HELD_OUT) + ".", ""]
+    lines = inducement_section(good) + false_alarm_section(runs) + collapse_section(runs)
     lines += curve_section(args.folder, runs)
+    areas = {}
     for env in study.ENVIRONMENTS:
         own = [r for r in good if r["env"] == env and r["arm"] != "C0"]
         if not own:
             continue
         section, results = ranking_section(env, own, names, args.repeats)
         lines += section + run_section(env, runs)
+        areas.update({env: (area, interval) for name, _, area, interval, _ in results if name == "combined"})
         draw(args.folder, env, own, runs, results)
-    if args.controlled:
-        controlled = by_run(read(args.controlled))
+    controlled = by_run(read(args.controlled)) if args.controlled else {}
+    if controlled:
         lines += control_section(runs, controlled)
         write_summary(os.path.join(args.folder, "controlled.csv"), controlled)
     write_summary(os.path.join(args.folder, "summary.csv"), runs)
+    lines = head + answer_section(runs, areas, controlled) + lines
     path = args.out or os.path.join(args.folder, "report.md")
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines))

@@ -79,6 +79,16 @@ def clopper_pearson(k, n, level=0.95):
     return lower, upper
 
 
+def poisson_upper(k, level=0.95):
+    """Exact one-sided upper bound on the mean of a Poisson count of which k were seen."""
+    low, high = 0.0, 10.0 * (k + 10)
+    for _ in range(80):
+        middle = (low + high) / 2
+        at_most = math.fsum(math.exp(-middle + i * math.log(middle) - math.lgamma(i + 1)) for i in range(k + 1))
+        low, high = (middle, high) if at_most > 1 - level else (low, middle)
+    return high
+
+
 def onset(returns, scales, drop=0.1, run=3, begin=0, level=None):
     """Index at which a collapse begins: the first of `run` returns in a row that lie more than `drop` of the return
     scale below the best so far, once something was learned (more than `drop` of the scale); None if there is none.

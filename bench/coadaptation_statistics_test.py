@@ -29,6 +29,10 @@ class Statistics(unittest.TestCase):
         self.assertAlmostEqual(high, 0.3789, places=4)
         self.assertEqual(stats.clopper_pearson(10, 10)[1], 1)
 
+    def test_poisson_upper_agrees_with_tables(self):
+        for count, bound in ((0, 2.9957), (1, 4.7439), (4, 9.1535), (40, 52.069)):
+            self.assertAlmostEqual(stats.poisson_upper(count), bound, places=3)
+
     def test_onset_is_the_first_of_three_far_below_the_best(self):
         self.assertEqual(stats.onset([0, 50, 100, 89, 88, 95, 85, 80, 70], [100] * 9), 6)
         self.assertIsNone(stats.onset([0, 100, 85, 80, 95, 85], [100] * 6))

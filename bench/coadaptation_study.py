@@ -84,14 +84,14 @@ FEW_DATA = ("pace.warmup_steps=200", "model.freeze_after=1500")  # fits at 200 a
 FROZEN = {**BAD_MODEL, "pendulum": ("model.hidden=[16]", "model.max_gradient_steps=50", "pace.updates_per_step=0.4")}
 
 ARMS = {arm.name: arm for arm in [
-    Arm("base", "healthy: five members, one-step rollouts, a fit every two episodes", "base"),
+    Arm("base", "healthy: five members, one-step rollouts, a fit every five episodes", "base"),
     Arm("I1", "rollouts of 50 steps", "induced",
         (*NO_REAL_ROWS, "model.deterministic=true", "pace.updates_per_step=0.4", *rollouts(50)), BAD_MODEL),
     Arm("I2", "no real rows in a batch, 1 update a step", "induced",
         (*NO_REAL_ROWS, "pace.updates_per_step=1"), BAD_MODEL),
     Arm("I3", "one deterministic member, rollouts of 20 steps", "induced",
         (*NO_REAL_ROWS, "model.members=1", "model.elites=1", "model.deterministic=true", *rollouts(20)), BAD_MODEL),
-    Arm("I4", "model frozen after four fits while the policy goes on", "induced",
+    Arm("I4", "model frozen after two fits while the policy goes on", "induced",
         (*NO_REAL_ROWS, *FEW_DATA, *rollouts(20)), FROZEN),
     Arm("I5", "trapdoor: false reward in a region of low coverage, believed by all members", "induced",
         (*NO_REAL_ROWS, *rollouts(10)), planted(TRAPDOOR, TRAPDOOR_REWARD)),

@@ -12,8 +12,10 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import coadaptation_answer as answer  # noqa: E402
 import coadaptation_leads as leads  # noqa: E402
 import coadaptation_report as report  # noqa: E402
+import coadaptation_runs as runs_of  # noqa: E402
 import coadaptation_study as study  # noqa: E402
 
 BINARIES = os.path.join(os.environ.get("TANDEM_BINARY_DIR", os.path.join(study.ROOT, "build", "release")), "bin")
@@ -92,11 +94,45 @@ class Study(unittest.TestCase):
         self.assertEqual(leads.detected(rows, 3, "confirmed", 50), 3)
         self.assertIsNone(leads.detected(rows, 0, "early", 20))
 
+    def test_the_curve_of_bounds_needs_what_only_judging_again_writes(self):
+        with tempfile.TemporaryDirectory() as out:
+            write_run(out, "pendulum", "I3", 1, [0.0, 0.0, 0.0, 0.0, 0.9, 0.9, 0.9, 0.9])
+            study.collect(out)
+            rows = report.read(out)
+            for row in rows:
+                row.update(return_scale=100, evidence_log10=3, evidence_early_log10=3)
+            rows[0]["label_real_return"] = 0
+            runs = {("pendulum", "I3", "1"): rows}
+            self.assertEqual(leads.curve_section(out, runs), [])
+            for row in rows:
+                row.update(read_gap_episode=row["gap_episode"])
+            self.assertIn("| confirmed | 200 | 1 (100 %) | 0.0 | 0 | 0 | over 0 |", leads.curve_section(out, runs))
+
     def test_half_of_what_the_mitigated_control_learns_is_what_can_be_lost(self):
         def run(*returns):
             return [{"label_real_return": float(r)} for r in returns]
         runs = {("pendulum", "C1", "1"): run(-1400, -800, *[-200] * 5), ("pendulum", "I1", "1"): run(-1400, -1400)}
         self.assertEqual(leads.halfway(runs), {"pendulum": -800})
+
+    def test_false_alarms_are_counted_up_to_the_first_in_runs_that_did_not_exploit(self):
+        def run(alarm, positives):
+            return [{"env": "pendulum", "arm": "C1", "seed": "1", "label_gap": 0, "label_real_return": 1.0,
+                     "positive": i in positives, "verdict": "exploiting" if i == alarm else "healthy", "early": 0,
+                     "env_steps": i} for i in range(20)]
+        runs = {("pendulum", "C1", "1"): run(None, ()), ("pendulum", "C1", "2"): run(7, ()),
+                ("pendulum", "C1", "3"): run(7, (6, 7))}  # this one did exploit
+        self.assertEqual(runs_of.first_alarms(runs_of.sound(runs), lambda run, _: run["alarm"]), (2, 1, 17 + 5))
+        self.assertIn("1 in 2 runs (22 checkpoints)", answer.rate(runs, "alarm"))
+
+    def test_what_the_controller_kept_is_measured_by_the_mitigated_control_of_the_same_seeds(self):
+        def run(first, last):
+            return [{"label_real_return": float(r)} for r in (first, *[last] * 5)]
+        runs = {("pendulum", "C1", "1"): run(-1400, -200), ("pendulum", "C1", "2"): run(-1400, -200),
+                ("pendulum", "C1", "3"): run(0, 1000)}
+        controlled = {("pendulum", "I2", "1"): run(-1400, -200), ("pendulum", "I2", "2"): run(-1400, -800)}
+        self.assertEqual(answer.kept(runs, controlled), {("pendulum", "I2"): [1.0, 0.5]})
+        found = [line[2] for line in answer.control_rows(runs, controlled)]
+        self.assertEqual(found, ["0 of 1 (0 %) arms; not I2 on pendulum 75 %", "1 of 2 (50 %), the lowest 50 %"])
 
     def test_told_to_end_it_leaves_no_process_and_goes_on_later(self):
         with tempfile.TemporaryDirectory() as out:

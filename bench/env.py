@@ -127,10 +127,12 @@ def remote_overhead(options):
 
 def remote_overhead_grpc(options):
     server = subprocess.Popen([PYTHON, os.path.join(ROOT, "python", "tandem_env.py"), "--gym", "HalfCheetah-v5",
-                               "--listen", "localhost:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                               "--listen", "localhost:0"], stdout=subprocess.PIPE, text=True)
     try:
-        address = server.stdout.readline().split()[-1]  # "tandem_env: 64 environments on localhost:12345"
-        yield beside_a_loop("remote_overhead_grpc", address, options)
+        line = server.stdout.readline()  # "tandem_env: 64 environments on localhost:12345"
+        if not line:
+            sys.exit("env: error: python/tandem_env.py did not start")
+        yield beside_a_loop("remote_overhead_grpc", line.split()[-1], options)
     finally:
         server.terminate()
         server.wait()

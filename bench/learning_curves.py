@@ -20,13 +20,15 @@ import sys
 import tempfile
 import time
 
+from run_files import json_lines
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def evaluations_of(folder):
-    with open(os.path.join(folder, "metrics.jsonl"), encoding="utf-8") as file:
-        records = [json.loads(line) for line in file]
-    return [(r["env_steps"], r["mean_return"]) for r in records if r.get("kind") == "evaluation"]
+    """Pairs of environment steps and mean return; none where the run wrote nothing."""
+    return [(r["env_steps"], r["mean_return"]) for r in json_lines(os.path.join(folder, "metrics.jsonl"))
+            if r["kind"] == "evaluation"]
 
 
 def reached(evaluations, goal):
@@ -61,8 +63,7 @@ def run_seed(args, seed, folder, running):
         end_group(process)
         errors = process.communicate()[1] + f"\nbench/learning_curves: seed {seed} did not end within {args.timeout:g} s"
     wall = time.monotonic() - start
-    run = os.path.join(folder, f"seed-{seed}")
-    evaluations = evaluations_of(run) if os.path.exists(os.path.join(run, "metrics.jsonl")) else []
+    evaluations = evaluations_of(os.path.join(folder, f"seed-{seed}"))
     if process.returncode != 0:
         print(errors[-2000:], file=sys.stderr)
     return {"seed": seed, "exit": process.returncode, "reached": reached(evaluations, args.goal),

@@ -19,6 +19,7 @@
 #include "common/dynamics/imagination.h"
 #include "common/env/known_reward.h"
 #include "common/env/local_vector_environment.h"
+#include "common/env/random_actions.h"
 #include "common/objective/transition_classifier.h"
 #include "common/policy/sac_learner.h"
 
@@ -150,10 +151,9 @@ class MazeRun {
                             .seed = Seed("data"),
                             .environment = {.max_episode_steps = options_.walk_steps}}));
     const int64_t obs = world->spec().observation.dim(), act = world->spec().action.dim();
-    std::vector<float> actions(episodes * act);
     for (TransitionBatch* part : {&train_, &holdout_}) *part = Rows(world->spec(), 0);
     for (int t = 0; t < options_.walk_steps; ++t) {
-      for (float& a : actions) a = static_cast<float>(rng_.Uniform(-1, 1));
+      const std::vector<float> actions = RandomActions(*world, rng_);
       const std::vector<float> before(world->observations().begin(), world->observations().end());
       TANDEM_RETURN_IF_ERROR(world->Step(actions));
       const std::span<const float> after =
@@ -199,13 +199,11 @@ class MazeRun {
     if (static_cast<int>(pool_.size()) == options_.generations) pool_.pop_front();
     Generation& made = pool_.emplace_back();
     made.steps = Rows(evaluation_->spec(), 0);
+    std::vector<int64_t> rows(options_.rollouts);
+    for (int64_t& row : rows) row = static_cast<int64_t>(rng_.Below(train_.size()));
     std::vector<float> starts;
     const int64_t obs = train_.obs_dim;
-    for (int i = 0; i < options_.rollouts; ++i) {
-      const auto row = static_cast<int64_t>(rng_.Below(train_.size()));
-      starts.insert(starts.end(), train_.observations.begin() + row * obs,
-                    train_.observations.begin() + (row + 1) * obs);
-    }
+    GatherRows(train_.observations, obs, rows, &starts);
     int64_t dropped = 0;
     TANDEM_RETURN_IF_ERROR(dynamics::Imagine(
         *model_,

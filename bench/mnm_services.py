@@ -41,49 +41,58 @@ class Task:
 
 
 TASKS = {
-    "maze": Task(8750, 450, 50000, 99 * 1000),
-    "maze_sparse": Task(8750, 450, 500, 1000),
+    "maze": Task(8500, 150, 2500, 99 * 50),
+    "maze_sparse": Task(8500, 150, 25, 50),
     "pendulum": Task(4000, 200, -200, 1600),
     "inverted_pendulum": Task(2500, 125, 950, 1000),
 }
 
 
-def command_of(args, task, arm, seed, folder):
+def command_of(args, task, arm, seed, checkpoint, folder):
     """The whole command line of a run."""
     recipe, fields = os.path.join(ROOT, "recipes", "mnm", task + ".yaml"), []
     if arm == "mbpo":
         published = os.path.join(ROOT, "recipes", "mbpo", task + ".yaml")
         recipe, fields = (published, []) if os.path.exists(published) else (recipe, ["objective.kind=LIKELIHOOD"])
     return [os.path.join(args.binaries, "tandem"), "train", recipe, *fields,
-            f"stop.max_env_steps={args.steps + TASKS[task].more}", "stop.return_at_least=1e9", f"run.seed={seed}",
+            f"stop.max_env_steps={checkpoint + TASKS[task].more}", "stop.return_at_least=1e9", f"run.seed={seed}",
             *args.overrides, "--run-dir", folder, "--on-exist", "fail", "--json"]
 
 
-def row_of(task, arm, seed, steps, folder):
-    """What the monitor says of a run that is over, at the last evaluation within `steps`."""
+def row_of(task, arm, seed, checkpoint, folder):
+    """What the monitor says of a run that is over, at the last evaluation within `checkpoint` steps."""
     history = json_lines(os.path.join(folder, "state", "monitor", "history.jsonl"))
     verdicts = [r["verdict"] for r in history if r["kind"] == "checkpoint"]
-    last = [r for r in history if r["kind"] == "evaluation" and r["env_steps"] <= steps][-1]
+    last = [r for r in history if r["kind"] == "evaluation" and r["env_steps"] <= checkpoint][-1]
     curve = [(r["env_steps"], round(r["mean_return"], 3)) for r in json_lines(os.path.join(folder, "metrics.jsonl"))
-             if r["kind"] == "evaluation" and r["env_steps"] <= steps]
+             if r["kind"] == "evaluation" and r["env_steps"] <= checkpoint]
     real, model = last["real_return"], last.get("model_return", float("nan"))
     return {"task": task, "arm": arm, "seed": seed, "env_steps": int(last["env_steps"]),
-            "solved": int(real >= TASKS[task].solved), "real": real, "model": round(model, 3),
+            "solved": int(real >= TASKS[task].solved), "real": round(real, 3), "model": round(model, 3),
             "gap": round((model - real) / TASKS[task].scale, 4),
             "verdict": verdicts[-1], "worst": max(verdicts, key=VERDICTS.index),
             "alarms": verdicts.count("exploiting"),
             "best": max(r for _, r in curve), "curve": " ".join(f"{steps}:{r:g}" for steps, r in curve)}
 
 
-def run(args, task, arm, seed):
+def refuse_more_than(asked, checkpoint, folder, out):
+    """Ends the program where a complete run was asked for fewer steps than are asked for now."""
+    if asked < checkpoint:
+        sys.exit(f"bench/mnm_services: error: {folder} was run for a checkpoint at {asked} steps, and {checkpoint} are "
+                 f"asked for: take another folder than --out {out}, or remove that run")
+
+
+def run(args, task, arm, seed, checkpoint):
     """One run in its own processes; its row, or none where it failed. A complete one is read, not run."""
     folder = os.path.join(args.out, task, arm, str(seed))
     done = os.path.join(folder, "row.json")
     if os.path.exists(done):
-        return row_of(task, arm, seed, args.steps, folder)
+        with open(done, encoding="utf-8") as file:
+            refuse_more_than(json.load(file)["checkpoint"], checkpoint, folder, args.out)
+        return row_of(task, arm, seed, checkpoint, folder)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.dirname(folder), exist_ok=True)
-    process = subprocess.Popen(command_of(args, task, arm, seed, folder), stdout=subprocess.DEVNULL,
+    process = subprocess.Popen(command_of(args, task, arm, seed, checkpoint, folder), stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         _, errors = process.communicate(timeout=args.timeout)
@@ -95,9 +104,9 @@ def run(args, task, arm, seed):
     if process.returncode != 0:
         print(f"bench/mnm_services: {folder}: {errors[-2000:]}", file=sys.stderr)
         return None
-    row = row_of(task, arm, seed, args.steps, folder)
+    row = row_of(task, arm, seed, checkpoint, folder)
     with open(done, "w", encoding="utf-8") as file:
-        json.dump(row, file)
+        json.dump({"checkpoint": checkpoint, **row}, file)
     return row
 
 
@@ -123,12 +132,12 @@ def main():
     parser.add_argument("--binaries", default=os.path.join(ROOT, "build", "release", "bin"))
     args = parser.parse_intermixed_args()
 
-    rows, failed, steps = [], 0, args.steps
+    rows, failed = [], 0
     for task in args.tasks:
-        args.steps = steps or TASKS[task].steps
+        checkpoint = args.steps or TASKS[task].steps
         for seed in args.seeds:  # seed by seed, so that what is interrupted has every arm
             for arm in args.arms:
-                row = run(args, task, arm, seed)
+                row = run(args, task, arm, seed, checkpoint)
                 failed += row is None
                 if row is not None:
                     rows.append(row)

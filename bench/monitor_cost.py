@@ -20,6 +20,8 @@ import sys
 import tempfile
 import time
 
+from run_files import json_lines
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAMS = ["tandem_replay_buffer", "tandem_model_trainer", "tandem_policy_trainer", "tandem_actor"]
 
@@ -58,8 +60,7 @@ def children(parent):
 
 def steps_per_second(run):
     """From the first policy update on."""
-    with open(os.path.join(run, "metrics.jsonl"), encoding="utf-8") as file:
-        records = [record for record in map(json.loads, file) if record.get("kind") == "progress"]
+    records = [r for r in json_lines(os.path.join(run, "metrics.jsonl")) if r["kind"] == "progress"]
     going = [record for record in records if record["policy_updates"] > 0]
     if not going:
         return float("nan")

@@ -7,14 +7,14 @@
 /// counts, what it reads ("read_<name>") and its own evidence against the tolerance
 /// ("alone_<name>_log10"). For studies: what the same run would have been told by another rule or
 /// another interval. Only for runs without a controller, for actions begin the evidence anew.
+#include <array>
 #include <cmath>
 #include <iostream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
 #include "absl/strings/numbers.h"
+#include "common/coadaptation/signal_evidence.h"
 #include "common/coadaptation/verdict_process.h"
 #include "services/monitor/core/history.h"
 
@@ -24,36 +24,39 @@ using tandem::coadaptation::Checkpoint;
 using tandem::coadaptation::Evidence;
 using tandem::coadaptation::EvidenceLog10;
 using tandem::coadaptation::Judgement;
-using tandem::coadaptation::Reading;
+using tandem::coadaptation::Readings;
+using tandem::coadaptation::SignalEvidence;
 using tandem::coadaptation::Thresholds;
 
 /// Each signal, and the gap over 25 steps that is none, on its own.
 class Alone {
  public:
-  explicit Alone(const Thresholds& thresholds) : thresholds_(thresholds) {}
+  explicit Alone(const Thresholds& thresholds)
+      : thresholds_(thresholds),
+        signals_({thresholds.tolerance, thresholds.bound}),
+        gap_25_({thresholds.tolerance, thresholds.bound}) {}
 
   void Judge(const Checkpoint& checkpoint, nlohmann::json* line) {
-    for (const Reading& reading : ReadSignals(checkpoint, thresholds_)) {
-      Show(SignalName(reading.signal), reading.value, reading.parts, checkpoint.number, line);
+    const Readings readings = ReadSignals(checkpoint, thresholds_);
+    if (checkpoint.number > static_cast<double>(thresholds_.warmup_refits)) {
+      signals_.Update(readings);
+      gap_25_.Update(std::array{checkpoint.gap_25});
     }
-    Show("gap_25", checkpoint.gap_25, {checkpoint.gap_25}, checkpoint.number, line);
+    for (size_t i = 0; i < readings.size(); ++i) {
+      Show(SignalName(readings[i].signal), readings[i].value, signals_.value(i), line);
+    }
+    Show("gap_25", checkpoint.gap_25, gap_25_.value(), line);
   }
 
  private:
-  void Show(const std::string& name, double value, const std::vector<double>& parts, double number,
-            nlohmann::json* line) {
-    Evidence& evidence =
-        evidence_.try_emplace(name, Evidence({thresholds_.tolerance, thresholds_.bound}))
-            .first->second;
-    if (number > static_cast<double>(thresholds_.warmup_refits)) evidence.Update(parts);
+  static void Show(const std::string& name, double value, double evidence, nlohmann::json* line) {
     if (std::isfinite(value)) (*line)["read_" + name] = value;
-    if (evidence.value() > 0) {
-      (*line)["alone_" + name + "_log10"] = EvidenceLog10(evidence.value());
-    }
+    if (evidence > 0) (*line)["alone_" + name + "_log10"] = EvidenceLog10(evidence);
   }
 
   const Thresholds thresholds_;
-  std::map<std::string, Evidence> evidence_;
+  SignalEvidence signals_;
+  Evidence gap_25_;
 };
 
 }  // namespace

@@ -1,16 +1,16 @@
-"""What the studies of whole runs share: reading a run's files of JSON lines, and keeping rows as a table."""
+"""What studies and tests of whole runs share: reading a run's files of JSON lines, and keeping rows as a table."""
 
 import csv
 import json
-import os
 
 
 def json_lines(path):
-    """The records of a file of JSON lines, but for a torn last one; none where there is no file."""
-    if not os.path.exists(path):
+    """What a file of JSON lines holds so far, but for a last line that is not whole; nothing where there is no file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.endswith("\n")]
+    except FileNotFoundError:
         return []
-    with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.endswith("\n")]
 
 
 def write_csv(path, rows):

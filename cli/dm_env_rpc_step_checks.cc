@@ -7,6 +7,7 @@
 #include "cli/dm_env_rpc_checker.h"
 #include "cli/env_checks.h"
 #include "common/base/status_macros.h"
+#include "common/clients/dm_env_rpc_elements.h"
 
 namespace tandem::cli {
 namespace {

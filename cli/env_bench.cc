@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_format.h"
 #include "cli/commands.h"
-#include "cli/env_checks.h"
 #include "cli/env_commands.h"
 #include "common/base/clock.h"
 #include "common/base/cpu_time.h"

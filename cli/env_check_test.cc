@@ -7,6 +7,7 @@
 
 #include "cli/env_checks.h"
 #include "common/base/rng.h"
+#include "common/clients/env_messages.h"
 #include "common/env_server/env_server.h"
 #include "common/rpc/channel.h"
 
@@ -285,6 +286,8 @@ TEST_F(ServerCheckTest, FindsWhatIsWrongWithVectors) {
   EXPECT_THAT(FailedVectors(), Contains("Describe: makes sense"));
   between_->edit_description = [](auto& response) { response.set_capacity(2); };
   EXPECT_THAT(FailedVectors(), Contains("Open: refuses more than its capacity"));
+  between_->edit_description = [](auto& response) { response.set_capacity(clients::kMaxEnvs); };
+  EXPECT_THAT(FailedVectors(), IsEmpty());
   between_->edit_description = [](auto& response) { response.add_capabilities("frames"); };
   EXPECT_THAT(FailedVectors(), testing::ElementsAre("Step: answers in frames"));
   between_->edit_description = [](auto&) {};

@@ -193,6 +193,7 @@ absl::Status VectorChecker::RefusesVersion0() {
 }
 
 absl::Status VectorChecker::RefusesTooMany() {
+  if (served_->capacity >= clients::kMaxEnvs) return Skip("nobody may ask for more than it has");
   return ExpectCode(Open(served_->capacity + 1), absl::StatusCode::kResourceExhausted,
                     "one environment more than its capacity");
 }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/rng.h"
 #include "common/base/status_macros.h"
+#include "common/clients/patience.h"
 #include "common/env/random_actions.h"
 
 namespace tandem::cli {
@@ -65,10 +66,7 @@ class Behaviour {
     const size_t dim = env_->spec().observation.low.size();
     return rows.subspan(static_cast<size_t>(i) * dim, dim);
   }
-  bool Ended(int i) const {
-    const StepResult& result = env_->results()[static_cast<size_t>(i)];
-    return result.terminated || result.truncated;
-  }
+  bool Ended(int i) const { return env_->results()[static_cast<size_t>(i)].ended(); }
 
   EnvironmentProvider& provider_;
   std::unique_ptr<VectorEnvironment> env_;
@@ -96,7 +94,7 @@ absl::Status Behaviour::Recover() {
       return outcome == Outcome::kStepped || outcome == Outcome::kStarted;
     });
   };
-  const auto end = std::chrono::steady_clock::now() + absl::ToChronoSeconds(kRecovery);
+  const auto end = clients::After(kRecovery);
   while (!run() && std::chrono::steady_clock::now() < end) {
     if (!env_->Step(RandomActions(*env_, rng_)).ok()) break;
   }

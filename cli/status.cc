@@ -60,11 +60,12 @@ Json MembersJson(const std::string& run_path, const Json& run, bool alive) {
   return members;
 }
 
-void PrintMembers(const Json& members) {
+/// alive: whether the run goes on, so that a member that is not up is missing.
+void PrintMembers(const Json& members, bool alive) {
   for (const Json& member : members) {
     const bool up = member["up"];
-    std::string line =
-        absl::StrFormat("  %-16s %-5s", member["name"].get<std::string>(), up ? "up" : "down");
+    std::string line = absl::StrFormat("  %-16s %-5s", member["name"].get<std::string>(),
+                                       up ? "up" : (alive ? "down" : "ended"));
     if (up) {
       absl::StrAppendFormat(&line, " pid %-8d", member["pid"].get<int>());
       const std::string metrics = member.value("metrics", "");
@@ -120,12 +121,13 @@ void PrintLive(const Json& status) {
   }
 }
 
-/// The last record of a run that is over; null where there is none.
+/// The last record of a run that is over, which has nothing to wait for; null where there is none.
 Json LastRecord(const std::string& run_path) {
   Json last;
   for (Json& record : ReadJsonLines(run_path + "/metrics.jsonl")) {
     if (record.value("kind", "") == "progress") last = std::move(record);
   }
+  if (last.is_object()) last.erase("eta_seconds");
   return last;
 }
 
@@ -190,7 +192,7 @@ int ShowStatus(const std::string& parent, const std::string& run, bool json) {
               << ", process " << status["pid"];
   }
   std::cout << "\n";
-  PrintMembers(status["members"]);
+  PrintMembers(status["members"], alive);
   if (alive) {
     PrintLive(status);
     if (status.contains("dashboard")) {

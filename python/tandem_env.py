@@ -376,6 +376,13 @@ class Refused(Exception):
         self.code = code
 
 
+def _status(error: Exception) -> Any:
+    """The gRPC status of a Refused, or of another error that a request has caused."""
+    import grpc
+
+    return grpc.StatusCode[getattr(error, "code", "INVALID_ARGUMENT")]
+
+
 def describe(env: Any) -> Description:
     """Description of a Gymnasium-like environment."""
     spec = getattr(env, "spec", None)
@@ -495,7 +502,6 @@ class Fleet:
         self.columns = columns or Columns(description, n)
         self.outcomes = self.columns.outcomes
         self._progress = self.columns.progress[0].data
-        self._watched = generation > 0  # by a Pool, through the progress
         self._serial = 0  # requests so far
         self._generation, self._first = generation, first
         self._envs: list[Any] = [None] * n
@@ -554,7 +560,8 @@ class Fleet:
                 self._unstarted[i] = False
                 self._fail(i)
         self._serial += 1
-        progress, now, watched = self._progress, time.monotonic_ns, self._watched
+        progress, now = self._progress, time.monotonic_ns
+        watched = self._generation > 0  # by a Pool, through the progress
         limit = self._task.max_episode_steps
         rewards, store = columns.rewards, self._store
         single = columns.observations[0] if len(columns.observations) == 1 else None
@@ -1205,7 +1212,7 @@ class Session:
     """The environments of one client, and the last answer, so that nothing steps twice."""
 
     def __init__(self, fleet: Any, description: Description, count: int):
-        self.key = secrets.token_urlsafe(24)
+        self.key = secrets.token_urlsafe(24).encode()
         self.count = count
         self.idle_since = time.monotonic()
         self.streams = 0
@@ -1218,15 +1225,10 @@ class Session:
         self._observations = [(prefix(2, column.nbytes), column) for column in columns.observations]
         self._actions = [(f"action '{leaf.name}'", column)
                          for leaf, column in zip(description.action, columns.actions)]
-        self._key = self.key.encode()
         self._reward_prefix = prefix(3, columns.rewards.nbytes)
         self._flag_prefixes = [prefix(number, count) for number in (4, 5, 7)]
         self._clear, self._started, self._absent = (
             bytes([value]) * count for value in (STEPPED, STARTED, ABSENT))
-
-    def named(self, key: bytes) -> bool:
-        """Whether a request means this one."""
-        return key == self._key
 
     def take(self, owner: object) -> None:
         """From now on another stream than `owner` is refused."""
@@ -1343,10 +1345,11 @@ def _fill(array: np.ndarray, raw: Any, name: str) -> None:
 
 class Frames:
     """Answers StepRequests on a unix socket, as the Step stream of gRPC does: one thread a
-    connection, which waits in recv(). A frame is a header (FRAME) and a message. A client begins
-    with an empty frame, which comes back; then each of its frames is a StepRequest and is answered
-    by a StepResponse with code 0. Another code is a gRPC status, the message its words, and the
-    connection ends. What is no frame ends it without a word. Thread-safe."""
+    connection, which looks for the next request for SPIN_S and then sleeps in read(). A frame is a
+    header (FRAME) and a message. A client begins with an empty frame, which comes back; then each
+    of its frames is a StepRequest and is answered by a StepResponse with code 0. Another code is a
+    gRPC status, the message its words, and the connection ends. What is no frame ends it without a
+    word. Thread-safe."""
 
     def __init__(self, listener: socket.socket, answers: Callable, most: int, connections: int):
         """`answers`: from the requests of one connection. `most`: the largest of them [bytes].
@@ -1458,11 +1461,8 @@ class Frames:
         return message if len(message) == length else None
 
     def _refuse(self, connection: socket.socket, error: Exception) -> None:
-        import grpc
-
-        code = grpc.StatusCode[getattr(error, "code", "INVALID_ARGUMENT")].value[0]
         try:
-            _send_frame(connection, str(error).encode(errors="replace"), code)
+            _send_frame(connection, str(error).encode(errors="replace"), _status(error).value[0])
         except OSError:
             pass  # nobody is there to be told
 
@@ -1499,7 +1499,7 @@ class Server:
         self._idle_timeout_s = idle_timeout_s
         self._name = name or getattr(make_env, "__name__", type(make_env).__name__)
         self._lock = threading.Lock()
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[bytes, Session] = {}
         self._used = self._held = 0  # environments and sessions, also those being made
         self._stopped = threading.Event()
         self._workers = workers
@@ -1634,25 +1634,22 @@ class Server:
         for name, value, lowest in (
                 ("num_envs", count, 1), ("max_episode_steps", limit, 0),
                 ("step_timeout_ms", step_ms, 1), ("reset_timeout_ms", reset_ms, 1)):
-            if value < lowest or (name == "num_envs" and value > MAX_ENVS):
+            if value < lowest:
                 raise Refused("INVALID_ARGUMENT", f"{name}: {value} is out of range")
         own = json_object(data(request, 3) or b"{}")
         return Task(count, {**self._arguments, **own}, limit, step_ms / 1000, reset_ms / 1000)
 
     def _close(self, request: dict[int, list], unused_context: Any) -> bytes:
-        session = self._sessions.get(data(request, 1).decode(errors="replace"))
+        session = self._sessions.get(data(request, 1))
         if session is not None:
             self._forget(session)
         return b""
 
     def _step(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
-        import grpc
-
         try:
             yield from self._answers(requests)
         except (Refused, ValueError) as error:
-            code = getattr(error, "code", "INVALID_ARGUMENT")
-            context.abort(grpc.StatusCode[code], str(error))
+            context.abort(_status(error), str(error))
 
     def _answers(self, requests: Iterator[bytes]) -> Iterator[bytes]:
         """The answers to the StepRequests of one stream. Refused or ValueError ends it."""
@@ -1661,13 +1658,13 @@ class Server:
             for raw in requests:
                 request = decode(raw)
                 if session is None:
-                    session = self._sessions.get(data(request, 1).decode(errors="replace"))
+                    session = self._sessions.get(data(request, 1))
                     if session is None:
                         raise Refused("NOT_FOUND", "the session is closed, expired or unknown")
                     with self._lock:
                         session.streams += 1
                     session.take(owner)
-                elif not session.named(data(request, 1)):
+                elif data(request, 1) != session.key:
                     raise Refused("INVALID_ARGUMENT", "a stream is of one session")
                 yield session.answer(request, owner)
         finally:
@@ -1735,13 +1732,10 @@ def _check_free(address: str) -> None:
 def _guarded(method: Callable[[dict, Any], bytes]) -> Callable[[bytes, Any], bytes]:
     """A unary method of gRPC from one of ours."""
     def call(raw: bytes, context: Any) -> bytes:
-        import grpc
-
         try:
             return method(decode(raw), context)
         except (Refused, ValueError) as error:
-            code = getattr(error, "code", "INVALID_ARGUMENT")
-            return context.abort(grpc.StatusCode[code], str(error))
+            return context.abort(_status(error), str(error))
     return call
 
 

@@ -504,7 +504,8 @@ class StreamTest(ServerTest):
     def test_what_cannot_be_opened_is_refused(self):
         with self.stub(5) as client:
             new = functools.partial(Client, self.address, frames=self.frames)
-            self.assertIn("3 of 8", self.refused("RESOURCE_EXHAUSTED", lambda: new(4)))
+            for count in (4, tandem_env.MAX_ENVS + 1):
+                self.assertIn("3 of 8", self.refused("RESOURCE_EXHAUSTED", lambda n=count: new(n)))
             self.assertIn("unexpected",
                           self.refused("INVALID_ARGUMENT", lambda: new(1, '{"x": 1}')))
             self.assertIn("change the spaces",

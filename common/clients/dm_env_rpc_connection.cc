@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/clients/dm_env_rpc_elements.h"
 #include "common/clients/env_messages.h"
 #include "common/clients/patience.h"
 #include "common/rpc/channel.h"

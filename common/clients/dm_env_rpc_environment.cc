@@ -196,7 +196,7 @@ absl::Status DmEnvRpcVectorEnvironment::Step(std::span<const float> actions) {
   for (int i = 0; i < num_envs(); ++i) {
     const StepResult& result = results_[static_cast<size_t>(i)];
     const bool stepped = outcome(i) == Outcome::kStepped;
-    if (stepped && (result.terminated || result.truncated)) ended.push_back(i);
+    if (stepped && result.ended()) ended.push_back(i);
   }
   if (!ended.empty()) Restart(ended);
   for (EnvironmentFault& fault : recovery_.TakeFaults()) faults_.push_back(std::move(fault));
@@ -231,7 +231,7 @@ void DmEnvRpcVectorEnvironment::TakeAnswer(int env, TimePoint deadline) {
   outcome(env) = Outcome::kStepped;
   StepResult& result = results_[static_cast<size_t>(env)];
   result = *step;
-  const bool ended = step->terminated || step->truncated;
+  const bool ended = step->ended();
   ++one.steps;
   ++one.good_steps;
   one.begun = !ended;
@@ -273,7 +273,7 @@ void DmEnvRpcVectorEnvironment::Restart(const std::vector<int>& envs) {
 
 absl::Status DmEnvRpcVectorEnvironment::TakeFirst(int env) {
   TANDEM_ASSIGN_OR_RETURN(const StepResult first, copy(env).connection->TakeStep(observation(env)));
-  if (first.terminated || first.truncated) {
+  if (first.ended()) {
     return absl::InvalidArgumentError("expected the first step of an episode to be RUNNING");
   }
   if (AllFinite(observation(env))) return absl::OkStatus();

@@ -46,7 +46,7 @@ class DmEnvRpcVectorEnvironment : public VectorEnvironment {
   struct Copy {
     std::unique_ptr<DmEnvRpcConnection> connection;  // null: being opened anew
     int64_t steps = 0;                               // of the episode
-    int64_t good_steps = 0;                          // since it was opened
+    int64_t good_steps = 0;                          // since it was lost last, over seeded resets
     bool begun = false;                              // an episode goes on
     bool sent = false;                               // a request of the call under way
     bool needs_reset = false;                        // an episode that goes on is to be ended
@@ -59,7 +59,7 @@ class DmEnvRpcVectorEnvironment : public VectorEnvironment {
 
   void TakeAnswer(int env, DmEnvRpcConnection::TimePoint deadline);
   void TakeReopened(int env);
-  /// Begins an episode in each of these, all at a time; whether that went well is in `ok`, [N].
+  /// Begins an episode in each of these, all at a time. One that cannot is lost, and `unstarted`.
   void Restart(const std::vector<int>& envs);
   /// Takes the answer to the first step of an episode, which is to be finite and RUNNING.
   absl::Status TakeFirst(int env);

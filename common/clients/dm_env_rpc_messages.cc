@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <map>
-#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/clients/dm_env_rpc_elements.h"
 
 namespace tandem::clients {
 namespace {
@@ -30,183 +29,6 @@ absl::Status Refuse(const std::string& name, const Parts&... parts) {
 
 std::string Shape(const auto& sizes) { return absl::StrCat("[", absl::StrJoin(sizes, ", "), "]"); }
 
-DataType TypeOf(ElementType type) {
-  switch (type) {
-    case ElementType::kFloat32:
-      return dm_env_rpc::v1::FLOAT;
-    case ElementType::kFloat64:
-      return dm_env_rpc::v1::DOUBLE;
-    case ElementType::kInt32:
-      return dm_env_rpc::v1::INT32;
-    case ElementType::kInt64:
-      return dm_env_rpc::v1::INT64;
-    case ElementType::kInt8:
-      return dm_env_rpc::v1::INT8;
-    case ElementType::kUint8:
-      return dm_env_rpc::v1::UINT8;
-  }
-  return dm_env_rpc::v1::INVALID_DATA_TYPE;
-}
-
-std::optional<ElementType> TypeOf(DataType type) {
-  for (const ElementType known : {ElementType::kFloat32, ElementType::kFloat64, ElementType::kInt32,
-                                  ElementType::kInt64, ElementType::kInt8, ElementType::kUint8}) {
-    if (TypeOf(known) == type) return known;
-  }
-  return std::nullopt;
-}
-
-/// The type of a leaf that carries observations of this one, be it the next wider.
-std::optional<ElementType> CarriedBy(DataType type) {
-  switch (type) {
-    case dm_env_rpc::v1::BOOL:
-      return ElementType::kUint8;
-    case dm_env_rpc::v1::UINT32:
-      return ElementType::kInt64;
-    case dm_env_rpc::v1::UINT64:
-      return ElementType::kFloat64;
-    default:
-      return TypeOf(type);
-  }
-}
-
-template <typename T>
-std::string_view BytesOf(const google::protobuf::RepeatedField<T>& array) {
-  return {reinterpret_cast<const char*>(array.data()),
-          static_cast<size_t>(array.size()) * sizeof(T)};
-}
-
-/// The elements of a Tensor or a TensorSpec::Value as bytes; none where they are of another type.
-template <typename Message>
-std::optional<std::string_view> BytesOf(const Message& message, ElementType type) {
-  switch (type) {
-    case ElementType::kFloat32:
-      if (message.has_floats()) return BytesOf(message.floats().array());
-      break;
-    case ElementType::kFloat64:
-      if (message.has_doubles()) return BytesOf(message.doubles().array());
-      break;
-    case ElementType::kInt32:
-      if (message.has_int32s()) return BytesOf(message.int32s().array());
-      break;
-    case ElementType::kInt64:
-      if (message.has_int64s()) return BytesOf(message.int64s().array());
-      break;
-    case ElementType::kInt8:
-      if (message.has_int8s()) return message.int8s().array();
-      break;
-    case ElementType::kUint8:
-      if (message.has_uint8s()) return message.uint8s().array();
-      break;
-  }
-  return std::nullopt;
-}
-
-template <typename T>
-void Fill(std::string_view bytes, google::protobuf::RepeatedField<T>* array) {
-  array->Resize(static_cast<int>(bytes.size() / sizeof(T)), T{0});
-  std::memcpy(array->mutable_data(), bytes.data(), bytes.size());
-}
-
-template <typename Message>
-void SetBytes(ElementType type, std::string_view bytes, Message* message) {
-  switch (type) {
-    case ElementType::kFloat32:
-      return Fill(bytes, message->mutable_floats()->mutable_array());
-    case ElementType::kFloat64:
-      return Fill(bytes, message->mutable_doubles()->mutable_array());
-    case ElementType::kInt32:
-      return Fill(bytes, message->mutable_int32s()->mutable_array());
-    case ElementType::kInt64:
-      return Fill(bytes, message->mutable_int64s()->mutable_array());
-    case ElementType::kInt8:
-      message->mutable_int8s()->set_array(bytes.data(), bytes.size());
-      return;
-    case ElementType::kUint8:
-      message->mutable_uint8s()->set_array(bytes.data(), bytes.size());
-      return;
-  }
-}
-
-template <typename T>
-void AppendDoubles(std::string_view bytes, std::vector<double>& numbers) {
-  for (size_t at = 0; at + sizeof(T) <= bytes.size(); at += sizeof(T)) {
-    T number;
-    std::memcpy(&number, bytes.data() + at, sizeof(T));
-    numbers.push_back(static_cast<double>(number));
-  }
-}
-
-std::vector<double> ToDoubles(ElementType type, std::string_view bytes) {
-  std::vector<double> numbers;
-  switch (type) {
-    case ElementType::kFloat32:
-      AppendDoubles<float>(bytes, numbers);
-      break;
-    case ElementType::kFloat64:
-      AppendDoubles<double>(bytes, numbers);
-      break;
-    case ElementType::kInt32:
-      AppendDoubles<int32_t>(bytes, numbers);
-      break;
-    case ElementType::kInt64:
-      AppendDoubles<int64_t>(bytes, numbers);
-      break;
-    case ElementType::kInt8:
-      AppendDoubles<int8_t>(bytes, numbers);
-      break;
-    case ElementType::kUint8:
-      AppendDoubles<uint8_t>(bytes, numbers);
-      break;
-  }
-  return numbers;
-}
-
-/// Numbers out of the type's range become its last ones.
-template <typename T>
-std::string Saturated(const std::vector<double>& numbers) {
-  using Limits = std::numeric_limits<T>;
-  std::string bytes;
-  for (const double number : numbers) {
-    T fitted = static_cast<T>(0);
-    if (number >= static_cast<double>(Limits::max())) {
-      fitted = Limits::max();
-    } else if (number <= static_cast<double>(Limits::lowest())) {
-      fitted = Limits::lowest();
-    } else {
-      fitted = static_cast<T>(number);
-    }
-    bytes.append(reinterpret_cast<const char*>(&fitted), sizeof(T));
-  }
-  return bytes;
-}
-
-std::vector<double> ToDoubles(const auto& array) { return {array.begin(), array.end()}; }
-
-/// The elements of a Tensor or a TensorSpec::Value; none where they are of another type.
-template <typename Message>
-std::optional<std::vector<double>> NumbersOf(const Message& message, DataType type) {
-  if (type == dm_env_rpc::v1::UINT32) {
-    if (!message.has_uint32s()) return std::nullopt;
-    return ToDoubles(message.uint32s().array());
-  }
-  if (type == dm_env_rpc::v1::UINT64) {
-    if (!message.has_uint64s()) return std::nullopt;
-    return ToDoubles(message.uint64s().array());
-  }
-  if constexpr (std::is_same_v<Message, Tensor>) {  // bounds are never booleans
-    if (type == dm_env_rpc::v1::BOOL) {
-      if (!message.has_bools()) return std::nullopt;
-      return ToDoubles(message.bools().array());
-    }
-  }
-  const std::optional<ElementType> element = TypeOf(type);
-  if (!element.has_value()) return std::nullopt;
-  const auto bytes = BytesOf(message, *element);
-  if (!bytes.has_value()) return std::nullopt;
-  return ToDoubles(*element, *bytes);
-}
-
 /// The last numbers of floating-point types stand for no bound.
 double Widened(ElementType type, double bound) {
   const double last = type == ElementType::kFloat32   ? std::numeric_limits<float>::max()
@@ -219,7 +41,7 @@ double Widened(ElementType type, double bound) {
 absl::StatusOr<std::vector<double>> Bounds(const SpaceLeaf& leaf, DataType type,
                                            const TensorSpec::Value& value, double none) {
   if (value.payload_case() == TensorSpec::Value::PAYLOAD_NOT_SET) return std::vector<double>{none};
-  std::optional<std::vector<double>> given = NumbersOf(value, type);
+  std::optional<std::vector<double>> given = Numbers(value, type);
   if (!given.has_value()) return Refuse(leaf.name, "expected bounds of the type of its elements");
   std::vector<double> bounds = *std::move(given);
   for (double& bound : bounds) bound = Widened(leaf.type, bound);
@@ -281,24 +103,6 @@ std::pair<std::vector<double>, std::vector<double>> BoundsOf(const SpaceLeaf& le
   return {{static_cast<double>(start)}, last};
 }
 
-std::string RowOf(ElementType type, const std::vector<double>& numbers) {
-  switch (type) {
-    case ElementType::kFloat32:
-      return Saturated<float>(numbers);
-    case ElementType::kFloat64:
-      return Saturated<double>(numbers);
-    case ElementType::kInt32:
-      return Saturated<int32_t>(numbers);
-    case ElementType::kInt64:
-      return Saturated<int64_t>(numbers);
-    case ElementType::kInt8:
-      return Saturated<int8_t>(numbers);
-    case ElementType::kUint8:
-      return Saturated<uint8_t>(numbers);
-  }
-  return "";
-}
-
 absl::StatusOr<SpaceLeaf> Decode(SpaceLayout::Use use, const TensorSpec& spec) {
   SpaceLeaf leaf;
   leaf.name = spec.name();
@@ -306,8 +110,8 @@ absl::StatusOr<SpaceLeaf> Decode(SpaceLayout::Use use, const TensorSpec& spec) {
   const std::optional<ElementType> type = action ? TypeOf(spec.dtype()) : CarriedBy(spec.dtype());
   if (!type.has_value()) {
     return Refuse(spec.name(), "elements of type ", DataType_Name(spec.dtype()),
-                  " cannot be carried; expected FLOAT, DOUBLE, INT8, INT32, INT64 or UINT8",
-                  action ? "" : ", BOOL, UINT32 or UINT64");
+                  " cannot be carried; expected FLOAT, DOUBLE, INT8, INT32, INT64",
+                  action ? " or UINT8" : ", UINT8, BOOL, UINT32 or UINT64");
   }
   leaf.type = *type;
   for (const int size : spec.shape()) {
@@ -324,8 +128,7 @@ absl::StatusOr<SpaceLeaf> Decode(SpaceLayout::Use use, const TensorSpec& spec) {
   const size_t bounds = std::max(leaf.low.size(), leaf.high.size());
   if (leaf.low.size() != bounds) leaf.low.resize(bounds, leaf.low[0]);
   if (leaf.high.size() != bounds) leaf.high.resize(bounds, leaf.high[0]);
-  const bool whole = leaf.type != ElementType::kFloat32 && leaf.type != ElementType::kFloat64;
-  if (action && whole && leaf.shape.empty() && leaf.low[0] <= leaf.high[0] &&
+  if (action && IsInteger(leaf.type) && leaf.shape.empty() && leaf.low[0] <= leaf.high[0] &&
       std::abs(leaf.low[0]) < 0x1p53 && leaf.high[0] - leaf.low[0] < kMaxChoices) {
     leaf.kind = SpaceKind::kDiscrete;
     leaf.start = static_cast<int64_t>(leaf.low[0]);
@@ -350,7 +153,7 @@ absl::Status Decode(const Tensor& tensor, DataType type, const SpaceLeaf& leaf, 
   std::string widened;
   if (type == TypeOf(leaf.type)) {
     bytes = BytesOf(tensor, leaf.type);
-  } else if (const auto numbers = NumbersOf(tensor, type); numbers.has_value()) {
+  } else if (const auto numbers = Numbers(tensor, type); numbers.has_value()) {
     widened = RowOf(leaf.type, *numbers);
     bytes = widened;
   }
@@ -384,10 +187,6 @@ absl::Status CheckBounds(const SpaceLeaf& leaf, std::string_view row) {
                   numbers[i]);
   }
   return absl::OkStatus();
-}
-
-std::optional<std::vector<double>> Numbers(const Tensor& tensor, DataType type) {
-  return NumbersOf(tensor, type);
 }
 
 bool DmEnvRpcSpecs::SameAs(const DmEnvRpcSpecs& other) const {

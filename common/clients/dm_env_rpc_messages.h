@@ -38,15 +38,8 @@ void Encode(const SpaceLeaf& leaf, std::string_view row, dm_env_rpc::v1::Tensor*
 /// INVALID_ARGUMENT for a number of a row that is out of the leaf's bounds or choices, or NaN.
 absl::Status CheckBounds(const SpaceLeaf& leaf, std::string_view row);
 
-/// The elements of a tensor as doubles; none where it holds no numbers of this type.
-std::optional<std::vector<double>> Numbers(const dm_env_rpc::v1::Tensor& tensor,
-                                           dm_env_rpc::v1::DataType type);
-
 /// The least and the largest numbers of a leaf, one for all elements or one for each.
 std::pair<std::vector<double>, std::vector<double>> BoundsOf(const SpaceLeaf& leaf);
-/// Numbers as elements of a type, which they are cut to: out of its range they become its last
-/// ones.
-std::string RowOf(ElementType type, const std::vector<double>& numbers);
 
 /// One number among the observations, such as the reward.
 struct DmEnvRpcNumber {

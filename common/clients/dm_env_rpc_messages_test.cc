@@ -12,6 +12,7 @@ using dm_env_rpc::v1::DataType;
 using dm_env_rpc::v1::Tensor;
 using dm_env_rpc::v1::TensorSpec;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using Use = SpaceLayout::Use;
 
 TensorSpec Spec(DataType type, std::vector<int> shape) {
@@ -89,8 +90,12 @@ TEST(DmEnvRpcMessagesTest, ObservationsOfOtherTypesAreCarriedByWiderOnes) {
 TEST(DmEnvRpcMessagesTest, WhatCannotBeCarriedIsRefused) {
   for (const DataType type :
        {dm_env_rpc::v1::STRING, dm_env_rpc::v1::BOOL, dm_env_rpc::v1::UINT64}) {
-    EXPECT_FALSE(Decode(Use::kAction, Spec(type, {})).ok());
+    EXPECT_THAT(Decode(Use::kAction, Spec(type, {})).status().ToString(),
+                EndsWith("expected FLOAT, DOUBLE, INT8, INT32, INT64 or UINT8"));
   }
+  EXPECT_THAT(
+      Decode(Use::kObservation, Spec(dm_env_rpc::v1::STRING, {})).status().ToString(),
+      EndsWith("expected FLOAT, DOUBLE, INT8, INT32, INT64, UINT8, BOOL, UINT32 or UINT64"));
   EXPECT_FALSE(Decode(Use::kAction, Spec(dm_env_rpc::v1::FLOAT, {2, -1})).ok());
   TensorSpec spec = Spec(dm_env_rpc::v1::FLOAT, {3});
   spec.mutable_min()->mutable_doubles()->add_array(0);

@@ -17,6 +17,8 @@ namespace tandem::clients {
 inline constexpr uint32_t kEnvProtocolVersion = 1;
 /// Bound of a message of tandem.env.v1 [bytes]: a batch of images is large.
 inline constexpr int kMaxEnvMessageBytes = 256 << 20;
+/// Most environments that one Open of tandem.env.v1 may ask for.
+inline constexpr int64_t kMaxEnvs = 65536;
 
 /// What a server of environments says of itself.
 struct ServedEnvironment {

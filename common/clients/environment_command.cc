@@ -12,12 +12,13 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
+#include "common/clients/env_messages.h"
 
 namespace tandem::clients {
 namespace {
 
 /// No environment of this client is refused for want of room: it takes as many as its config says.
-constexpr int kGymCapacity = 65536;
+constexpr int64_t kGymCapacity = kMaxEnvs;
 
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);

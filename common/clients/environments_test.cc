@@ -187,7 +187,7 @@ TEST_F(PythonEnvironmentsTest, AGymnasiumIdIsServedByPython) {
       EXPECT_THAT(env->outcomes(), Each(Outcome::kStepped));
       for (const StepResult& result : env->results()) {
         EXPECT_EQ(result.reward, 1);
-        ends += result.terminated || result.truncated ? 1 : 0;
+        ends += result.ended() ? 1 : 0;
       }
       seen->insert(seen->end(), env->observations().begin(), env->observations().end());
     }

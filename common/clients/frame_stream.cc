@@ -13,11 +13,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 #include "common/clients/env_messages.h"
 #include "common/clients/patience.h"
+#include "common/rpc/socket_files.h"
 
 namespace tandem::clients {
 namespace {
@@ -42,10 +41,8 @@ bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK || e
 }  // namespace
 
 std::string FramesPath(const std::string& address) {
-  absl::string_view path = address;
-  if (!absl::ConsumePrefix(&path, "unix:")) return "";
-  absl::ConsumePrefix(&path, "//");
-  return absl::StrCat(path, ".frames");
+  const std::string path = rpc::UnixSocketPath(address);
+  return path.empty() ? "" : absl::StrCat(path, ".frames");
 }
 
 FrameStream::FrameStream(std::shared_ptr<rpc::CallSet> calls, int socket)

@@ -151,6 +151,7 @@ TEST(FramesPathTest, IsThatOfTheClientsOwnAddress) {
   EXPECT_EQ(FramesPath("unix:/run/env.sock"), "/run/env.sock.frames");
   EXPECT_EQ(FramesPath("unix:///run/env.sock"), "/run/env.sock.frames");
   EXPECT_EQ(FramesPath("localhost:7000"), "");
+  EXPECT_EQ(FramesPath("unix:"), "");
 }
 
 TEST_F(FrameStreamTest, WhoDoesNotGreetIsNoServerOfFrames) {

@@ -239,7 +239,7 @@ void RemoteVectorEnvironment::ApplyOutcome(size_t env, bool reset) {
       std::memcpy(&result.reward, response_.rewards().data() + env * sizeof(float), sizeof(float));
       result.terminated = IsSet(response_.terminated(), env);
       result.truncated = IsSet(response_.truncated(), env);
-      if (result.terminated || result.truncated) ended_.push_back(static_cast<int>(env));
+      if (result.ended()) ended_.push_back(static_cast<int>(env));
       outcomes_[env] = Outcome::kStepped;
       if (was_running && !doomed) return;
       Drop(env, was_running ? Outcome::kLost : Outcome::kAbsent);
@@ -301,7 +301,7 @@ void RemoteVectorEnvironment::CheckRow(size_t env) {
   }
   const StepResult& result = results_[env];
   const bool stepped = outcome == Outcome::kStepped;
-  const bool ended = stepped && (result.terminated || result.truncated);
+  const bool ended = stepped && result.ended();
   const bool counts = !stepped || (std::isfinite(result.reward) &&
                                    (!ended || AllFinite(final_observation(static_cast<int>(env)))));
   if (counts && AllFinite(row)) return;

@@ -36,13 +36,16 @@ struct MitigationOptions {
   double real_share_back = 0.1;  ///< The way back, from 1.
   double pessimism_first = 0.5;  ///< From 0; doubled then.
   double pessimism_most = 8;
+  double updates_of_real = 1;    ///< A step that soft actor-critic learns from real steps with.
   double updates_least = 0.125;  ///< Of the recipe's updates per step; also the way back.
   double collection_step = 0.02;
   double collection_most = 0.1;
-  double return_lost = 0.25;  ///< Real return lost since the last clean policy to go back to it.
-  int refits_most = 2;        ///< Before members are reset, in one alarm.
-  int resets_most = 3;        ///< In one alarm, one member each.
-  int pause_most = 3;         ///< Checkpoints: only updates can change the policy.
+  double return_lost = 0.25;    ///< Real return lost since the last clean policy to go back to it.
+  double return_slack = 0.05;   ///< A checkpoint's return below what it was is no loss up to here.
+  double return_relapse = 0.2;  ///< Beyond this sum of losses the way back was one too far.
+  int refits_most = 2;          ///< Before members are reset, in one alarm.
+  int resets_most = 3;          ///< In one alarm, one member each.
+  int pause_most = 3;           ///< Checkpoints: only updates can change the policy.
   int warnings_before_collection = 3;  ///< In a row.
 };
 

@@ -10,12 +10,16 @@ namespace tandem::coadaptation {
 namespace {
 
 constexpr double kHour = 3600;  // [s]
-// Why the policy goes back.
-constexpr char kNothingElse[] = "nothing else had an effect";
-constexpr char kMuchIsLost[] = "much is lost already";
+constexpr char kNothingElse[] = "nothing else had an effect: back to the last clean policy";
+constexpr char kWayBack[] = "much was lost on the way back: to the policy from before it";
+constexpr char kMuchIsLost[] = "much is lost already: back to the last clean policy";
 
 void Erase(std::vector<Knob>& knobs, Knob knob) {
   knobs.erase(std::remove(knobs.begin(), knobs.end(), knob), knobs.end());
+}
+
+void Append(std::optional<Action> action, std::vector<Action>& actions) {
+  if (action) actions.push_back(*std::move(action));
 }
 
 std::string Describe(const Action& action) {
@@ -26,19 +30,8 @@ std::string Describe(const Action& action) {
 }  // namespace
 
 const char* ControllerStateName(ControllerState state) {
-  switch (state) {
-    case ControllerState::kHealthy:
-      return "healthy";
-    case ControllerState::kWarn:
-      return "warn";
-    case ControllerState::kAct:
-      return "act";
-    case ControllerState::kCooldown:
-      return "cooldown";
-    case ControllerState::kRecover:
-      return "recover";
-  }
-  return "unknown";
+  static constexpr const char* kNames[] = {"healthy", "warn", "act", "cooldown", "recover"};
+  return kNames[static_cast<size_t>(state) - 1];
 }
 
 std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judgement& judgement,
@@ -53,6 +46,7 @@ std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judge
       judgement.verdict == Verdict::kStale) {
     return {};
   }
+  memory_.recovery.Take(checkpoint, options_.recover_refits, options_.mitigation);
   CountClean(checkpoint, judgement);
   memory_.warnings = judgement.verdict == Verdict::kWarning ? memory_.warnings + 1 : 0;
   if (judgement.verdict == Verdict::kExploiting) {
@@ -66,7 +60,8 @@ std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judge
   if (judgement.verdict == Verdict::kPessimistic) {
     return cooling ? std::vector<Action>() : Ease();
   }
-  if (memory_.clean > 0 && memory_.clean % options_.recover_refits == 0) {
+  if (memory_.recovery.Relapsed(options_.mitigation)) return Retreat(checkpoint, seconds);
+  if (memory_.clean > 0 && memory_.clean % memory_.recovery.Wait(options_.recover_refits) == 0) {
     std::vector<Action> back = Back(checkpoint);
     if (!back.empty()) return back;
     if (NothingTurned()) BecomeHealthy();
@@ -104,6 +99,7 @@ void Controller::BecomeHealthy() {
   memory_.advised.clear();
   memory_.failed = 0;
   memory_.pending.reset();
+  memory_.recovery = {};
 }
 
 std::vector<Action> Controller::Against(const Checkpoint& checkpoint, double seconds) {
@@ -121,19 +117,26 @@ std::vector<Action> Controller::Against(const Checkpoint& checkpoint, double sec
   }
   if (!options_.act) return Advise(*std::move(action));
   std::vector<Action> actions = {*std::move(action)};
-  std::optional<Action> back = first ? RollBack(checkpoint, kMuchIsLost) : std::nullopt;
-  if (back && actions[0].knob != Knob::kRollback) actions.push_back(*std::move(back));
+  if (actions[0].knob == Knob::kRealShare) Append(RaiseUpdates(), actions);
+  if (actions[0].knob != Knob::kRollback) {
+    Append(first ? RollBack(checkpoint, kMuchIsLost) : RollBackStep(checkpoint), actions);
+  }
+  Take(actions, seconds);
+  for (const Action& turned : actions) ++memory_.tries[turned.knob];
+  memory_.pending = actions[0].knob;
+  return actions;
+}
+
+void Controller::Take(const std::vector<Action>& actions, double seconds) {
   note_.clear();
   for (const Action& turned : actions) {
     Set(turned.knob, turned.after, turned.reason);
-    ++memory_.tries[turned.knob];
+    memory_.recovery.Tightened(turned.knob, turned.after);
     if (turned.knob == Knob::kPolicyPause) memory_.paused = 0;
     absl::StrAppend(&note_, note_.empty() ? "" : " ", "Turned ", Describe(turned), ".");
   }
   memory_.action_times.push_back(seconds);
   memory_.cooldown = options_.dwell_refits;
-  memory_.pending = actions[0].knob;
-  return actions;
 }
 
 std::vector<Action> Controller::Advise(Action action) {
@@ -175,18 +178,35 @@ std::optional<Action> Controller::Choose(const Checkpoint& checkpoint) {
   return std::nullopt;
 }
 
+std::optional<Action> Controller::RaiseUpdates() const {
+  const double before = ValueOf(Knob::kUpdatesPerStep);
+  const double after = options_.mitigation.updates_of_real;
+  if (!Usable(Knob::kUpdatesPerStep) || before >= after) return std::nullopt;
+  return Action{Knob::kUpdatesPerStep, before, after, true,
+                "there are fewer steps to learn from now, and real ones bear as many updates"};
+}
+
 std::optional<Action> Controller::RollBack(const Checkpoint& checkpoint, const char* why) const {
-  const double lost = memory_.healthy_return - memory_.newest_return;
-  if (!Usable(Knob::kRollback) || !std::isfinite(memory_.healthy_updates) ||
-      memory_.tries.count(Knob::kRollback) > 0 ||
-      !(lost > options_.mitigation.return_lost * checkpoint.return_scale)) {
+  if (memory_.tries.count(Knob::kRollback) > 0) return std::nullopt;
+  return RollBackTo(memory_.healthy_updates, memory_.healthy_return, checkpoint.return_scale, why);
+}
+
+std::optional<Action> Controller::RollBackStep(const Checkpoint& checkpoint) const {
+  const Recovery& recovery = memory_.recovery;
+  return RollBackTo(recovery.updates, recovery.returned, checkpoint.return_scale, kWayBack);
+}
+
+std::optional<Action> Controller::RollBackTo(double updates, double returned, double return_scale,
+                                             const char* why) const {
+  const double lost = returned - memory_.newest_return;
+  if (!Usable(Knob::kRollback) || !std::isfinite(updates) ||
+      !(lost > options_.mitigation.return_lost * return_scale)) {
     return std::nullopt;
   }
-  return Action{
-      Knob::kRollback, ValueOf(Knob::kRollback), memory_.healthy_updates, true,
-      absl::StrFormat("%s: back to the last clean policy, of %.0f updates, which returned %.4g "
-                      "where it is %.4g now; a human should look at this run",
-                      why, memory_.healthy_updates, memory_.healthy_return, memory_.newest_return)};
+  return Action{Knob::kRollback, ValueOf(Knob::kRollback), updates, true,
+                absl::StrFormat("%s, of %.0f updates, which returned %.4g where it is %.4g now; a "
+                                "human should look at this run",
+                                why, updates, returned, memory_.newest_return)};
 }
 
 std::vector<Action> Controller::Ease() {
@@ -211,6 +231,22 @@ std::vector<Action> Controller::Ease() {
   return {std::move(action)};
 }
 
+std::vector<Action> Controller::Retreat(const Checkpoint& checkpoint, double seconds) {
+  if (OverLimit(seconds)) return {};
+  const Recovery recovery = memory_.recovery;
+  const Knob knob = *recovery.eased;
+  Action action = {knob, ValueOf(knob), recovery.tight.at(knob), true,
+                   absl::StrFormat("the real return, which was %.4g before it went back, is %.4g: "
+                                   "there is no way back yet",
+                                   recovery.reference, memory_.newest_return)};
+  memory_.clean = 0;
+  std::vector<Action> actions = {std::move(action)};
+  if (knob == Knob::kRealShare) Append(RaiseUpdates(), actions);
+  Append(RollBackStep(checkpoint), actions);
+  Take(actions, seconds);
+  return actions;
+}
+
 bool Controller::CanGoBack(Knob knob, const Checkpoint& checkpoint) const {
   const MitigationOptions& options = options_.mitigation;
   if (memory_.held.count(knob) > 0) return false;
@@ -229,6 +265,7 @@ std::vector<Action> Controller::Back(const Checkpoint& checkpoint) {
     Action action = {knob, before, next.value_or(RecipeOf(knob)), false,
                      "clean again: one step back"};
     TurnBack(action);
+    memory_.recovery.Eased(knob, checkpoint.policy_updates);
     return {std::move(action)};
   }
   return {};
@@ -252,8 +289,7 @@ std::vector<Action> Controller::Collect(const Checkpoint& checkpoint, double sec
   const double before = ValueOf(Knob::kDataCollection);
   const std::optional<double> after =
       Tighten(Knob::kDataCollection, before, 0, checkpoint, options_.mitigation);
-  if (!after) return {};
-  if (OverLimit(seconds)) return {};
+  if (!after || OverLimit(seconds)) return {};
   Action action = {Knob::kDataCollection, before, *after, true, why};
   if (!options_.act) return Advise(std::move(action));
   Set(action.knob, action.after, action.reason);
@@ -339,10 +375,12 @@ void Controller::Override(Knob knob, std::optional<double> value, const std::str
   Set(knob, *value, reason);
   Erase(memory_.turned, knob);
   memory_.held.insert(knob);
+  memory_.recovery.Forget(knob);
 }
 
 void Controller::Refused(Knob knob) {
   memory_.refused.insert(knob);
+  memory_.recovery.Forget(knob);
   if (knob == Knob::kRollback) memory_.held.erase(knob);
   if (memory_.held.count(knob) > 0) return;
   if (!IsCount(knob) || knob == Knob::kRollback) Clear(knob);

@@ -11,6 +11,7 @@
 #include "common/coadaptation/attribution.h"
 #include "common/coadaptation/checkpoint.h"
 #include "common/coadaptation/knob.h"
+#include "common/coadaptation/recovery.h"
 #include "common/coadaptation/verdict.h"
 
 namespace tandem::coadaptation {
@@ -24,9 +25,10 @@ struct ControllerOptions {
   bool act = false;              ///< false: only advise.
   int max_actions_per_hour = 6;  ///< Over the last 3600 s.
   int dwell_refits = 1;          ///< Checkpoints between two actions.
-  int recover_refits = 5;        ///< Clean checkpoints before one knob goes one step back.
-  int rollback_after = 3;        ///< Actions in a row without effect before a rollback.
-  std::set<Knob> allowed;        ///< What may be turned; empty: all.
+  /// Clean checkpoints before one knob goes one step back; each relapse doubles it.
+  int recover_refits = 5;
+  int rollback_after = 3;  ///< Actions in a row without effect before a rollback.
+  std::set<Knob> allowed;  ///< What may be turned; empty: all.
   // What the recipe says, from where knobs start.
   double horizon = 1;
   double real_share = 0.05;
@@ -65,21 +67,26 @@ struct ControllerMemory {
   double healthy_return = Checkpoint::kNaN;  ///< What it returned, really.
   double newest_return = Checkpoint::kNaN;   ///< Real return of the last one that had any.
   std::string advised;                       ///< The newest advice, so as not to repeat it.
+  Recovery recovery;                         ///< Whether the way back costs return.
 };
 
-/// Decides what to turn, from the verdict on each checkpoint. One knob a decision. The first is the
+/// Decides what to turn, from the verdict on each checkpoint. One knob a decision, but for a
+/// rollback of the policy, which may come with the first of an alarm. The first knob to turn is the
 /// real share, to 1 (or a refit, once, where the model missed one): a confirmed alarm says that
 /// imagined steps do harm, and while the policy learns from real steps alone it is safe to look for
-/// the cause. Then by attribution: of the candidates, those least often tried since the run was
-/// healthy, and of these the first in the order of Attribute(). Multiplicative against
-/// exploitation, additive on recovery, so that imagined steps come back a little at a time; never
-/// more than the limits allow. Where the model undersells the policy nothing is tightened, and
-/// pessimism is halved, also below the recipe's, where it then stays: going back would bring the
-/// fault back. The policy goes back to the last clean one, where that one returned much more: with
-/// the first action of an alarm (what it knew it need not learn again), else after rollback_after
-/// actions in a row without effect, or where nothing is left to turn. An action has failed when the
-/// alarm is confirmed again, on evidence that began anew after it. Warnings that stay ask for more
-/// varied data, as long as nothing else is turned.
+/// the cause. Such steps bear one update each: fewer are raised to that, for it is the policy that
+/// then has to learn more from what it has. Then by attribution: of the candidates, those least
+/// often tried since the run was healthy, and of these the first in the order of Attribute().
+/// Multiplicative against exploitation, additive on recovery, so that imagined steps come back a
+/// little at a time; never more than the limits allow. Where the model undersells the policy
+/// nothing is tightened, and pessimism is halved, also below the recipe's, where it then stays:
+/// going back would bring the fault back. The policy goes back to the last clean one, where that
+/// one returned much more: with the first action of an alarm (what it knew it need not learn
+/// again), else after rollback_after actions in a row without effect, or where nothing is left to
+/// turn. An action has failed when the alarm is confirmed again, on evidence that began anew after
+/// it. Where the real return falls while a knob goes back, that knob goes where it was at once, the
+/// way back takes twice as long (Recovery), and where much is lost the policy goes back, too.
+/// Warnings that stay ask for more varied data, as long as nothing else is turned.
 ///
 /// Deterministic: the time is an argument. Not thread-safe.
 class Controller {
@@ -123,8 +130,20 @@ class Controller {
  private:
   std::vector<Action> Against(const Checkpoint& checkpoint, double seconds);
   std::vector<Action> Ease();
+  /// Puts one decision against exploitation into force.
+  void Take(const std::vector<Action>& actions, double seconds);
+  /// The knob on its way back goes where it was, for the return fell.
+  std::vector<Action> Retreat(const Checkpoint& checkpoint, double seconds);
   std::optional<Action> Choose(const Checkpoint& checkpoint);
+  /// With real_share at 1.
+  std::optional<Action> RaiseUpdates() const;
+  /// To the last clean policy; once in an alarm.
   std::optional<Action> RollBack(const Checkpoint& checkpoint, const char* why) const;
+  /// To the policy from before the newest step back, if a knob is on its way.
+  std::optional<Action> RollBackStep(const Checkpoint& checkpoint) const;
+  /// To the policy of so many updates, where it returned much more than the newest.
+  std::optional<Action> RollBackTo(double updates, double returned, double return_scale,
+                                   const char* why) const;
   /// One step back of the knob turned last.
   std::vector<Action> Back(const Checkpoint& checkpoint);
   /// The knob to action.after; the recipe's value is no setting.

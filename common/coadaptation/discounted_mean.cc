@@ -32,12 +32,7 @@ std::vector<Weight> Weigh(std::span<const StepPlace> places, double discount) {
   return weights;
 }
 
-}  // namespace
-
-double DiscountedMean(std::span<const double> values, std::span<const StepPlace> places,
-                      double discount) {
-  if (places.empty()) return kNaN;
-  const std::vector<Weight> weights = Weigh(places, discount);
+double MeanOf(std::span<const double> values, std::span<const Weight> weights) {
   double sum = 0;
   double mass = 0;
   for (size_t i = 0; i < weights.size(); ++i) {
@@ -48,12 +43,19 @@ double DiscountedMean(std::span<const double> values, std::span<const StepPlace>
   return sum / mass;
 }
 
+}  // namespace
+
+double DiscountedMean(std::span<const double> values, std::span<const StepPlace> places,
+                      double discount) {
+  return places.empty() ? kNaN : MeanOf(values, Weigh(places, discount));
+}
+
 double DiscountedMeanError(std::span<const double> values, std::span<const StepPlace> places,
                            double discount, int64_t block_length) {
   const std::vector<Block> blocks = Blocks(static_cast<int64_t>(places.size()), block_length);
   if (blocks.size() < 2) return kNaN;
   const std::vector<Weight> weights = Weigh(places, discount);
-  const double mean = DiscountedMean(values, places, discount);
+  const double mean = MeanOf(values, weights);
   double mass = 0;
   double squares = 0;
   for (const Block& block : blocks) {

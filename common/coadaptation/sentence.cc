@@ -73,10 +73,15 @@ std::string DescribeReading(const Checkpoint& checkpoint, const Reading& reading
                          std::abs(reading.value), direction);
 }
 
+/// A warning on evidence that was confirmed and has not fallen yet.
+bool IsLeftOver(const Judgement& judgement) {
+  return judgement.verdict == Verdict::kWarning && judgement.evidence >= judgement.level;
+}
+
 const char* Opening(const Judgement& judgement) {
   switch (judgement.verdict) {
     case Verdict::kWarning:
-      if (judgement.evidence >= judgement.level) {
+      if (IsLeftOver(judgement)) {
         return "Warning on evidence that is confirmed and has not fallen yet: ";
       }
       return judgement.early ? "Early alarm, not confirmed: " : "Warning, not confirmed: ";
@@ -91,7 +96,7 @@ const char* Opening(const Judgement& judgement) {
 
 std::string DescribeEvidence(const Judgement& judgement, const Thresholds& thresholds) {
   const bool negative = judgement.verdict == Verdict::kPessimistic;
-  if (judgement.verdict == Verdict::kWarning && judgement.evidence >= judgement.level) {
+  if (IsLeftOver(judgement)) {
     return absl::StrFormat(
         " The evidence is %.3g still, carried by %s; an alarm takes %.3g and a value above the "
         "tolerance, %.2f.",

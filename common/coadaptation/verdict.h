@@ -15,6 +15,7 @@ enum class Verdict {
   kExploiting = 4,
   kPessimistic = 5,
   kStale = 6,
+  /// No signal counts, or the evidence began anew at a restart and no model has come since.
   kVoid = 7,
 };
 inline constexpr int kVerdicts = 7;  ///< They count from 1.

@@ -91,21 +91,20 @@ std::string VerdictProcess::Carrier(const Readings& readings, Verdict verdict) c
   if (verdict != Verdict::kExploiting && verdict != Verdict::kWarning) return "";
   const double limit =
       verdict == Verdict::kExploiting ? thresholds_.tolerance : thresholds_.warning;
-  std::string carrier;
-  double most = -1;
-  for (size_t i = 0; i < readings.size(); ++i) {
-    if (!(readings[i].value > limit) || evidence_.value(i) <= most) continue;
-    most = evidence_.value(i);
-    carrier = SignalName(readings[i].signal);
-  }
-  if (!carrier.empty() || evidence_.value() < level()) return carrier;
+  const auto strongest = [&](const auto& counts) -> std::string {
+    std::string carrier;
+    double most = -1;
+    for (size_t i = 0; i < readings.size(); ++i) {
+      if (!counts(readings[i]) || evidence_.value(i) <= most) continue;
+      most = evidence_.value(i);
+      carrier = SignalName(readings[i].signal);
+    }
+    return carrier;
+  };
+  const std::string above = strongest([limit](const Reading& r) { return r.value > limit; });
+  if (!above.empty() || evidence_.value() < level()) return above;
   // Confirmed, and it has not fallen yet: what made it so.
-  for (size_t i = 0; i < readings.size(); ++i) {
-    if (evidence_.value(i) <= most) continue;
-    most = evidence_.value(i);
-    carrier = SignalName(readings[i].signal);
-  }
-  return carrier;
+  return strongest([](const Reading&) { return true; });
 }
 
 double VerdictProcess::WarningScore(const Readings& readings, size_t unusual) const {

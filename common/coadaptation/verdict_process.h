@@ -42,8 +42,8 @@ struct VerdictMemory {
 /// early.
 ///
 /// The first warmup_refits checkpoints are not judged (WARMING_UP), nor are later ones where no
-/// signal counts (VOID): the sentence says why. docs/adr/0006 says how far the bound holds. Not
-/// thread-safe.
+/// signal counts (VOID, as is a monitor that came back without its evidence, until the next
+/// checkpoint): the sentence says why. docs/adr/0006 says how far the bound holds. Not thread-safe.
 class VerdictProcess {
  public:
   explicit VerdictProcess(const Thresholds& thresholds);

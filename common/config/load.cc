@@ -52,6 +52,27 @@ absl::Status CheckDualWeight(const v1::Objective& objective, const CrossChecks& 
                                    ", the most that a step can cost with objective.logit_lower"));
 }
 
+/// What only one way of making rewards positive has.
+absl::Status CheckRewardTransform(const v1::Objective& objective, const CrossChecks& checks) {
+  constexpr char kField[] = "objective.reward_transform";
+  if (objective.reward_transform() == v1::REWARD_TRANSFORM_SHIFT) {
+    if (objective.reward_scale() == 1) return absl::OkStatus();
+    return checks.Error("objective.reward_scale", kField,
+                        absl::StrCat("objective.reward_scale is ", objective.reward_scale(),
+                                     ", but reward_transform SHIFT has none: expected EXP or "
+                                     "SOFTPLUS"));
+  }
+  if (objective.has_reward_shift()) {
+    return checks.Error("objective.reward_shift", kField,
+                        absl::StrCat("objective.reward_shift is ", objective.reward_shift(),
+                                     ", but reward_transform EXP and SOFTPLUS shift nothing"));
+  }
+  if (objective.log_reward()) return absl::OkStatus();
+  return checks.Error("objective.log_reward", kField,
+                      "objective.log_reward is false, but reward_transform EXP and SOFTPLUS are "
+                      "for its logarithm");
+}
+
 /// What the learned model's loss has no place for.
 absl::Status CheckModelLoss(const v1::RunConfig& config, const CrossChecks& checks) {
   if (config.objective().kind() != v1::OBJECTIVE_KIND_MNM ||
@@ -77,6 +98,14 @@ absl::Status CheckObjective(const v1::RunConfig& config, const CrossChecks& chec
   TANDEM_RETURN_IF_ERROR(checks.AtMost("objective.weight_min", objective.weight_min(),
                                        "objective.weight_max", objective.weight_max()));
   TANDEM_RETURN_IF_ERROR(CheckDualWeight(objective, checks));
+  TANDEM_RETURN_IF_ERROR(CheckRewardTransform(objective, checks));
+  if (const double room = 1 - objective.classifier_target();
+      objective.classifier_label_range() > room + 1e-9) {
+    return checks.Error("objective.classifier_label_range", "objective.classifier_target",
+                        absl::StrCat("objective.classifier_label_range is ",
+                                     objective.classifier_label_range(), ", but must be at most ",
+                                     room, ", what objective.classifier_target leaves below 1"));
+  }
   TANDEM_RETURN_IF_ERROR(CheckModelLoss(config, checks));
   if (objective.kind() == v1::OBJECTIVE_KIND_MNM && !(config.policy().discount() < 1)) {
     return checks.Error("policy.discount", "objective.kind",

@@ -171,6 +171,27 @@ TEST(Load, TheJointObjectiveNeedsADiscountAndOrderedBounds) {
       "1 by default");
 }
 
+TEST(Load, RewardsAreMadePositiveInOneWay) {
+  const std::string exp = "objective:\n  reward_transform: EXP\n";
+  EXPECT_TRUE(Parse(exp + "  reward_scale: 0.01\n  reward_min: 1e-9\n", "r.yaml", {}).ok());
+  EXPECT_EQ(ErrorOf("objective:\n  reward_scale: 2\n"),
+            "r.yaml:2: objective.reward_scale is 2, but reward_transform SHIFT has none: expected "
+            "EXP or SOFTPLUS");
+  EXPECT_EQ(ErrorOf(exp + "  reward_shift: 2\n"),
+            "r.yaml:3: objective.reward_shift is 2, but reward_transform EXP and SOFTPLUS shift "
+            "nothing");
+  EXPECT_EQ(ErrorOf(exp + "  log_reward: false\n"),
+            "r.yaml:3: objective.log_reward is false, but reward_transform EXP and SOFTPLUS are "
+            "for its logarithm");
+}
+
+TEST(Load, LabelsStayProbabilities) {
+  EXPECT_TRUE(Parse("objective:\n  classifier_label_range: 0.05\n", "r.yaml", {}).ok());
+  EXPECT_EQ(ErrorOf("objective:\n  classifier_label_range: 0.1\n"),
+            "r.yaml:2: objective.classifier_label_range is 0.1, but must be at most 0.05, what "
+            "objective.classifier_target leaves below 1");
+}
+
 TEST(Load, ADualWeightStartsInItsRangeAndHasATargetInReach) {
   const std::string dual = "objective:\n  weight_mode: DUAL\n";
   EXPECT_EQ(ErrorOf(dual + "  weight: 0.01\n"),

@@ -26,7 +26,7 @@ struct MemberPrediction {
   std::vector<float> next_means;    ///< [B, obs_dim]
   std::vector<float> next_stds;     ///< [B, obs_dim]
   std::vector<float> reward_means;  ///< [B]
-  std::vector<float> reward_stds;   ///< [B]
+  std::vector<float> reward_stds;   ///< [B]; 0 where the reward is known
   std::vector<float>
       termination_probs;  ///< [B]; by the known function at the mean where that is used
 };

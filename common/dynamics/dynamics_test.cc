@@ -2,14 +2,10 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <set>
 
 #include "common/base/rng.h"
 #include "common/dynamics/ensemble_learner.h"
-#include "common/dynamics/fit_data.h"
 #include "common/dynamics/gaussian_ensemble_model.h"
-#include "common/dynamics/holdout.h"
-#include "common/dynamics/normaliser.h"
 #include "common/env/environment.h"
 #include "common/env/known_reward.h"
 #include "common/nn/device.h"
@@ -19,6 +15,7 @@
 namespace tandem::dynamics {
 namespace {
 
+using ::testing::Each;
 using ::testing::HasSubstr;
 
 /// Small products on several threads cost more than they save.
@@ -60,51 +57,6 @@ EnsembleLearnerOptions SmallOptions() {
   options.termination = TerminationKind::kLearned;
   options.seed = 4;
   return options;
-}
-
-TEST(Normaliser, ColumnsGetMeanZeroAndVarianceOneAndConstantOnesTheirStandIn) {
-  std::vector<float> rows = {1, 5, 3, 5, 5, 5};
-  const Normaliser n = Normaliser::Of(rows, 2, 0.25f);
-  EXPECT_FLOAT_EQ(n.mean[0], 3);
-  EXPECT_FLOAT_EQ(n.std[0], std::sqrt(8.0f / 3));
-  EXPECT_FLOAT_EQ(n.std[1], 0.25f);
-  n.Apply(rows);
-  EXPECT_FLOAT_EQ(rows[0], -2 / std::sqrt(8.0f / 3));
-  EXPECT_EQ(rows[3], 0);
-  nn::TensorFile file;
-  n.Export("a", &file);
-  Normaliser back;
-  ASSERT_TRUE(back.Import("a", 2, file).ok());
-  EXPECT_EQ(back.std, n.std);
-  file.tensors.at("a_std").data[0] = 0;
-  EXPECT_EQ(back.Import("a", 2, file).code(), absl::StatusCode::kInvalidArgument);
-}
-
-TEST(BootstrapBatches, EachMemberDrawsItsOwnRowsWithReplacement) {
-  FitRows rows{.rows = 100, .input_dim = 1, .output_dim = 1};
-  for (int i = 0; i < 100; ++i) {
-    rows.inputs.push_back(static_cast<float>(i));
-    rows.targets.push_back(static_cast<float>(-i));
-  }
-  Rng rng(1);
-  BootstrapBatches batches(rows, 2, 32, rng);
-  EXPECT_EQ(batches.batches_per_epoch(), 3);
-  batches.Shuffle();
-  std::multiset<float> seen[2];
-  for (int b = 0; b < 3; ++b) {
-    const nn::EnsembleRows batch = batches.Batch(b);
-    ASSERT_EQ(batch.rows, 32);
-    for (int m = 0; m < 2; ++m) {
-      for (int i = 0; i < 32; ++i) {
-        EXPECT_EQ(batch.inputs[m * 32 + i], -batch.targets[m * 32 + i]);
-        seen[m].insert(batch.inputs[m * 32 + i]);
-      }
-    }
-  }
-  EXPECT_NE(seen[0], seen[1]);
-  const std::set<float> distinct(seen[0].begin(), seen[0].end());
-  EXPECT_LT(distinct.size(), 80u);  // about 63 of 100
-  EXPECT_GT(distinct.size(), 45u);
 }
 
 TEST(EnsembleLearner, LearnsDynamicsNoiseAndTermination) {
@@ -203,6 +155,7 @@ TEST(EnsembleLearner, AKnownRewardIsPaidForThePrediction) {
   ASSERT_TRUE(model->Predict(0, observations, actions, &predicted).ok());
   reward(predicted.next_means, 2, paid);
   EXPECT_EQ(predicted.reward_means, paid);
+  EXPECT_THAT(predicted.reward_stds, Each(0));
   EXPECT_THAT(EnsembleLearner::Create(LineSpec(), options).status().message(),
               HasSubstr("unknown environment"));
 }
@@ -230,7 +183,7 @@ TEST(EnsembleLearner, ARareRewardThatIsKnownTakesNothingFromTheDynamics) {
   const FitReport report = fit(true), other = fit(false);
   EXPECT_LT(report.holdout_error, 0.1);
   EXPECT_EQ(report.holdout_error, other.holdout_error);  // whatever the rewards are
-  EXPECT_EQ(report.holdout_reward_error, 0);
+  EXPECT_TRUE(std::isnan(report.holdout_reward_error));
 }
 
 TEST(EnsembleLearner, StopsEarlyOnNoiseAndKeepsTheBestWeights) {
@@ -258,28 +211,6 @@ TEST(EnsembleLearner, WithoutHoldoutTheTrainingRowsStandIn) {
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->holdout_rows, 0);
   EXPECT_EQ(report->elites.size(), 2u);
-}
-
-TEST(EnsembleLearner, ElitesAreNotDecidedByADimensionOfNoise) {
-  // Two members, alike in noise but for luck; the second predicts the other dimension far better.
-  const FitRows rows{
-      .rows = 2, .input_dim = 1, .output_dim = 2, .inputs = {0, 0}, .targets = {0, 1, 0, -1}};
-  const nn::GaussianEnsembleSpec spec{.members = 2, .input_dim = 1, .output_dim = 2, .hidden = {4}};
-  auto network = *nn::GaussianEnsemble::Create(spec, "cpu", 1);
-  nn::TensorFile file;
-  network->ExportParameters("", &file);
-  for (auto& [name, tensor] : file.tensors) {
-    if (name[0] == 'w') std::fill(tensor.data.begin(), tensor.data.end(), 0.0f);
-  }
-  file.tensors.at("b1").data = {0.1f, 0, 0, 0, 0.01f, 0.2f, 0, 0};  // means, log variances
-  ASSERT_TRUE(network->ImportParameters("", file).ok());
-  const MemberScore first = *ScoreMember(*network, 0, rows);
-  const MemberScore second = *ScoreMember(*network, 1, rows);
-  EXPECT_NEAR(first.squared_errors[0], 0.01, 1e-6);
-  EXPECT_NEAR(second.squared_errors[1], 1.04, 1e-6);
-  const auto plain = [](const MemberScore& s) { return s.squared_errors[0] + s.squared_errors[1]; };
-  EXPECT_LT(plain(first), plain(second));  // what a plain mean would choose
-  EXPECT_LT(second.score, first.score);
 }
 
 TEST(EnsembleLearner, SavedAndLoadedItGoesOnBitForBit) {

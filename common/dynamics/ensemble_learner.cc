@@ -317,12 +317,10 @@ class GaussianEnsembleLearner : public EnsembleLearner {
       report->holdout_nll += scores[m].nll / options_.elites;
       report->holdout_termination_loss += scores[m].binary_loss / options_.elites;
     }
-    TANDEM_ASSIGN_OR_RETURN(std::vector<double> errors, ScoreMean(*network_, meta_.elites, scored));
-    if (options_.known_reward) {
-      errors.pop_back();
-    } else {
-      report->holdout_reward_error = std::sqrt(errors.back());
-    }
+    TANDEM_ASSIGN_OR_RETURN(const std::vector<double> errors,
+                            ScoreMean(*network_, meta_.elites, scored));
+    report->holdout_reward_error =
+        options_.known_reward ? std::numeric_limits<double>::quiet_NaN() : std::sqrt(errors.back());
     report->holdout_error = std::sqrt(std::accumulate(errors.begin(), errors.end(), 0.0) /
                                       static_cast<double>(errors.size()));
     return absl::OkStatus();

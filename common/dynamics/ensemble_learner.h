@@ -45,9 +45,9 @@ struct FitReport {
   std::vector<double> member_holdout_losses;  ///< [members] best holdout score of each
   std::vector<int> elites;                    ///< best first
   double train_loss = 0;                      ///< mean over members, last epoch
-  double holdout_nll = 0;                     ///< mean over elites [nats a dimension]
-  double holdout_error = 0;                   ///< of the elites' mean, all dimensions
-  double holdout_reward_error = 0;            ///< 0 where the reward is known
+  double holdout_nll = 0;                     ///< mean over elites [nats a scored dimension]
+  double holdout_error = 0;                   ///< of the elites' mean, all scored dimensions
+  double holdout_reward_error = 0;            ///< NaN where the reward is known
   double holdout_termination_loss = 0;        ///< binary cross-entropy; 0 unless learned
   double seconds = 0;
 };

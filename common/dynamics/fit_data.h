@@ -32,7 +32,7 @@ std::vector<float> RawTargets(const TransitionBatch& batch);
 /// that, so its output stays at mean 0 and deviation 1 and leaves the layers before it to the
 /// dynamics; a rare reward would pull at them with errors of many deviations.
 FitRows MakeFitRows(const TransitionBatch& batch, const Normaliser& inputs,
-                    const Normaliser& targets, bool learn_termination, bool known_reward = false);
+                    const Normaliser& targets, bool learn_termination, bool known_reward);
 
 /// Draws batches for the members of an ensemble: each member has its own bootstrap of the rows, in
 /// an order shuffled anew for each epoch. Rows that do not fill a batch sit out their epoch.

@@ -85,7 +85,7 @@ class GaussianEnsembleModel : public DynamicsModel {
         if (planted != 0 && meta_.planted.Contains(observations.data() + i * dim)) {
           out->reward_means[i] += planted;
         }
-        out->reward_stds[i] = Std(dim, std[dim]);
+        out->reward_stds[i] = known_reward_ != nullptr ? 0 : Std(dim, std[dim]);
         if (!prediction_.logits.empty()) out->termination_probs[i] = Probability(k);
       }
     }

@@ -30,11 +30,15 @@ absl::Status ForEachBlock(nn::GaussianEnsemble& network, int member, const FitRo
   return absl::OkStatus();
 }
 
-double GeometricMean(const MemberScore& score, int64_t scored_dim, int64_t binary_dim) {
+int64_t ScoredDim(const FitRows& rows) {
+  return rows.scored_dim > 0 ? rows.scored_dim : rows.output_dim;
+}
+
+double GeometricMean(const MemberScore& score, int64_t binary_dim) {
   double sum = 0;
-  for (int64_t j = 0; j < scored_dim; ++j) sum += std::log(score.squared_errors[j] + kErrorFloor);
+  for (const double error : score.squared_errors) sum += std::log(error + kErrorFloor);
   if (binary_dim > 0) sum += std::log(score.binary_loss + kErrorFloor);
-  return std::exp(sum / static_cast<double>(scored_dim + binary_dim));
+  return std::exp(sum / static_cast<double>(score.squared_errors.size() + binary_dim));
 }
 
 }  // namespace
@@ -42,18 +46,18 @@ double GeometricMean(const MemberScore& score, int64_t scored_dim, int64_t binar
 absl::StatusOr<MemberScore> ScoreMember(nn::GaussianEnsemble& network, int member,
                                         const FitRows& rows) {
   MemberScore score;
-  score.squared_errors.assign(rows.output_dim, 0);
-  const int64_t scored = rows.scored_dim > 0 ? rows.scored_dim : rows.output_dim;
+  const int64_t scored = ScoredDim(rows);
+  score.squared_errors.assign(scored, 0);
   double nll = 0, binary = 0;
   TANDEM_RETURN_IF_ERROR(ForEachBlock(
       network, member, rows, [&](int64_t begin, const nn::EnsemblePrediction& prediction) {
         const float* target = rows.targets.data() + begin * rows.output_dim;
         for (size_t i = 0; i < prediction.means.size(); i += rows.output_dim) {
-          for (int64_t j = 0; j < rows.output_dim; ++j) {
+          for (int64_t j = 0; j < scored; ++j) {
             const double error = prediction.means[i + j] - target[i + j];
             const double scaled = error / prediction.stds[i + j];
             score.squared_errors[j] += error * error;
-            if (j < scored) nll += scaled * scaled + prediction.log_vars[i + j];
+            nll += scaled * scaled + prediction.log_vars[i + j];
           }
         }
         for (size_t i = 0; i < prediction.logits.size(); ++i) {
@@ -65,7 +69,7 @@ absl::StatusOr<MemberScore> ScoreMember(nn::GaussianEnsemble& network, int membe
   for (double& error : score.squared_errors) error /= count;
   score.nll = 0.5 * (nll / (count * static_cast<double>(scored)) + std::log(2 * std::numbers::pi));
   if (rows.binary_dim > 0) score.binary_loss = binary / (count * rows.binary_dim);
-  score.score = GeometricMean(score, scored, rows.binary_dim);
+  score.score = GeometricMean(score, rows.binary_dim);
   return score;
 }
 
@@ -80,10 +84,12 @@ absl::StatusOr<std::vector<double>> ScoreMean(nn::GaussianEnsemble& network,
           }
         }));
   }
-  std::vector<double> errors(rows.output_dim);
-  for (size_t i = 0; i < sums.size(); ++i) {
-    const double error = sums[i] / static_cast<double>(members.size()) - rows.targets[i];
-    errors[i % rows.output_dim] += error * error / static_cast<double>(rows.rows);
+  std::vector<double> errors(ScoredDim(rows));
+  for (size_t i = 0; i < sums.size(); i += rows.output_dim) {
+    for (size_t j = 0; j < errors.size(); ++j) {
+      const double error = sums[i + j] / static_cast<double>(members.size()) - rows.targets[i + j];
+      errors[j] += error * error / static_cast<double>(rows.rows);
+    }
   }
   return errors;
 }

@@ -11,7 +11,7 @@ namespace tandem::dynamics {
 
 /// How well one member predicts held-out rows, in units of the targets' standard deviations.
 struct MemberScore {
-  std::vector<double> squared_errors;  ///< [output_dim] mean over rows
+  std::vector<double> squared_errors;  ///< of each scored dimension, mean over rows
   double binary_loss = 0;              ///< mean cross-entropy
   double nll = 0;                      ///< mean over rows and scored dimensions, with 0.5 log 2 pi
   /// What early stop and the choice of elites go by: the geometric mean of the scored errors
@@ -24,7 +24,7 @@ struct MemberScore {
 absl::StatusOr<MemberScore> ScoreMember(nn::GaussianEnsemble& network, int member,
                                         const FitRows& rows);
 
-/// Mean squared error of each dimension, [output_dim], of the mean prediction of `members`.
+/// Mean squared error of each scored dimension, of the mean prediction of `members`.
 absl::StatusOr<std::vector<double>> ScoreMean(nn::GaussianEnsemble& network,
                                               std::span<const int> members, const FitRows& rows);
 

@@ -63,7 +63,7 @@ class EveryEnvironment : public testing::TestWithParam<std::string> {
       EXPECT_TRUE(result.ok()) << result.status();
       all.insert(all.end(), observation_.begin(), observation_.end());
       all.push_back(result->reward);
-      if (result->terminated || result->truncated) {
+      if (result->ended()) {
         EXPECT_TRUE(env_->Reset(std::nullopt, observation_).ok());
       }
     }
@@ -110,7 +110,7 @@ TEST_P(EveryEnvironment, AStepFromAnObservationIsTheStepFromItsState) {
       EXPECT_EQ(got->terminated, expected->terminated);
       ++compared;
     }
-    if (expected->terminated || expected->truncated) {
+    if (expected->ended()) {
       EXPECT_TRUE(env_->Reset(std::nullopt, observation_).ok());
     }
   }
@@ -223,7 +223,7 @@ TEST_P(EveryEnvironment, KnownTerminationAgrees) {
     (*termination)(observation_, env_->spec().observation.dim(), {&known, 1});
     ASSERT_EQ(known, result->terminated ? 1 : 0) << "step " << t;
     terminated += known;
-    if (result->terminated || result->truncated) {
+    if (result->ended()) {
       ASSERT_TRUE(env_->Reset(std::nullopt, observation_).ok());
     }
   }

@@ -19,6 +19,9 @@ struct StepResult {
   float reward = 0;
   bool terminated = false;  ///< Reached a terminal state.
   bool truncated = false;   ///< Cut off by the time limit.
+
+  /// The episode is over.
+  bool ended() const { return terminated || truncated; }
 };
 
 /// One simulation. Not thread-safe. Deterministic: the same seed and actions give the same steps.

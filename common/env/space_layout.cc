@@ -30,10 +30,6 @@ bool IsChoice(SpaceKind kind) {
   return kind == SpaceKind::kDiscrete || kind == SpaceKind::kMultiDiscrete;
 }
 
-bool IsInteger(ElementType type) {
-  return type != ElementType::kFloat32 && type != ElementType::kFloat64;
-}
-
 struct Range {
   double low, high;
 };
@@ -283,6 +279,10 @@ size_t SizeOf(ElementType type) {
       return 1;
   }
   return 0;
+}
+
+bool IsInteger(ElementType type) {
+  return type != ElementType::kFloat32 && type != ElementType::kFloat64;
 }
 
 int64_t SpaceLeaf::elements() const {

@@ -21,6 +21,8 @@ enum class ElementType : uint8_t { kFloat32 = 1, kFloat64, kInt32, kInt64, kInt8
 
 /// Bytes of one element.
 size_t SizeOf(ElementType type);
+/// Whether the elements are whole numbers.
+bool IsInteger(ElementType type);
 
 /// One array of an observation or an action, as its environment sees it. A nested space is a list
 /// of leaves with dotted names.

@@ -15,8 +15,6 @@
 namespace tandem::env_server {
 namespace {
 
-constexpr int64_t kMaxEnvs = 65536;
-
 /// 128 random bits.
 std::string NewSessionId() {
   std::random_device random;
@@ -40,8 +38,8 @@ absl::Status CheckOpen(const env::v1::OpenRequest& request) {
   if (request.protocol_version() > clients::kEnvProtocolVersion) {
     return refuse("expected the version that Describe answered, got ", request.protocol_version());
   }
-  if (request.num_envs() < 1 || request.num_envs() > kMaxEnvs) {
-    return refuse("num_envs: expected 1 to ", kMaxEnvs, ", got ", request.num_envs());
+  if (request.num_envs() < 1 || request.num_envs() > clients::kMaxEnvs) {
+    return refuse("num_envs: expected 1 to ", clients::kMaxEnvs, ", got ", request.num_envs());
   }
   if (!request.arguments().empty() && request.arguments() != "{}") {
     return refuse("arguments: this environment takes none, got ", request.arguments());

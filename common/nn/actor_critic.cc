@@ -96,19 +96,12 @@ absl::Status FlatActorCritic::CheckBatch(const SacBatch& batch) const {
   const size_t rows = static_cast<size_t>(batch.rows);
   const size_t obs = rows * spec_.obs_dim;
   const size_t act = rows * spec_.action_dim;
-  if (batch.observations.size() != obs) {
-    return WrongCount("actor-critic observations", obs, batch.observations.size());
-  }
-  if (batch.next_observations.size() != obs) {
-    return WrongCount("actor-critic next observations", obs, batch.next_observations.size());
-  }
-  if (batch.actions.size() != act)
-    return WrongCount("actor-critic actions", act, batch.actions.size());
-  if (batch.rewards.size() != rows)
-    return WrongCount("actor-critic rewards", rows, batch.rewards.size());
-  if (batch.terminated.size() != rows)
-    return WrongCount("actor-critic terminated", rows, batch.terminated.size());
-  return absl::OkStatus();
+  TANDEM_RETURN_IF_ERROR(CheckCount("actor-critic observations", obs, batch.observations.size()));
+  TANDEM_RETURN_IF_ERROR(
+      CheckCount("actor-critic next observations", obs, batch.next_observations.size()));
+  TANDEM_RETURN_IF_ERROR(CheckCount("actor-critic actions", act, batch.actions.size()));
+  TANDEM_RETURN_IF_ERROR(CheckCount("actor-critic rewards", rows, batch.rewards.size()));
+  return CheckCount("actor-critic terminated", rows, batch.terminated.size());
 }
 
 absl::Status FlatActorCritic::CheckAct(std::span<const float> observations,
@@ -116,14 +109,14 @@ absl::Status FlatActorCritic::CheckAct(std::span<const float> observations,
                                        std::span<float> log_probs) const {
   const size_t rows = observations.size() / spec_.obs_dim;
   const size_t act = rows * spec_.action_dim;
-  if (observations.size() != rows * spec_.obs_dim) {
-    return WrongCount("actor-critic observations", rows * spec_.obs_dim, observations.size());
+  TANDEM_RETURN_IF_ERROR(
+      CheckCount("actor-critic observations", rows * spec_.obs_dim, observations.size()));
+  TANDEM_RETURN_IF_ERROR(CheckCount("actor-critic actions", act, actions.size()));
+  if (!noise.empty()) {
+    TANDEM_RETURN_IF_ERROR(CheckCount("actor-critic noise", act, noise.size()));
   }
-  if (actions.size() != act) return WrongCount("actor-critic actions", act, actions.size());
-  if (!noise.empty() && noise.size() != act)
-    return WrongCount("actor-critic noise", act, noise.size());
-  if (!log_probs.empty() && log_probs.size() != rows) {
-    return WrongCount("actor-critic log probabilities", rows, log_probs.size());
+  if (!log_probs.empty()) {
+    TANDEM_RETURN_IF_ERROR(CheckCount("actor-critic log probabilities", rows, log_probs.size()));
   }
   return absl::OkStatus();
 }
@@ -132,14 +125,9 @@ absl::Status FlatActorCritic::CheckValue(std::span<const float> observations,
                                          std::span<const float> actions,
                                          std::span<float> values) const {
   if (!has_critics_) return NoCritics();
-  if (observations.size() != values.size() * spec_.obs_dim) {
-    return WrongCount("actor-critic observations", values.size() * spec_.obs_dim,
-                      observations.size());
-  }
-  if (actions.size() != values.size() * spec_.action_dim) {
-    return WrongCount("actor-critic actions", values.size() * spec_.action_dim, actions.size());
-  }
-  return absl::OkStatus();
+  TANDEM_RETURN_IF_ERROR(
+      CheckCount("actor-critic observations", values.size() * spec_.obs_dim, observations.size()));
+  return CheckCount("actor-critic actions", values.size() * spec_.action_dim, actions.size());
 }
 
 void FlatActorCritic::ExportParameters(TensorFile* file) const {

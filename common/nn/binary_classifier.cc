@@ -19,12 +19,19 @@ absl::Status CheckSpec(const BinaryClassifierSpec& spec) {
   return absl::OkStatus();
 }
 
+ParameterLayout LayoutOf(const BinaryClassifierSpec& spec, int64_t align) {
+  ParameterLayout layout = ParameterLayout::Mlp(align, spec.input_dim, spec.hidden, 1);
+  if (spec.layer_norm) {
+    layout.AddVector("norm_gain", spec.hidden.front());
+    layout.AddVector("norm_bias", spec.hidden.front());
+  }
+  return layout;
+}
+
 }  // namespace
 
 FlatClassifier::FlatClassifier(const BinaryClassifierSpec& spec, int64_t align)
-    : WithState(ParameterLayout::Mlp(align, spec.input_dim, spec.hidden, 1), 1,
-                /*leading=*/false),
-      spec_(spec) {}
+    : WithState(LayoutOf(spec, align), 1, /*leading=*/false), spec_(spec) {}
 
 void FlatClassifier::InitialiseFrom(std::optional<uint64_t> seed) {
   if (!seed.has_value()) return;
@@ -35,7 +42,7 @@ void FlatClassifier::InitialiseFrom(std::optional<uint64_t> seed) {
 }
 
 absl::StatusOr<double> FlatClassifier::TrainStep(const ClassifierRows& batch,
-                                                 const AdamOptions& options) {
+                                                 const ClassifierStepOptions& options) {
   TANDEM_RETURN_IF_ERROR(Check(batch));
   double loss = 0;
   TANDEM_RETURN_IF_ERROR(TryTorch([&] { return Step(batch, options, &loss); }));
@@ -45,11 +52,9 @@ absl::StatusOr<double> FlatClassifier::TrainStep(const ClassifierRows& batch,
 absl::Status FlatClassifier::Check(const ClassifierRows& batch) const {
   if (batch.rows < 1) return absl::InvalidArgumentError("classifier: expected at least one row");
   const size_t rows = static_cast<size_t>(batch.rows);
-  if (batch.inputs.size() != rows * spec_.input_dim) {
-    return WrongCount("classifier inputs", rows * spec_.input_dim, batch.inputs.size());
-  }
-  if (batch.targets.size() != rows)
-    return WrongCount("classifier targets", rows, batch.targets.size());
+  TANDEM_RETURN_IF_ERROR(
+      CheckCount("classifier inputs", rows * spec_.input_dim, batch.inputs.size()));
+  TANDEM_RETURN_IF_ERROR(CheckCount("classifier targets", rows, batch.targets.size()));
   for (const float target : batch.targets) {
     if (target >= 0 && target <= 1) continue;
     return absl::InvalidArgumentError(
@@ -60,19 +65,13 @@ absl::Status FlatClassifier::Check(const ClassifierRows& batch) const {
 
 absl::Status FlatClassifier::Check(std::span<const float> inputs,
                                    std::span<const float> logits) const {
-  if (inputs.size() != logits.size() * spec_.input_dim) {
-    return WrongCount("classifier inputs", logits.size() * spec_.input_dim, inputs.size());
-  }
-  return absl::OkStatus();
+  return CheckCount("classifier inputs", logits.size() * spec_.input_dim, inputs.size());
 }
 
 absl::Status FlatClassifier::Check(std::span<const float> inputs, std::span<const float> logits,
                                    std::span<const float> gradients) const {
   TANDEM_RETURN_IF_ERROR(Check(inputs, logits));
-  if (gradients.size() != inputs.size()) {
-    return WrongCount("classifier gradients", inputs.size(), gradients.size());
-  }
-  return absl::OkStatus();
+  return CheckCount("classifier gradients", inputs.size(), gradients.size());
 }
 
 absl::StatusOr<std::unique_ptr<BinaryClassifier>> BinaryClassifier::Create(
@@ -82,8 +81,9 @@ absl::StatusOr<std::unique_ptr<BinaryClassifier>> BinaryClassifier::Create(
   TANDEM_RETURN_IF_ERROR(ResolveDevice(device, &resolved));
   std::unique_ptr<BinaryClassifier> classifier;
   TANDEM_RETURN_IF_ERROR(TryTorch([&] {
-    classifier = resolved == "cpu" ? MakeExplicitClassifier(spec, seed)
-                                   : MakeAutogradClassifier(spec, resolved, seed);
+    const bool is_explicit = resolved == "cpu" && !spec.layer_norm;
+    classifier = is_explicit ? MakeExplicitClassifier(spec, seed)
+                             : MakeAutogradClassifier(spec, resolved, seed);
     return absl::OkStatus();
   }));
   return classifier;

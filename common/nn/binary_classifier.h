@@ -18,6 +18,16 @@ namespace tandem::nn {
 struct BinaryClassifierSpec {
   int64_t input_dim = 0;
   std::vector<int> hidden = {64, 64};
+  /// The first hidden layer is tanh(LayerNorm(W x + b)) instead (Ba et al. 2016): no input, however
+  /// far away, moves a unit out of [-1, 1]. Computed by ATen on every device.
+  bool layer_norm = false;
+};
+
+/// How a step is taken.
+struct ClassifierStepOptions {
+  AdamOptions adam;
+  /// A gradient whose norm over all parameters is above it is scaled down to it first; 0: none is.
+  double max_gradient_norm = 0;
 };
 
 /// B rows to learn from. Spans are host memory, row-major.
@@ -49,7 +59,7 @@ class BinaryClassifier {
   /// One Adam step; returns the loss before it [nats]. INVALID_ARGUMENT on a shape; INTERNAL where
   /// the loss is not finite: nothing has changed then.
   virtual absl::StatusOr<double> TrainStep(const ClassifierRows& batch,
-                                           const AdamOptions& options) = 0;
+                                           const ClassifierStepOptions& options) = 0;
 
   /// inputs: [B, input_dim]; logits: [B].
   virtual absl::Status Logits(std::span<const float> inputs, std::span<float> logits) = 0;
@@ -58,7 +68,8 @@ class BinaryClassifier {
   virtual absl::Status LogitGradients(std::span<const float> inputs, std::span<float> logits,
                                       std::span<float> gradients) = 0;
 
-  /// Writes the parameters as "<prefix>w0", "<prefix>b0", ...; weights are [in, out].
+  /// Writes the parameters as "<prefix>w0", "<prefix>b0", ...; weights are [in, out]. With
+  /// layer_norm also "<prefix>norm_gain", which 1 is added to, and "<prefix>norm_bias".
   virtual void ExportParameters(const std::string& prefix, TensorFile* file) const = 0;
   /// The reverse; every shape is checked before anything changes.
   virtual absl::Status ImportParameters(const std::string& prefix, const TensorFile& file) = 0;

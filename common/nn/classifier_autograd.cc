@@ -3,7 +3,9 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
+#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/relu.h>
+#include <ATen/ops/tanh.h>
 
 #include <cmath>
 
@@ -70,12 +72,21 @@ class AutogradClassifier : public FlatClassifier {
     const size_t layers = spec_.hidden.size() + 1;
     for (size_t layer = 0; layer < layers; ++layer) {
       h = at::baddbmm(flat_.leaf(2 * layer + 1), h, flat_.leaf(2 * layer));
-      if (layer + 1 < layers) h = at::relu(h);
+      if (layer + 1 == layers) break;
+      h = layer == 0 && spec_.layer_norm ? at::tanh(Normalised(h)) : at::relu(h);
     }
     return h[0].squeeze(1);
   }
 
-  absl::Status Step(const ClassifierRows& batch, const AdamOptions& options,
+  /// Each row, [1, B, hidden[0]], less its mean and over its standard deviation, then scaled.
+  at::Tensor Normalised(const at::Tensor& rows) const {
+    const size_t gain = 2 * (spec_.hidden.size() + 1), bias = gain + 1;
+    const int64_t width = spec_.hidden.front();
+    return at::layer_norm(rows, {width}, flat_.leaf(gain).view(width) + 1,
+                          flat_.leaf(bias).view(width));
+  }
+
+  absl::Status Step(const ClassifierRows& batch, const ClassifierStepOptions& options,
                     double* loss) override {
     const FlushDenormals flush;
     flat_.ClearGradients();
@@ -87,7 +98,8 @@ class AutogradClassifier : public FlatClassifier {
       return absl::InternalError("classifier: its loss is not finite");
     }
     mean.backward();
-    flat_.AdamStep(options, ++adam_steps_);
+    if (options.max_gradient_norm > 0) flat_.ClipGradients(options.max_gradient_norm);
+    flat_.AdamStep(options.adam, ++adam_steps_);
     return absl::OkStatus();
   }
 

@@ -137,7 +137,16 @@ class ExplicitClassifier : public FlatClassifier {
     return loss;
   }
 
-  absl::Status Step(const ClassifierRows& batch, const AdamOptions& options,
+  /// Scales the gradient down to `most` where its norm exceeds that.
+  void ClipGradient(double most) {
+    double squares = 0;
+    for (const float x : gradient_) squares += static_cast<double>(x) * x;
+    if (squares <= most * most) return;
+    const float scale = static_cast<float>(most / std::sqrt(squares));
+    for (float& x : gradient_) x *= scale;
+  }
+
+  absl::Status Step(const ClassifierRows& batch, const ClassifierStepOptions& options,
                     double* loss) override {
     const FlushDenormals flush;
     for (AlignedFloats* buffer : {&first_, &second_, &gradient_, &block_gradient_}) {
@@ -157,7 +166,8 @@ class ExplicitClassifier : public FlatClassifier {
     float check = static_cast<float>(*loss);
     for (const float x : batch.inputs) check += 0 * x;
     if (!std::isfinite(check)) return absl::InternalError("classifier: its loss is not finite");
-    AdamNetwork(layout_, options, ++adam_steps_, parameters_.data(), gradient_.data(),
+    if (options.max_gradient_norm > 0) ClipGradient(options.max_gradient_norm);
+    AdamNetwork(layout_, options.adam, ++adam_steps_, parameters_.data(), gradient_.data(),
                 first_.data(), second_.data());
     return absl::OkStatus();
   }

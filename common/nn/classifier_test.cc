@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <numeric>
 
 #include "common/base/rng.h"
 #include "common/nn/binary_classifier.h"
@@ -22,6 +23,13 @@ std::unique_ptr<BinaryClassifier> Autograd(const BinaryClassifierSpec& spec,
   return MakeAutogradClassifier(spec, "cpu", seed);
 }
 
+std::unique_ptr<BinaryClassifier> WithLayerNorm(const BinaryClassifierSpec& spec,
+                                                std::optional<uint64_t> seed) {
+  BinaryClassifierSpec with = spec;
+  with.layer_norm = true;
+  return *BinaryClassifier::Create(with, "cpu", seed);
+}
+
 struct Data {
   int64_t rows;
   std::vector<float> inputs, targets;
@@ -37,8 +45,8 @@ Data RandomRows(const BinaryClassifierSpec& spec, int64_t rows, uint64_t seed) {
 }
 
 /// Gradients of a step, from Adam's first moments after it with beta1 = 0.
-TensorFile Gradients(BinaryClassifier& net, const Data& data) {
-  EXPECT_TRUE(net.TrainStep(data.Rows(), {.lr = 1e-9, .beta1 = 0, .beta2 = 0}).ok());
+TensorFile Gradients(BinaryClassifier& net, const Data& data, double most = 0) {
+  EXPECT_TRUE(net.TrainStep(data.Rows(), {{.lr = 1e-9, .beta1 = 0, .beta2 = 0}, most}).ok());
   TensorFile file;
   net.ExportOptimizer("", &file);
   return file;
@@ -46,12 +54,25 @@ TensorFile Gradients(BinaryClassifier& net, const Data& data) {
 
 const BinaryClassifierSpec kSmall{.input_dim = 3, .hidden = {7, 5}};
 
+constexpr const char* kNames[] = {"Explicit", "Autograd", "LayerNorm"};
+
 class ClassifierTest : public ::testing::TestWithParam<Maker> {};
 INSTANTIATE_TEST_SUITE_P(Implementations, ClassifierTest,
-                         ::testing::Values(&MakeExplicitClassifier, &Autograd),
-                         [](const auto& info) {
-                           return info.index == 0 ? "Explicit" : "Autograd";
-                         });
+                         ::testing::Values(&MakeExplicitClassifier, &Autograd, &WithLayerNorm),
+                         [](const auto& info) { return kNames[info.index]; });
+
+/// tanh(LayerNorm(.)) of a layer, in doubles.
+void NormaliseAndBound(const TensorFile& file, std::vector<double>* y) {
+  const double count = static_cast<double>(y->size());
+  const double mean = std::accumulate(y->begin(), y->end(), 0.0) / count;
+  double variance = 0;
+  for (const double v : *y) variance += (v - mean) * (v - mean) / count;
+  for (size_t j = 0; j < y->size(); ++j) {
+    const double normal = ((*y)[j] - mean) / std::sqrt(variance + 1e-5);
+    (*y)[j] = std::tanh(normal * (1 + file.tensors.at("norm_gain").data[j]) +
+                        file.tensors.at("norm_bias").data[j]);
+  }
+}
 
 /// The loss in doubles: two hidden layers, written out.
 double PlainLogit(const TensorFile& file, const float* x) {
@@ -63,7 +84,9 @@ double PlainLogit(const TensorFile& file, const float* x) {
     for (size_t k = 0; k < h.size(); ++k) {
       for (size_t j = 0; j < y.size(); ++j) y[j] += h[k] * w.data[k * y.size() + j];
     }
-    if (*layer != '2') {
+    if (*layer == '0' && file.tensors.contains("norm_gain")) {
+      NormaliseAndBound(file, &y);
+    } else if (*layer != '2') {
       for (double& v : y) v = std::max(v, 0.0);
     }
     h = y;
@@ -86,8 +109,9 @@ TEST_P(ClassifierTest, GradientsMatchFiniteDifferencesOfAPlainLoss) {
   TensorFile file;
   net->ExportParameters("", &file);
   const NamedTensor gradients = Gradients(*net, data).tensors.at("adam_m");
-  size_t at = 0;  // order of the layout: w0, b0, w1, b1, w2, b2
-  for (const char* name : {"w0", "b0", "w1", "b1", "w2", "b2"}) {
+  size_t at = 0;  // in the order of the layout
+  for (const char* name : {"w0", "b0", "w1", "b1", "w2", "b2", "norm_gain", "norm_bias"}) {
+    if (!file.tensors.contains(name)) continue;
     std::vector<float>& values = file.tensors.at(name).data;
     for (float& x : values) {
       const float kept = x;
@@ -102,6 +126,21 @@ TEST_P(ClassifierTest, GradientsMatchFiniteDifferencesOfAPlainLoss) {
     }
   }
   EXPECT_EQ(at, gradients.data.size());
+}
+
+TEST_P(ClassifierTest, AGradientAboveTheMostIsScaledDownToIt) {
+  const Data data = RandomRows(kSmall, 700, 1);  // two blocks
+  const auto gradient = [&](double most) {
+    return Gradients(*GetParam()(kSmall, 5), data, most).tensors.at("adam_m").data;
+  };
+  const std::vector<float> whole = gradient(0);
+  double squares = 0;
+  for (const float x : whole) squares += static_cast<double>(x) * x;
+  const double norm = std::sqrt(squares);
+  EXPECT_EQ(gradient(1.001 * norm), whole);
+  std::vector<float> half = whole;
+  for (float& x : half) x *= 0.5f;
+  EXPECT_LT(RelativeDifference(gradient(norm / 2), half), 1e-5);
 }
 
 TEST_P(ClassifierTest, LogitsAndTheirGradientsByInputs) {
@@ -169,8 +208,8 @@ TEST(ClassifierImplementationsTest, AgreeOverManyStepsAndBlocks) {
                                Gradients(*two, data).tensors.at("adam_m").data),
             1e-4);
   for (int i = 0; i < 20; ++i) {
-    const double a = *one->TrainStep(data.Rows(), {.lr = 2e-3});
-    const double b = *two->TrainStep(data.Rows(), {.lr = 2e-3});
+    const double a = *one->TrainStep(data.Rows(), {.adam = {.lr = 2e-3}});
+    const double b = *two->TrainStep(data.Rows(), {.adam = {.lr = 2e-3}});
     EXPECT_NEAR(a, b, 1e-4);
   }
   std::vector<float> a(data.rows), b(data.rows), da(data.inputs.size()), db(data.inputs.size());

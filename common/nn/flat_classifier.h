@@ -17,7 +17,7 @@ class FlatClassifier : public WithState<BinaryClassifier> {
  public:
   const BinaryClassifierSpec& spec() const override { return spec_; }
   absl::StatusOr<double> TrainStep(const ClassifierRows& batch,
-                                   const AdamOptions& options) override;
+                                   const ClassifierStepOptions& options) override;
 
  protected:
   FlatClassifier(const BinaryClassifierSpec& spec, int64_t align);
@@ -34,7 +34,7 @@ class FlatClassifier : public WithState<BinaryClassifier> {
 
  private:
   /// TrainStep on a batch that fits; may throw.
-  virtual absl::Status Step(const ClassifierRows& batch, const AdamOptions& options,
+  virtual absl::Status Step(const ClassifierRows& batch, const ClassifierStepOptions& options,
                             double* loss) = 0;
 };
 
@@ -42,7 +42,8 @@ class FlatClassifier : public WithState<BinaryClassifier> {
 std::unique_ptr<BinaryClassifier> MakeAutogradClassifier(const BinaryClassifierSpec& spec,
                                                          const std::string& device,
                                                          std::optional<uint64_t> seed);
-/// Explicit and fused: the CPU's. Same numbers as the reference but for rounding.
+/// Explicit and fused: the CPU's, without layer_norm. Same numbers as the reference but for
+/// rounding.
 std::unique_ptr<BinaryClassifier> MakeExplicitClassifier(const BinaryClassifierSpec& spec,
                                                          std::optional<uint64_t> seed);
 

@@ -63,25 +63,17 @@ absl::Status FlatEnsemble::CheckRows(const EnsembleRows& batch,
                                      std::span<const float> losses) const {
   if (batch.rows < 1) return absl::InvalidArgumentError("ensemble: expected at least one row");
   const size_t rows = static_cast<size_t>(spec_.members) * batch.rows;
-  if (batch.inputs.size() != rows * spec_.input_dim) {
-    return WrongCount("ensemble inputs", rows * spec_.input_dim, batch.inputs.size());
-  }
-  if (batch.targets.size() != rows * spec_.output_dim) {
-    return WrongCount("ensemble targets", rows * spec_.output_dim, batch.targets.size());
-  }
-  if (batch.binary_targets.size() != rows * spec_.binary_dim) {
-    return WrongCount("ensemble binary targets", rows * spec_.binary_dim,
-                      batch.binary_targets.size());
-  }
+  TANDEM_RETURN_IF_ERROR(
+      CheckCount("ensemble inputs", rows * spec_.input_dim, batch.inputs.size()));
+  TANDEM_RETURN_IF_ERROR(
+      CheckCount("ensemble targets", rows * spec_.output_dim, batch.targets.size()));
+  TANDEM_RETURN_IF_ERROR(
+      CheckCount("ensemble binary targets", rows * spec_.binary_dim, batch.binary_targets.size()));
   for (const auto& gradients : {batch.mean_gradients, batch.log_var_gradients}) {
     const size_t wanted = batch.mean_gradients.empty() ? 0 : rows * spec_.output_dim;
-    if (gradients.size() != wanted)
-      return WrongCount("ensemble gradients", wanted, gradients.size());
+    TANDEM_RETURN_IF_ERROR(CheckCount("ensemble gradients", wanted, gradients.size()));
   }
-  if (losses.size() != static_cast<size_t>(spec_.members)) {
-    return WrongCount("ensemble losses", spec_.members, losses.size());
-  }
-  return absl::OkStatus();
+  return CheckCount("ensemble losses", spec_.members, losses.size());
 }
 
 absl::Status FlatEnsemble::CheckPredict(int member, std::span<const float> inputs) const {

@@ -59,7 +59,8 @@ bool AreWidths(const std::vector<int>& hidden) {
          std::all_of(hidden.begin(), hidden.end(), [](int width) { return width >= 1; });
 }
 
-absl::Status WrongCount(std::string_view what, size_t expected, size_t got) {
+absl::Status CheckCount(std::string_view what, size_t expected, size_t got) {
+  if (got == expected) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(std::string(what), ": expected ", expected, " numbers, got ", got));
 }

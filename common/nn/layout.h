@@ -58,8 +58,8 @@ class ParameterLayout {
 /// Whether these can be the widths of hidden layers: at least one layer, each of at least 1.
 bool AreWidths(const std::vector<int>& hidden);
 
-/// INVALID_ARGUMENT: a span `what` of so many numbers where others were expected.
-absl::Status WrongCount(std::string_view what, size_t expected, size_t got);
+/// INVALID_ARGUMENT where the span `what` has another number of elements than expected.
+absl::Status CheckCount(std::string_view what, size_t expected, size_t got);
 
 /// Copies `networks` networks between a padded flat buffer and the same without padding.
 std::vector<float> Compact(const ParameterLayout& layout, int64_t networks,

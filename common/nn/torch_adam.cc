@@ -33,6 +33,18 @@ void TorchParameters::ClearGradients() {
   for (at::Tensor& leaf : leaves_) leaf.mutable_grad() = at::Tensor();
 }
 
+void TorchParameters::ClipGradients(double most) {
+  at::NoGradGuard no_grad;
+  double squares = 0;
+  for (const at::Tensor& leaf : leaves_) {
+    if (leaf.grad().defined()) squares += leaf.grad().to(at::kDouble).square().sum().item<double>();
+  }
+  if (squares <= most * most) return;
+  for (at::Tensor& leaf : leaves_) {
+    if (leaf.grad().defined()) leaf.mutable_grad().mul_(most / std::sqrt(squares));
+  }
+}
+
 void TorchParameters::AdamStep(const AdamOptions& options, int64_t step) {
   at::NoGradGuard no_grad;
   for (size_t i = 0; i < leaves_.size(); ++i) {

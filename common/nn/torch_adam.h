@@ -20,6 +20,8 @@ class TorchParameters {
   const at::Tensor& leaf(size_t entry) const { return leaves_[entry]; }
 
   void ClearGradients();
+  /// Scales the leaves' gradients down to `most` where their norm, over all, exceeds it.
+  void ClipGradients(double most);
   /// One step of Adam on the leaves' gradients, with decoupled weight decay. step: 1 for the first.
   void AdamStep(const AdamOptions& options, int64_t step);
 

@@ -12,6 +12,7 @@
 #include "common/dynamics/rng_state.h"
 #include "common/nn/cross_entropy.h"
 #include "common/nn/normal_stream.h"
+#include "common/nn/snapshot_checks.h"
 
 namespace tandem::objective {
 namespace {
@@ -20,6 +21,8 @@ constexpr int64_t kMaxScoredRows = 5000;
 constexpr int64_t kScoredBlock = 1024;
 /// Standard deviation given to columns that do not vary: they pass as they are.
 constexpr float kConstantStd = 1;
+/// Of 1 - target beside a range given in decimals.
+constexpr double kRounding = 1e-9;
 constexpr char kFitsKey[] = "classifier.fits";
 constexpr char kRngKey[] = "classifier.rng";
 
@@ -30,7 +33,11 @@ absl::Status Check(const ClassifierLearnerOptions& o) {
   if (o.batch_size < 1) return bad("batch_size >= 1");
   if (o.first_steps < 1 || o.fit_steps < 1) return bad("at least 1 step in a fit");
   if (!(o.smoothing >= 0 && o.smoothing < 0.5)) return bad("0 <= smoothing < 0.5");
+  if (!(o.label_range >= 0 && o.label_range <= o.smoothing + kRounding)) {
+    return bad("0 <= label_range <= smoothing");
+  }
   if (!(o.input_noise >= 0)) return bad("input_noise >= 0");
+  if (!(o.max_gradient_norm >= 0)) return bad("max_gradient_norm >= 0");
   if (!(o.adam.lr > 0) || !(o.adam.weight_decay >= 0)) return bad("lr > 0, weight_decay >= 0");
   return absl::OkStatus();
 }
@@ -97,8 +104,9 @@ absl::StatusOr<std::unique_ptr<ClassifierLearner>> ClassifierLearner::Create(
   const int64_t inputs = TransitionClassifier::InputDim(spec.observation.dim(), spec.action.dim());
   TANDEM_ASSIGN_OR_RETURN(
       auto network,
-      nn::BinaryClassifier::Create({.input_dim = inputs, .hidden = options.hidden}, options.device,
-                                   StreamSeed(options.seed, "classifier")));
+      nn::BinaryClassifier::Create(
+          {.input_dim = inputs, .hidden = options.hidden, .layer_norm = options.layer_norm},
+          options.device, StreamSeed(options.seed, "classifier")));
   return std::unique_ptr<ClassifierLearner>(
       new ClassifierLearner(spec, options, std::move(network)));
 }
@@ -144,6 +152,16 @@ absl::StatusOr<int64_t> ClassifierLearner::Draw(const TransitionBatch& from,
   return kept;
 }
 
+void ClassifierLearner::DrawTargets(int64_t pairs) {
+  targets_.assign(2 * pairs, static_cast<float>(options_.smoothing));
+  std::fill_n(targets_.begin(), pairs, static_cast<float>(1 - options_.smoothing));
+  if (options_.label_range == 0) return;
+  for (float& target : targets_) {
+    const double moved = target + rng_.Uniform(-options_.label_range, options_.label_range);
+    target = static_cast<float>(std::clamp(moved, 0.0, 1.0));
+  }
+}
+
 absl::Status ClassifierLearner::Step(const TransitionBatch& train, dynamics::DynamicsModel& model) {
   rows_.resize(options_.batch_size);
   for (int64_t& row : rows_) row = static_cast<int64_t>(rng_.Below(train.size()));
@@ -155,10 +173,10 @@ absl::Status ClassifierLearner::Step(const TransitionBatch& train, dynamics::Dyn
     const float scale = static_cast<float>(options_.input_noise);
     for (size_t i = 0; i < inputs_.size(); ++i) inputs_[i] += scale * noise_[i];
   }
-  targets_.assign(2 * pairs, static_cast<float>(options_.smoothing));
-  std::fill_n(targets_.begin(), pairs, static_cast<float>(1 - options_.smoothing));
+  DrawTargets(pairs);
   return network_
-      ->TrainStep({.rows = 2 * pairs, .inputs = inputs_, .targets = targets_}, options_.adam)
+      ->TrainStep({.rows = 2 * pairs, .inputs = inputs_, .targets = targets_},
+                  {.adam = options_.adam, .max_gradient_norm = options_.max_gradient_norm})
       .status();
 }
 
@@ -210,6 +228,7 @@ void ClassifierLearner::Export(nn::TensorFile* snapshot) const {
   network_->ExportParameters(kClassifierPrefix, snapshot);
   normaliser_.Export(kClassifierInputsName, snapshot);
   snapshot->metadata[kClassifierHiddenKey] = nn::JoinInts(options_.hidden);
+  if (options_.layer_norm) snapshot->metadata[kClassifierLayerNormKey] = "1";
   snapshot->metadata[kFitsKey] = absl::StrCat(fits_);
 }
 
@@ -220,11 +239,12 @@ void ClassifierLearner::SaveState(nn::TensorFile* state) const {
 }
 
 absl::Status ClassifierLearner::LoadState(const nn::TensorFile& state) {
-  TANDEM_ASSIGN_OR_RETURN(const std::vector<int> hidden, nn::FindInts(state, kClassifierHiddenKey));
-  if (hidden != options_.hidden) {
-    return absl::InvalidArgumentError(absl::StrCat("classifier state's hidden: expected ",
-                                                   nn::JoinInts(options_.hidden), ", got ",
-                                                   nn::JoinInts(hidden)));
+  TANDEM_RETURN_IF_ERROR(nn::SnapshotChecks("classifier state")
+                             .Text(state, kClassifierHiddenKey, nn::JoinInts(options_.hidden)));
+  if (state.metadata.contains(kClassifierLayerNormKey) != options_.layer_norm) {
+    return absl::InvalidArgumentError(absl::StrCat("classifier state: expected one with",
+                                                   options_.layer_norm ? "" : "out",
+                                                   " a normalised first layer"));
   }
   TANDEM_ASSIGN_OR_RETURN(const int64_t fits, nn::FindInt(state, kFitsKey));
   dynamics::Normaliser normaliser;

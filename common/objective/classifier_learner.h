@@ -30,8 +30,15 @@ struct ClassifierLearnerOptions {
   /// Targets are 1 - smoothing for real rows and smoothing for modelled ones. Bounds the logit of
   /// the best classifier by log((1 - smoothing) / smoothing): 2.94 at 0.05. In [0, 0.5).
   double smoothing = 0.05;
+  /// Each target is drawn uniformly from those within so much of it, >= 0, at most smoothing: at
+  /// 0.05 and 0.05 from [0.9, 1] and [0, 0.1]. The best logit stays the same; 0: none is drawn.
+  double label_range = 0;
   /// Standard deviation of Gaussian noise on the scaled inputs while training; 0: none.
   double input_noise = 0;
+  /// A gradient whose norm is above it is scaled down to it; 0: none is.
+  double max_gradient_norm = 0;
+  /// The first hidden layer is tanh(LayerNorm(.)): nn::BinaryClassifierSpec.
+  bool layer_norm = false;
   std::string device = "cpu";
   uint64_t seed = 0;
 };
@@ -89,6 +96,8 @@ class ClassifierLearner {
   /// Takes the rows at `rows_` and draws the model's next observations for them. Leaves the scaled
   /// inputs of the pairs that are finite in inputs_, the real ones first, and returns their number.
   absl::StatusOr<int64_t> Draw(const TransitionBatch& from, dynamics::DynamicsModel& model);
+  /// Targets of so many pairs, the real ones first, into targets_.
+  void DrawTargets(int64_t pairs);
   absl::Status Step(const TransitionBatch& train, dynamics::DynamicsModel& model);
   absl::Status Score(const TransitionBatch& rows, dynamics::DynamicsModel& model,
                      ClassifierReport* report);

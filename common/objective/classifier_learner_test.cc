@@ -170,6 +170,42 @@ TEST(ClassifierLearnerTest, ASaturatedClassifierIsBounded) {
   EXPECT_NEAR(figures.upper_share(), 4000.0 / 9000, 0.01);
 }
 
+/// Targets of 0.6 to 1 and 0 to 0.4 have the means 0.8 and 0.2: the best logit is log 4, as with
+/// those alone.
+TEST(ClassifierLearnerTest, RandomTargetsKeepTheBestLogit) {
+  GaussianShift world(5, 0.1), model(0, 0.1);
+  const TransitionBatch train = Sample(world, 2000, 1);
+  ClassifierLearnerOptions options{.hidden = {16}, .first_steps = 700, .smoothing = 0.2, .seed = 3};
+  const double plain = MakeLearner(options)->Fit(train, {}, model, {})->real_logit;
+  options.label_range = 0.2;
+  const auto report = MakeLearner(options)->Fit(train, {}, model, {});
+  ASSERT_TRUE(report.ok());
+  EXPECT_NE(report->real_logit, plain);  // they are drawn
+  EXPECT_NEAR(report->real_logit, std::log(4.0), 0.15);
+  EXPECT_NEAR(report->model_logit, -std::log(4.0), 0.15);
+}
+
+/// Inputs far from all data: ReLU's logit grows with them, a normalised layer's is bounded.
+TEST(ClassifierLearnerTest, ANormalisedFirstLayerLearnsAndIsBounded) {
+  GaussianShift world(0.7, 1), model(0, 1);
+  const TransitionBatch train = Sample(world, 4000, 1), holdout = Sample(world, 1000, 2);
+  std::vector<double> far;
+  for (const bool layer_norm : {false, true}) {
+    const auto learner =
+        MakeLearner({.hidden = {32}, .first_steps = 600, .layer_norm = layer_norm, .seed = 3});
+    const auto report = learner->Fit(train, holdout, model, {});
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_GT(report->accuracy, 0.6);
+    const auto classifier = Exported(*learner);
+    const std::vector<float> s = {0}, a = {0}, next = {1e6f};
+    std::vector<float> logit(1);
+    ASSERT_TRUE(classifier->Logits(s, a, next, logit).ok());
+    far.push_back(std::abs(logit[0]));
+  }
+  EXPECT_GT(far[0], 1e3);
+  EXPECT_LT(far[1], 100);
+}
+
 TEST(LogRatioEstimatorTest, MoreSamplesMeanLessNoise) {
   GaussianShift world(0.7, 1), model(0, 1);
   const auto learner = MakeLearner({.hidden = {16}, .first_steps = 500, .seed = 3});
@@ -297,15 +333,35 @@ TEST(TransitionClassifierTest, GradientsByTheNextObservation) {
 TEST(ClassifierLearnerTest, GoesOnFromItsStateBitForBit) {
   GaussianShift world(0.7, 1), model(0, 1);
   const TransitionBatch train = Sample(world, 500, 1);
-  const ClassifierLearnerOptions options{.hidden = {16}, .first_steps = 20, .fit_steps = 10};
-  const auto one = MakeLearner(options), two = MakeLearner(options);
-  ASSERT_TRUE(one->Fit(train, {}, model, {}).ok());
-  nn::TensorFile state;
-  one->SaveState(&state);
-  ASSERT_TRUE(two->LoadState(state).ok());
-  EXPECT_EQ(two->fits(), 1);
-  EXPECT_EQ(one->Fit(train, {}, model, {})->loss, two->Fit(train, {}, model, {})->loss);
-  EXPECT_FALSE(MakeLearner({.hidden = {8}})->LoadState(state).ok());
+  for (const bool extras : {false, true}) {
+    ClassifierLearnerOptions options{.hidden = {16}, .first_steps = 20, .fit_steps = 10};
+    if (extras) {
+      options.label_range = 0.05;
+      options.max_gradient_norm = 0.1;
+      options.layer_norm = true;
+    }
+    const auto one = MakeLearner(options), two = MakeLearner(options);
+    ASSERT_TRUE(one->Fit(train, {}, model, {}).ok());
+    nn::TensorFile state;
+    one->SaveState(&state);
+    ASSERT_TRUE(two->LoadState(state).ok());
+    EXPECT_EQ(two->fits(), 1);
+    EXPECT_EQ(one->Fit(train, {}, model, {})->loss, two->Fit(train, {}, model, {})->loss);
+    EXPECT_FALSE(MakeLearner({.hidden = {8}})->LoadState(state).ok());
+    options.layer_norm = !extras;
+    EXPECT_FALSE(MakeLearner(options)->LoadState(state).ok());
+  }
+}
+
+TEST(ClassifierLearnerTest, AGradientThatIsClippedLearnsSomethingElse) {
+  GaussianShift world(0.7, 1), model(0, 1);
+  const TransitionBatch train = Sample(world, 500, 1);
+  ClassifierLearnerOptions options{.hidden = {16}, .first_steps = 20};
+  const double plain = MakeLearner(options)->Fit(train, {}, model, {})->loss;
+  options.max_gradient_norm = 1e6;
+  EXPECT_EQ(MakeLearner(options)->Fit(train, {}, model, {})->loss, plain);
+  options.max_gradient_norm = 0.01;
+  EXPECT_NE(MakeLearner(options)->Fit(train, {}, model, {})->loss, plain);
 }
 
 /// A transition into a terminal state is a transition like any other: flags change nothing.
@@ -322,6 +378,9 @@ TEST(ClassifierLearnerTest, RefusesAndCancels) {
   GaussianShift world(0.7, 1), model(0, 1);
   EXPECT_FALSE(ClassifierLearner::Create(Spec(), {.smoothing = 0.5}).ok());
   EXPECT_FALSE(ClassifierLearner::Create(Spec(), {.fit_steps = 0}).ok());
+  EXPECT_FALSE(ClassifierLearner::Create(Spec(), {.smoothing = 0.05, .label_range = 0.06}).ok());
+  EXPECT_TRUE(ClassifierLearner::Create(Spec(), {.smoothing = 1 - 0.95, .label_range = 0.05}).ok());
+  EXPECT_FALSE(ClassifierLearner::Create(Spec(), {.max_gradient_norm = -1}).ok());
   const auto learner = MakeLearner({.first_steps = 10});
   EXPECT_EQ(learner->Fit({}, {}, model, {}).status().code(), absl::StatusCode::kInvalidArgument);
   TransitionBatch train = Sample(world, 100, 1);

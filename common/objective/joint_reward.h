@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/nn/safetensors.h"
+#include "common/objective/positive_reward.h"
 
 namespace tandem::objective {
 
@@ -23,15 +25,20 @@ struct JointRewardOptions {
   /// the better task where rewards are costs.
   bool log_reward = true;
 
-  /// Added to each reward, because the bound needs positive ones. With shift_from_data at least so
+  /// How rewards are made positive, because the bound needs that, and the unit of kExp and
+  /// kSoftplus [reward], > 0; 1 with kShift.
+  RewardTransform transform = RewardTransform::kShift;
+  double reward_scale = 1;
+  /// kShift: added to each reward; 0 with the others. With shift_from_data at least so
   /// much, and enough to make the smallest real reward seen so far min_reward; else as given, and a
   /// real reward that is below min_reward with it is an error.
   double reward_shift = 0;
   bool shift_from_data = false;
-  /// Smallest shifted reward, > 0: imagined rewards below it are raised to it, since a model's
-  /// noise may reach below every real one.
-  double min_reward = 0.001;
-  /// Shifted reward that a terminal state counts as paying for ever, > 0. 1 leaves equation (1) as
+  /// Smallest positive reward, > 0: imagined rewards below it are raised to it, since a model's
+  /// noise may reach below every real one; a real one below it is an error. Nothing: 0.001 with
+  /// kShift, no bound with the others.
+  std::optional<double> min_reward;
+  /// Positive reward that a terminal state counts as paying for ever, > 0. 1 leaves equation (1) as
   /// it is: a terminal state is worth 0, and log 1 = 0. Where episodes end in failure set it to the
   /// worst (min_reward), or an agent that lives on a reward of 1 gains nothing by living.
   double terminal_reward = 1;
@@ -53,12 +60,16 @@ struct JointRewardOptions {
   double weight_fall = 1;
   double min_weight = 0.02;
   double max_weight = 1;
+  /// Updates before the ratio is paid, >= 0: until then the weight in force is 0, and what moves it
+  /// stands still.
+  int64_t warmup_updates = 0;
 };
 
 /// The reward of the joint objective, equation (1) of docs/algorithms.md, with a weight w (without
 /// log_reward, the first term is r alone) and without its constant - (1 - g) log(1 - g), which
 /// changes no policy where nothing terminates and elsewhere is a bonus for being alive:
-///   r~ = (1 - g) log((r + shift) / terminal_reward) + w * log-ratio.
+///   r~ = (1 - g) log(r+ / terminal_reward) + w * log-ratio,
+/// where r+ is PositiveReward's, r + shift unless another transform is asked for.
 /// Imagined rows pay their log-ratio (log_ratio.h), real ones have none: 0. Rewards and log-ratios
 /// are kept as they are and combined when a batch is drawn, since shift and weight move on.
 ///
@@ -69,8 +80,8 @@ class JointReward {
   static absl::StatusOr<JointReward> Create(const JointRewardOptions& options);
 
   /// Shows it real rewards: moves the shift where that comes from data (it only ever grows).
-  /// INVALID_ARGUMENT where one stays below min_reward with a shift that was given, saying which
-  /// shift would do; or where one is not finite.
+  /// INVALID_ARGUMENT where one stays below min_reward with a shift that was given, or with another
+  /// transform, saying what would do; or where one is not finite.
   absl::Status Observe(std::span<const float> real_rewards);
 
   /// rewards: [B], in place. log_ratios: [B] clipped, 0 for real rows; empty: all 0.
@@ -81,8 +92,10 @@ class JointReward {
   /// call.
   void Advance(double divergence);
 
-  double weight() const { return weight_; }
-  double shift() const { return shift_; }
+  /// In force.
+  double weight() const { return updates_ < options_.warmup_updates ? 0 : weight_; }
+  double shift() const { return positive_.shift; }
+  const PositiveReward& positive() const { return positive_; }
 
   /// What is paid for reward r alone, without log-ratio: for tests and reports.
   double Paid(double reward) const;
@@ -94,9 +107,11 @@ class JointReward {
  private:
   explicit JointReward(const JointRewardOptions& options);
 
+  absl::Status CheckSmallest(double smallest) const;
+
   JointRewardOptions options_;
-  double shift_;
-  double weight_;
+  PositiveReward positive_;
+  double weight_;                  // after the warm-up
   double first_ = 0, second_ = 0;  // Adam's moments of log w
   int64_t updates_ = 0;
 };

@@ -96,6 +96,41 @@ TEST(JointRewardTest, LinearWeightReachesItsEndAndStays) {
   }
 }
 
+TEST(JointRewardTest, UntilTheWarmUpIsOverTheRatioIsNotPaid) {
+  JointReward reward = Make({.discount = 0.5, .weight = 0.5, .warmup_updates = 2});
+  const std::vector<float> ratios = {-1};
+  for (const double paid : {0.0, 0.0, -0.5, -0.5}) {
+    std::vector<float> rewards = {1};
+    reward.Augment(ratios, rewards);
+    EXPECT_NEAR(rewards[0], paid, 1e-7);
+    reward.Advance(7);
+  }
+}
+
+TEST(JointRewardTest, WhatMovesTheWeightBeginsAfterTheWarmUp) {
+  const std::vector<JointRewardOptions> moved = {
+      {.kind = RatioWeight::kLinear, .weight = 0.1, .weight_end = 0.5, .ramp_updates = 4},
+      {.kind = RatioWeight::kDual, .weight = 0.3, .weight_lr = 0.01}};
+  for (JointRewardOptions options : moved) {
+    JointReward plain = Make(options);
+    options.warmup_updates = 3;
+    JointReward late = Make(options);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(late.weight(), 0);
+      late.Advance(99);
+      nn::TensorFile file;  // a restart within it goes on with it
+      late.SaveState(&file);
+      late = Make(options);
+      ASSERT_TRUE(late.LoadState(file).ok());
+    }
+    for (int i = 0; i < 6; ++i) {
+      EXPECT_EQ(late.weight(), plain.weight()) << i;
+      late.Advance(0.2 * i);
+      plain.Advance(0.2 * i);
+    }
+  }
+}
+
 /// A player whose divergence answers the weight as 1 / (1 + 10 w): the dual must find w = 0.4,
 /// where it is 0.2, from either side.
 TEST(JointRewardTest, DualReachesItsTarget) {
@@ -165,6 +200,7 @@ TEST(JointRewardTest, RefusesOptionsOutOfRange) {
   EXPECT_FALSE(JointReward::Create({.min_reward = 0}).ok());
   EXPECT_FALSE(JointReward::Create({.terminal_reward = 0}).ok());
   EXPECT_FALSE(JointReward::Create({.weight = -1}).ok());
+  EXPECT_FALSE(JointReward::Create({.warmup_updates = -1}).ok());
   EXPECT_FALSE(JointReward::Create({.min_weight = 2, .max_weight = 1}).ok());
 }
 

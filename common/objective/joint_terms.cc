@@ -11,7 +11,28 @@
 namespace tandem::objective {
 namespace {
 
+/// "exp" or "softplus"; shifted rewards have neither it nor a scale.
+constexpr char kTransform[] = "reward_transform";
+
 std::string Key(const char* name) { return absl::StrCat("joint.", name); }
+
+absl::StatusOr<RewardTransform> TransformIn(const nn::TensorFile& file) {
+  const auto found = file.metadata.find(Key(kTransform));
+  if (found == file.metadata.end()) return RewardTransform::kShift;
+  if (found->second == "exp") return RewardTransform::kExp;
+  if (found->second == "softplus") return RewardTransform::kSoftplus;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "joint terms of a policy: expected transform exp or softplus, got ", found->second));
+}
+
+/// Whether every number is in its range; only other transforms than kShift may have no least one.
+bool Valid(const PositiveReward& reward) {
+  const bool shifted = reward.transform == RewardTransform::kShift;
+  return std::isfinite(reward.shift) && std::isfinite(reward.scale) && reward.scale > 0 &&
+         std::isfinite(reward.min_reward) && reward.min_reward >= 0 &&
+         (reward.min_reward > 0 || !shifted) && std::isfinite(reward.terminal_reward) &&
+         reward.terminal_reward > 0;
+}
 
 }  // namespace
 
@@ -21,9 +42,14 @@ void JointTerms::Export(nn::TensorFile* file) const {
   };
   put("discount", discount);
   put("log_reward", log_reward ? 1 : 0);
-  put("shift", shift);
-  put("min_reward", min_reward);
-  put("terminal_reward", terminal_reward);
+  put("shift", reward.shift);
+  put("min_reward", reward.min_reward);
+  put("terminal_reward", reward.terminal_reward);
+  if (reward.transform != RewardTransform::kShift) {
+    file->metadata[Key(kTransform)] =
+        reward.transform == RewardTransform::kExp ? "exp" : "softplus";
+    put("reward_scale", reward.scale);
+  }
   put("weight", weight);
   put("logit_lower", ratio.lower);
   put("logit_upper", ratio.upper);
@@ -39,27 +65,25 @@ absl::StatusOr<JointTerms> JointTerms::Import(const nn::TensorFile& file) {
   double log_reward = 1;
   TANDEM_RETURN_IF_ERROR(find("discount", &terms.discount));
   TANDEM_RETURN_IF_ERROR(find("log_reward", &log_reward));
-  TANDEM_RETURN_IF_ERROR(find("shift", &terms.shift));
-  TANDEM_RETURN_IF_ERROR(find("min_reward", &terms.min_reward));
-  TANDEM_RETURN_IF_ERROR(find("terminal_reward", &terms.terminal_reward));
+  TANDEM_RETURN_IF_ERROR(find("shift", &terms.reward.shift));
+  TANDEM_RETURN_IF_ERROR(find("min_reward", &terms.reward.min_reward));
+  TANDEM_RETURN_IF_ERROR(find("terminal_reward", &terms.reward.terminal_reward));
+  TANDEM_ASSIGN_OR_RETURN(terms.reward.transform, TransformIn(file));
+  if (terms.reward.transform != RewardTransform::kShift) {
+    TANDEM_RETURN_IF_ERROR(find("reward_scale", &terms.reward.scale));
+  }
   TANDEM_RETURN_IF_ERROR(find("weight", &terms.weight));
   TANDEM_RETURN_IF_ERROR(find("logit_lower", &terms.ratio.lower));
   TANDEM_RETURN_IF_ERROR(find("logit_upper", &terms.ratio.upper));
   TANDEM_ASSIGN_OR_RETURN(const int64_t samples, nn::FindInt(file, Key("logit_samples")));
   terms.log_reward = log_reward != 0;
   terms.ratio.samples = static_cast<int>(std::clamp<int64_t>(samples, 0, 1000));
-  const bool finite = std::isfinite(terms.shift) && std::isfinite(terms.min_reward) &&
-                      std::isfinite(terms.terminal_reward) && std::isfinite(terms.weight);
-  if (!finite || !(terms.discount >= 0 && terms.discount < 1) || !(terms.min_reward > 0) ||
-      !(terms.terminal_reward > 0) || !(terms.weight >= 0)) {
+  if (!Valid(terms.reward) || !(terms.discount >= 0 && terms.discount < 1) ||
+      !std::isfinite(terms.weight) || !(terms.weight >= 0)) {
     return absl::InvalidArgumentError("joint terms of a policy: a number is out of range");
   }
   TANDEM_RETURN_IF_ERROR(Validate(terms.ratio));
   return terms;
-}
-
-double JointTerms::Positive(double reward) const {
-  return std::max(reward + shift, min_reward) / terminal_reward;
 }
 
 }  // namespace tandem::objective

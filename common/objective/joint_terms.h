@@ -3,6 +3,7 @@
 #include "absl/status/statusor.h"
 #include "common/nn/safetensors.h"
 #include "common/objective/log_ratio.h"
+#include "common/objective/positive_reward.h"
 
 namespace tandem::objective {
 
@@ -12,10 +13,8 @@ namespace tandem::objective {
 struct JointTerms {
   double discount = 0.99;
   bool log_reward = true;
-  double shift = 0;  ///< In force.
-  double min_reward = 0.001;
-  double terminal_reward = 1;
-  double weight = 0.2;  ///< In force.
+  PositiveReward reward;  ///< What the bound is on, for one step: the shift in force.
+  double weight = 0.2;    ///< In force.
   LogRatioOptions ratio;
 
   /// Writes the metadata "joint.*".
@@ -23,10 +22,6 @@ struct JointTerms {
   /// NOT_FOUND where the policy is trained on the environment's reward; INVALID_ARGUMENT where a
   /// number is out of range.
   static absl::StatusOr<JointTerms> Import(const nn::TensorFile& file);
-
-  /// What the bound is on, for one step: (reward + shift) / terminal_reward, at least min_reward /
-  /// terminal_reward. A terminal state pays 1 for ever.
-  double Positive(double reward) const;
 };
 
 }  // namespace tandem::objective

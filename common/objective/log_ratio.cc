@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -63,10 +64,10 @@ absl::Status LogRatioEstimator::Estimate(std::span<const float> observations,
   const auto tolerance = static_cast<float>(options_.tolerance);
   LogRatioFigures seen;
   for (float& x : log_ratios) {
-    const float raw = x + tolerance;
-    x = std::isfinite(raw) ? std::clamp(raw, lower, upper) : lower;
-    seen.at_lower += !std::isfinite(raw) || x > raw ? 1 : 0;
-    seen.at_upper += std::isfinite(raw) && x < raw ? 1 : 0;
+    const float raw = std::isfinite(x) ? x + tolerance : -std::numeric_limits<float>::infinity();
+    x = std::clamp(raw, lower, upper);
+    seen.at_lower += x > raw ? 1 : 0;
+    seen.at_upper += x < raw ? 1 : 0;
     seen.sum += x;
     ++seen.rows;
   }

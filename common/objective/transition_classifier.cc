@@ -51,9 +51,12 @@ absl::StatusOr<std::unique_ptr<TransitionClassifier>> TransitionClassifier::Load
                           kChecks.Hidden(snapshot, kClassifierHiddenKey));
   dynamics::Normaliser normaliser;
   TANDEM_RETURN_IF_ERROR(normaliser.Import(kClassifierInputsName, inputs, snapshot));
-  TANDEM_ASSIGN_OR_RETURN(
-      auto network,
-      nn::BinaryClassifier::Create({.input_dim = inputs, .hidden = hidden}, device, std::nullopt));
+  TANDEM_ASSIGN_OR_RETURN(auto network,
+                          nn::BinaryClassifier::Create(
+                              {.input_dim = inputs,
+                               .hidden = hidden,
+                               .layer_norm = snapshot.metadata.contains(kClassifierLayerNormKey)},
+                              device, std::nullopt));
   TANDEM_RETURN_IF_ERROR(network->ImportParameters(kClassifierPrefix, snapshot));
   return std::make_unique<TransitionClassifier>(obs_dim, action_dim, std::move(normaliser),
                                                 std::move(network));

@@ -19,6 +19,8 @@ namespace tandem::objective {
 inline constexpr char kClassifierPrefix[] = "classifier.";
 /// Its hidden sizes, and the statistics that scale its inputs.
 inline constexpr char kClassifierHiddenKey[] = "classifier.hidden";
+/// Present where its first layer is normalised (nn::BinaryClassifierSpec::layer_norm).
+inline constexpr char kClassifierLayerNormKey[] = "classifier.layer_norm";
 inline constexpr char kClassifierInputsName[] = "classifier.inputs";
 
 /// C(s, a, s') of "Mismatched No More" (Eysenbach et al. 2021), equation (6) of docs/algorithms.md:

@@ -1,7 +1,6 @@
 #include "common/objective/useful_model.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"

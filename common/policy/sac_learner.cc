@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/nn/normal_stream.h"
+#include "common/nn/snapshot_checks.h"
 #include "common/policy/action_scale.h"
 #include "common/policy/sac_snapshot.h"
 
@@ -72,11 +73,8 @@ class Learner : public SacLearner {
 
   absl::Status LoadState(const nn::TensorFile& state) override {
     TANDEM_ASSIGN_OR_RETURN(const SacMetadata metadata, SacMetadata::Import(state, spec_));
-    if (metadata.hidden != options_.hidden) {
-      return absl::InvalidArgumentError(absl::StrCat("policy state's hidden: expected ",
-                                                     nn::JoinInts(options_.hidden), ", got ",
-                                                     nn::JoinInts(metadata.hidden)));
-    }
+    TANDEM_RETURN_IF_ERROR(
+        nn::SnapshotChecks("policy state").Text(state, "hidden", nn::JoinInts(options_.hidden)));
     TANDEM_RETURN_IF_ERROR(network_->ImportParameters(state));
     TANDEM_RETURN_IF_ERROR(network_->ImportLearnerState(state));
     updates_ = metadata.updates;

@@ -71,6 +71,8 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config, 
   options.actor.evaluation_seed = StreamSeed(seed, "evaluation");
   options.environment = SourceFrom(config.env(), member);
   options.environment_seed = StreamSeed(seed, "training/" + own_stream);
+  options.warmup_episode_steps = config.env().warmup_episode_steps();
+  options.warmup_seed = StreamSeed(seed, "warmup/" + own_stream);
   options.num_envs = config.actor().num_envs();
   options.evaluation_episodes = config.actor().evaluation_episodes();
   TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));

@@ -20,8 +20,10 @@ struct ServiceOptions {
   int num_envs = 1;              ///< Training environments.
   int evaluation_episodes = 10;  ///< Evaluation environments.
   uint64_t environment_seed = 0;
-  std::string device;         ///< "cpu" or "cuda".
-  rpc::ServerOptions server;  ///< Without registry, which main() makes.
+  int64_t warmup_episode_steps = 0;  ///< [steps] of episodes in the warm-up; 0: as all others.
+  uint64_t warmup_seed = 0;          ///< Of the warm-up's environments.
+  std::string device;                ///< "cpu" or "cuda".
+  rpc::ServerOptions server;         ///< Without registry, which main() makes.
   absl::Duration drain = absl::Seconds(4);
 };
 

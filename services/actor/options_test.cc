@@ -24,10 +24,10 @@ ServiceOptions Options(const std::vector<std::string>& overrides, uint64_t start
 }
 
 TEST(ActorOptionsFrom, TakesFieldsAndDefaults) {
-  const ServiceOptions options =
-      Options({"actor.num_envs=3", "actor.evaluation_interval=77", "study.shift_start_after=500",
-               "study.shift_start_scale=4", "env.threads=2", "env.server=host:1",
-               "env.arguments={}", "env.step_timeout_seconds=0.5", "env.max_failures=3"});
+  const ServiceOptions options = Options(
+      {"actor.num_envs=3", "actor.evaluation_interval=77", "study.shift_start_after=500",
+       "study.shift_start_scale=4", "env.threads=2", "env.server=host:1", "env.arguments={}",
+       "env.warmup_episode_steps=70", "env.step_timeout_seconds=0.5", "env.max_failures=3"});
   EXPECT_EQ(options.actor.shift_start_after, 500);
   EXPECT_EQ(options.actor.shift_start_scale, 4);
   EXPECT_EQ(options.environment.name, "pendulum");
@@ -41,6 +41,7 @@ TEST(ActorOptionsFrom, TakesFieldsAndDefaults) {
   EXPECT_EQ(options.actor.health.max_failures, 3);
   EXPECT_EQ(options.actor.health.failure_window, absl::Minutes(10));
   EXPECT_EQ(options.actor.health.standstill, absl::Minutes(2));
+  EXPECT_EQ(options.warmup_episode_steps, 70);
   EXPECT_EQ(options.num_envs, 3);
   EXPECT_EQ(options.evaluation_episodes, 10);
   EXPECT_EQ(options.actor.evaluation_interval, 77);
@@ -53,6 +54,7 @@ TEST(ActorOptionsFrom, EveryStreamHasItsSeed) {
   const ServiceOptions base = Options({});
   EXPECT_NE(base.actor.random_action_seed, base.actor.policy_action_seed);
   EXPECT_NE(base.environment_seed, base.actor.evaluation_seed);
+  EXPECT_NE(base.environment_seed, base.warmup_seed);
   const ServiceOptions again = Options({});
   EXPECT_EQ(again.environment_seed, base.environment_seed);
   const ServiceOptions other_run = Options({"run.seed=1"});
@@ -68,6 +70,7 @@ TEST(ActorOptionsFrom, OtherActorsAndStartsPlayOtherEpisodesButTheSameEvaluation
   for (const ServiceOptions& other :
        {Options({"endpoints.member=actor-1"}), Options({}, /*start=*/2)}) {
     EXPECT_NE(other.environment_seed, base.environment_seed);
+    EXPECT_NE(other.warmup_seed, base.warmup_seed);
     EXPECT_NE(other.actor.random_action_seed, base.actor.random_action_seed);
     EXPECT_NE(other.actor.policy_action_seed, base.actor.policy_action_seed);
     EXPECT_EQ(other.actor.evaluation_seed, base.actor.evaluation_seed);

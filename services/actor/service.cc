@@ -42,12 +42,35 @@ absl::StatusOr<std::unique_ptr<VectorEnvironment>> ActorService::MakeEvaluation(
       " (none with actor.evaluation_interval=0)"));
 }
 
+absl::StatusOr<std::unique_ptr<EnvironmentProvider>> ActorService::WarmupProvider(
+    EnvironmentSource source) const {
+  std::unique_ptr<EnvironmentProvider> none;
+  if (options_.warmup_episode_steps == 0) return none;
+  source.max_episode_steps = options_.warmup_episode_steps;
+  return EnvironmentProvider::Create(source);
+}
+
+absl::StatusOr<std::unique_ptr<VectorEnvironment>> ActorService::MakeWarmup(
+    EnvironmentProvider& environments) const {
+  auto made = environments.Make(options_.num_envs, options_.warmup_seed);
+  if (!absl::IsResourceExhausted(made.status())) return made;
+  return absl::ResourceExhaustedError(
+      absl::StrCat(made.status().message(), ": besides actor.num_envs=", options_.num_envs,
+                   " for training, the warm-up takes as many (none with "
+                   "env.warmup_episode_steps=0)"));
+}
+
 absl::Status ActorService::Play(const training::SetServing& set_serving) {
   EnvironmentSource source = options_.environment;
   source.stop = &stop_;
   TANDEM_ASSIGN_OR_RETURN(const auto environments, EnvironmentProvider::Create(source));
   TANDEM_ASSIGN_OR_RETURN(auto training,
                           environments->Make(options_.num_envs, options_.environment_seed));
+  TANDEM_ASSIGN_OR_RETURN(const auto warmup_provider, WarmupProvider(source));
+  std::unique_ptr<VectorEnvironment> warmup;
+  if (warmup_provider != nullptr) {
+    TANDEM_ASSIGN_OR_RETURN(warmup, MakeWarmup(*warmup_provider));
+  }
   std::unique_ptr<VectorEnvironment> evaluation;
   if (options_.actor.evaluation_interval > 0) {
     TANDEM_ASSIGN_OR_RETURN(evaluation, MakeEvaluation(*environments));
@@ -58,8 +81,9 @@ absl::Status ActorService::Play(const training::SetServing& set_serving) {
   const auto directives = WatchDirectives(options_.actor.monitor, coadaptation::Receiver::kActor,
                                           options_.actor.member, registry_);
   PolicyLoader loader = MakePolicyLoader(training->spec(), options_.device);
-  ActorCore core(options_.actor, {std::move(training), std::move(evaluation), *replay, *policies,
-                                  std::move(loader), *Clock::Real(), registry_, directives.get()});
+  ActorCore core(options_.actor,
+                 {std::move(training), std::move(evaluation), *replay, *policies, std::move(loader),
+                  *Clock::Real(), registry_, directives.get(), std::move(warmup)});
   Use(&core);
   set_serving(true);
   const absl::Status status = core.Run(set_serving);

@@ -93,6 +93,27 @@ TEST_F(Service, TakesEnvironmentsForEvaluationsOnlyWhereThereAreAny) {
                     HasSubstr("actor.evaluation_episodes=10")));
 }
 
+TEST_F(Service, TakesAsManyEnvironmentsAgainForAWarmUpOfItsOwn) {
+  const auto server =
+      env_server::EnvServer::Start(env_server::MakerOf("pendulum"), {.capacity = 4});
+  ASSERT_TRUE(server.ok()) << server.status();
+  ServiceOptions options = Options();
+  options.environment.name.clear();
+  options.environment.server = (*server)->address();
+  options.actor.evaluation_interval = 0;
+  options.warmup_episode_steps = 50;
+  options.num_envs = 2;
+  StopAfter(options, absl::Seconds(20));
+  EXPECT_TRUE(served_);
+  EXPECT_TRUE(status_.ok()) << status_;
+
+  options.num_envs = 3;
+  const absl::Status status = ActorService(options, registry_).Run([](bool) {});
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("actor.num_envs=3"), HasSubstr("env.warmup_episode_steps=0")));
+}
+
 TEST_F(Service, EnvironmentsThatCannotBeMadeEndIt) {
   ServiceOptions options = Options();
   options.environment.name = "pendulun";

@@ -53,7 +53,10 @@ JointCompanionOptions JointFrom(const config::v1::RunConfig& config, const std::
   classifier.first_steps = objective.classifier_first_steps();
   classifier.fit_steps = objective.classifier_steps();
   classifier.smoothing = 1 - objective.classifier_target();
+  classifier.label_range = objective.classifier_label_range();
   classifier.input_noise = objective.classifier_input_noise();
+  classifier.max_gradient_norm = objective.classifier_max_gradient_norm();
+  classifier.layer_norm = objective.classifier_layer_norm();
   classifier.device = device;
   classifier.seed = config::SeedFor(config, objective.has_seed(), objective.seed(), "objective");
   options.model_loss = {.value_weight = objective.model_value_weight(),

@@ -90,12 +90,14 @@ TEST(ModelTrainerOptions, TakesTheJointObjective) {
   auto options = with({});
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_FALSE(options->joint.has_value());
-  options = with({"objective.kind=mnm", "objective.classifier_hidden=[8]",
-                  "objective.classifier_lr=0.5", "objective.classifier_batch_size=16",
-                  "objective.classifier_first_steps=7", "objective.classifier_steps=3",
-                  "objective.classifier_target=0.75", "objective.classifier_weight_decay=0.1",
-                  "objective.classifier_input_noise=0.2", "objective.seed=4",
-                  "objective.model_ratio_weight=0.05", "objective.model_ramp_steps=9"});
+  options =
+      with({"objective.kind=mnm", "objective.classifier_hidden=[8]", "objective.classifier_lr=0.5",
+            "objective.classifier_batch_size=16", "objective.classifier_first_steps=7",
+            "objective.classifier_steps=3", "objective.classifier_target=0.75",
+            "objective.classifier_weight_decay=0.1", "objective.classifier_input_noise=0.2",
+            "objective.seed=4", "objective.classifier_label_range=0.1",
+            "objective.classifier_layer_norm=true", "objective.classifier_max_gradient_norm=100",
+            "objective.model_ratio_weight=0.05", "objective.model_ramp_steps=9"});
   ASSERT_TRUE(options.ok()) << options.status();
   const objective::ClassifierLearnerOptions& classifier = options->joint->classifier;
   EXPECT_EQ(classifier.hidden, (std::vector<int>{8}));
@@ -106,6 +108,9 @@ TEST(ModelTrainerOptions, TakesTheJointObjective) {
   EXPECT_EQ(classifier.fit_steps, 3);
   EXPECT_EQ(classifier.smoothing, 0.25);
   EXPECT_EQ(classifier.input_noise, 0.2);
+  EXPECT_EQ(classifier.label_range, 0.1);
+  EXPECT_EQ(classifier.max_gradient_norm, 100);
+  EXPECT_TRUE(classifier.layer_norm);
   EXPECT_EQ(classifier.seed, 4u);
   EXPECT_EQ(options->joint->model_loss.ratio_weight, 0.05);
   EXPECT_EQ(options->joint->model_loss.ramp_steps, 9);

@@ -63,14 +63,28 @@ objective::RatioWeight WeightOf(config::v1::RatioWeight mode) {
   }
 }
 
+objective::RewardTransform TransformOf(config::v1::RewardTransform transform) {
+  switch (transform) {
+    case config::v1::REWARD_TRANSFORM_EXP:
+      return objective::RewardTransform::kExp;
+    case config::v1::REWARD_TRANSFORM_SOFTPLUS:
+      return objective::RewardTransform::kSoftplus;
+    default:
+      return objective::RewardTransform::kShift;
+  }
+}
+
 JointOptions JointFrom(const config::v1::RunConfig& config) {
   const config::v1::Objective& objective = config.objective();
   JointOptions options;
   options.reward.discount = config.policy().discount();
   options.reward.log_reward = objective.log_reward();
-  options.reward.shift_from_data = !objective.has_reward_shift();
+  options.reward.transform = TransformOf(objective.reward_transform());
+  options.reward.reward_scale = objective.reward_scale();
+  options.reward.shift_from_data = options.reward.transform == objective::RewardTransform::kShift &&
+                                   !objective.has_reward_shift();
   options.reward.reward_shift = objective.reward_shift();
-  options.reward.min_reward = objective.reward_min();
+  if (objective.has_reward_min()) options.reward.min_reward = objective.reward_min();
   options.reward.terminal_reward = objective.terminal_reward();
   options.reward.kind = WeightOf(objective.weight_mode());
   options.reward.weight = objective.weight();
@@ -81,6 +95,7 @@ JointOptions JointFrom(const config::v1::RunConfig& config) {
   options.reward.weight_fall = objective.dual_fall();
   options.reward.min_weight = objective.weight_min();
   options.reward.max_weight = objective.weight_max();
+  options.reward.warmup_updates = objective.ratio_warmup_updates();
   options.ratio = {.lower = objective.logit_lower(),
                    .upper = objective.logit_upper(),
                    .tolerance = objective.logit_tolerance(),

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/config/config.h"
@@ -85,6 +86,9 @@ TEST(PolicyTrainerOptions, TakesTheJointObjective) {
   EXPECT_EQ(joint.reward.terminal_reward, 0.5);
   EXPECT_TRUE(joint.reward.log_reward);
   EXPECT_TRUE(joint.reward.shift_from_data);
+  EXPECT_EQ(joint.reward.transform, objective::RewardTransform::kShift);
+  EXPECT_EQ(joint.reward.warmup_updates, 0);
+  EXPECT_FALSE(joint.reward.min_reward.has_value());
   EXPECT_EQ(joint.ratio.lower, -3);
   EXPECT_EQ(joint.ratio.upper, 0);
   EXPECT_EQ(joint.ratio.samples, 2);
@@ -101,6 +105,24 @@ TEST(PolicyTrainerOptions, TakesTheJointObjective) {
   EXPECT_EQ(reward.reward_shift, 4);
   EXPECT_EQ(reward.min_reward, 2);
   EXPECT_FALSE(reward.log_reward);
+}
+
+TEST(PolicyTrainerOptions, TakesHowRewardsAreMadePositiveAndTheWarmUp) {
+  const std::pair<const char*, objective::RewardTransform> transforms[] = {
+      {"exp", objective::RewardTransform::kExp},
+      {"softplus", objective::RewardTransform::kSoftplus}};
+  for (const auto& [name, transform] : transforms) {
+    const auto options =
+        From({"objective.kind=mnm", std::string("objective.reward_transform=") + name,
+              "objective.reward_scale=0.5", "objective.ratio_warmup_updates=20"});
+    ASSERT_TRUE(options.ok()) << options.status();
+    const objective::JointRewardOptions& reward = options->trainer.joint->reward;
+    EXPECT_EQ(reward.transform, transform);
+    EXPECT_EQ(reward.reward_scale, 0.5);
+    EXPECT_EQ(reward.warmup_updates, 20);
+    EXPECT_FALSE(reward.shift_from_data);
+    EXPECT_TRUE(objective::JointReward::Create(reward).ok());
+  }
 }
 
 TEST(PolicyTrainerOptions, RefusesAPoolBeyondMemory) {

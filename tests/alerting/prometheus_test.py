@@ -19,7 +19,9 @@ import urllib.parse
 import urllib.request
 
 from dashboards_test import GRAFANA, expressions, load, substituted
+from metrics_test import gauges_out_of_range
 from monitoring import ROOT, RULES, RUNBOOKS, alerts, has, read, records
+from panels_coadaptation import JOINT
 
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'system'))
 from run import SMALL, Run, tandem, wait_for  # noqa: E402
@@ -28,8 +30,7 @@ MEMBERS = ('replay_buffer', 'model_trainer', 'policy_trainer', 'actor-0', 'monit
 DEPLOYED = os.path.join(ROOT, 'deploy', 'compose', 'prometheus.yml')
 
 # Annotations mark changes, and nothing carries the verdict of a sound run.
-JOINT_OBJECTIVE = {'Bound and return', 'Can the classifier tell?', 'Clipped log-ratios', 'Log-ratio by depth',
-                   'Price of an imagined step', 'Weight of the log-ratio'}  # served only where a run has it
+JOINT_OBJECTIVE = {panel['title'] for panel in JOINT}  # served only where a run has it
 MAY_BE_EMPTY = {'Action', 'Refit', 'Restart', 'Carried by', *JOINT_OBJECTIVE}
 
 
@@ -120,6 +121,11 @@ class PrometheusTest(unittest.TestCase):
                          if not prometheus.query(substituted(expression))}
                 self.assertEqual(empty - MAY_BE_EMPTY, set())
 
+    def assert_gauges_are_in_their_ranges(self, addresses):
+        for member, address in addresses.items():
+            with urllib.request.urlopen(f'http://{address}/metrics', timeout=10) as page:
+                self.assertEqual(gauges_out_of_range(page.read().decode()), [], member)
+
     def test_a_sound_run_is_silent_and_a_hanging_process_is_named(self):
         run = Run(os.path.join(self.folder, 'run'), 'mbpo/cartpole_continuous.yaml', *SMALL,
                   'stop.max_env_steps=1000000')
@@ -143,12 +149,14 @@ class PrometheusTest(unittest.TestCase):
         prometheus.evaluations_from_now()
         self.assert_rules_work(prometheus)
         # A run may be judged as anything; that it runs is not in doubt.
-        verdicts = {'TandemCoadaptationConfirmed', 'TandemCoadaptationWarning', 'TandemModelPessimismFault'}
+        verdicts = {'TandemCoadaptationConfirmed', 'TandemCoadaptationWarning', 'TandemModelPessimismFault',
+                    'TandemNoVerdict'}
         self.assertEqual({alert for alert in prometheus.alerts() if alert[0] not in verdicts}, set())
         verdict = prometheus.query('sum without (verdict) (tandem_coadaptation_verdict)')
         self.assertEqual([(labels['instance'], value) for labels, value in verdict], [(address['monitor'], 1.0)])
 
         self.assert_panels_have_data(prometheus)
+        self.assert_gauges_are_in_their_ranges(address)
 
         hanging = endpoints['model_trainer']['pid']
         os.kill(hanging, signal.SIGSTOP)

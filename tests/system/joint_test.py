@@ -35,7 +35,7 @@ class JointTest(unittest.TestCase):
     def test_the_maze_runs_to_its_end_the_same_twice_and_says_what_the_objective_does(self):
         digests = []
         for folder in ("first", "again"):
-            run = self.start("mnm/maze.yaml", "stop.max_env_steps=500", "env.max_episode_steps=50",
+            run = self.start("mnm/maze.yaml", "stop.max_env_steps=500", "env.warmup_episode_steps=30",
                              "model.members=1", "model.elites=1", "objective.weight_mode=DUAL",
                              "objective.model_value_weight=0.01", folder=folder)
             code, _, err = run.finish(timeout=180)
@@ -62,7 +62,7 @@ class JointTest(unittest.TestCase):
         self.assertNotIn("index", judged[-1])
 
     def test_both_trainers_may_be_killed_and_come_back_with_classifier_and_weight(self):
-        run = self.start("mnm/maze.yaml", "stop.max_env_steps=1500", "env.max_episode_steps=50",
+        run = self.start("mnm/maze.yaml", "stop.max_env_steps=1500", "env.warmup_episode_steps=0",
                          "objective.weight_mode=DUAL", "runtime.checkpoint_seconds=0.2")
 
         def counted(member, key):
@@ -88,8 +88,23 @@ class JointTest(unittest.TestCase):
         self.assertEqual(counted("policy_trainer", "joint_reward.updates"),
                          counted("policy_trainer", "policy_updates"))
 
+    def test_costs_are_paid_as_they_are_with_every_option_of_the_classifier(self):
+        run = self.start("mnm/pendulum.yaml", "stop.max_env_steps=600", "objective.classifier_label_range=0.05",
+                         "objective.classifier_max_gradient_norm=100", "objective.classifier_layer_norm=true",
+                         "objective.ratio_warmup_updates=50")
+        code, _, err = run.finish(timeout=180)
+        self.assertEqual(code, 0, f"{err}\n{run.logs()}")
+        model = header(os.path.join(run.folder, "state", "model_trainer", "checkpoint.safetensors"))
+        self.assertIn("classifier.norm_gain", model)
+        policy = header(os.path.join(run.folder, "state", "policy_trainer", "checkpoint.safetensors"))["__metadata__"]
+        self.assertEqual(float(policy["joint_reward.shift"]), 0)
+        self.assertGreater(int(policy["joint_reward.updates"]), 50)
+        judged = [line for line in json_lines(os.path.join(run.folder, "state", "monitor", "history.jsonl"))
+                  if line["kind"] == "checkpoint"]
+        self.assertIn("log_ratio_1", judged[-1], run.logs())  # by the classifier with a normalised layer
+
     def test_rewards_that_are_not_positive_end_the_run_in_one_clear_line(self):
-        run = self.start("mnm/pendulum.yaml", "objective.reward_shift=0", "stop.max_env_steps=500")
+        run = self.start("mbpo/pendulum.yaml", "objective.reward_shift=0", "stop.max_env_steps=500")
         code, _, err = run.finish(timeout=60)
         self.assertEqual(code, 1, err)
         self.assertIn("the bound needs positive rewards", err)

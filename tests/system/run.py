@@ -4,7 +4,11 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+
+sys.path.insert(0, os.path.join(os.environ["TANDEM_SOURCE_DIR"], "bench"))
+from run_files import json_lines  # noqa: E402
 
 BINARIES = os.path.join(os.environ["TANDEM_BINARY_DIR"], "bin")
 RECIPES = os.path.join(os.environ["TANDEM_SOURCE_DIR"], "recipes")
@@ -33,15 +37,6 @@ def wait_for(condition, what, timeout=60):
             return value
         time.sleep(0.05)
     raise AssertionError(f"no {what} within {timeout} s")
-
-
-def json_lines(path):
-    """What a file of JSON lines holds so far, but for a last line that is not whole yet; nothing while it is not there."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return [json.loads(line) for line in file if line.endswith("\n")]
-    except FileNotFoundError:
-        return []
 
 
 class Run:

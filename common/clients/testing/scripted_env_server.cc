@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/rpc/socket_files.h"
 
 namespace tandem::clients {
 namespace {
@@ -46,7 +47,7 @@ bool ScriptedEnvServer::Start() {
   builder.RegisterService(this);
   server_ = builder.BuildAndStart();
   if (takes_frames) {
-    const std::string path = address_.substr(std::strlen("unix:")) + ".frames";
+    const std::string path = rpc::UnixSocketPath(address_) + ".frames";
     frames_listener_ =
         std::make_unique<FrameListener>(path, [this](int socket) { ServeFrames(socket); });
   }

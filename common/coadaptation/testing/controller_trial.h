@@ -17,32 +17,16 @@ inline ControllerOptions Acting() {
   return options;
 }
 
-inline Judgement Exploiting() {
+inline Judgement Judged(Verdict verdict, bool clean) {
   Judgement judgement;
-  judgement.verdict = Verdict::kExploiting;
-  return judgement;
-}
-
-inline Judgement Clean() {
-  Judgement judgement;
-  judgement.verdict = Verdict::kHealthy;
-  judgement.clean = true;
-  return judgement;
-}
-
-inline Judgement Warning(bool clean = false) {
-  Judgement judgement;
-  judgement.verdict = Verdict::kWarning;
+  judgement.verdict = verdict;
   judgement.clean = clean;
   return judgement;
 }
-
-inline Judgement Pessimistic() {
-  Judgement judgement;
-  judgement.verdict = Verdict::kPessimistic;
-  judgement.clean = true;
-  return judgement;
-}
+inline Judgement Exploiting() { return Judged(Verdict::kExploiting, /*clean=*/false); }
+inline Judgement Clean() { return Judged(Verdict::kHealthy, /*clean=*/true); }
+inline Judgement Warning(bool clean = false) { return Judged(Verdict::kWarning, clean); }
+inline Judgement Pessimistic() { return Judged(Verdict::kPessimistic, /*clean=*/true); }
 
 /// A controller fed a checkpoint a minute.
 class Trial {

@@ -17,7 +17,8 @@ class ConstantNetwork : public nn::BinaryClassifier {
  public:
   ConstantNetwork(int64_t input_dim, float logit) : spec_{.input_dim = input_dim}, logit_(logit) {}
   const nn::BinaryClassifierSpec& spec() const override { return spec_; }
-  absl::StatusOr<double> TrainStep(const nn::ClassifierRows&, const nn::AdamOptions&) override {
+  absl::StatusOr<double> TrainStep(const nn::ClassifierRows&,
+                                   const nn::ClassifierStepOptions&) override {
     return 0;
   }
   absl::Status Logits(std::span<const float>, std::span<float> logits) override {

@@ -56,6 +56,7 @@ ActorCore::ActorCore(ActorOptions options, ActorParts parts)
               parts_.clock, stop_, metrics_),
       pace_log_(parts_.clock),
       recorder_(parts_.training->spec(), parts_.training->num_envs(), {}, &next_episode_id_),
+      in_warmup_(parts_.warmup != nullptr),
       random_actions_(options_.random_action_seed),
       policy_noise_(options_.policy_action_seed) {}
 
@@ -65,6 +66,7 @@ void ActorCore::Stop() {
   parts_.replay.Stop();
   parts_.policies.Stop();
   parts_.training->Stop();
+  if (parts_.warmup != nullptr) parts_.warmup->Stop();
   if (parts_.evaluation != nullptr) parts_.evaluation->Stop();
 }
 
@@ -80,7 +82,7 @@ absl::Status ActorCore::Loop() {
     TANDEM_RETURN_IF_ERROR(WidenStart(1));
   }
   TANDEM_RETURN_IF_ERROR(writer_.Open());
-  recorder_.StartAll(*parts_.training);
+  recorder_.StartAll(playing());
   Progress progress;
   progress.role = Role::kActor;
   progress.member = options_.member;
@@ -135,18 +137,32 @@ absl::Status ActorCore::ShiftStart(const Grant& grant) {
 
 absl::Status ActorCore::WidenStart(double scale) {
   TANDEM_RETURN_IF_ERROR(parts_.training->WidenStart(scale));
+  if (in_warmup_) TANDEM_RETURN_IF_ERROR(parts_.warmup->WidenStart(scale));
   return parts_.evaluation == nullptr ? absl::OkStatus() : parts_.evaluation->WidenStart(scale);
 }
 
 absl::Status ActorCore::StartOver() {
-  TANDEM_RETURN_IF_ERROR(parts_.training->ResetAll());
-  health_.Note(*parts_.training, parts_.training->TakeFaults());
+  VectorEnvironment& env = playing();
+  TANDEM_RETURN_IF_ERROR(env.ResetAll());
+  health_.Note(env, env.TakeFaults());
+  recorder_.StartAll(env);
+  return absl::OkStatus();
+}
+
+absl::Status ActorCore::LeaveWarmup() {
+  in_warmup_ = false;
+  recorder_.Cut("warmup_over");
+  Recording recording = recorder_.Take();
+  CountEpisodes(recording, Purpose::kTraining);
+  // Where the append fails with ABORTED, StartOver() begins the new episodes.
+  TANDEM_RETURN_IF_ERROR(writer_.Append(std::move(recording)));
   recorder_.StartAll(*parts_.training);
   return absl::OkStatus();
 }
 
 absl::Status ActorCore::TakeSteps(const Grant& grant) {
-  VectorEnvironment& env = *parts_.training;
+  if (in_warmup_ && !grant.random_actions) TANDEM_RETURN_IF_ERROR(LeaveWarmup());
+  VectorEnvironment& env = playing();
   int64_t left = grant.granted;
   // Without a step for a while it asks again, which gives back what is left of the grant.
   do {

@@ -53,6 +53,9 @@ struct ActorParts {
   Clock& clock;
   metrics::Registry& registry;
   DirectiveClient* directives = nullptr;  ///< Of the monitor; nullptr: there is none.
+  /// As many as `training`, for the random steps of the warm-up, of which episodes may be longer or
+  /// shorter; null: `training` takes those, too.
+  std::unique_ptr<VectorEnvironment> warmup = nullptr;
 };
 
 /// Plays the environments at the pace that the replay buffer sets: asks for a grant, evaluates if
@@ -79,6 +82,11 @@ class ActorCore {
   absl::Status Loop();
   /// OK also when there is no grant.
   absl::Status Serve(const Grant& grant);
+  /// The environments that training steps are taken in now.
+  VectorEnvironment& playing() { return in_warmup_ ? *parts_.warmup : *parts_.training; }
+  /// Ends the episodes under way in the environments of the warm-up, truncated with their last
+  /// steps, and goes over to those of training, for good.
+  absl::Status LeaveWarmup();
   /// Widens the start of training and evaluation episodes when its time has come.
   absl::Status ShiftStart(const Grant& grant);
   absl::Status WidenStart(double scale);
@@ -113,6 +121,7 @@ class ActorCore {
   WaitLog pace_log_;
   uint64_t next_episode_id_ = 1;
   EpisodeRecorder recorder_;
+  bool in_warmup_;  // plays parts_.warmup
   bool start_shifted_ = false;
   Rng random_actions_;
   Rng policy_noise_;

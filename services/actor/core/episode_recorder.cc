@@ -75,7 +75,7 @@ void EpisodeRecorder::Record(const VectorEnvironment& env, std::span<const float
     if (outcome == Outcome::kStepped) {
       if (!open.begun) continue;
       const StepResult& result = env.results()[i];
-      const bool ended = result.terminated || result.truncated;
+      const bool ended = result.ended();
       Append(open, actions.subspan(i * action_dim, action_dim), log_probs[i], result,
              (ended ? env.final_observations() : env.observations()).subspan(i * obs_dim, obs_dim));
       if (!ended) continue;
@@ -196,6 +196,14 @@ Recording EpisodeRecorder::Take() {
     done_.episodes = std::exchange(taken.episodes, {});
   }
   return taken;
+}
+
+void EpisodeRecorder::Cut(const std::string& why) {
+  for (Open& open : open_) {
+    if (open.begun) Lose(open, why, /*counts=*/true);
+    open.recording = false;
+  }
+  recording_envs_ = 0;
 }
 
 void EpisodeRecorder::Abandon() {

@@ -52,6 +52,10 @@ class EpisodeRecorder {
   /// come together, once the last of them has ended: a part of them is never counted.
   Recording Take();
 
+  /// Ends every training episode under way, truncated with its last step, also where that was taken
+  /// already; they count and name `why`. Nothing is recorded until StartAll().
+  void Cut(const std::string& why);
+
   /// Gives up an evaluation: what is under way ends truncated, nothing of it counts, and nothing
   /// more is recorded. The next Take() holds what the replay buffer needs to close it.
   void Abandon();

@@ -64,6 +64,30 @@ TEST_F(Recorder, AnOpenEpisodeGoesOnInTheNextSegment) {
   EXPECT_EQ(second.segments[0].observations, (Floats{1, 2, 1, 3}));
 }
 
+TEST_F(Recorder, ACutEpisodeCountsAndEndsWithItsLastStep) {
+  Use(Counting({9, 2}));
+  Step(1);
+  Step(1);
+  Take();  // the second environment's next episode has no step yet
+  recorder_->Cut("why");
+  Recording taken = Take();
+  EXPECT_TRUE(taken.segments.empty());
+  ASSERT_EQ(taken.episodes.size(), 1u);
+  EXPECT_EQ(taken.episodes[0].length, 2);
+  EXPECT_EQ(taken.episodes[0].failure, "why");
+  EXPECT_EQ(recorder_->recording_envs(), 0);
+  Step(1);
+  EXPECT_TRUE(Take().empty());
+
+  Use(Counting({9}));
+  Step(1);
+  recorder_->Cut("why");
+  taken = Take();
+  ASSERT_EQ(taken.segments.size(), 1u);
+  EXPECT_TRUE(taken.segments[0].truncated);
+  EXPECT_EQ(taken.episodes.size(), 1u);
+}
+
 TEST_F(Recorder, EpisodesEndWithTheirSegmentsAndOthersBegin) {
   Use(Counting({2, 3}));
   recorder_->SetPolicy(7, 70);

@@ -39,7 +39,7 @@ class PolicyHolder {
   bool has_policy() const { return loaded_.policy != nullptr; }
   policy::Policy& policy() { return *loaded_.policy; }
   /// Version::Tag of its snapshot, which the steps carry; 0 before the first.
-  uint64_t tag() const { return version_.version == 0 ? 0 : version_.Tag(); }
+  uint64_t tag() const { return version_.Tag(); }
   /// Its snapshot; 0 before the first.
   snapshot::Version version() const { return version_; }
   int64_t updates() const { return static_cast<int64_t>(loaded_.policy_updates); }

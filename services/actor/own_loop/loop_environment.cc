@@ -90,7 +90,7 @@ absl::Status LoopEnvironment::ResetAll(std::optional<uint64_t>) {
 absl::Status LoopEnvironment::Step(std::span<const float> actions) {
   TANDEM_RETURN_IF_ERROR(CheckActions(actions));
   MutexLock lock(mu_);
-  const bool ended = results_[0].terminated || results_[0].truncated;
+  const bool ended = results_[0].ended();
   if (outcomes_[0] == Outcome::kLost || (outcomes_[0] == Outcome::kStepped && ended)) {
     TANDEM_RETURN_IF_ERROR(
         Await([this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return turn_ == Turn::kChoose; }));

@@ -84,13 +84,14 @@ void JointCompanion::TakeCritic(int64_t policy_updates) {
   std::optional<nn::TensorFile> best;
   int64_t updates = 0;  // of the best
   auto newest = policies_->Latest();
-  while (newest != nullptr || policy_updates > 0) {
+  for (;;) {
     snapshot::Version seen;
     if (newest != nullptr) {
       seen = newest->version;
       absl::StatusOr<nn::TensorFile> file = newest->Parse();
-      if (file.ok() && UpdatesOf(*file) > 0) {
-        updates = UpdatesOf(*file);
+      const int64_t had = file.ok() ? UpdatesOf(*file) : 0;
+      if (had > 0) {
+        updates = had;
         best = *std::move(file);
       }
     }

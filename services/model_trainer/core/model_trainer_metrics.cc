@@ -19,15 +19,16 @@ ModelTrainerMetrics::ModelTrainerMetrics(metrics::Registry& registry)
       train_loss(
           registry.AddGauge("tandem_model_trainer_train_loss",
                             "Training loss of the last fit's last epoch, mean over members.")),
-      holdout_nll(registry.AddGauge(
-          "tandem_model_trainer_holdout_nll_nats",
-          "Negative log likelihood of held-out steps, for each dimension, mean over elites.")),
+      holdout_nll(registry.AddGauge("tandem_model_trainer_holdout_nll_nats",
+                                    "Negative log likelihood of held-out steps, for each "
+                                    "dimension, mean over elites; without a known reward.")),
       holdout_error(registry.AddGauge("tandem_model_trainer_holdout_error_ratio",
                                       "Root mean squared error of the elites' mean on held-out "
-                                      "steps, in standard deviations.")),
+                                      "steps, in standard deviations; without a known reward.")),
       holdout_reward_error(registry.AddGauge(
           "tandem_model_trainer_holdout_reward_error_ratio",
-          "Root mean squared error of the reward on held-out steps, in standard deviations.")),
+          "Root mean squared error of the reward on held-out steps, in standard deviations; NaN "
+          "where the reward is known.")),
       holdout_termination_loss(
           registry.AddGauge("tandem_model_trainer_holdout_termination_loss_nats",
                             "Binary cross-entropy of learned termination on held-out steps; 0 "

@@ -37,11 +37,13 @@ std::vector<Group> GroupRows(std::span<const Turns> turns, int64_t t,
 
 }  // namespace
 
-const HeldPolicy* FindActing(const PolicyHistory& policies, double updates, double tolerance) {
+const HeldPolicy* FindActing(const PolicyHistory& policies, double updates, double tolerance,
+                             double* distance) {
   const HeldPolicy* held = policies.Nearest(updates);
   if (held == nullptr) return nullptr;
-  const double distance = static_cast<double>(held->policy.policy_updates) - updates;
-  return std::abs(distance) <= tolerance ? held : nullptr;
+  const double ahead = static_cast<double>(held->policy.policy_updates) - updates;
+  if (distance != nullptr) *distance = ahead;
+  return std::abs(ahead) <= tolerance ? held : nullptr;
 }
 
 std::vector<const HeldPolicy*> ActingAtRows(const TransitionBatch& rows,

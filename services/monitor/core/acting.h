@@ -21,8 +21,10 @@ struct Turn {
 using Turns = std::vector<Turn>;  ///< In order, the first from step 0 on.
 
 /// The held policy with the nearest number of updates, where it is within `tolerance` [updates] of
-/// them; else, and for a number that is not known, nullptr.
-const HeldPolicy* FindActing(const PolicyHistory& policies, double updates, double tolerance);
+/// them; else, and for a number that is not known, nullptr. distance [updates]: set, where it is
+/// given and there is a nearest, to how far that one is ahead of them.
+const HeldPolicy* FindActing(const PolicyHistory& policies, double updates, double tolerance,
+                             double* distance = nullptr);
 
 /// Who acted at each row, as FindActing.
 std::vector<const HeldPolicy*> ActingAtRows(const TransitionBatch& rows,

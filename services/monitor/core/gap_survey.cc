@@ -44,8 +44,8 @@ Plan PlanRollouts(std::span<const Episode> episodes, int64_t max_episode_steps,
   return plan;
 }
 
-/// The held policies that acted in an episode; empty where one of them is not held. distance: of
-/// the nearest to the first that is not [updates].
+/// The held policies that acted in an episode; empty where one of them is not held. distance: how
+/// far the nearest to the first that is not is ahead of it [updates].
 Turns FindTurns(const Episode& episode, const PolicyHistory& policies, double tolerance,
                 double* distance) {
   std::vector<ActingPolicy> acting = episode.policies;
@@ -53,11 +53,8 @@ Turns FindTurns(const Episode& episode, const PolicyHistory& policies, double to
   Turns turns;
   for (const ActingPolicy& policy : acting) {
     const double updates = static_cast<double>(policy.policy_updates);
-    const HeldPolicy* held = FindActing(policies, updates, tolerance);
-    if (held == nullptr) {
-      *distance = static_cast<double>(policies.Nearest(updates)->policy.policy_updates) - updates;
-      return {};
-    }
+    const HeldPolicy* held = FindActing(policies, updates, tolerance, distance);
+    if (held == nullptr) return {};
     turns.push_back({policy.first_t, held});
   }
   return turns;

@@ -113,10 +113,18 @@ absl::Status FillDepths(const Material& material, Rng& rng, Checkpoint* checkpoi
   return absl::OkStatus();
 }
 
+/// log(mean(exp(x))), with nothing that overflows.
+double LogMeanExp(std::span<const double> xs) {
+  const double largest = *std::max_element(xs.begin(), xs.end());
+  double sum = 0;
+  for (const double x : xs) sum += std::exp(x - largest);
+  return largest + std::log(sum / static_cast<double>(xs.size()));
+}
+
 /// A real episode from its start, as far as the fresh steps have it.
 struct Whole {
   int64_t begin = 0;
-  double paid = 0;  ///< Discounted, over the horizon.
+  double log_paid = 0;  ///< Logarithm of the discounted sum, over the horizon.
 };
 
 /// Environments that took these steps side by side: the most stretches that overlap.
@@ -144,17 +152,17 @@ std::vector<Whole> FindWhole(const TransitionBatch& rows, const JointTerms& term
     return indices.end() - std::lower_bound(indices.begin(), indices.end(), index);
   };
   std::vector<Whole> found;
+  std::vector<double> logs(horizon);
   for (const Stretch& stretch : stretches) {
     const int64_t length = std::min(stretch.end - stretch.begin, horizon);
     const bool short_but_seen =
         stretch.terminated && steps_from(rows.indices[stretch.begin]) >= room;
     if (rows.times[stretch.begin] != 0 || (length < horizon && !short_but_seen)) continue;
-    Whole whole{.begin = stretch.begin};
-    double discount = 1;
-    for (int64_t t = 0; t < horizon; ++t, discount *= terms.discount) {
-      whole.paid += discount * (t < length ? terms.Positive(rows.rewards[stretch.begin + t]) : 1);
+    for (int64_t t = 0; t < horizon; ++t) {  // a terminal state pays 1 for ever
+      const double paid = t < length ? terms.reward.Log(rows.rewards[stretch.begin + t]) : 0;
+      logs[t] = paid + (t == 0 ? 0 : static_cast<double>(t) * std::log(terms.discount));
     }
-    found.push_back(whole);
+    found.push_back({stretch.begin, LogMeanExp(logs) + std::log(static_cast<double>(horizon))});
   }
   return found;
 }
@@ -175,8 +183,8 @@ absl::Status FillBound(const Material& material, const SurveyOptions& options, R
   const int64_t horizon = HorizonOf(material, g);
   const std::vector<Whole> whole = FindWhole(material.fresh, terms, horizon);
   if (whole.empty()) return absl::OkStatus();
-  double paid = 0;
-  for (const Whole& episode : whole) paid += episode.paid / static_cast<double>(whole.size());
+  std::vector<double> paid;
+  for (const Whole& episode : whole) paid.push_back(episode.log_paid);
 
   const int64_t affordable = std::max<int64_t>(1, options.model_steps / 6 / horizon);
   std::vector<int64_t> begins;
@@ -193,13 +201,13 @@ absl::Status FillBound(const Material& material, const SurveyOptions& options, R
     if (material.cancelled()) return absl::CancelledError("joint bound: cancelled");
     TANDEM_RETURN_IF_ERROR(rollouts.Step(nullptr));
     for (size_t i = 0; i < rollouts.rewards().size(); ++i) {
-      sum += discount * std::log(terms.Positive(rollouts.rewards()[i])) +
+      sum += discount * terms.reward.Log(rollouts.rewards()[i]) +
              (discount - last) / (1 - g) * rollouts.ratios()[i];
     }
     rollouts.Advance();
   }
   checkpoint->joint_bound = std::log(weights) + sum / count / weights;
-  checkpoint->joint_log_return = std::log(paid);
+  checkpoint->joint_log_return = LogMeanExp(paid);
   return absl::OkStatus();
 }
 

@@ -14,7 +14,8 @@ namespace tandem::monitor {
 ///   log_ratio_clipped    share of those that a bound changed
 ///   joint_bound          equation (2) over a finite horizon T, from the starts of fresh episodes,
 ///                        with the clipped log-ratio at weight 1 [nats]
-///   joint_log_return     the logarithm of what those episodes paid over T, in the same terms
+///   joint_log_return     the logarithm of what those episodes paid over T, in the same terms: the
+///                        mean over episodes of their discounted sums of positive rewards
 ///
 /// Those episodes are the ones that began early enough for T fresh steps of their environment to
 /// follow, however they ended; NaN where there is none. Short ones would else count more often. How
@@ -23,7 +24,8 @@ namespace tandem::monitor {
 /// T is where the discount has left 2 %, at most max_episode_steps or 1000; over it the bound reads
 ///   log c + E_q sum_t [ g^t log rho_t + (g^t - g^T) / (1 - g) ratio_t ] / c,  c = (1 - g^T)/(1 -
 ///   g)
-/// with rho the positive reward of JointTerms. Bounded by options.model_steps / 6.
+/// with rho the positive reward of JointTerms, whichever way it is made positive. Both work on
+/// logarithms, so that exp(r) of a large r overflows nowhere. Bounded by options.model_steps / 6.
 absl::Status FillJoint(const Material& material, const SurveyOptions& options, Rng& rng,
                        coadaptation::Checkpoint* checkpoint);
 

@@ -64,6 +64,36 @@ TEST(JointSurvey, AnExactModelWithoutAPriceMeetsTheReturn) {
   EXPECT_NEAR(checkpoint.joint_bound, checkpoint.joint_log_return, 1e-6);
 }
 
+/// The bound is then on the return of exp(r / scale), which is never computed: exp(3000) overflows.
+TEST(JointSurvey, TheBoundOfExponentialRewardsIsOnTheirReturn) {
+  for (const double times : {1.0, 1000.0}) {
+    Material material = JointMaterial(-0.25f, {.reward = static_cast<float>(2 * times)});
+    for (float& r : material.fresh.rewards) r *= static_cast<float>(times);
+    material.policy.joint->reward = {
+        .transform = objective::RewardTransform::kExp, .scale = 0.5, .min_reward = 0};
+    const Checkpoint checkpoint = Surveyed(material);
+    double weights = 0, prices = 0;
+    for (int t = 0; t < kHorizon; ++t) {
+      weights += std::pow(kDiscount, t);
+      for (int k = t; k < kHorizon; ++k) prices += std::pow(kDiscount, k) * -0.25;
+    }
+    const double log_weights = std::log(weights);
+    EXPECT_NEAR(checkpoint.joint_bound, log_weights + 4 * times + prices / weights, 1e-6 * times);
+    EXPECT_NEAR(checkpoint.joint_log_return, log_weights + 6 * times, 1e-6 * times);
+  }
+}
+
+/// One step of 4 nats and five of 0: the sum of exponentials, not the exponential of the sum.
+TEST(JointSurvey, AReturnOfExponentialsIsTheirSum) {
+  Material material = JointMaterial(0);
+  std::fill(material.fresh.rewards.begin(), material.fresh.rewards.end(), 0.0f);
+  material.fresh.rewards[2] = 4;
+  material.policy.joint->reward = {.transform = objective::RewardTransform::kExp, .min_reward = 0};
+  double sum = 0;
+  for (int t = 0; t < kHorizon; ++t) sum += std::pow(kDiscount, t) * (t == 2 ? std::exp(4.0) : 1);
+  EXPECT_NEAR(Surveyed(material).joint_log_return, std::log(sum), 1e-6);
+}
+
 /// `lengths[i]` steps of episode i, one after the other, that pay 2; the first one terminates.
 TransitionBatch Episodes(const std::vector<int64_t>& lengths) {
   TransitionBatch rows;

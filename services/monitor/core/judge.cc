@@ -30,7 +30,9 @@ std::string DescribeRestart(int64_t checkpoints, const absl::StatusOr<JudgeState
     absl::StrAppend(&text, "the evidence and the controller begin anew (", state.status().message(),
                     ")");
   } else if (!same) {
-    text += "the controller came back, the evidence begins anew, for the tolerance is another one";
+    text +=
+        "the controller came back, the evidence begins anew, for its thresholds are others or not "
+        "known";
   } else {
     text += "the evidence and the controller came back";
   }
@@ -239,7 +241,7 @@ void Judge::ReadBack() {
                       state->warning == options_.thresholds.warning;
     report_.checkpoints = page.next_checkpoint;
     if (state.ok()) TakeOver(*state);
-    if (state.ok() && same) process_.Restore(state->verdict);
+    if (same) process_.Restore(state->verdict);
     report_.evidence_threshold_log10 = std::log10(process_.level());
     if (!page.checkpoints.empty()) ShowAgain(page.checkpoints.back(), same ? &*state : nullptr);
     HistoryEvent event;

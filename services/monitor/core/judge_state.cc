@@ -88,6 +88,38 @@ Json NamesOf(const Knobs& knobs) {
   return names;
 }
 
+Json From(const coadaptation::Recovery& recovery) {
+  Json tight = Json::object();
+  for (const auto& [knob, value] : recovery.tight) tight[KnobName(knob)] = value;
+  return {{"tight", tight},
+          {"eased", recovery.eased ? Json(KnobName(*recovery.eased)) : Json()},
+          {"returns", recovery.returns},
+          {"reference", recovery.reference},
+          {"updates", recovery.updates},
+          {"returned", recovery.returned},
+          {"lost", recovery.lost},
+          {"relapses", recovery.relapses}};
+}
+
+coadaptation::Recovery RecoveryOf(const Json& json) {
+  coadaptation::Recovery recovery;
+  if (json.is_null()) return recovery;  // monitors before kept none
+  for (const auto& [name, value] : json.at("tight").items()) {
+    recovery.tight[KnobOf(name)] = value.get<double>();
+  }
+  if (const Json& knob = json.at("eased"); knob.is_string()) recovery.eased = KnobOf(knob);
+  for (const Json& value : json.at("returns")) recovery.returns.push_back(value);
+  recovery.reference = Number(json.at("reference"));
+  recovery.updates = Number(json.at("updates"));
+  recovery.returned = Number(json.at("returned"));
+  recovery.lost = json.at("lost");
+  recovery.relapses = json.at("relapses");
+  if (recovery.eased && recovery.tight.count(*recovery.eased) == 0) {
+    throw std::invalid_argument("a knob went back from nowhere");
+  }
+  return recovery;
+}
+
 Json From(const coadaptation::ControllerMemory& memory) {
   Json settings = Json::array();
   for (const auto& [knob, setting] : memory.settings) settings.push_back(From(setting));
@@ -109,7 +141,8 @@ Json From(const coadaptation::ControllerMemory& memory) {
           {"healthy_updates", memory.healthy_updates},
           {"healthy_return", memory.healthy_return},
           {"newest_return", memory.newest_return},
-          {"advised", memory.advised}};
+          {"advised", memory.advised},
+          {"recovery", From(memory.recovery)}};
 }
 
 coadaptation::ControllerState StateOf(const Json& json) {
@@ -143,6 +176,7 @@ coadaptation::ControllerMemory ControllerOf(const Json& json) {
   memory.healthy_return = Number(json.at("healthy_return"));
   memory.newest_return = Number(json.value("newest_return", Json()));
   memory.advised = json.at("advised");
+  memory.recovery = RecoveryOf(json.value("recovery", Json()));
   return memory;
 }
 

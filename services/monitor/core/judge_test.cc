@@ -113,6 +113,8 @@ TEST_F(JudgeTest, ARestartGoesOnAsIfNothingHadHappened) {
       Checkpoint c = With(gap);
       c.error_ratio = 1 + 0.1 * (i % 5);
       c.policy_shift = 0.1 * (i % 3);
+      c.real_return = i % 40 < 30 ? 100 : -200;  // falls while knobs go back
+      c.return_scale = 400;
       judge->OnCheckpoint(c);
       const JudgeReport report = judge->Report();
       course.push_back(report.controller_state + " " + report.judgement.sentence);
@@ -216,7 +218,12 @@ TEST_F(JudgeTest, AfterARestartWithAnotherToleranceThereIsNoVerdictUntilTheNextM
     EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kWarning);
   }
   options_.thresholds.warning = options_.thresholds.tolerance = 0.3;
-  EXPECT_EQ(Make()->Report().judgement.verdict, Verdict::kVoid);
+  {
+    const auto judge = Make();
+    EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kVoid);
+    EXPECT_THAT(Kinds(*judge, "restart").back().text,
+                HasSubstr("begins anew, for its thresholds are others"));
+  }
   const auto judge = Make();
   EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kVoid);
   EXPECT_THAT(judge->Report().judgement.sentence, HasSubstr("its evidence begins anew"));

@@ -1,8 +1,5 @@
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <memory>
 #include <span>
 #include <thread>
@@ -11,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "services/monitor/core/testing/judge_fixture.h"
 #include "services/monitor/core/testing/monitor_fixture.h"
 
 namespace tandem::monitor {
@@ -76,13 +74,12 @@ TEST_F(MonitorPaceTest, JudgesWhereThePaceSaysAndTellsItSo) {
 TEST_F(MonitorPaceTest, TellsThePaceItsKnobsAndTheAnswerAcknowledgesThem) {
   JudgeOptions judging;
   judging.token_file = ::testing::TempDir() + "/monitor_pace_token";
-  std::ofstream(judging.token_file) << "a token of some length";
-  chmod(judging.token_file.c_str(), 0600);
+  testing::WriteToken(judging.token_file);
   auto judge = Judge::Create(judging, &clock_, &registry_);
   ASSERT_TRUE(judge.ok()) << judge.status();
   judge_ = *std::move(judge);
   Make().Start();
-  ASSERT_TRUE(judge_->SetOverride(Knob::kPolicyPause, 1, "a token of some length", "why").ok());
+  ASSERT_TRUE(judge_->SetOverride(Knob::kPolicyPause, 1, testing::kToken, "why").ok());
   const auto acknowledged = [this] {
     const std::vector<HistoryEvent> events = judge_->ReadHistory(0, 0).events;
     return std::any_of(events.begin(), events.end(), [](const HistoryEvent& event) {

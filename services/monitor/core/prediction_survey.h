@@ -42,8 +42,9 @@ struct PredictionQuality {
   std::vector<double> disagreements;  ///< [kept rows]
 };
 
-/// Rows whose prediction is not finite are left out; all NaN and empty where none is left. An elite
-/// without spread (a deterministic model) has no nll and no transforms. Pure.
+/// Rows whose prediction is not finite are left out; all NaN and empty where none is left. An
+/// output that an elite predicts without spread, such as a known reward, counts in rmse and crps
+/// alone. Pure.
 PredictionQuality JudgePredictions(const ElitePredictions& predictions, const TransitionBatch& rows,
                                    std::span<const double> sds);
 

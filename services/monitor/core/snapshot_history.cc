@@ -101,7 +101,8 @@ void PolicyHistory::Thin() {
   const auto updates = [this](size_t i) {
     return static_cast<double>(held_[i].policy.policy_updates);
   };
-  for (size_t i = 1; i + capacity_ / 2 < held_.size(); ++i) {
+  const size_t young = std::max<size_t>(1, capacity_ / 2);  // the newest stays, whatever comes
+  for (size_t i = 1; i + young < held_.size(); ++i) {
     const double age = updates(held_.size() - 1) - updates(i);
     if (updates(i + 1) - updates(i - 1) > kSpacingOfAge * age) continue;
     held_.erase(held_.begin() + static_cast<int64_t>(i));
@@ -134,12 +135,11 @@ const HeldPolicy* PolicyHistory::Nearest(double policy_updates) const {
 
 const PolicyHistory::Epoch* PolicyHistory::EpochOf(int64_t tag) const {
   if (epochs_.empty()) return nullptr;
-  if (static_cast<uint64_t>(tag) <= snapshot::Version::kTagVersions) return &epochs_.back();
-  const auto is_of = [tag](const Epoch& epoch) {
-    const uint64_t same = snapshot::Version{epoch.epoch, 0}.Tag() ^ static_cast<uint64_t>(tag);
-    return same <= snapshot::Version::kTagVersions;
-  };
-  const auto epoch = std::find_if(epochs_.rbegin(), epochs_.rend(), is_of);
+  const uint64_t of = static_cast<uint64_t>(tag) & ~snapshot::Version::kTagVersions;
+  if (of == 0) return &epochs_.back();
+  const auto epoch = std::find_if(epochs_.rbegin(), epochs_.rend(), [of](const Epoch& epoch) {
+    return snapshot::Version{epoch.epoch, 0}.Tag() == of;
+  });
   return epoch == epochs_.rend() ? nullptr : &*epoch;
 }
 

@@ -91,6 +91,18 @@ TEST(PolicyHistoryTest, FewPoliciesSpanALongTime) {
   EXPECT_EQ(history.Nearest(0)->policy.policy_updates, 100u);
 }
 
+TEST(PolicyHistoryTest, WhereOneIsHeldItIsTheNewest) {
+  snapshot::SnapshotStore store(snapshot::kPolicySeries, 1);
+  PolicyHistory history(&store, testing::LoadFakePolicy, /*capacity=*/1, /*spacing=*/100);
+  const EnvironmentSpec spec = testing::WorldSpec(10);
+  for (int64_t updates = 50; updates <= 3000; updates += 70) {
+    ASSERT_TRUE(store.Publish(testing::PolicyFile(updates)).ok());
+    ASSERT_TRUE(*history.Poll(spec));
+    EXPECT_EQ(history.newest()->policy.policy_updates, static_cast<uint64_t>(updates));
+    EXPECT_EQ(history.Nearest(0), history.newest()) << "no other is held";
+  }
+}
+
 TEST(PolicyHistoryTest, OldPoliciesLieTheFurtherApartTheOlderTheyAre) {
   snapshot::SnapshotStore store(snapshot::kPolicySeries, 1);
   PolicyHistory history(&store, testing::LoadFakePolicy, 24, /*spacing=*/0);

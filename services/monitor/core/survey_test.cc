@@ -115,6 +115,22 @@ TEST(PredictionSurveyTest, AnHonestModelIsCalibratedAndATooSureOneIsNot) {
   EXPECT_GT(quality.nll, 3);
 }
 
+TEST(PredictionSurveyTest, AnOutputWithoutSpreadHasErrorsAlone) {
+  TransitionBatch rows = Walk(500, 1);
+  rows.rewards.assign(500, 3);
+  SpreadModel honest({0}, 1);  // says 0 for each reward
+  auto predictions = PredictElites(honest, rows.observations, rows.actions);
+  ASSERT_TRUE(predictions.ok());
+  const PredictionQuality without = JudgePredictions(*predictions, rows, std::vector<double>{1, 0});
+  (*predictions)[0].reward_stds.assign(500, 0);
+  const PredictionQuality with = JudgePredictions(*predictions, rows, std::vector<double>{1, 1});
+  EXPECT_EQ(with.nll, without.nll);
+  EXPECT_EQ(with.calibration, without.calibration);
+  EXPECT_EQ(with.coverage, without.coverage);
+  EXPECT_NEAR(with.crps, (without.crps + 3) / 2, 1e-9);
+  EXPECT_NEAR(with.rmse, std::sqrt((without.rmse * without.rmse + 9) / 2), 1e-9);
+}
+
 TEST(PredictionSurveyTest, DisagreementIsTheSpreadOfTheMembers) {
   const TransitionBatch rows = Walk(50, 1);
   SpreadModel apart({-1, 1}, 1);

@@ -102,14 +102,8 @@ absl::Status ImaginationStage::Fill(FollowedModel& followed, const std::string& 
   if (use_.clamp_rewards) {
     TANDEM_RETURN_IF_ERROR(ClampRewards(draw, followed.through_index, &columns));
   }
+  if (options_.ratio) TANDEM_RETURN_IF_ERROR(EstimateRatios(followed, draw));
   pool_.Commit();
-  if (options_.ratio) {
-    const absl::Status estimated = EstimateRatios(followed, draw);
-    if (!estimated.ok()) {
-      pool_.Abandon();
-      return estimated;
-    }
-  }
   pool_through_index_ = followed.through_index;
   model_version_ = followed.version.version;
   smallest_reward_ = followed.smallest_reward;

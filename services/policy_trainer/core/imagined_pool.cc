@@ -1,7 +1,6 @@
 #include "services/policy_trainer/core/imagined_pool.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
@@ -12,8 +11,7 @@ namespace tandem::policy_trainer {
 ImaginedPool::ImaginedPool(int64_t obs_dim, int64_t action_dim, int generations)
     : obs_dim_(obs_dim),
       action_dim_(action_dim),
-      generations_(static_cast<size_t>(std::max(1, generations))),
-      filling_(generations_.size() - 1) {
+      generations_(static_cast<size_t>(std::max(1, generations))) {
   for (Generation& generation : generations_) {
     generation.columns.obs_dim = obs_dim;
     generation.columns.action_dim = action_dim;
@@ -21,7 +19,6 @@ ImaginedPool::ImaginedPool(int64_t obs_dim, int64_t action_dim, int generations)
 }
 
 TransitionBatch& ImaginedPool::Begin(int64_t expected_rows) {
-  if (std::exchange(committed_, false)) filling_ = (filling_ + 1) % generations_.size();
   Generation& generation = generations_[filling_];
   rows_ -= generation.rows;
   generation.rows = 0;
@@ -40,14 +37,7 @@ void ImaginedPool::Commit() {
   Generation& generation = generations_[filling_];
   rows_ += generation.columns.size() - generation.rows;
   generation.rows = generation.columns.size();
-  committed_ = true;
-}
-
-void ImaginedPool::Abandon() {
-  Generation& generation = generations_[filling_];
-  rows_ -= generation.rows;
-  generation.rows = 0;
-  committed_ = false;
+  filling_ = (filling_ + 1) % generations_.size();
 }
 
 void ImaginedPool::Clear() {
@@ -75,8 +65,8 @@ void ImaginedPool::Sample(Rng& rng, int64_t count, int64_t at, TransitionBatch* 
 absl::Status ImaginedPool::Relabel(
     const std::function<absl::Status(const TransitionBatch&, std::span<float>)>& label) {
   for (Generation& generation : generations_) {
-    if (generation.rows == 0) continue;
-    generation.log_ratios.resize(generation.rows);
+    if (generation.columns.size() == 0) continue;
+    generation.log_ratios.resize(generation.columns.size());
     TANDEM_RETURN_IF_ERROR(label(generation.columns, generation.log_ratios));
   }
   return absl::OkStatus();

@@ -21,13 +21,11 @@ class ImaginedPool {
   ImaginedPool(int64_t obs_dim, int64_t action_dim, int generations);
 
   /// Forgets the oldest generation and returns its empty columns (observations, actions, rewards,
-  /// next_observations, terminated) to be filled, with room for `expected_rows`. They count from
-  /// Commit() on; without it the generation stays empty, and the next Begin returns it again.
+  /// next_observations, terminated) to be filled, with room for `expected_rows`. Relabel labels
+  /// them already, but they count from Commit() on; without it the next Begin returns them again.
   TransitionBatch& Begin(int64_t expected_rows);
+  /// Once for each Begin.
   void Commit();
-  /// Takes the last Commit() back: the rows are forgotten, and the next Begin() returns their
-  /// place.
-  void Abandon();
   /// Forgets everything, but keeps the memory.
   void Clear();
 
@@ -40,8 +38,8 @@ class ImaginedPool {
   void Sample(Rng& rng, int64_t count, int64_t at, TransitionBatch* out,
               std::span<float> log_ratios = {}) const;
 
-  /// Lets `label` give a log-ratio to each row, one generation after the other. Ends at the first
-  /// error, which it returns.
+  /// Lets `label` give a log-ratio to each row, one generation after the other, that which is being
+  /// filled included. Ends at the first error, which it returns.
   absl::Status Relabel(const std::function<absl::Status(const TransitionBatch& rows,
                                                         std::span<float> log_ratios)>& label);
 
@@ -49,14 +47,13 @@ class ImaginedPool {
   struct Generation {
     TransitionBatch columns;
     int64_t rows = 0;               // that count
-    std::vector<float> log_ratios;  // [rows]; empty: never labelled
+    std::vector<float> log_ratios;  // of the columns' rows; empty: never labelled
   };
 
   const int64_t obs_dim_;
   const int64_t action_dim_;
   std::vector<Generation> generations_;
-  size_t filling_;         // the one that Begin() returned last
-  bool committed_ = true;  // whether Begin() goes on to the next
+  size_t filling_ = 0;  // the one that Begin() returns
   int64_t rows_ = 0;
 };
 

@@ -35,7 +35,7 @@ std::set<float> RewardsIn(const ImaginedPool& pool) {
 
 TEST(ImaginedPool, RowsGoOutWithTheirLogRatios) {
   ImaginedPool pool(2, 1, /*generations=*/2);
-  AddGeneration(pool, 10, 1);
+  Fill(pool.Begin(10), 10, 1);
   ASSERT_TRUE(pool.Relabel([](const TransitionBatch& rows, std::span<float> log_ratios) {
                     EXPECT_EQ(log_ratios.size(), 10u);
                     for (size_t i = 0; i < log_ratios.size(); ++i) {
@@ -44,6 +44,8 @@ TEST(ImaginedPool, RowsGoOutWithTheirLogRatios) {
                     return absl::OkStatus();
                   })
                   .ok());
+  EXPECT_EQ(pool.rows(), 0) << "labelled before they count";
+  pool.Commit();
   AddGeneration(pool, 10, 2);  // not labelled yet
   TransitionBatch out = MakeRows(2, 1, 101);
   std::vector<float> log_ratios(101, 5);
@@ -82,11 +84,9 @@ TEST(ImaginedPool, WhatFailsTakesNoFurtherGeneration) {
   AddGeneration(pool, 10, 1);
   AddGeneration(pool, 20, 2);
   for (int i = 0; i < 3; ++i) {
-    AddGeneration(pool, 5, 3);
-    pool.Abandon();
+    Fill(pool.Begin(5), 5, 3);  // without Commit
     EXPECT_EQ(pool.rows(), 20);
   }
-  Fill(pool.Begin(4), 4, 4);  // without Commit
   AddGeneration(pool, 6, 5);
   EXPECT_EQ(pool.rows(), 26);
   EXPECT_EQ(RewardsIn(pool), (std::set<float>{2, 5}));

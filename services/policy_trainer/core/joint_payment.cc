@@ -48,7 +48,7 @@ absl::Status JointPayment::Observe(std::span<const float> real_rewards) {
   if (!status.ok()) refused_ = status;
   if (shift() != before) {
     LogInfo(absl::StrFormat("rewards are shifted by %g: the smallest real one is %g", shift(),
-                            options_.reward.min_reward - shift()));
+                            reward_.positive().min_reward - shift()));
     shift_gauge_.Set(shift());
   }
   return status;
@@ -82,9 +82,7 @@ void JointPayment::Show(const objective::LogRatioFigures& pool) {
 void JointPayment::Describe(nn::TensorFile* snapshot) const {
   objective::JointTerms{.discount = options_.reward.discount,
                         .log_reward = options_.reward.log_reward,
-                        .shift = shift(),
-                        .min_reward = options_.reward.min_reward,
-                        .terminal_reward = options_.reward.terminal_reward,
+                        .reward = reward_.positive(),
                         .weight = weight(),
                         .ratio = options_.ratio}
       .Export(snapshot);

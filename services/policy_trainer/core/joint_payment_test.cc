@@ -57,7 +57,7 @@ TEST(JointPayment, ImaginedRowsPayTheirRatioAndRealOnesNone) {
   }
   const objective::JointTerms terms = world.Terms();
   EXPECT_EQ(terms.weight, 0.5);
-  EXPECT_EQ(terms.shift, 2);
+  EXPECT_EQ(terms.reward.shift, 2);
   EXPECT_EQ(terms.discount, 0.9);
   EXPECT_EQ(terms.ratio.samples, 2);
   const std::string page = world.metrics.Page();
@@ -120,7 +120,27 @@ TEST(JointPayment, TheShiftComesFromTheSmallestRewardThatTheModelSaw) {
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
               HasSubstr("rewards are shifted by 3.001: the smallest real one is -3"));
   EXPECT_NEAR(world.log.batches()[0].rewards[0], 0.1 * std::log(-1 + 3.001), 1e-6);
-  EXPECT_NEAR(world.Terms().shift, 3.001, 1e-9);
+  EXPECT_NEAR(world.Terms().reward.shift, 3.001, 1e-9);
+}
+
+TEST(JointPayment, ExponentialRewardsArePaidAsTheyAreTimesOneMinusTheDiscount) {
+  JointWorld world;
+  objective::JointRewardOptions& reward = world.options.joint->reward;
+  reward.reward_shift = 0;
+  reward.transform = objective::RewardTransform::kExp;
+  reward.reward_scale = 2;
+  reward.warmup_updates = 2;
+  world.JointModel(250);
+  world.RunOneGrant(4);
+  for (int update = 0; update < 4; ++update) {
+    const TransitionBatch batch = world.log.batches()[update];
+    EXPECT_NEAR(batch.rewards[0], 0.1 * -1 / 2, 1e-6);
+    EXPECT_NEAR(batch.rewards[19], 0.1 * kImagined / 2 + (update < 2 ? 0 : 0.5 * -2), 1e-6);
+  }
+  const objective::JointTerms terms = world.Terms();
+  EXPECT_EQ(terms.reward.transform, objective::RewardTransform::kExp);
+  EXPECT_EQ(terms.reward.scale, 2);
+  EXPECT_EQ(terms.weight, 0.5);
 }
 
 TEST(JointPayment, TheDualWeightRisesToItsBoundAndOutlivesARestart) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/transient.h"
 #include "common/data/rows.h"
 #include "common/training/peer_wait.h"
 
@@ -164,8 +165,9 @@ absl::Status PolicyTrainer::Serve(const Grant& grant) {
   if (grant.granted > 0) {
     if (RealRows() < options_.batch_size) {
       status = imagination_->Refresh(grant, *learner_);
-      // The draws are those of the grant: what failed on them may fail on them for ever.
-      if (!status.ok() && !absl::IsDeadlineExceeded(status)) ++failures_in_a_row_;
+      // The draws are those of the grant: what failed on them may fail on them for ever, unless a
+      // peer was away.
+      if (!status.ok() && !IsTransient(status)) ++failures_in_a_row_;
     }
     if (status.ok()) status = UpdateOn(grant);
     if (stop_.stopped()) return absl::OkStatus();

@@ -83,11 +83,13 @@ void PaceDesk::HearMonitor(const PaceAsk& ask, Time now) {
   const double rate = pace_.schedule().running_rate();
   const bool paused = pace_.schedule().paused();
   pace_.Report(ask);
+  const UpdateSchedule& schedule = pace_.schedule();
+  if (schedule.running_rate() == rate && schedule.paused() == paused) return;
   const std::string why = absl::StrCat(" as the monitor wants, directive ", ask.directive_version);
-  if (pace_.schedule().running_rate() != rate) {
-    LogInfo(absl::StrCat("updates_per_step: ", rate, " -> ", pace_.schedule().running_rate(), why));
+  if (schedule.running_rate() != rate) {
+    LogInfo(absl::StrCat("updates_per_step: ", rate, " -> ", schedule.running_rate(), why));
   }
-  if (pace_.schedule().paused() != paused) {
+  if (schedule.paused() != paused) {
     LogInfo(absl::StrCat("policy_pause: ", paused ? "1 -> 0" : "0 -> 1", why));
   }
   ShowRate();

@@ -41,9 +41,10 @@ struct Actor {
   explicit Actor(std::vector<int> lengths = {3}, int diverge_at = -1)
       : Actor(Counting(lengths, diverge_at), Counting({2, 4})) {}
   Actor(std::unique_ptr<VectorEnvironment> training, std::unique_ptr<VectorEnvironment> evaluation,
-        ActorOptions options = Options())
-      : core(options, ActorParts{std::move(training), std::move(evaluation), replay, policies,
-                                 LoadFake, *Clock::Real(), registry, &directives}) {}
+        ActorOptions options = Options(), std::unique_ptr<VectorEnvironment> warmup = nullptr)
+      : core(options,
+             ActorParts{std::move(training), std::move(evaluation), replay, policies, LoadFake,
+                        *Clock::Real(), registry, &directives, std::move(warmup)}) {}
   static ActorOptions Options() {
     ActorOptions options;
     options.random_action_seed = 1;

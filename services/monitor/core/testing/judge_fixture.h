@@ -18,6 +18,11 @@ namespace tandem::monitor::testing {
 
 inline constexpr char kToken[] = "a token of some length";
 
+inline void WriteToken(const std::string& path, mode_t mode = 0600) {
+  std::ofstream(path) << kToken << "\n";
+  chmod(path.c_str(), mode);
+}
+
 /// A clock whose wall time jumps where the test says so.
 class SteppedClock : public FakeClock {
  public:
@@ -47,8 +52,7 @@ class JudgeFixture : public ::testing::Test {
   std::string Path(const char* name) const { return (folder_ / name).string(); }
   void WriteToken(mode_t mode = 0600) {
     options_.token_file = Path("token");
-    std::ofstream(options_.token_file) << kToken << "\n";
-    chmod(options_.token_file.c_str(), mode);
+    testing::WriteToken(options_.token_file, mode);
   }
   std::unique_ptr<Judge> Make() {
     registry_ = registries_.emplace_back(std::make_unique<metrics::Registry>()).get();

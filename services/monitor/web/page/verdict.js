@@ -9,7 +9,7 @@ const TITLES = {
   exploiting: "The policy exploits its model",
   pessimistic: "The model undersells the policy",
   stale: "Stale: the figures are too old to judge by",
-  void: "No verdict: nothing that was measured counts",
+  void: "No verdict on the newest model",
 };
 const STATES = ["healthy", "warn", "act", "cooldown", "recover"];
 const SIGNALS = {
