@@ -252,7 +252,9 @@ TEST(LogRatioEstimatorTest, APriceUpToTheToleranceIsLetOff) {
   const std::vector<float> all = estimate(0), some = estimate(0.3);
   int let_off = 0;
   for (size_t i = 0; i < all.size(); ++i) {
-    if (all[i] > -1) EXPECT_NEAR(some[i], std::min(all[i] + 0.3f, 0.0f), 1e-6);
+    if (all[i] > -1) {
+      EXPECT_NEAR(some[i], std::min(all[i] + 0.3f, 0.0f), 1e-6);
+    }
     EXPECT_GE(some[i], -1);
     let_off += all[i] < 0 && some[i] == 0 ? 1 : 0;
   }
