@@ -44,11 +44,12 @@ class Timed {
   const double begin_;
 };
 
-bool NearWall(const MazeLayout& maze, const MazePoint& point) {
+/// Whether a point is nearer to a wall than `distance`, 0: inside one.
+bool NearWall(const MazeLayout& maze, const MazePoint& point, double distance) {
   return std::any_of(maze.walls.begin(), maze.walls.end(), [&](const MazeWall& wall) {
-    return wall.high[0] > wall.low[0] && point[0] > wall.low[0] - kNearWall &&
-           point[0] < wall.high[0] + kNearWall && point[1] > wall.low[1] - kNearWall &&
-           point[1] < wall.high[1] + kNearWall;
+    return wall.high[0] > wall.low[0] && point[0] > wall.low[0] - distance &&
+           point[0] < wall.high[0] + distance && point[1] > wall.low[1] - distance &&
+           point[1] < wall.high[1] + distance;
   });
 }
 
@@ -79,7 +80,6 @@ class MazeRun {
       TANDEM_RETURN_IF_ERROR(Judge());
     }
     DescribePool();
-    result_.weight = UsesRatio() ? reward_->weight() : 0;
     return result_;
   }
 
@@ -254,6 +254,7 @@ class MazeRun {
     const Timed timed(&result_.update_seconds);
     const int64_t real = std::llround(options_.real_share * options_.batch_size);
     std::vector<float> ratios(options_.batch_size);
+    divergence_ = 0;
     for (int update = 0; update < options_.updates; ++update) {
       double divergence = 0;
       for (int64_t i = 0; i < options_.batch_size; ++i) {
@@ -271,6 +272,7 @@ class MazeRun {
       if (options_.method != MazeMethod::kMbpo) reward_->Augment(ratios, batch_.rewards);
       TANDEM_RETURN_IF_ERROR(policy_->Update(batch_).status());
       if (UsesRatio()) reward_->Advance(divergence);
+      divergence_ += divergence / options_.updates;
     }
     return absl::OkStatus();
   }
@@ -283,7 +285,8 @@ class MazeRun {
     std::vector<float> actions(episodes * train_.action_dim);
     std::vector<float> rewards(episodes);  // in the model
     std::vector<uint8_t> reached(episodes, 0);
-    MazeJudgement judgement;
+    MazeJudgement judgement{.weight = UsesRatio() ? reward_->weight() : 0,
+                            .divergence = divergence_};
     const double share = 1.0 / static_cast<double>(episodes * kEpisodeSteps);
     dynamics::ModelStep step;
     result_.path.clear();
@@ -311,18 +314,31 @@ class MazeRun {
   }
 
   void DescribePool() {
-    double sums[2] = {}, counts[2] = {};
+    enum { kFree, kNear, kEntry, kInside, kKinds };  // the last two are among the first two
+    double sums[kKinds] = {}, counts[kKinds] = {};
     for (const Generation& g : pool_) {
       for (size_t i = 0; i < g.log_ratios.size(); ++i) {
-        const float* from = g.steps.observations.data() + i * g.steps.obs_dim;
-        const int near = NearWall(maze_, MazePosition({from, 2})) ? 1 : 0;
-        sums[near] -= g.log_ratios[i];
-        counts[near] += 1;
+        const size_t at = i * g.steps.obs_dim;
+        const MazePoint from = MazePosition({g.steps.observations.data() + at, 2});
+        const MazePoint to = MazePosition({g.steps.next_observations.data() + at, 2});
+        const auto add = [&](int kind) {
+          sums[kind] -= g.log_ratios[i];
+          counts[kind] += 1;
+        };
+        add(NearWall(maze_, from, kNearWall) ? kNear : kFree);
+        const bool inside = NearWall(maze_, from, 0);
+        if (inside || NearWall(maze_, to, 0)) add(inside ? kInside : kEntry);
       }
     }
-    result_.divergence = (sums[0] + sums[1]) / (counts[0] + counts[1]);
-    result_.free_divergence = counts[0] > 0 ? sums[0] / counts[0] : 0;
-    result_.wall_divergence = counts[1] > 0 ? sums[1] / counts[1] : 0;
+    const auto mean = [&](int kind) { return counts[kind] > 0 ? sums[kind] / counts[kind] : 0; };
+    const double rows = counts[kFree] + counts[kNear];
+    result_.divergence = (sums[kFree] + sums[kNear]) / rows;
+    result_.free_divergence = mean(kFree);
+    result_.wall_divergence = mean(kNear);
+    result_.entry_divergence = mean(kEntry);
+    result_.entry_share = counts[kEntry] / rows;
+    result_.inside_divergence = mean(kInside);
+    result_.inside_share = counts[kInside] / rows;
   }
 
   const MazeOptions options_;
@@ -338,6 +354,7 @@ class MazeRun {
   std::unique_ptr<dynamics::DynamicsModel> model_;
   TransitionBatch train_, holdout_, batch_;
   std::deque<Generation> pool_;
+  double divergence_ = 0;  // of the batches of this iteration
   MazeResult result_;
 };
 

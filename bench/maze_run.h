@@ -59,19 +59,24 @@ struct MazeJudgement {
   double reached = 0;     ///< Share of real episodes that reach the goal.
   double stay_real = 0;   ///< Share of steps that end in the goal, in the world ...
   double stay_model = 0;  ///< ... and in the model.
+  double weight = 0;      ///< Of the log-ratio, after the iteration; 0: none is paid.
+  double divergence = 0;  ///< Mean -log-ratio of what it drew from the pool [nats].
   bool solved() const { return reached >= 0.5; }
   double gap() const { return stay_model - stay_real; }
 };
 
 struct MazeResult {
   std::vector<MazeJudgement> iterations;
-  std::vector<MazePoint> path;  ///< Of the last one's first real episode [cells].
-  double weight = 0;            ///< Of the log-ratio, at the end.
-  double divergence = 0;        ///< Mean -log-ratio of the pool at the end [nats].
-  double wall_divergence = 0;   ///< The same over steps that begin within 2 cells of a wall ...
-  double free_divergence = 0;   ///< ... and over all others.
-  double accuracy = 0;          ///< Of the classifier on held-out rows.
-  double model_error = 0;       ///< Held-out, in standard deviations.
+  std::vector<MazePoint> path;   ///< Of the last one's first real episode [cells].
+  double divergence = 0;         ///< Mean -log-ratio of the pool at the end [nats].
+  double wall_divergence = 0;    ///< The same over steps that begin within 2 cells of a wall ...
+  double free_divergence = 0;    ///< ... and over all others.
+  double entry_divergence = 0;   ///< Over steps of the model into a wall, ...
+  double entry_share = 0;        ///< ... which are this share of all, ...
+  double inside_divergence = 0;  ///< ... and over those that begin inside one, where no data are.
+  double inside_share = 0;       ///< Of all steps.
+  double accuracy = 0;           ///< Of the classifier on held-out rows.
+  double model_error = 0;        ///< Held-out, in standard deviations.
   double cpu_seconds = 0;
   double update_seconds = 0;  ///< Of these: updates of the policy, with drawing and paying batches.
   double relabel_seconds = 0;     ///< Log-ratios of the pool.

@@ -120,9 +120,9 @@ Optimism RunOptimism() {
   return {grid, std::move(result), MeanEntropy(mdp.dynamics, free), entropy_model};
 }
 
-std::vector<double> RunStochastic(Method method, uint64_t seed) {
+std::vector<double> RunStochastic(Method method, uint64_t seed, int every) {
   const TabularMdp mdp = BuildMdp(WalledGrid(10, 1e-3));
-  return LearnFromSamples(mdp, {.method = method, .evaluate_every = kStochasticEvery}, seed);
+  return LearnFromSamples(mdp, {.method = method, .evaluate_every = every}, seed);
 }
 
 double StochasticOptimum() {

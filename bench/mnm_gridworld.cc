@@ -1,7 +1,7 @@
 // The tabular experiments of the MnM paper (arXiv 2110.02758, figures 2 and 3), against the figures
 // of its authors' notebook.
 //
-//   bench_mnm_gridworld [--seeds N] [--json] [--curves FILE]
+//   bench_mnm_gridworld [--seeds N] [--every N] [--json] [--curves FILE]
 //
 // A step is counted from 1: step n is the n-th action. Everything is exact dynamic programming but
 // the cases stochastic_*, which learn from samples: seeds 0 to N - 1, whose spread is (third
@@ -161,14 +161,14 @@ double Quantile(std::vector<double> values, double q) {
 }
 
 /// The first evaluated iteration with a return above kSolved; infinity: never.
-double FirstSolved(const std::vector<double>& returns) {
+double FirstSolved(const std::vector<double>& returns, int every) {
   for (size_t i = 0; i < returns.size(); ++i) {
-    if (returns[i] > kSolved) return static_cast<double>(i) * kStochasticEvery;
+    if (returns[i] > kSolved) return static_cast<double>(i) * every;
   }
   return std::numeric_limits<double>::infinity();
 }
 
-void AddStochastic(int seeds, Report* report) {
+void AddStochastic(int seeds, int every, Report* report) {
   struct Published {
     double solved, mean_return;  // share of seeds; at the last iteration
     std::optional<double> by_good_iteration;
@@ -182,8 +182,8 @@ void AddStochastic(int seeds, Report* report) {
     double in_time = 0, solved = 0, mean_return = 0;
     const std::string name = std::string("stochastic_") + MethodName(method);
     for (int seed = 0; seed < seeds; ++seed) {
-      const std::vector<double> returns = RunStochastic(method, seed);
-      first.push_back(FirstSolved(returns));
+      const std::vector<double> returns = RunStochastic(method, seed, every);
+      first.push_back(FirstSolved(returns, every));
       in_time += first.back() <= kGoodIteration ? 1.0 / seeds : 0;
       solved += std::isfinite(first.back()) ? 1.0 / seeds : 0;
       mean_return += returns.back() / seeds;
@@ -204,7 +204,7 @@ void AddStochastic(int seeds, Report* report) {
          {name + "_return_1500", mean_return, "return, mean", reference.mean_return, kTenSeeds,
           seeds}});
   }
-  report->curves["stochastic"]["every"] = kStochasticEvery;
+  report->curves["stochastic"]["every"] = every;
 }
 
 Json OrNull(std::optional<double> value) {
@@ -235,12 +235,14 @@ void PrintRow(const Case& c) {
 }
 
 int Main(int argc, char** argv) {
-  int seeds = 10;
+  int seeds = 10, every = kStochasticEvery;
   bool json = false;
   std::string curves;
   CLI::App app("The tabular experiments of the MnM paper, against its authors' notebook");
   app.add_option("--seeds", seeds, "seeds of the cases stochastic_*; 0.13 s for each and method")
       ->check(CLI::Range(1, 10000));
+  app.add_option("--every", every, "iterations between two looks at the cases stochastic_*")
+      ->check(CLI::Range(1, 1500));
   app.add_flag("--json", json, "print one JSON object a line; null: never, or not known");
   app.add_option("--curves", curves, "file for the curves, as JSON");
   CLI11_PARSE(app, argc, argv);
@@ -249,7 +251,7 @@ int Main(int argc, char** argv) {
   AddLine(&report);
   AddBound(&report);
   AddOptimism(&report);
-  AddStochastic(seeds, &report);
+  AddStochastic(seeds, every, &report);
   if (!json)
     std::cout << absl::StrFormat("%-37s %11s %11s  %s\n", "case", "value", "reference", "unit");
   for (const Case& c : report.cases) json ? PrintJson(c) : PrintRow(c);

@@ -70,19 +70,25 @@ TEST(MnmGridworldTest, TheLearnedDynamicsAreOptimistic) {
 }
 
 /// The first evaluated iteration whose return is above 0.5, or -1.
-int FirstSolved(const std::vector<double>& returns) {
+int FirstSolved(const std::vector<double>& returns, int every) {
   const auto at = std::find_if(returns.begin(), returns.end(), [](double r) { return r > 0.5; });
-  return at == returns.end() ? -1 : kStochasticEvery * static_cast<int>(at - returns.begin());
+  return at == returns.end() ? -1 : every * static_cast<int>(at - returns.begin());
 }
 
-// Nine of these ten seeds reach 0.5 by iteration 800, the tenth by 820; of the seeds 0 to 99 there
-// are 91, and all are there by 840.
+// All ten seeds reach 0.5 by iteration 800 where one looks each 10 iterations. Of the notebook's
+// looks, each 20, nine do and the tenth by 820: policies come and go before they stay. Of the seeds
+// 0 to 99 there are 91 by then, and all by 840.
 TEST(MnmGridworldTest, OptimisticDataSolvesTheStochasticGridInEverySeed) {
   EXPECT_NEAR(StochasticOptimum(), 1.3875, 5e-5);
+  constexpr int kLook = kStochasticEvery / 2;
   int by_800 = 0;
   for (uint64_t seed = 0; seed < 10; ++seed) {
-    const std::vector<double> returns = RunStochastic(Method::kMnm, seed);
-    const int first = FirstSolved(returns);
+    const std::vector<double> looked = RunStochastic(Method::kMnm, seed, kLook);
+    EXPECT_GT(FirstSolved(looked, kLook), 0) << seed;
+    EXPECT_LE(FirstSolved(looked, kLook), 800) << seed;
+    std::vector<double> returns;  // those of the notebook's looks
+    for (size_t i = 0; i < looked.size(); i += 2) returns.push_back(looked[i]);
+    const int first = FirstSolved(returns, kStochasticEvery);
     by_800 += first >= 0 && first <= 800;
     EXPECT_GT(first, 0);
     EXPECT_LE(first, 900);
@@ -94,7 +100,7 @@ TEST(MnmGridworldTest, OptimisticDataSolvesTheStochasticGridInEverySeed) {
 
 TEST(MnmGridworldTest, TheOtherMethodsAreNotThereByThen) {
   for (const Method method : {Method::kQLearning, Method::kVmbpo}) {
-    const int first = FirstSolved(RunStochastic(method, 0));
+    const int first = FirstSolved(RunStochastic(method, 0), kStochasticEvery);
     EXPECT_TRUE(first == -1 || first > 900) << MethodName(method) << " in iteration " << first;
   }
 }

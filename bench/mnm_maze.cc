@@ -30,7 +30,12 @@ using Json = nlohmann::ordered_json;
 Json AsJson(const MazeOptions& options, const MazeResult& result) {
   const MazeJudgement& last = result.iterations.back();
   Json curve = Json::array();
-  for (const MazeJudgement& j : result.iterations) curve.push_back({j.stay_real, j.stay_model});
+  Json weights = Json::array(), divergences = Json::array();
+  for (const MazeJudgement& j : result.iterations) {
+    curve.push_back({j.stay_real, j.stay_model});
+    weights.push_back(std::round(1000 * j.weight) / 1000);
+    divergences.push_back(std::round(1000 * j.divergence) / 1000);
+  }
   Json path = Json::array();
   for (const MazePoint& p : result.path) {
     path.push_back({std::round(10 * p[0]) / 10, std::round(10 * p[1]) / 10});
@@ -44,10 +49,14 @@ Json AsJson(const MazeOptions& options, const MazeResult& result) {
           {"stay_real", last.stay_real},
           {"stay_model", last.stay_model},
           {"gap", last.gap()},
-          {"weight", result.weight},
+          {"weight", last.weight},
           {"divergence", result.divergence},
           {"wall_divergence", result.wall_divergence},
           {"free_divergence", result.free_divergence},
+          {"entry_divergence", result.entry_divergence},
+          {"entry_share", result.entry_share},
+          {"inside_divergence", result.inside_divergence},
+          {"inside_share", result.inside_share},
           {"accuracy", result.accuracy},
           {"model_error", result.model_error},
           {"cpu_s", result.cpu_seconds},
@@ -56,6 +65,8 @@ Json AsJson(const MazeOptions& options, const MazeResult& result) {
           {"model_s", result.model_seconds},
           {"classifier_s", result.classifier_seconds},
           {"stay_curve", curve},
+          {"weight_curve", weights},
+          {"divergence_curve", divergences},
           {"path", path}};
 }
 
@@ -69,8 +80,8 @@ void PrintRun(const MazeOptions& options, const MazeResult& result, bool json) {
                    "%-12s %-9s seed %2d  %-6s  real %.2f  model %.2f  gap %+.2f  weight %.2f  "
                    "divergence wall %.2f free %.2f  %.1f s",
                    options.maze, Name(options.method), options.seed, last.solved() ? "solved" : "-",
-                   last.stay_real, last.stay_model, last.gap(), result.weight,
-                   result.wall_divergence, result.free_divergence, result.cpu_seconds)
+                   last.stay_real, last.stay_model, last.gap(), last.weight, result.wall_divergence,
+                   result.free_divergence, result.cpu_seconds)
             << std::endl;
 }
 
@@ -114,8 +125,11 @@ int Main(int argc, char** argv) {
   app.add_option("--weight", options.reward.weight, "of the log-ratio; where a dual one begins");
   app.add_option("--target", options.reward.target_divergence, "of the dual weight [nats]");
   app.add_option("--weight-lr", options.reward.weight_lr, "of the dual weight");
+  app.add_option("--weight-fall", options.reward.weight_fall,
+                 "factor on it where the weight falls");
   app.add_option("--min-weight", options.reward.min_weight, "of the dual weight");
   app.add_option("--max-weight", options.reward.max_weight, "of the dual weight");
+  app.add_option("--tolerance", options.ratio.tolerance, "price of a step that is let off [nats]");
   app.add_option("--samples", options.ratio.samples, "logits averaged for an imagined step");
   app.add_option("--smoothing", options.classifier.smoothing, "of the classifier's targets");
   app.add_option("--input-noise", options.classifier.input_noise, "on the classifier's inputs");

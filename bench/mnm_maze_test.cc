@@ -35,6 +35,8 @@ TEST(MazeRunTest, EveryMethodRunsAndIsAFunctionOfItsSeed) {
     ASSERT_EQ(one->iterations.size(), 2u);
     EXPECT_EQ(one->iterations[1].stay_model, two->iterations[1].stay_model) << name;
     EXPECT_EQ(one->divergence, two->divergence) << name;
+    const bool pays = *method == MazeMethod::kMnm || *method == MazeMethod::kMnmDual;
+    EXPECT_EQ(one->iterations[1].weight > 0, pays) << name;
     EXPECT_TRUE(std::isfinite(one->model_error));
   }
   EXPECT_FALSE(ParseMazeMethod("sac").ok());

@@ -134,6 +134,8 @@ constexpr FieldRule kRules[] = {
     {"objective.classifier_max_gradient_norm", "0", 0},
     {"objective.classifier_layer_norm", "false"},
     {"objective.ratio_warmup_updates", "0", 0},
+    {"objective.logit_tolerance", "0", 0},
+    {"objective.dual_fall", "1", 0, 1, true},
 };
 
 constexpr FieldRule kNoRule = {};

@@ -232,6 +232,37 @@ TEST(LogRatioEstimatorTest, MoreSamplesMeanLessNoise) {
   EXPECT_FALSE(Validate(LogRatioOptions{.samples = 0}).ok());
 }
 
+TEST(LogRatioEstimatorTest, APriceUpToTheToleranceIsLetOff) {
+  GaussianShift world(0.7, 1), model(0, 1);
+  const auto learner = MakeLearner({.hidden = {16}, .first_steps = 500, .seed = 3});
+  ASSERT_TRUE(learner->Fit(Sample(world, 4000, 1), {}, model, {}).ok());
+  const auto classifier = Exported(*learner);
+  const TransitionBatch imagined = Sample(model, 4000, 4);
+  const auto estimate = [&](double tolerance) {
+    LogRatioEstimator estimator({.lower = -1, .tolerance = tolerance, .samples = 1}, model,
+                                *classifier);
+    Rng rng(5);
+    std::vector<float> ratios(imagined.size());
+    EXPECT_TRUE(estimator
+                    .Estimate(imagined.observations, imagined.actions, imagined.next_observations,
+                              rng, ratios, nullptr)
+                    .ok());
+    return ratios;
+  };
+  const std::vector<float> all = estimate(0), some = estimate(0.3);
+  int let_off = 0;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (all[i] > -1) {
+      EXPECT_NEAR(some[i], std::min(all[i] + 0.3f, 0.0f), 1e-6);
+    }
+    EXPECT_GE(some[i], -1);
+    let_off += all[i] < 0 && some[i] == 0 ? 1 : 0;
+  }
+  EXPECT_GT(let_off, 100);
+  EXPECT_LT(*std::min_element(some.begin(), some.end()), -0.1);
+  EXPECT_FALSE(Validate(LogRatioOptions{.tolerance = -0.1}).ok());
+}
+
 TEST(LogRatioEstimatorTest, WhatIsNotFiniteCostsTheLowerBound) {
   GaussianShift world(0.7, 1), model(0, 1), broken(0, 1, /*broken=*/4);
   const auto learner = MakeLearner({.hidden = {16}, .first_steps = 200, .seed = 3});

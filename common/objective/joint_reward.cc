@@ -38,6 +38,7 @@ absl::Status Check(const JointRewardOptions& o) {
   if (!(o.target_divergence > 0)) return bad("target_divergence > 0");
   if (!(o.weight_lr >= 0)) return bad("weight_lr >= 0");
   if (o.warmup_updates < 0) return bad("warmup_updates >= 0");
+  if (!(o.weight_fall > 0 && o.weight_fall <= 1)) return bad("0 < weight_fall <= 1");
   return absl::OkStatus();
 }
 
@@ -139,7 +140,8 @@ void JointReward::Advance(double divergence) {
   const double t = static_cast<double>(paid);
   const double mean = first_ / (1 - std::pow(kBeta1, t));
   const double scale = std::sqrt(second_ / (1 - std::pow(kBeta2, t))) + kEpsilon;
-  const double log_weight = std::log(weight_) - options_.weight_lr * mean / scale;
+  const double rate = options_.weight_lr * (mean > 0 ? options_.weight_fall : 1);
+  const double log_weight = std::log(weight_) - rate * mean / scale;
   weight_ = std::clamp(std::exp(log_weight), options_.min_weight, options_.max_weight);
 }
 

@@ -54,6 +54,10 @@ struct JointRewardOptions {
   /// [nats a step], > 0. Stays within [min_weight, max_weight], min_weight > 0.
   double target_divergence = 0.1;
   double weight_lr = 3e-4;  ///< Adam's, on log w.
+  /// Factor on weight_lr where w falls, in (0, 1]. A policy that keeps to what is real leaves the
+  /// target unused, w falls, and what it kept away from pays again: with less than 1 it does so
+  /// later. The divergence is then held below the target rather than at it.
+  double weight_fall = 1;
   double min_weight = 0.02;
   double max_weight = 1;
   /// Updates before the ratio is paid, >= 0: until then the weight in force is 0, and what moves it

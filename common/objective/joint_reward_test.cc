@@ -142,6 +142,28 @@ TEST(JointRewardTest, DualReachesItsTarget) {
   }
 }
 
+TEST(JointRewardTest, DualFallsAsSlowlyAsItIsTold) {
+  const double start = 0.5, rate = 1e-2;
+  const auto after = [&](double fall, double divergence) {
+    JointReward reward = Make({.kind = RatioWeight::kDual,
+                               .weight = start,
+                               .target_divergence = 0.2,
+                               .weight_lr = rate,
+                               .weight_fall = fall,
+                               .max_weight = 10});
+    for (int i = 0; i < 50; ++i) reward.Advance(divergence);
+    return std::log(reward.weight() / start);
+  };
+  // A constant gradient is a step of Adam's rate.
+  EXPECT_NEAR(after(1, 0.3), 50 * rate, 1e-6);
+  EXPECT_NEAR(after(0.1, 0.3), 50 * rate, 1e-6);
+  EXPECT_NEAR(after(1, 0.1), -50 * rate, 1e-6);
+  EXPECT_NEAR(after(0.1, 0.1), -0.1 * 50 * rate, 1e-6);
+  for (const double fall : {0.0, 1.1, -1.0}) {
+    EXPECT_FALSE(JointReward::Create({.weight_fall = fall}).ok()) << fall;
+  }
+}
+
 TEST(JointRewardTest, DualStaysInItsRange) {
   const JointRewardOptions options{.kind = RatioWeight::kDual, .weight_lr = 0.1, .max_weight = 0.7};
   JointReward up = Make(options), down = Make(options);

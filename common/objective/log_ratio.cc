@@ -20,6 +20,10 @@ absl::Status Validate(const LogRatioOptions& o) {
     return absl::InvalidArgumentError(absl::StrCat(
         "log-ratio: expected finite lower <= upper, got [", o.lower, ", ", o.upper, "]"));
   }
+  if (!(o.tolerance >= 0) || !std::isfinite(o.tolerance)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("log-ratio: expected a tolerance >= 0, got ", o.tolerance));
+  }
   if (o.samples < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("log-ratio: expected at least 1 sample, got ", o.samples));
@@ -57,9 +61,10 @@ absl::Status LogRatioEstimator::Estimate(std::span<const float> observations,
                                          log_ratios.subspan(first, count)));
   }
   const auto lower = static_cast<float>(options_.lower), upper = static_cast<float>(options_.upper);
+  const auto tolerance = static_cast<float>(options_.tolerance);
   LogRatioFigures seen;
   for (float& x : log_ratios) {
-    const float raw = std::isfinite(x) ? x : -std::numeric_limits<float>::infinity();
+    const float raw = std::isfinite(x) ? x + tolerance : -std::numeric_limits<float>::infinity();
     x = std::clamp(raw, lower, upper);
     seen.at_lower += x > raw ? 1 : 0;
     seen.at_upper += x < raw ? 1 : 0;

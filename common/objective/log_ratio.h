@@ -19,6 +19,11 @@ struct LogRatioOptions {
   /// are harvested. lower <= upper.
   double lower = -5;
   double upper = 0;
+  /// Added to the mean logit before the clip [nats], >= 0: a price up to it is let off, a higher
+  /// one is lower by it. The estimate is noisy, and upper 0 turns noise around 0 into a price on
+  /// every step; with a tolerance above the noise, only what is clearly not real pays. The bound
+  /// then holds but for tolerance / (1 - discount), which is the same for every policy.
+  double tolerance = 0;
   /// Logits averaged for each row, before the clip: that of the transition itself, and of samples -
   /// 1 fresh ones of the model at the same (s, a). >= 1.
   int samples = 3;

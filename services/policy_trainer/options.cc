@@ -92,11 +92,13 @@ JointOptions JointFrom(const config::v1::RunConfig& config) {
   options.reward.ramp_updates = objective.weight_updates();
   options.reward.target_divergence = objective.divergence_target();
   options.reward.weight_lr = objective.dual_lr();
+  options.reward.weight_fall = objective.dual_fall();
   options.reward.min_weight = objective.weight_min();
   options.reward.max_weight = objective.weight_max();
   options.reward.warmup_updates = objective.ratio_warmup_updates();
   options.ratio = {.lower = objective.logit_lower(),
                    .upper = objective.logit_upper(),
+                   .tolerance = objective.logit_tolerance(),
                    .samples = objective.logit_samples()};
   return options;
 }

@@ -69,8 +69,9 @@ TEST(PolicyTrainerOptions, TakesTheJointObjective) {
   EXPECT_FALSE(options->trainer.joint.has_value());
   options =
       From({"objective.kind=mnm", "objective.weight_mode=dual", "objective.weight=0.3",
-            "objective.divergence_target=0.4", "objective.dual_lr=0.01", "objective.weight_min=0.1",
-            "objective.weight_max=0.9", "objective.logit_lower=-3", "objective.logit_samples=2",
+            "objective.divergence_target=0.4", "objective.dual_lr=0.01", "objective.dual_fall=0.1",
+            "objective.weight_min=0.1", "objective.weight_max=0.9", "objective.logit_lower=-3",
+            "objective.logit_tolerance=0.3", "objective.logit_samples=2",
             "objective.terminal_reward=0.5", "policy.discount=0.9"});
   ASSERT_TRUE(options.ok()) << options.status();
   const JointOptions& joint = *options->trainer.joint;
@@ -78,6 +79,7 @@ TEST(PolicyTrainerOptions, TakesTheJointObjective) {
   EXPECT_EQ(joint.reward.weight, 0.3);
   EXPECT_EQ(joint.reward.target_divergence, 0.4);
   EXPECT_EQ(joint.reward.weight_lr, 0.01);
+  EXPECT_EQ(joint.reward.weight_fall, 0.1);
   EXPECT_EQ(joint.reward.min_weight, 0.1);
   EXPECT_EQ(joint.reward.max_weight, 0.9);
   EXPECT_EQ(joint.reward.discount, 0.9);
@@ -90,6 +92,7 @@ TEST(PolicyTrainerOptions, TakesTheJointObjective) {
   EXPECT_EQ(joint.ratio.lower, -3);
   EXPECT_EQ(joint.ratio.upper, 0);
   EXPECT_EQ(joint.ratio.samples, 2);
+  EXPECT_EQ(joint.ratio.tolerance, 0.3);
   options = From({"objective.kind=mnm", "objective.weight_mode=schedule", "objective.weight_end=1",
                   "objective.weight_updates=50", "objective.reward_shift=4",
                   "objective.reward_min=2", "objective.log_reward=false"});
