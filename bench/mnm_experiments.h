@@ -57,7 +57,8 @@ struct Optimism {
 Optimism RunOptimism();
 
 /// Figure 2a, left: learning from samples in a stochastic grid. Real return of the greedy policy at
-/// the iterations 0, `every`, ..., 1500; `every` changes nothing of what is learned.
+/// the iterations 0, `every`, ..., 1500; `every`, a divisor of 1500, changes
+/// nothing of what is learned.
 inline constexpr int kStochasticEvery = 20;  ///< The notebook's [iterations].
 std::vector<double> RunStochastic(objective::Method method, uint64_t seed,
                                   int every = kStochasticEvery);

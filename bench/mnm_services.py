@@ -88,7 +88,7 @@ def run(args, task, arm, seed, checkpoint):
     done = os.path.join(folder, "row.json")
     if os.path.exists(done):
         with open(done, encoding="utf-8") as file:
-            refuse_more_than(json.load(file)["checkpoint"], checkpoint, folder, args.out)
+            refuse_more_than(json.load(file).get("checkpoint", 0), checkpoint, folder, args.out)
         return row_of(task, arm, seed, checkpoint, folder)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.dirname(folder), exist_ok=True)

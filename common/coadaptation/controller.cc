@@ -60,7 +60,9 @@ std::vector<Action> Controller::Decide(const Checkpoint& checkpoint, const Judge
   if (judgement.verdict == Verdict::kPessimistic) {
     return cooling ? std::vector<Action>() : Ease();
   }
-  if (memory_.recovery.Relapsed(options_.mitigation)) return Retreat(checkpoint, seconds);
+  if (options_.act && memory_.recovery.Relapsed(options_.mitigation)) {
+    return Retreat(checkpoint, seconds);
+  }
   if (memory_.clean > 0 && memory_.clean % memory_.recovery.Wait(options_.recover_refits) == 0) {
     std::vector<Action> back = Back(checkpoint);
     if (!back.empty()) return back;
@@ -227,6 +229,7 @@ std::vector<Action> Controller::Ease() {
   Action action = {Knob::kPessimism, before, *after, false, "the model undersells the policy"};
   if (!options_.act) return Advise(std::move(action));
   TurnBack(action);
+  memory_.recovery.Forget(Knob::kPessimism);  // Less is for good.
   memory_.cooldown = options_.dwell_refits;
   return {std::move(action)};
 }
@@ -367,6 +370,7 @@ void Controller::Clear(Knob knob) {
 }
 
 void Controller::Override(Knob knob, std::optional<double> value, const std::string& reason) {
+  memory_.recovery.Forget(knob);
   if (!value) {
     memory_.held.erase(knob);
     if (!IsCount(knob)) Clear(knob);
@@ -375,7 +379,6 @@ void Controller::Override(Knob knob, std::optional<double> value, const std::str
   Set(knob, *value, reason);
   Erase(memory_.turned, knob);
   memory_.held.insert(knob);
-  memory_.recovery.Forget(knob);
 }
 
 void Controller::Refused(Knob knob) {

@@ -21,14 +21,16 @@ void Recovery::Take(const Checkpoint& checkpoint, int checkpoints,
   lost = std::fmax(0, lost + less - options.return_slack);
 }
 
+void Recovery::EndWayBack() {
+  eased.reset();
+  reference = updates = returned = Checkpoint::kNaN;
+  lost = 0;
+}
+
 void Recovery::Tightened(Knob knob, double value) {
   if (eased) ++relapses;
   tight[knob] = value;
-  eased.reset();
-  reference = Checkpoint::kNaN;
-  updates = Checkpoint::kNaN;
-  returned = Checkpoint::kNaN;
-  lost = 0;
+  EndWayBack();
 }
 
 void Recovery::Eased(Knob knob, double policy_updates) {
@@ -42,7 +44,7 @@ void Recovery::Eased(Knob knob, double policy_updates) {
 
 void Recovery::Forget(Knob knob) {
   tight.erase(knob);
-  if (eased == knob) eased.reset();
+  if (eased == knob) EndWayBack();
 }
 
 bool Recovery::Relapsed(const MitigationOptions& options) const {

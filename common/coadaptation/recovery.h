@@ -39,6 +39,8 @@ struct Recovery {
   /// An action against exploitation put the knob there: the way back, if there was one, ends, and
   /// that it took an action is a relapse.
   void Tightened(Knob knob, double value);
+  /// The way back, if there was one, ends.
+  void EndWayBack();
   /// The knob went one step back, with so many updates in the policy.
   void Eased(Knob knob, double policy_updates);
   /// The knob is not the controller's any more: held by hand or refused.

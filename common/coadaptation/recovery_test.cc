@@ -1,5 +1,7 @@
 #include "common/coadaptation/recovery.h"
 
+#include <cmath>
+#include <optional>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -169,6 +171,30 @@ TEST(RecoveryTest, AKnobTakenOverByHandOrRefusedIsLeftAlone) {
   Trial refused = OnTheWayBack(2);
   refused.controller.Refused(Knob::kRealShare);
   EXPECT_FALSE(Within(refused, 10, -900, Warning()).has_value());
+}
+
+TEST(RecoveryTest, WhatIsAdvisedOnlyIsNotTurnedBackEither) {
+  Trial acting = OnTheWayBack(3);
+  Controller advising({.act = false});
+  advising.memory() = acting.controller.memory();
+  EXPECT_TRUE(advising.Decide(Returning(-300), Clean(), 0).empty()) << "a restart in another mode";
+}
+
+TEST(RecoveryTest, WhatWasLostIsForgottenWithTheKnob) {
+  Recovery recovery;
+  const MitigationOptions options;
+  recovery.Take(Returning(0), 1, options);
+  recovery.Tightened(Knob::kRealShare, 1);
+  recovery.Tightened(Knob::kPessimism, 1);
+  recovery.Eased(Knob::kRealShare, 100);
+  recovery.Take(Returning(-900), 1, options);
+  ASSERT_TRUE(recovery.Relapsed(options));
+  recovery.Forget(Knob::kRealShare);
+  recovery.Eased(Knob::kPessimism, 200);
+  EXPECT_FALSE(recovery.Relapsed(options)) << "that is another way back";
+  EXPECT_EQ(recovery.reference, -900);
+  recovery.Forget(Knob::kPessimism);
+  EXPECT_TRUE(std::isnan(recovery.updates));
 }
 
 TEST(RecoveryTest, TheHourlyLimitHolds) {

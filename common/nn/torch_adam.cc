@@ -36,8 +36,12 @@ void TorchParameters::ClearGradients() {
 void TorchParameters::ClipGradients(double most) {
   at::NoGradGuard no_grad;
   double squares = 0;
-  for (const at::Tensor& leaf : leaves_) {
-    if (leaf.grad().defined()) squares += leaf.grad().to(at::kDouble).square().sum().item<double>();
+  if (!leaves_.empty()) {  // Summed on the device, which is waited for once.
+    at::Tensor sum = at::zeros({}, leaves_[0].options().dtype(at::kDouble).requires_grad(false));
+    for (const at::Tensor& leaf : leaves_) {
+      if (leaf.grad().defined()) sum += leaf.grad().to(at::kDouble).square().sum();
+    }
+    squares = sum.item<double>();
   }
   if (squares <= most * most) return;
   for (at::Tensor& leaf : leaves_) {

@@ -87,10 +87,10 @@ absl::Status JointReward::Observe(std::span<const float> real_rewards) {
 
 absl::Status JointReward::CheckSmallest(double smallest) const {
   const double least = positive_.min_reward;
+  if (least == 0) return absl::OkStatus();  // no bound
   if (positive_.transform != RewardTransform::kShift) {
-    PositiveReward free = positive_;
-    free.min_reward = 0;
-    free.terminal_reward = 1;
+    const PositiveReward free{
+        .transform = positive_.transform, .scale = positive_.scale, .min_reward = 0};
     const double log_reward = free.Log(smallest);
     if (log_reward >= std::log(least) - kTolerance * (1 + std::abs(log_reward))) {
       return absl::OkStatus();

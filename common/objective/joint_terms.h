@@ -15,6 +15,8 @@ struct JointTerms {
   bool log_reward = true;
   PositiveReward reward;  ///< What the bound is on, for one step: the shift in force.
   double weight = 0.2;    ///< In force.
+  /// Without its tolerance, which is not written: log-ratios and bound are judged whole, though the
+  /// policy is let off so much of each.
   LogRatioOptions ratio;
 
   /// Writes the metadata "joint.*".

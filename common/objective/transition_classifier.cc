@@ -1,3 +1,4 @@
+#include "common/nn/layout.h"
 #include "common/objective/transition_classifier.h"
 
 #include <algorithm>
@@ -93,11 +94,8 @@ absl::Status TransitionClassifier::LogitGradients(std::span<const float> observa
                                                   std::span<float> logits,
                                                   std::span<float> gradients) {
   TANDEM_RETURN_IF_ERROR(Prepare(observations, actions, next_observations, logits));
-  if (gradients.size() != next_observations.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("classifier gradients: expected ",
-                                                   next_observations.size(), " numbers, got ",
-                                                   gradients.size()));
-  }
+  TANDEM_RETURN_IF_ERROR(
+      nn::CheckCount("classifier gradients", next_observations.size(), gradients.size()));
   gradients_.resize(inputs_.size());
   TANDEM_RETURN_IF_ERROR(network_->LogitGradients(inputs_, logits, gradients_));
   const int64_t dim = normaliser_.dim(), change = obs_dim_ + action_dim_;

@@ -1,6 +1,7 @@
 #include "services/actor/service.h"
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,19 @@
 #include "common/snapshot/snapshot_service.h"
 
 namespace tandem::actor {
+namespace {
+
+/// Environments besides those for training. RESOURCE_EXHAUSTED, with `why`, which names the options,
+/// where a server has too few.
+absl::StatusOr<std::unique_ptr<VectorEnvironment>> MakeMore(EnvironmentProvider& environments,
+                                                            int count, uint64_t seed,
+                                                            const std::string& why) {
+  auto made = environments.Make(count, seed);
+  if (!absl::IsResourceExhausted(made.status())) return made;
+  return absl::ResourceExhaustedError(absl::StrCat(made.status().message(), ": ", why));
+}
+
+}  // namespace
 
 ActorService::ActorService(ServiceOptions options, metrics::Registry& registry)
     : options_(std::move(options)), registry_(registry) {}
@@ -32,48 +46,32 @@ absl::Status ActorService::Run(const training::SetServing& set_serving) {
   return stop_.stopped() ? absl::OkStatus() : status;
 }
 
-absl::StatusOr<std::unique_ptr<VectorEnvironment>> ActorService::MakeEvaluation(
-    EnvironmentProvider& environments) const {
-  auto made = environments.Make(options_.evaluation_episodes, options_.actor.evaluation_seed);
-  if (!absl::IsResourceExhausted(made.status())) return made;
-  return absl::ResourceExhaustedError(absl::StrCat(
-      made.status().message(), ": besides actor.num_envs=", options_.num_envs, " for training, ",
-      "evaluations take actor.evaluation_episodes=", options_.evaluation_episodes,
-      " (none with actor.evaluation_interval=0)"));
-}
-
-absl::StatusOr<std::unique_ptr<EnvironmentProvider>> ActorService::WarmupProvider(
-    EnvironmentSource source) const {
-  std::unique_ptr<EnvironmentProvider> none;
-  if (options_.warmup_episode_steps == 0) return none;
-  source.max_episode_steps = options_.warmup_episode_steps;
-  return EnvironmentProvider::Create(source);
-}
-
-absl::StatusOr<std::unique_ptr<VectorEnvironment>> ActorService::MakeWarmup(
-    EnvironmentProvider& environments) const {
-  auto made = environments.Make(options_.num_envs, options_.warmup_seed);
-  if (!absl::IsResourceExhausted(made.status())) return made;
-  return absl::ResourceExhaustedError(
-      absl::StrCat(made.status().message(), ": besides actor.num_envs=", options_.num_envs,
-                   " for training, the warm-up takes as many (none with "
-                   "env.warmup_episode_steps=0)"));
-}
-
 absl::Status ActorService::Play(const training::SetServing& set_serving) {
   EnvironmentSource source = options_.environment;
   source.stop = &stop_;
   TANDEM_ASSIGN_OR_RETURN(const auto environments, EnvironmentProvider::Create(source));
   TANDEM_ASSIGN_OR_RETURN(auto training,
                           environments->Make(options_.num_envs, options_.environment_seed));
-  TANDEM_ASSIGN_OR_RETURN(const auto warmup_provider, WarmupProvider(source));
+  const std::string besides =
+      absl::StrCat("besides actor.num_envs=", options_.num_envs, " for training, ");
+  std::unique_ptr<EnvironmentProvider> warmup_environments;
   std::unique_ptr<VectorEnvironment> warmup;
-  if (warmup_provider != nullptr) {
-    TANDEM_ASSIGN_OR_RETURN(warmup, MakeWarmup(*warmup_provider));
+  if (options_.warmup_episode_steps > 0) {
+    source.max_episode_steps = options_.warmup_episode_steps;
+    TANDEM_ASSIGN_OR_RETURN(warmup_environments, EnvironmentProvider::Create(source));
+    TANDEM_ASSIGN_OR_RETURN(
+        warmup, MakeMore(*warmup_environments, options_.num_envs, options_.warmup_seed,
+                         absl::StrCat(besides, "the warm-up takes as many (none with "
+                                               "env.warmup_episode_steps=0)")));
   }
   std::unique_ptr<VectorEnvironment> evaluation;
   if (options_.actor.evaluation_interval > 0) {
-    TANDEM_ASSIGN_OR_RETURN(evaluation, MakeEvaluation(*environments));
+    TANDEM_ASSIGN_OR_RETURN(
+        evaluation,
+        MakeMore(*environments, options_.evaluation_episodes, options_.actor.evaluation_seed,
+                 absl::StrCat(besides, "evaluations take actor.evaluation_episodes=",
+                              options_.evaluation_episodes,
+                              " (none with actor.evaluation_interval=0)")));
   }
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options_.actor.replay_buffer);
   const auto policies = snapshot::WatchRemote(

@@ -31,16 +31,6 @@ class ActorService {
 
  private:
   absl::Status Play(const training::SetServing& set_serving);
-  /// The environments of evaluations. RESOURCE_EXHAUSTED, naming the options, where a server has
-  /// too few.
-  absl::StatusOr<std::unique_ptr<VectorEnvironment>> MakeEvaluation(
-      EnvironmentProvider& environments) const;
-  /// Of the environments for the warm-up, which have another limit; null: there are none.
-  absl::StatusOr<std::unique_ptr<EnvironmentProvider>> WarmupProvider(
-      EnvironmentSource source) const;
-  /// Its environments. RESOURCE_EXHAUSTED, naming the options, where a server has too few.
-  absl::StatusOr<std::unique_ptr<VectorEnvironment>> MakeWarmup(
-      EnvironmentProvider& environments) const;
   /// The core that Stop() stops, at once where it came before; null: none.
   void Use(ActorCore* core);
 

@@ -151,6 +151,7 @@ absl::Status ActorCore::StartOver() {
 
 absl::Status ActorCore::LeaveWarmup() {
   in_warmup_ = false;
+  health_.Forget(*parts_.warmup);
   recorder_.Cut("warmup_over");
   Recording recording = recorder_.Take();
   CountEpisodes(recording, Purpose::kTraining);

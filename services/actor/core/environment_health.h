@@ -38,6 +38,9 @@ class EnvironmentHealth {
   /// with faults, five lines a second at most.
   void Note(const VectorEnvironment& env, std::span<const EnvironmentFault> faults);
 
+  /// `env` is stepped no more: what became of it does not count any longer.
+  void Forget(const VectorEnvironment& env) { standings_.erase(&env); }
+
   bool healthy() const { return healthy_; }
 
  private:

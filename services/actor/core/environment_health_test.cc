@@ -108,6 +108,15 @@ TEST_F(Health, AStandstillIsUnhealthyAfterOneFailure) {
   EXPECT_EQ(changes_, (std::vector{false, true}));
 }
 
+TEST_F(Health, EnvironmentsThatAreSteppedNoMoreDoNotCount) {
+  FailingEnvironments warmup(1, 100, std::vector<std::vector<Outcome>>(20, {kLost}));
+  FailingEnvironments training(1, 100, {});
+  Play(warmup, 1, absl::Seconds(1));
+  health_.Forget(warmup);
+  Play(training, 20, absl::Seconds(10));
+  EXPECT_TRUE(health_.healthy()) << "it stands still no longer";
+}
+
 TEST_F(Health, TheLogHoldsTheLastWordsInOneLine) {
   FailingEnvironments env(
       2, 100,

@@ -198,11 +198,15 @@ void ModelTrainer::Show(const dynamics::FitReport& report) {
   metrics_.holdout_termination_loss.Set(report.holdout_termination_loss);
   metrics_.train_rows.Set(static_cast<double>(report.train_rows));
   metrics_.holdout_rows.Set(static_cast<double>(report.holdout_rows));
-  LogInfo(
-      absl::StrFormat("fit: %d gradient steps on %d rows in %.2f s, holdout nll %.3f, error %.3f, "
-                      "reward error %.3f",
-                      report.gradient_steps, report.train_rows, report.seconds, report.holdout_nll,
-                      report.holdout_error, report.holdout_reward_error));
+  // NaN where the reward is known.
+  const std::string reward =
+      std::isnan(report.holdout_reward_error)
+          ? ""
+          : absl::StrFormat(", reward error %.3f", report.holdout_reward_error);
+  LogInfo(absl::StrFormat(
+      "fit: %d gradient steps on %d rows in %.2f s, holdout nll %.3f, error %.3f%s",
+      report.gradient_steps, report.train_rows, report.seconds, report.holdout_nll,
+      report.holdout_error, reward));
 }
 
 void ModelTrainer::HandleFailure(const absl::Status& status) {

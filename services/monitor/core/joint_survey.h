@@ -10,10 +10,11 @@ namespace tandem::monitor {
 /// Fills the figures of the joint objective (docs/algorithms.md) where the material's model has a
 /// classifier and its policy states the terms that it is trained on; else leaves them NaN:
 ///   classifier_accuracy  on held-out steps against the model's samples at the same (s, a)
-///   log_ratio_*          mean clipped log-ratio of imagined steps by depth, from fresh states
+///   log_ratio_*          mean clipped log-ratio of imagined steps by depth, from fresh states,
+///                        without objective.logit_tolerance
 ///   log_ratio_clipped    share of those that a bound changed
 ///   joint_bound          equation (2) over a finite horizon T, from the starts of fresh episodes,
-///                        with the clipped log-ratio at weight 1 [nats]
+///                        with the clipped log-ratio at weight 1, without the tolerance [nats]
 ///   joint_log_return     the logarithm of what those episodes paid over T, in the same terms: the
 ///                        mean over episodes of their discounted sums of positive rewards
 ///

@@ -33,7 +33,8 @@ JointPayment::JointPayment(const JointOptions& options, objective::JointReward r
                                      "Added to each reward before its logarithm is paid.")),
       divergence_(
           registry.AddGauge("tandem_policy_trainer_divergence_nats",
-                            "Mean price of an imagined step in the pool: minus its log-ratio.")),
+                            "Mean price of an imagined step in the pool: minus its log-ratio, "
+                            "beyond the tolerance.")),
       clipped_low_(registry.AddGauge("tandem_policy_trainer_logit_clipped_ratio", kClippedHelp,
                                      {{"bound", "lower"}})),
       clipped_high_(registry.AddGauge("tandem_policy_trainer_logit_clipped_ratio", kClippedHelp,
