@@ -175,8 +175,10 @@ TEST(RecoveryTest, AKnobTakenOverByHandOrRefusedIsLeftAlone) {
 
 TEST(RecoveryTest, WhatIsAdvisedOnlyIsNotTurnedBackEither) {
   Trial acting = OnTheWayBack(3);
-  Controller advising({.act = false});
-  advising.memory() = acting.controller.memory();
+  ControllerOptions options = Acting();
+  options.act = false;
+  Controller advising(options);
+  advising.Restore(acting.controller.memory());
   EXPECT_TRUE(advising.Decide(Returning(-300), Clean(), 0).empty()) << "a restart in another mode";
 }
 
