@@ -241,7 +241,8 @@ int Main(int argc, char** argv) {
   CLI::App app("The tabular experiments of the MnM paper, against its authors' notebook");
   app.add_option("--seeds", seeds, "seeds of the cases stochastic_*; 0.13 s for each and method")
       ->check(CLI::Range(1, 10000));
-  app.add_option("--every", every, "iterations between two looks at the cases stochastic_*; divides 1500")
+  app.add_option("--every", every,
+                 "iterations between two looks at the cases stochastic_*; divides 1500")
       ->check(CLI::Range(1, 1500));
   app.add_flag("--json", json, "print one JSON object a line; null: never, or not known");
   app.add_option("--curves", curves, "file for the curves, as JSON");

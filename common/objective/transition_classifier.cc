@@ -1,5 +1,5 @@
-#include "common/nn/layout.h"
 #include "common/objective/transition_classifier.h"
+#include "common/nn/layout.h"
 
 #include <algorithm>
 #include <utility>

@@ -14,8 +14,8 @@
 namespace tandem::actor {
 namespace {
 
-/// Environments besides those for training. RESOURCE_EXHAUSTED, with `why`, which names the options,
-/// where a server has too few.
+/// Environments besides those for training. RESOURCE_EXHAUSTED, with `why`, which names the
+/// options, where a server has too few.
 absl::StatusOr<std::unique_ptr<VectorEnvironment>> MakeMore(EnvironmentProvider& environments,
                                                             int count, uint64_t seed,
                                                             const std::string& why) {
@@ -59,10 +59,11 @@ absl::Status ActorService::Play(const training::SetServing& set_serving) {
   if (options_.warmup_episode_steps > 0) {
     source.max_episode_steps = options_.warmup_episode_steps;
     TANDEM_ASSIGN_OR_RETURN(warmup_environments, EnvironmentProvider::Create(source));
-    TANDEM_ASSIGN_OR_RETURN(
-        warmup, MakeMore(*warmup_environments, options_.num_envs, options_.warmup_seed,
-                         absl::StrCat(besides, "the warm-up takes as many (none with "
-                                               "env.warmup_episode_steps=0)")));
+    TANDEM_ASSIGN_OR_RETURN(warmup,
+                            MakeMore(*warmup_environments, options_.num_envs, options_.warmup_seed,
+                                     absl::StrCat(besides,
+                                                  "the warm-up takes as many (none with "
+                                                  "env.warmup_episode_steps=0)")));
   }
   std::unique_ptr<VectorEnvironment> evaluation;
   if (options_.actor.evaluation_interval > 0) {

@@ -203,10 +203,10 @@ void ModelTrainer::Show(const dynamics::FitReport& report) {
       std::isnan(report.holdout_reward_error)
           ? ""
           : absl::StrFormat(", reward error %.3f", report.holdout_reward_error);
-  LogInfo(absl::StrFormat(
-      "fit: %d gradient steps on %d rows in %.2f s, holdout nll %.3f, error %.3f%s",
-      report.gradient_steps, report.train_rows, report.seconds, report.holdout_nll,
-      report.holdout_error, reward));
+  LogInfo(
+      absl::StrFormat("fit: %d gradient steps on %d rows in %.2f s, holdout nll %.3f, error %.3f%s",
+                      report.gradient_steps, report.train_rows, report.seconds, report.holdout_nll,
+                      report.holdout_error, reward));
 }
 
 void ModelTrainer::HandleFailure(const absl::Status& status) {
