@@ -122,7 +122,7 @@ class Study(unittest.TestCase):
         runs = {("pendulum", "C1", "1"): run(None, ()), ("pendulum", "C1", "2"): run(7, ()),
                 ("pendulum", "C1", "3"): run(7, (6, 7))}  # this one did exploit
         self.assertEqual(runs_of.first_alarms(runs_of.sound(runs), lambda run, _: run["alarm"]), (2, 1, 17 + 5))
-        self.assertIn("1 in 2 runs (22 checkpoints)", answer.rate(runs, "alarm"))
+        self.assertIn("1 in 2 runs (22 checkpoints)", answer.rate(runs_of.sound(runs), "alarm"))
 
     def test_what_the_controller_kept_is_measured_by_the_mitigated_control_of_the_same_seeds(self):
         def run(first, last):

@@ -96,9 +96,8 @@ class Controller {
   /// Takes the judgement of one checkpoint in and answers what changes: at most one action against
   /// exploitation (the first of an alarm may come with a rollback), or one step back. With
   /// options.act false the actions are advice: the settings stay, and the same advice comes once.
-  /// `seconds`: on a clock that steps at a restart at most,
-  /// or the hourly limit would step with it; actions that a restart puts into the future count as
-  /// taken now.
+  /// `seconds`: on a clock that steps at a restart at most, or the hourly limit would step with it;
+  /// actions that a restart puts into the future count as taken now.
   std::vector<Action> Decide(const Checkpoint& checkpoint, const Judgement& judgement,
                              double seconds);
 

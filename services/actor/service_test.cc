@@ -28,6 +28,16 @@ ServiceOptions Options() {
   return options;
 }
 
+/// Those of an actor whose environments are served there, without evaluations.
+ServiceOptions ServedAt(const std::string& address, int num_envs) {
+  ServiceOptions options = Options();
+  options.environment.name.clear();
+  options.environment.server = address;
+  options.num_envs = num_envs;
+  options.actor.evaluation_interval = 0;
+  return options;
+}
+
 class Service : public testing::Test {
  protected:
   // Runs, stops once it serves or after `time`, and tells how long it then took to end.
@@ -75,12 +85,8 @@ TEST_F(Service, TakesEnvironmentsForEvaluationsOnlyWhereThereAreAny) {
   const auto server =
       env_server::EnvServer::Start(env_server::MakerOf("pendulum"), {.capacity = 4});
   ASSERT_TRUE(server.ok()) << server.status();
-  ServiceOptions options = Options();
-  options.environment.name.clear();
-  options.environment.server = (*server)->address();
-  options.num_envs = 4;
+  ServiceOptions options = ServedAt((*server)->address(), 4);
   options.evaluation_episodes = 10;
-  options.actor.evaluation_interval = 0;
   StopAfter(options, absl::Seconds(20));
   EXPECT_TRUE(served_);
   EXPECT_TRUE(status_.ok()) << status_;
@@ -97,12 +103,8 @@ TEST_F(Service, TakesAsManyEnvironmentsAgainForAWarmUpOfItsOwn) {
   const auto server =
       env_server::EnvServer::Start(env_server::MakerOf("pendulum"), {.capacity = 4});
   ASSERT_TRUE(server.ok()) << server.status();
-  ServiceOptions options = Options();
-  options.environment.name.clear();
-  options.environment.server = (*server)->address();
-  options.actor.evaluation_interval = 0;
+  ServiceOptions options = ServedAt((*server)->address(), 2);
   options.warmup_episode_steps = 50;
-  options.num_envs = 2;
   StopAfter(options, absl::Seconds(20));
   EXPECT_TRUE(served_);
   EXPECT_TRUE(status_.ok()) << status_;
