@@ -167,6 +167,11 @@ bool FitsFirstModel(const Json& record) {
          record["env_steps"] > 0 && waiting.contains("actor") && !waiting.contains("model_trainer");
 }
 
+/// Whether there is a model and no policy of it: the speed of the warm-up is past.
+bool AwaitsFirstPolicy(const Json& record) {
+  return record["policy_updates"] == 0 && record["model_through_index"] > 0;
+}
+
 /// "actor-0: environment 0 failed: no motor", of the first actor in trouble where no step is taken;
 /// else "".
 std::string WhyItStandsStill(const Json& record) {
@@ -207,7 +212,7 @@ std::string ProgressLine(const Json& record) {
   }
   if (FitsFirstModel(record)) {
     absl::StrAppend(&line, "  fitting the first model");
-  } else if (known("steps_per_second")) {
+  } else if (known("steps_per_second") && !AwaitsFirstPolicy(record)) {
     absl::StrAppend(&line, " at ", Fixed(record, "steps_per_second", 1), "/s");
   }
   const std::string training = Return(record, "training_return");

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "cli/commands.h"
 #include "cli/launcher.h"
@@ -271,12 +272,15 @@ class Training {
     const std::string file = folder_->StateOf("policy_trainer") + "/checkpoint.safetensors";
     const bool saved = std::filesystem::exists(file, error);
     const auto trouble = troubles_.find("policy_trainer");
+    const std::string why =
+        trouble == troubles_.end()
+            ? ""
+            : std::string(absl::StripPrefix(trouble->second, "no checkpoint is written: "));
     if (!saved) {
-      Say(absl::StrCat("no policy was saved: ", trouble != troubles_.end()
-                                                    ? trouble->second
-                                                    : "its trainer ended before it could be"));
-    } else if (trouble != troubles_.end()) {
-      Say(absl::StrCat("the policy that was saved is an older one: ", trouble->second));
+      Say(absl::StrCat("no policy was saved: ",
+                       why.empty() ? "its trainer ended before it could be" : why));
+    } else if (!why.empty()) {
+      Say(absl::StrCat("the policy that was saved is an older one: ", why));
     }
   }
 
