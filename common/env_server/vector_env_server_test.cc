@@ -76,6 +76,31 @@ TEST_P(BothProtocolsTest, AServedEnvironmentIsTheLocalOneStepForStep) {
   ExpectSame(**served, **local, 20);
 }
 
+TEST_P(BothProtocolsTest, BatchesOfSeveralLimitsComeFromOneServerAndGoBackOnTheirOwn) {
+  const auto server = EnvServer::Start(MakerOf("pendulum"), {.capacity = 4});
+  ASSERT_TRUE(server.ok()) << server.status();
+  EnvironmentSource source;
+  source.server = GetParam().protocol + (*server)->address();
+  source.max_episode_steps = 9;
+  const auto provider = EnvironmentProvider::Create(source);
+  ASSERT_TRUE(provider.ok()) << provider.status();
+  const auto training = *(*provider)->Make(2, 5);
+  auto walks = *(*provider)->Make(2, 5, /*max_episode_steps=*/14);
+  const std::vector<float> actions = {0, 0};
+  for (const auto& [env, limit] : {std::pair(training.get(), 9), std::pair(walks.get(), 14)}) {
+    EXPECT_EQ(env->spec().max_episode_steps, limit);
+    for (int t = 1; t <= 3 * limit; ++t) {
+      ASSERT_TRUE(env->Step(actions).ok());
+      EXPECT_EQ(env->results()[1].truncated, t % limit == 0) << t;
+    }
+  }
+  EXPECT_EQ((*server)->host().available(), 0);
+  walks.reset();
+  EXPECT_EQ((*server)->host().available(), 2);
+  EXPECT_TRUE(training->Step(actions).ok());
+  EXPECT_TRUE((*provider)->Make(2, 6).ok());
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, BothProtocolsTest,
     testing::Values(Case{"", "cartpole_continuous"}, Case{"", "acrobot"}, Case{"", "gridworld"},
