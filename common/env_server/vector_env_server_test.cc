@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 #include "common/base/rng.h"
 #include "common/clients/environments.h"
@@ -96,6 +98,10 @@ TEST_P(BothProtocolsTest, BatchesOfSeveralLimitsComeFromOneServerAndGoBackOnThei
   }
   EXPECT_EQ((*server)->host().available(), 0);
   walks.reset();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while ((*server)->host().available() == 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();  // the end of their stream may be on its way
+  }
   EXPECT_EQ((*server)->host().available(), 2);
   EXPECT_TRUE(training->Step(actions).ok());
   EXPECT_TRUE((*provider)->Make(2, 6).ok());

@@ -177,6 +177,7 @@ absl::Status FillBound(const Material& material, const SurveyOptions& options, R
   const std::vector<Whole> whole = FindWhole(material.fresh, terms, horizon);
   if (whole.empty()) return absl::OkStatus();
   std::vector<double> paid;
+  paid.reserve(whole.size());
   for (const Whole& episode : whole) paid.push_back(episode.log_paid);
 
   const int64_t affordable = std::max<int64_t>(1, options.model_steps / 6 / horizon);
