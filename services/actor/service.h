@@ -38,7 +38,7 @@ class ActorService {
  private:
   /// What the environments of this actor are.
   struct Environments {
-    std::unique_ptr<EnvironmentProvider> provider, warmup_provider;
+    std::unique_ptr<EnvironmentProvider> provider;
     std::unique_ptr<VectorEnvironment> training, evaluation, warmup;
   };
   absl::Status Play(const training::SetServing& set_serving);
