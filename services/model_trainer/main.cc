@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/waiting_threads.h"
 #include "common/config/service_flags.h"
 #include "common/dynamics/simulator_model.h"
 #include "common/nn/device.h"
@@ -47,6 +48,7 @@ absl::Status Serve(ServiceOptions options) {
 }  // namespace tandem::model_trainer
 
 int main(int argc, char** argv) {
+  tandem::SleepWhileWaiting(argv);
   const auto args = tandem::config::ParseServiceArgs(argc, argv, "model_trainer",
                                                      "Fits the learned model and publishes it.");
   if (args.exit) return args.exit_code;

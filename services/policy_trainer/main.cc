@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/waiting_threads.h"
 #include "common/config/service_flags.h"
 #include "common/nn/device.h"
 #include "common/rpc/server_runner.h"
@@ -44,6 +45,7 @@ absl::Status Serve(ServiceOptions options) {
 }  // namespace tandem::policy_trainer
 
 int main(int argc, char** argv) {
+  tandem::SleepWhileWaiting(argv);
   const auto args =
       tandem::config::ParseServiceArgs(argc, argv, "policy_trainer", "Trains the policy.");
   if (args.exit) return args.exit_code;
