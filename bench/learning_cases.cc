@@ -108,7 +108,7 @@ double EnsembleStepFlops(int members, const std::vector<int>& hidden, int batch_
   return 3.0 * members * batch_size * MlpFlops(kObs + kAct, hidden, 2 * (kObs + 1));
 }
 
-Case EnsembleUpdate(const std::string& name, std::shared_ptr<nn::GaussianEnsemble> network,
+Case EnsembleUpdate(const std::string& name, const std::shared_ptr<nn::GaussianEnsemble>& network,
                     int batch_size) {
   const nn::GaussianEnsembleSpec& spec = network->spec();
   const int64_t rows = spec.members * batch_size;

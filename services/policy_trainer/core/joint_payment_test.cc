@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/objective/joint_terms.h"
@@ -220,13 +221,18 @@ TEST(JointPayment, RealRowsDoNotDiluteTheDivergenceThatTheWeightHolds) {
 }
 
 TEST(JointPayment, ASaturatedClassifierAboveTheBoundIsSeenToo) {
-  JointWorld world;
-  world.options.joint->ratio.best_logit = 2.1;
-  world.JointModel(250, -2);
-  world.RunOneGrant(1);
-  EXPECT_THAT(world.metrics.Page(),
-              HasSubstr("tandem_policy_trainer_logit_clipped_ratio{bound=\"lower\"} 1"));
-  EXPECT_EQ(world.Terms().ratio.best_logit, 2.1);
+  for (const double tolerance : {0.0, 0.3}) {
+    for (const auto& [best_logit, share] : {std::pair{2.1, "1"}, {2.2, "0"}}) {
+      JointWorld world;
+      world.options.joint->ratio.tolerance = tolerance;
+      world.options.joint->ratio.best_logit = best_logit;
+      world.JointModel(250, -2);
+      world.RunOneGrant(1);
+      EXPECT_THAT(world.metrics.Page(),
+                  HasSubstr(std::string("clipped_ratio{bound=\"lower\"} ") + share));
+      EXPECT_EQ(world.Terms().ratio.best_logit, best_logit);
+    }
+  }
 }
 
 TEST(JointPayment, AModelWithoutAClassifierIsWaitedPast) {
