@@ -1,5 +1,3 @@
-#include <memory>
-
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
@@ -22,7 +20,7 @@ absl::Status Serve(ServiceOptions options) {
   metrics::Registry metrics;
   snapshot::SnapshotStore store(snapshot::kModelSeries, epoch);
   const auto snapshots = snapshot::SnapshotServer::Create({&store}, metrics);
-  const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.replay_buffer);
+  const auto replay = ConnectReplay(options.replay_buffer);
   const auto directives = WatchDirectives(options.monitor, coadaptation::Receiver::kModelTrainer,
                                           options.trainer.member, metrics);
   const auto policies = options.policy_trainer.empty()
