@@ -5,8 +5,9 @@
 Each run is `tandem train` on recipes/mnm/<task>.yaml; the arm mbpo takes recipes/mbpo/<task>.yaml, or the same recipe
 with objective.kind=LIKELIHOOD where there is none. Each is judged at the same environment step, the fixed checkpoint,
 and goes on for a little longer so that the monitor judges it, too. Runs lie in FOLDER/<task>/<arm>/<seed>; one that is
-complete is read and not run again, so the command can be repeated until all are done. Prints one object for each run,
-from what the monitor wrote of it, and FOLDER/runs.csv collects them all:
+complete is read and not run again, so the command can be repeated until all are done; where such a run was asked for
+other fields it ends and says which. Prints one object for each run, from what the monitor wrote of it, and
+FOLDER/runs.csv collects them all:
 
   solved        mean return of the checkpoint's evaluation at least that of TASKS
   real, model   return of that evaluation, and the model's imagined return of the same policy
@@ -26,7 +27,7 @@ import subprocess
 import sys
 
 from learning_curves import ROOT, end_group
-from run_files import json_lines, write_csv
+from run_files import json_lines, other_asked, write_csv
 
 VERDICTS = ["warming_up", "healthy", "stale", "void", "pessimistic", "warning", "exploiting"]  # from best to worst
 
@@ -75,25 +76,31 @@ def row_of(task, arm, seed, checkpoint, folder):
             "best": max(r for _, r in curve), "curve": " ".join(f"{steps}:{r:g}" for steps, r in curve)}
 
 
-def refuse_more_than(asked, checkpoint, folder, out):
-    """Ends the program where a complete run was asked for fewer steps than are asked for now."""
-    if asked < checkpoint:
-        sys.exit(f"bench/mnm_services: error: {folder} was run for a checkpoint at {asked} steps, and {checkpoint} are "
-                 f"asked for: take another folder than --out {out}, or remove that run")
+def refuse_another(args, folder, command, asked, checkpoint):
+    """Ends the program where a complete run is not the one that is asked for now: of other fields, or shorter."""
+    steps = "stop.max_env_steps"  # follows the checkpoint, unless it is given
+    given = any(override.startswith(steps + "=") for override in args.overrides)
+    other = other_asked(folder, " ".join(command), () if given else (steps,))
+    if not other and asked < checkpoint:
+        other = f"the checkpoint was at {asked} steps and is now at {checkpoint}"
+    if other:
+        sys.exit(f"bench/mnm_services: error: {folder} is another run than is asked for: {other}. Take another folder "
+                 f"than --out {args.out}, or remove that run")
 
 
 def run(args, task, arm, seed, checkpoint):
     """One run in its own processes; its row, or none where it failed. A complete one is read, not run."""
     folder = os.path.join(args.out, task, arm, str(seed))
+    command = command_of(args, task, arm, seed, checkpoint, folder)
     done = os.path.join(folder, "row.json")
     if os.path.exists(done):
         with open(done, encoding="utf-8") as file:
-            refuse_more_than(json.load(file).get("checkpoint", 0), checkpoint, folder, args.out)
+            refuse_another(args, folder, command, json.load(file).get("checkpoint", 0), checkpoint)
         return row_of(task, arm, seed, checkpoint, folder)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.dirname(folder), exist_ok=True)
-    process = subprocess.Popen(command_of(args, task, arm, seed, checkpoint, folder), stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True)
     try:
         _, errors = process.communicate(timeout=args.timeout)
     except (subprocess.TimeoutExpired, KeyboardInterrupt) as why:

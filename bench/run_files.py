@@ -1,7 +1,10 @@
-"""What studies and tests of whole runs share: reading a run's files of JSON lines, and keeping rows as a table."""
+"""What studies and tests of whole runs share: reading a run's files of JSON lines, telling whether a run is the one
+that is asked for, and keeping rows as a table."""
 
 import csv
 import json
+import os
+import re
 
 
 def json_lines(path):
@@ -11,6 +14,24 @@ def json_lines(path):
             return [json.loads(line) for line in file if line.endswith("\n")]
     except FileNotFoundError:
         return []
+
+
+def asked_of(command):
+    """What the command line of a `tandem train` asks for: its recipe's folder and name, and its field=value pairs, the
+    last of each field. Options are left out, and so is the program: they change no result."""
+    first, *rest = re.split(r" (?=--|[a-z_]+(?:\.[a-z_]+)+=)", command.strip())
+    fields = (part.partition("=") for part in rest if not part.startswith("--"))
+    recipe = "/".join(first.split(" train ")[-1].split("/")[-2:])
+    return {"recipe": recipe, **{name: value for name, _, value in fields}}
+
+
+def other_asked(folder, command, but=()):
+    """What the run in `folder` was asked for otherwise than `command` asks, in words; empty: nothing. but: fields that
+    do not count."""
+    with open(os.path.join(folder, "command.txt"), encoding="utf-8") as file:
+        was, now = asked_of(file.read()), asked_of(command)
+    return ", ".join(f"{name} was {was.get(name, 'as in the recipe')} and is now {now.get(name, 'as in the recipe')}"
+                     for name in sorted({*was, *now} - set(but)) if was.get(name) != now.get(name))
 
 
 def write_csv(path, rows):

@@ -23,13 +23,14 @@ constexpr absl::Duration kLeaveTimeout = absl::Seconds(1);
 class DmEnvRpcProvider : public EnvironmentProvider {
  public:
   explicit DmEnvRpcProvider(std::shared_ptr<const DmEnvRpcServer> server)
-      : server_(std::move(server)) {}
-
-  absl::StatusOr<std::unique_ptr<VectorEnvironment>> Make(int num_envs, uint64_t seed) override {
-    return DmEnvRpcVectorEnvironment::Create(server_, num_envs, seed);
-  }
+      : EnvironmentProvider(server->source), server_(std::move(server)) {}
 
  private:
+  absl::StatusOr<std::unique_ptr<VectorEnvironment>> DoMake(int num_envs, uint64_t seed,
+                                                            int64_t max_episode_steps) override {
+    return DmEnvRpcVectorEnvironment::Create(server_, num_envs, seed, max_episode_steps);
+  }
+
   const std::shared_ptr<const DmEnvRpcServer> server_;
 };
 
@@ -58,7 +59,8 @@ absl::StatusOr<std::unique_ptr<EnvironmentProvider>> ConnectDmEnvRpc(
 }
 
 absl::StatusOr<std::unique_ptr<VectorEnvironment>> DmEnvRpcVectorEnvironment::Create(
-    std::shared_ptr<const DmEnvRpcServer> server, int num_envs, uint64_t seed) {
+    std::shared_ptr<const DmEnvRpcServer> server, int num_envs, uint64_t seed,
+    int64_t max_episode_steps) {
   if (num_envs < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("expected at least 1 environment, got ", num_envs));
@@ -85,10 +87,10 @@ absl::StatusOr<std::unique_ptr<VectorEnvironment>> DmEnvRpcVectorEnvironment::Cr
   const EnvironmentSource& source = server->source;
   EnvironmentSpec spec{source.name.empty() ? source.server : source.name,
                        connections[0]->specs().observation.flat(),
-                       connections[0]->specs().action.flat(), source.max_episode_steps};
+                       connections[0]->specs().action.flat(), max_episode_steps};
   std::unique_ptr<DmEnvRpcVectorEnvironment> env(new DmEnvRpcVectorEnvironment(
       std::move(server), std::move(spec), std::move(connections), calls, seed));
-  TANDEM_RETURN_IF_ERROR(env->ResetAll());
+  TANDEM_RETURN_IF_ERROR(env->ResetAll(std::nullopt));
   const auto outcomes = env->outcomes();
   if (std::find(outcomes.begin(), outcomes.end(), Outcome::kStarted) == outcomes.end()) {
     return absl::UnavailableError(

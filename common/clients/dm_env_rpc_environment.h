@@ -24,20 +24,22 @@ absl::StatusOr<std::unique_ptr<EnvironmentProvider>> ConnectDmEnvRpc(
 /// taken along with the one that ended the episode before.
 ///
 /// TERMINATED is a terminal state, unless there is a discount that is above 0; INTERRUPTED is a cut
-/// off episode. source.max_episode_steps is kept by this client.
+/// off episode. The limit of an episode is kept by this client.
 ///
 /// A stream that breaks, hangs or answers an error or nonsense loses its own environment alone,
 /// which gets a new stream and world. A Step with an error that is for good: the server came back
 /// with other specs (FAILED_PRECONDITION).
 class DmEnvRpcVectorEnvironment : public VectorEnvironment {
  public:
-  /// Opens num_envs streams and begins an episode in each. The first error of any of them.
+  /// Opens num_envs streams and begins an episode in each. max_episode_steps: as for
+  /// EnvironmentProvider::Make. The first error of any of them.
   static absl::StatusOr<std::unique_ptr<VectorEnvironment>> Create(
-      std::shared_ptr<const DmEnvRpcServer> server, int num_envs, uint64_t seed);
+      std::shared_ptr<const DmEnvRpcServer> server, int num_envs, uint64_t seed,
+      int64_t max_episode_steps);
   /// Gives the worlds back; blocks about 2 s at most.
   ~DmEnvRpcVectorEnvironment() override;
 
-  absl::Status ResetAll(std::optional<uint64_t> seed = std::nullopt) override;
+  absl::Status ResetAll(std::optional<uint64_t> seed) override;
   absl::Status Step(std::span<const float> actions) override;
   void Stop() override;
 

@@ -121,7 +121,6 @@ absl::StatusOr<ServedEnvironment> EnvironmentServer::Describe(
     return absl::Status(served.status().code(),
                         absl::StrCat(peer_, ": ", served.status().message()));
   }
-  if (source_.max_episode_steps > 0) served->spec.max_episode_steps = source_.max_episode_steps;
   return served;
 }
 
@@ -206,7 +205,7 @@ absl::StatusOr<OpenedSession> EnvironmentServer::TryOpen(const std::shared_ptr<r
   request.set_protocol_version(kEnvProtocolVersion);
   request.set_num_envs(order.num_envs);
   request.set_arguments(source_.arguments);
-  request.set_max_episode_steps(source_.max_episode_steps);
+  request.set_max_episode_steps(order.max_episode_steps);
   request.set_step_timeout_ms(
       std::max<int64_t>(1, absl::ToInt64Milliseconds(source_.step_timeout)));
   request.set_reset_timeout_ms(

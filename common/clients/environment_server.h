@@ -30,6 +30,7 @@ struct SessionOrder {
   ServedEnvironment expected;
   int num_envs = 1;
   uint64_t seed = 0;
+  int64_t max_episode_steps = 0;  ///< 0: the environment's own.
   std::string lost;  ///< A session to be closed first, so that its environments are free again.
   absl::Duration timeout;  ///< That making all of them may take, and resetting them as well.
 };

@@ -17,17 +17,19 @@ namespace {
 
 class LocalProvider : public EnvironmentProvider {
  public:
-  explicit LocalProvider(const EnvironmentSource& source) : source_(source) {}
+  explicit LocalProvider(const EnvironmentSource& source)
+      : EnvironmentProvider(source), source_(source) {}
 
-  absl::StatusOr<std::unique_ptr<VectorEnvironment>> Make(int num_envs, uint64_t seed) override {
+ private:
+  absl::StatusOr<std::unique_ptr<VectorEnvironment>> DoMake(int num_envs, uint64_t seed,
+                                                            int64_t max_episode_steps) override {
     return LocalVectorEnvironment::Create(
         source_.name, {.num_envs = num_envs,
                        .threads = source_.threads,
                        .seed = seed,
-                       .environment = {.max_episode_steps = source_.max_episode_steps}});
+                       .environment = {.max_episode_steps = max_episode_steps}});
   }
 
- private:
   const EnvironmentSource source_;
 };
 
@@ -35,14 +37,19 @@ class RemoteProvider : public EnvironmentProvider {
  public:
   RemoteProvider(std::shared_ptr<clients::EnvironmentServer> server,
                  clients::ServedEnvironment served)
-      : server_(std::move(server)), served_(std::move(served)) {}
+      : EnvironmentProvider(server->source()),
+        server_(std::move(server)),
+        served_(std::move(served)) {}
 
-  absl::StatusOr<std::unique_ptr<VectorEnvironment>> Make(int num_envs, uint64_t seed) override {
-    return clients::RemoteVectorEnvironment::Create(server_, served_, num_envs, seed);
-  }
   std::string address() const override { return server_->address(); }
 
  private:
+  absl::StatusOr<std::unique_ptr<VectorEnvironment>> DoMake(int num_envs, uint64_t seed,
+                                                            int64_t max_episode_steps) override {
+    return clients::RemoteVectorEnvironment::Create(server_, served_, num_envs, seed,
+                                                    max_episode_steps);
+  }
+
   const std::shared_ptr<clients::EnvironmentServer> server_;
   const clients::ServedEnvironment served_;
 };
@@ -110,6 +117,15 @@ absl::StatusOr<std::unique_ptr<EnvironmentProvider>> StartGym(const EnvironmentS
 }
 
 }  // namespace
+
+absl::StatusOr<std::unique_ptr<VectorEnvironment>> EnvironmentProvider::Make(
+    int num_envs, uint64_t seed, int64_t max_episode_steps) {
+  if (max_episode_steps < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected max_episode_steps >= 0, got ", max_episode_steps));
+  }
+  return DoMake(num_envs, seed, max_episode_steps);
+}
 
 absl::StatusOr<std::unique_ptr<EnvironmentProvider>> EnvironmentProvider::Create(
     const EnvironmentSource& source) {

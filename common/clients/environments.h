@@ -16,7 +16,7 @@ struct EnvironmentSource {
   std::string server;     ///< Address, or "dm_env_rpc:" and an address; empty: none.
   std::string command;    ///< Program and arguments that serve; empty: none.
   std::string arguments;  ///< JSON object for the maker; empty: none.
-  int64_t max_episode_steps = 0;  ///< 0: the environment's own limit.
+  int64_t max_episode_steps = 0;  ///< >= 0 [steps]; 0: the environment's own limit.
   int threads = 1;
   absl::Duration step_timeout = absl::Seconds(10);
   absl::Duration reset_timeout = absl::Seconds(60);
@@ -38,13 +38,31 @@ class EnvironmentProvider {
       const EnvironmentSource& source);
   virtual ~EnvironmentProvider() = default;
 
-  /// num_envs of them, each at the start of an episode. A server that is away, or whose
-  /// environments others have, is waited for up to max(reset_timeout, 90 s). RESOURCE_EXHAUSTED
-  /// where it has no more; INVALID_ARGUMENT where so many do not fit into memory.
-  virtual absl::StatusOr<std::unique_ptr<VectorEnvironment>> Make(int num_envs, uint64_t seed) = 0;
+  /// num_envs of them, each at the start of an episode; their episodes are truncated after
+  /// max_episode_steps [steps], 0: the environment's own limit. One provider gives batches of
+  /// several limits. A server that is away, or whose environments others have, is waited for up to
+  /// max(reset_timeout, 90 s). RESOURCE_EXHAUSTED where it has no more; INVALID_ARGUMENT where so
+  /// many do not fit into memory, or for a limit below 0.
+  absl::StatusOr<std::unique_ptr<VectorEnvironment>> Make(int num_envs, uint64_t seed,
+                                                          int64_t max_episode_steps);
+  /// The same with the limit of the source.
+  absl::StatusOr<std::unique_ptr<VectorEnvironment>> Make(int num_envs, uint64_t seed) {
+    return Make(num_envs, seed, max_episode_steps_);
+  }
 
   /// Address of their server of tandem.env.v1; empty: there is none.
   virtual std::string address() const { return ""; }
+
+ protected:
+  explicit EnvironmentProvider(const EnvironmentSource& source)
+      : max_episode_steps_(source.max_episode_steps) {}
+
+ private:
+  /// max_episode_steps: >= 0.
+  virtual absl::StatusOr<std::unique_ptr<VectorEnvironment>> DoMake(int num_envs, uint64_t seed,
+                                                                    int64_t max_episode_steps) = 0;
+
+  const int64_t max_episode_steps_;
 };
 
 }  // namespace tandem

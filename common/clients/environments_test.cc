@@ -86,6 +86,11 @@ TEST(EnvironmentsTest, BuiltInOnesNeedNoServer) {
   EXPECT_EQ(env->spec().name, "pendulum");
   for (int t = 0; t < 5; ++t) Step(*env);
   EXPECT_TRUE(env->results()[1].truncated);
+  const auto walks = (*provider)->Make(1, 7, 8);
+  ASSERT_TRUE(walks.ok()) << walks.status();
+  EXPECT_EQ((*walks)->spec().max_episode_steps, 8);
+  EXPECT_EQ((*(*provider)->Make(1, 7, 0))->spec().max_episode_steps, 200) << "its own";
+  EXPECT_TRUE(absl::IsInvalidArgument((*provider)->Make(1, 7, -1).status()));
 }
 
 TEST(EnvironmentsTest, ASourceThatContradictsItselfIsRefused) {
@@ -201,6 +206,39 @@ TEST_F(PythonEnvironmentsTest, AGymnasiumIdIsServedByPython) {
   EXPECT_THAT(env->outcomes(), Each(Outcome::kLost));
   EXPECT_EQ(env->TakeFaults().at(0).kind, FaultKind::kCrashed);
   AwaitStart(*env);
+}
+
+/// After how many steps, `most` at most, every episode ends.
+int StepsToTheEnd(VectorEnvironment& env, int most) {
+  for (int t = 1; t <= most; ++t) {
+    Step(env);
+    EXPECT_THAT(env.outcomes(), Each(Outcome::kStepped));
+    if (env.results()[0].truncated && env.results()[1].truncated) return t;
+  }
+  return 0;
+}
+
+TEST_F(PythonEnvironmentsTest, OneServerGivesBatchesOfSeveralLimits) {
+  EnvironmentSource source = Source();
+  source.name = "gym:Pendulum-v1";
+  const auto provider = EnvironmentProvider::Create(source);
+  ASSERT_TRUE(provider.ok()) << provider.status();
+  const auto training = Make(**provider, 2);
+  auto walks = *(*provider)->Make(2, 7, /*max_episode_steps=*/45);
+  EXPECT_EQ(training->spec().max_episode_steps, 30);
+  EXPECT_EQ(walks->spec().max_episode_steps, 45);
+  EXPECT_EQ((*(*provider)->Make(1, 7, 0))->spec().max_episode_steps, 200) << "its own";
+  EXPECT_EQ(Children().size(), 1u);
+  EXPECT_EQ(StepsToTheEnd(*walks, 60), 45);
+  kill(*Children().begin(), SIGKILL);
+  Step(*walks);
+  AwaitStart(*walks);
+  EXPECT_EQ(StepsToTheEnd(*walks, 60), 45) << "also in the session that came after";
+  walks.reset();
+  Step(*training);
+  AwaitStart(*training);
+  EXPECT_EQ(StepsToTheEnd(*training, 60), 30);
+  EXPECT_EQ(Children().size(), 1u);
 }
 
 TEST_F(PythonEnvironmentsTest, WorkersThatHangTogetherCostNobodyElseAnEpisode) {

@@ -30,6 +30,13 @@ env::v1::Outcome OutcomeOf(const env::v1::StepResponse& response, size_t env, bo
   return static_cast<env::v1::Outcome>(outcome);
 }
 
+/// What the caller sees: the environment as it is ordered.
+EnvironmentSpec SpecOf(const SessionOrder& order) {
+  EnvironmentSpec spec = order.expected.spec;
+  if (order.max_episode_steps > 0) spec.max_episode_steps = order.max_episode_steps;
+  return spec;
+}
+
 bool Any(const std::vector<uint8_t>& flags) {
   return std::any_of(flags.begin(), flags.end(), [](uint8_t flag) { return flag != 0; });
 }
@@ -38,27 +45,27 @@ bool Any(const std::vector<uint8_t>& flags) {
 
 RemoteVectorEnvironment::RemoteVectorEnvironment(std::shared_ptr<EnvironmentServer> server,
                                                  std::shared_ptr<rpc::CallSet> calls,
-                                                 ServedEnvironment served, int num_envs,
-                                                 uint64_t seed)
-    : VectorEnvironment(served.spec, num_envs),
+                                                 const SessionOrder& order)
+    : VectorEnvironment(SpecOf(order), order.num_envs),
       server_(std::move(server)),
-      served_(std::move(served)),
+      served_(order.expected),
+      max_episode_steps_(order.max_episode_steps),
       calls_(std::move(calls)),
-      seed_(seed),
+      seed_(order.seed),
       columns_(served_.action.leaves().size()),
       views_(served_.observation.leaves().size()),
       rows_(observations_.size()),
       running_(outcomes_.size()),
       restart_(outcomes_.size()),
       doomed_(outcomes_.size()) {
-  server_->Hold(num_envs);
+  server_->Hold(order.num_envs);
   ended_.reserve(outcomes_.size());
   for (size_t i = 0; i < columns_.size(); ++i) request_.add_actions();
 }
 
 absl::StatusOr<std::unique_ptr<VectorEnvironment>> RemoteVectorEnvironment::Create(
     std::shared_ptr<EnvironmentServer> server, ServedEnvironment served, int num_envs,
-    uint64_t seed) {
+    uint64_t seed, int64_t max_episode_steps) {
   if (num_envs < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("expected at least 1 environment, got ", num_envs));
@@ -67,14 +74,14 @@ absl::StatusOr<std::unique_ptr<VectorEnvironment>> RemoteVectorEnvironment::Crea
   auto calls = std::make_shared<rpc::CallSet>(server->peer());
   const absl::Duration timeout =
       BatchTime(served, num_envs, server->source().reset_timeout) + AnswerMargin(served);
+  const SessionOrder order{std::move(served), num_envs, seed, max_episode_steps, "", timeout};
   OpenedSession opened;
   {
     const StopRelay relay(server->source().stop, calls);
-    TANDEM_ASSIGN_OR_RETURN(
-        opened, server->OpenFirstSession(calls, {served, num_envs, seed, /*lost=*/"", timeout}));
+    TANDEM_ASSIGN_OR_RETURN(opened, server->OpenFirstSession(calls, order));
   }
-  std::unique_ptr<RemoteVectorEnvironment> env(new RemoteVectorEnvironment(
-      std::move(server), std::move(calls), std::move(served), num_envs, seed));
+  std::unique_ptr<RemoteVectorEnvironment> env(
+      new RemoteVectorEnvironment(std::move(server), std::move(calls), order));
   TANDEM_RETURN_IF_ERROR(env->TakeSession(std::move(opened)));
   const auto outcomes = env->outcomes();
   if (std::find(outcomes.begin(), outcomes.end(), Outcome::kStarted) == outcomes.end()) {
@@ -184,7 +191,7 @@ void RemoteVectorEnvironment::StartRecovery() {
   const uint64_t seed = StreamSeed(seed_, absl::StrCat("session/", sessions_));
   const absl::Duration timeout =
       Allowance(server_->source().reset_timeout, longest_opening_) + AnswerMargin(served_);
-  SessionOrder order{served_, num_envs(), seed, session_->id(), timeout};
+  SessionOrder order{served_, num_envs(), seed, max_episode_steps_, session_->id(), timeout};
   session_.reset();
   recovery_ = std::make_unique<SessionRecovery>(
       SessionRecovery::Options{server_, calls_, std::move(order), pace_});

@@ -36,22 +36,22 @@ namespace tandem::clients {
 class RemoteVectorEnvironment : public VectorEnvironment {
  public:
   /// Opens a session and resets it; the source's stop ends the wait. served: from the server's
-  /// description. The server's error; INVALID_ARGUMENT where so many do not fit into a message or
-  /// into memory; UNAVAILABLE, with what failed, where no environment could start an episode.
+  /// description. max_episode_steps: as for EnvironmentProvider::Make. The server's error;
+  /// INVALID_ARGUMENT where so many do not fit into a message or into memory; UNAVAILABLE, with
+  /// what failed, where no environment could start an episode.
   static absl::StatusOr<std::unique_ptr<VectorEnvironment>> Create(
       std::shared_ptr<EnvironmentServer> server, ServedEnvironment served, int num_envs,
-      uint64_t seed);
+      uint64_t seed, int64_t max_episode_steps);
   /// Gives the environments back; blocks about 1 s at most.
   ~RemoteVectorEnvironment() override;
 
-  absl::Status ResetAll(std::optional<uint64_t> seed = std::nullopt) override;
+  absl::Status ResetAll(std::optional<uint64_t> seed) override;
   absl::Status Step(std::span<const float> actions) override;
   void Stop() override { calls_->Stop(); }
 
  private:
   RemoteVectorEnvironment(std::shared_ptr<EnvironmentServer> server,
-                          std::shared_ptr<rpc::CallSet> calls, ServedEnvironment served,
-                          int num_envs, uint64_t seed);
+                          std::shared_ptr<rpc::CallSet> calls, const SessionOrder& order);
 
   absl::Status Exchange(absl::Duration timeout);
   absl::Duration StepTime() const;
@@ -76,6 +76,7 @@ class RemoteVectorEnvironment : public VectorEnvironment {
 
   const std::shared_ptr<EnvironmentServer> server_;
   const ServedEnvironment served_;
+  const int64_t max_episode_steps_;  // asked for; 0: the environment's own
   const std::shared_ptr<rpc::CallSet> calls_;
   uint64_t seed_;                                // of the sessions after the first
   uint64_t sessions_ = 0;                        // opened so far

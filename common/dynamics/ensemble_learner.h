@@ -29,7 +29,7 @@ struct EnsembleLearnerOptions {
   int max_gradient_steps = 200;
   int first_gradient_steps = 0;  ///< The same for the first fit; 0: no other.
   TerminationKind termination = TerminationKind::kKnown;
-  bool deterministic = false;     ///< The model predicts its mean, without noise.
+  bool deterministic = false;     ///< A step of the model is its mean; its spread is learned too.
   bool known_reward = false;      ///< It pays what the environment publishes (known_reward.h).
   double observation_margin = 1;  ///< Clip of predictions, in ranges of the data; 0: none.
   std::string device = "cpu";

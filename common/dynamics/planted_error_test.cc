@@ -72,11 +72,13 @@ TEST(PlantedError, StepsGetItFromTheMembersThatCarryIt) {
   EXPECT_EQ(b.next_observations, a.next_observations);
 }
 
-TEST(PlantedError, ADeterministicModelPredictsItsMean) {
+TEST(PlantedError, ADeterministicModelStepsToItsMeanAndStatesItsSpread) {
   auto model = *LoadDynamicsModel(Untrained(/*deterministic=*/true), LineSpec(), "cpu");
   std::vector<MemberPrediction> predictions(4);
   for (int m = 0; m < 4; ++m) {
     ASSERT_TRUE(model->Predict(m, kObservations, kActions, &predictions[m]).ok());
+    EXPECT_THAT(predictions[m].next_stds, ::testing::Each(::testing::Gt(0)));
+    EXPECT_THAT(predictions[m].reward_stds, ::testing::Each(::testing::Gt(0)));
   }
   auto noisy = *LoadDynamicsModel(Untrained(/*deterministic=*/false), LineSpec(), "cpu");
   const auto is_a_mean = [&](const ModelStep& step, size_t row) {

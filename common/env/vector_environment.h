@@ -60,7 +60,9 @@ class VectorEnvironment {
   /// Starts a new episode in every environment (kStarted, or kAbsent where it failed). A seed
   /// restarts every random stream, so that what follows is a pure function of it; environment i
   /// gets EnvironmentSeed(seed, i). CANCELLED after Stop().
-  virtual absl::Status ResetAll(std::optional<uint64_t> seed = std::nullopt) = 0;
+  virtual absl::Status ResetAll(std::optional<uint64_t> seed) = 0;
+  /// The same without a seed: the random streams go on.
+  absl::Status ResetAll() { return ResetAll(std::nullopt); }
   /// Environment::WidenStart of every environment; FAILED_PRECONDITION where it cannot.
   virtual absl::Status WidenStart(double scale);
   /// actions: [num_envs, action_dim]; rows of environments that do not run are ignored.

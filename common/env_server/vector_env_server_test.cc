@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 #include "common/base/rng.h"
 #include "common/clients/environments.h"
@@ -74,6 +76,35 @@ TEST_P(BothProtocolsTest, AServedEnvironmentIsTheLocalOneStepForStep) {
   ASSERT_TRUE((*served)->ResetAll().ok());
   ASSERT_TRUE((*local)->ResetAll().ok());
   ExpectSame(**served, **local, 20);
+}
+
+TEST_P(BothProtocolsTest, BatchesOfSeveralLimitsComeFromOneServerAndGoBackOnTheirOwn) {
+  const auto server = EnvServer::Start(MakerOf("pendulum"), {.capacity = 4});
+  ASSERT_TRUE(server.ok()) << server.status();
+  EnvironmentSource source;
+  source.server = GetParam().protocol + (*server)->address();
+  source.max_episode_steps = 9;
+  const auto provider = EnvironmentProvider::Create(source);
+  ASSERT_TRUE(provider.ok()) << provider.status();
+  const auto training = *(*provider)->Make(2, 5);
+  auto walks = *(*provider)->Make(2, 5, /*max_episode_steps=*/14);
+  const std::vector<float> actions = {0, 0};
+  for (const auto& [env, limit] : {std::pair(training.get(), 9), std::pair(walks.get(), 14)}) {
+    EXPECT_EQ(env->spec().max_episode_steps, limit);
+    for (int t = 1; t <= 3 * limit; ++t) {
+      ASSERT_TRUE(env->Step(actions).ok());
+      EXPECT_EQ(env->results()[1].truncated, t % limit == 0) << t;
+    }
+  }
+  EXPECT_EQ((*server)->host().available(), 0);
+  walks.reset();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while ((*server)->host().available() == 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();  // the end of their stream may be on its way
+  }
+  EXPECT_EQ((*server)->host().available(), 2);
+  EXPECT_TRUE(training->Step(actions).ok());
+  EXPECT_TRUE((*provider)->Make(2, 6).ok());
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -17,7 +17,8 @@ using Labels = std::map<std::string, std::string>;
 class Counter {
  public:
   virtual ~Counter() = default;
-  virtual void Increment(double by = 1) = 0;
+  virtual void Increment(double by) = 0;
+  void Increment() { Increment(1); }
 };
 
 /// Goes up and down; NaN until first set, so that "no data" never looks healthy. NaN may be set and

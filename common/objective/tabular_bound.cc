@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "common/base/log_sum_exp.h"
+
 namespace tandem::objective {
 namespace {
 
@@ -21,14 +23,6 @@ double Expectation(const StateActionTable& table, const TabularPolicy& policy,
     if (weight > 0) sum += weight * table[i];
   }
   return sum;
-}
-
-double LogSumExp(std::span<const double> terms) {
-  const double largest = *std::max_element(terms.begin(), terms.end());
-  if (largest == -kInfinity) return largest;
-  double sum = 0;
-  for (const double term : terms) sum += std::exp(term - largest);
-  return largest + std::log(sum);
 }
 
 /// The discounted sum of `rewards` from the start, step by step, so that states that are never met

@@ -14,12 +14,10 @@
 namespace tandem::actor {
 namespace {
 
-/// Environments besides those for training. RESOURCE_EXHAUSTED, with `why`, which names the
-/// options, where a server has too few.
-absl::StatusOr<std::unique_ptr<VectorEnvironment>> MakeMore(EnvironmentProvider& environments,
-                                                            int count, uint64_t seed,
-                                                            const std::string& why) {
-  auto made = environments.Make(count, seed);
+/// What EnvironmentProvider::Make gave besides the environments for training. RESOURCE_EXHAUSTED
+/// gets `why`, which names the options.
+absl::StatusOr<std::unique_ptr<VectorEnvironment>> Besides(
+    absl::StatusOr<std::unique_ptr<VectorEnvironment>> made, const std::string& why) {
   if (!absl::IsResourceExhausted(made.status())) return made;
   return absl::ResourceExhaustedError(absl::StrCat(made.status().message(), ": ", why));
 }
@@ -54,25 +52,23 @@ absl::Status ActorService::Play(const training::SetServing& set_serving) {
                           environments->Make(options_.num_envs, options_.environment_seed));
   const std::string besides =
       absl::StrCat("besides actor.num_envs=", options_.num_envs, " for training, ");
-  std::unique_ptr<EnvironmentProvider> warmup_environments;
   std::unique_ptr<VectorEnvironment> warmup;
   if (options_.warmup_episode_steps > 0) {
-    source.max_episode_steps = options_.warmup_episode_steps;
-    TANDEM_ASSIGN_OR_RETURN(warmup_environments, EnvironmentProvider::Create(source));
-    TANDEM_ASSIGN_OR_RETURN(warmup,
-                            MakeMore(*warmup_environments, options_.num_envs, options_.warmup_seed,
-                                     absl::StrCat(besides,
-                                                  "the warm-up takes as many (none with "
-                                                  "env.warmup_episode_steps=0)")));
+    TANDEM_ASSIGN_OR_RETURN(
+        warmup, Besides(environments->Make(options_.num_envs, options_.warmup_seed,
+                                           options_.warmup_episode_steps),
+                        absl::StrCat(besides,
+                                     "the warm-up takes as many until it is over (none with "
+                                     "env.warmup_episode_steps=0)")));
   }
   std::unique_ptr<VectorEnvironment> evaluation;
   if (options_.actor.evaluation_interval > 0) {
     TANDEM_ASSIGN_OR_RETURN(
         evaluation,
-        MakeMore(*environments, options_.evaluation_episodes, options_.actor.evaluation_seed,
-                 absl::StrCat(besides, "evaluations take actor.evaluation_episodes=",
-                              options_.evaluation_episodes,
-                              " (none with actor.evaluation_interval=0)")));
+        Besides(environments->Make(options_.evaluation_episodes, options_.actor.evaluation_seed),
+                absl::StrCat(besides, "evaluations take actor.evaluation_episodes=",
+                             options_.evaluation_episodes,
+                             " (none with actor.evaluation_interval=0)")));
   }
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options_.actor.replay_buffer);
   const auto policies = snapshot::WatchRemote(

@@ -1,11 +1,8 @@
 #include "services/monitor/service.h"
 
-#include <sys/stat.h>
-
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 
 #include <gmock/gmock.h>
@@ -14,21 +11,21 @@
 
 #include "common/clients/testing/fake_replay_client.h"
 #include "common/snapshot/snapshot_store.h"
+#include "services/monitor/core/testing/judge_fixture.h"
 
 namespace tandem::monitor {
 namespace {
 
 using coadaptation::Checkpoint;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::kToken;
 
-constexpr char kToken[] = "a token of some length";
-
-class MonitorServiceTest : public testing::Test {
+class MonitorServiceTest : public ::testing::Test {
  protected:
   void Start(absl::Duration ttl = absl::Seconds(120), size_t max_watchers = 256) {
-    token_file_ = testing::TempDir() + "/monitor_service_test_token";
-    std::ofstream(token_file_) << kToken;
-    chmod(token_file_.c_str(), 0600);
+    token_file_ = ::testing::TempDir() + "/monitor_service_test_token";
+    testing::WriteToken(token_file_);
     JudgeOptions options;
     options.controller.act = true;
     options.controller.horizon = 8;
@@ -148,7 +145,7 @@ TEST_F(MonitorServiceTest, AWatcherSeesAChangeAndAcknowledgesIt) {
   EXPECT_EQ(history.next_checkpoint(), history.checkpoints_size());
   std::vector<std::string> kinds;
   for (const v1::HistoryEvent& event : history.events()) kinds.push_back(event.kind());
-  EXPECT_THAT(kinds, testing::ElementsAre("alarm", "action", "acknowledged"));
+  EXPECT_THAT(kinds, ElementsAre("alarm", "action", "acknowledged"));
   EXPECT_THAT(history.events(2).text(), HasSubstr("by policy_trainer policy_trainer after 0.2 s"));
 }
 

@@ -1,14 +1,16 @@
 """Runs on the joint objective through all five services: classifier, price and bound, resumed and refused."""
 
+import glob
 import hashlib
 import json
 import os
 import signal
 import struct
 import tempfile
+import time
 import unittest
 
-from run import SMALL, Run, json_lines
+from run import BINARIES, SMALL, Run, json_lines
 
 JOINT = ["objective.kind=MNM", "objective.classifier_hidden=[16]", "objective.classifier_first_steps=100",
          "objective.classifier_steps=30", "stop.return_at_least=1e9", "model.first_gradient_steps=0",
@@ -20,6 +22,18 @@ def header(path):
     with open(path, "rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         return json.loads(file.read(size))
+
+
+def children(pid):
+    """The child processes of a process."""
+    found = set()
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):  # of each of its threads
+        try:
+            with open(path, encoding="utf-8") as file:
+                found |= set(file.read().split())
+        except OSError:  # it has ended
+            pass
+    return found
 
 
 class JointTest(unittest.TestCase):
@@ -60,6 +74,21 @@ class JointTest(unittest.TestCase):
         self.assertIn("ratio_weight", judged[-1])
         self.assertLessEqual(judged[-1]["log_ratio_1"], 0)
         self.assertNotIn("index", judged[-1])
+
+    def test_one_server_process_has_the_environments_of_the_warm_up_and_all_others(self):
+        serve = f"{os.path.join(BINARIES, 'tandem')} env serve maze --num-envs 5"  # all that are there at once
+        run = self.start("mnm/maze.yaml", f"env.command={serve}", "env.warmup_episode_steps=30", "actor.num_envs=1",
+                         "stop.max_env_steps=300")
+        actor = run.wait_for(lambda: run.endpoints("actor-0"), "the actor")["pid"]
+        seen, most = set(), 0
+        while run.process.poll() is None:
+            servers = children(actor)
+            seen |= servers
+            most = max(most, len(servers))
+            time.sleep(0.02)
+        code, _, err = run.finish(timeout=10)
+        self.assertEqual(code, 0, f"{err}\n{run.logs()}")
+        self.assertEqual((most, len(seen)), (1, 1), run.logs())
 
     def test_both_trainers_may_be_killed_and_come_back_with_classifier_and_weight(self):
         run = self.start("mnm/maze.yaml", "stop.max_env_steps=1500", "env.warmup_episode_steps=0",

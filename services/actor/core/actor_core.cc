@@ -56,7 +56,7 @@ ActorCore::ActorCore(ActorOptions options, ActorParts parts)
               parts_.clock, stop_, metrics_),
       pace_log_(parts_.clock),
       recorder_(parts_.training->spec(), parts_.training->num_envs(), {}, &next_episode_id_),
-      in_warmup_(parts_.warmup != nullptr),
+      warmup_(std::move(parts_.warmup)),
       random_actions_(options_.random_action_seed),
       policy_noise_(options_.policy_action_seed) {}
 
@@ -66,8 +66,9 @@ void ActorCore::Stop() {
   parts_.replay.Stop();
   parts_.policies.Stop();
   parts_.training->Stop();
-  if (parts_.warmup != nullptr) parts_.warmup->Stop();
   if (parts_.evaluation != nullptr) parts_.evaluation->Stop();
+  MutexLock lock(warmup_mu_);
+  if (warmup_ != nullptr) warmup_->Stop();
 }
 
 absl::Status ActorCore::Run(std::function<void(bool healthy)> on_health) {
@@ -137,7 +138,7 @@ absl::Status ActorCore::ShiftStart(const Grant& grant) {
 
 absl::Status ActorCore::WidenStart(double scale) {
   TANDEM_RETURN_IF_ERROR(parts_.training->WidenStart(scale));
-  if (in_warmup_) TANDEM_RETURN_IF_ERROR(parts_.warmup->WidenStart(scale));
+  if (warmup_ != nullptr) TANDEM_RETURN_IF_ERROR(warmup_->WidenStart(scale));
   return parts_.evaluation == nullptr ? absl::OkStatus() : parts_.evaluation->WidenStart(scale);
 }
 
@@ -150,8 +151,13 @@ absl::Status ActorCore::StartOver() {
 }
 
 absl::Status ActorCore::LeaveWarmup() {
-  in_warmup_ = false;
-  health_.Forget(*parts_.warmup);
+  std::unique_ptr<VectorEnvironment> over;
+  {
+    MutexLock lock(warmup_mu_);
+    over = std::move(warmup_);
+  }
+  health_.Forget(*over);
+  over.reset();
   recorder_.Cut("warmup_over");
   Recording recording = recorder_.Take();
   CountEpisodes(recording, Purpose::kTraining);
@@ -162,7 +168,7 @@ absl::Status ActorCore::LeaveWarmup() {
 }
 
 absl::Status ActorCore::TakeSteps(const Grant& grant) {
-  if (in_warmup_ && !grant.random_actions) TANDEM_RETURN_IF_ERROR(LeaveWarmup());
+  if (warmup_ != nullptr && !grant.random_actions) TANDEM_RETURN_IF_ERROR(LeaveWarmup());
   VectorEnvironment& env = playing();
   int64_t left = grant.granted;
   // Without a step for a while it asks again, which gives back what is left of the grant.

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/base/mutex.h"
 #include "common/base/rng.h"
 #include "common/base/stop_signal.h"
 #include "common/clients/directive_client.h"
@@ -54,7 +55,7 @@ struct ActorParts {
   metrics::Registry& registry;
   DirectiveClient* directives = nullptr;  ///< Of the monitor; nullptr: there is none.
   /// As many as `training`, for the random steps of the warm-up, of which episodes may be longer or
-  /// shorter; null: `training` takes those, too.
+  /// shorter; destroyed when that is over. Null: `training` takes those, too.
   std::unique_ptr<VectorEnvironment> warmup = nullptr;
 };
 
@@ -83,9 +84,9 @@ class ActorCore {
   /// OK also when there is no grant.
   absl::Status Serve(const Grant& grant);
   /// The environments that training steps are taken in now.
-  VectorEnvironment& playing() { return in_warmup_ ? *parts_.warmup : *parts_.training; }
+  VectorEnvironment& playing() { return warmup_ ? *warmup_ : *parts_.training; }
   /// Ends the episodes under way in the environments of the warm-up, truncated with their last
-  /// steps, and goes over to those of training, for good.
+  /// steps, gives them back, and goes over to those of training, for good.
   absl::Status LeaveWarmup();
   /// Widens the start of training and evaluation episodes when its time has come.
   absl::Status ShiftStart(const Grant& grant);
@@ -121,7 +122,10 @@ class ActorCore {
   WaitLog pace_log_;
   uint64_t next_episode_id_ = 1;
   EpisodeRecorder recorder_;
-  bool in_warmup_;  // plays parts_.warmup
+  // Null once the warm-up is over. Only the thread of Run() changes it, and it reads it without the
+  // lock, which is for Stop().
+  std::unique_ptr<VectorEnvironment> warmup_;
+  Mutex warmup_mu_;
   bool start_shifted_ = false;
   Rng random_actions_;
   Rng policy_noise_;

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <memory>
 #include <set>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "services/actor/core/testing/actor_run.h"
 
@@ -37,6 +41,34 @@ TEST(Warmup, RandomStepsComeFromTheEnvironmentsOfTheWarmUpUntilItIsOver) {
     EXPECT_TRUE(begun.insert(segment.episode_id).second);
   }
   EXPECT_EQ(begun.size(), 9u);  // two of them are open
+}
+
+/// Tells when it is destroyed.
+class Mortal : public CountingEnvironment {
+ public:
+  Mortal(int length, std::atomic<bool>& gone) : CountingEnvironment(length), gone_(gone) {}
+  ~Mortal() override { gone_ = true; }
+
+ private:
+  std::atomic<bool>& gone_;
+};
+
+TEST(Warmup, ItsEnvironmentsAreGivenBackWhenItIsOver) {
+  std::atomic<bool> gone = false;
+  std::vector<std::unique_ptr<Environment>> walks;
+  walks.push_back(std::make_unique<Mortal>(8, gone));
+  Actor actor(Counting({3}), Counting({2}), Actor::Options(),
+              *LocalVectorEnvironment::Create(std::move(walks), /*threads=*/1, /*seed=*/0));
+  actor.policies.Publish(0);
+  actor.replay.AddGrant(RandomSteps(10));
+  std::thread run([&] { EXPECT_TRUE(actor.core.Run().ok()); });
+  while (actor.StoredSteps() < 10) std::this_thread::yield();
+  EXPECT_FALSE(gone);
+  actor.replay.AddGrant(Steps(3, 0));
+  while (actor.StoredSteps() < 13) std::this_thread::yield();
+  EXPECT_TRUE(gone);
+  actor.core.Stop();  // knows that they are no more
+  run.join();
 }
 
 TEST(Warmup, WithoutRandomStepsTheWarmUpsEpisodesNeverWere) {

@@ -37,6 +37,8 @@ class EpisodeLog {
     return evaluation_return_;
   }  ///< Newest evaluation; NaN if none.
   /// Range of the mean returns so far: of evaluations, and of up to 5 successive training episodes.
+  /// Random walks of a warm-up whose episodes have a length of their own are among them: before a
+  /// policy reaches anything they alone show a spread, and without one any gap is a large one.
   double return_scale() const { return scale_.scale(); }
 
   /// What the scale is made of, to be restored before the first episode: those that are in it

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/log_sum_exp.h"
 #include "common/base/status_macros.h"
 #include "common/dynamics/imagination.h"
 #include "services/monitor/core/act_by.h"
@@ -113,14 +114,6 @@ absl::Status FillDepths(const Material& material, Rng& rng, Checkpoint* checkpoi
   return absl::OkStatus();
 }
 
-/// log(mean(exp(x))), with nothing that overflows.
-double LogMeanExp(std::span<const double> xs) {
-  const double largest = *std::max_element(xs.begin(), xs.end());
-  double sum = 0;
-  for (const double x : xs) sum += std::exp(x - largest);
-  return largest + std::log(sum / static_cast<double>(xs.size()));
-}
-
 /// A real episode from its start, as far as the fresh steps have it.
 struct Whole {
   int64_t begin = 0;
@@ -162,7 +155,7 @@ std::vector<Whole> FindWhole(const TransitionBatch& rows, const JointTerms& term
       const double paid = t < length ? terms.reward.Log(rows.rewards[stretch.begin + t]) : 0;
       logs[t] = paid + (t == 0 ? 0 : static_cast<double>(t) * std::log(terms.discount));
     }
-    found.push_back({stretch.begin, LogMeanExp(logs) + std::log(static_cast<double>(horizon))});
+    found.push_back({stretch.begin, LogSumExp(logs)});
   }
   return found;
 }
@@ -184,6 +177,7 @@ absl::Status FillBound(const Material& material, const SurveyOptions& options, R
   const std::vector<Whole> whole = FindWhole(material.fresh, terms, horizon);
   if (whole.empty()) return absl::OkStatus();
   std::vector<double> paid;
+  paid.reserve(whole.size());
   for (const Whole& episode : whole) paid.push_back(episode.log_paid);
 
   const int64_t affordable = std::max<int64_t>(1, options.model_steps / 6 / horizon);
@@ -207,7 +201,7 @@ absl::Status FillBound(const Material& material, const SurveyOptions& options, R
     rollouts.Advance();
   }
   checkpoint->joint_bound = std::log(weights) + sum / count / weights;
-  checkpoint->joint_log_return = LogMeanExp(paid);
+  checkpoint->joint_log_return = LogSumExp(paid) - std::log(static_cast<double>(paid.size()));
   return absl::OkStatus();
 }
 
