@@ -63,6 +63,9 @@ class Training {
     const absl::Status status = StartAll();
     result_.outcome = "failed";
     if (status.ok()) {
+      if (!folder_->taken().empty()) {
+        Say(absl::StrCat(folder_->taken(), " exists: a new run begins in ", folder_->name()));
+      }
       Say(absl::StrCat("run folder: ", folder_->path()));
       Supervise();
     } else {
@@ -201,12 +204,12 @@ class Training {
     result_.restarts = launcher_.total_restarts();
     if (result_.outcome == "interrupted") Say("interrupted: the services finish what they do");
     watch_.reset();
+    absl::Status written = WriteResult();  // before they end: the dashboard tells who looks on
     const absl::Duration grace = absl::Seconds(config_.runtime().drain_seconds()) + kKillAfterDrain;
     for (const std::string& member :
          launcher_.StopAll(grace, [] { return StopSignalWithin(absl::ZeroDuration()); })) {
       Say(absl::StrCat(member, " did not end in time and was killed"));
     }
-    absl::Status written = folder_->Write("result.json", ToJson(result_).dump(2) + "\n");
     if (written.ok()) {
       written = folder_->Write("report.html", ReportHtml(folder_->path(), config_, result_));
     }
@@ -214,6 +217,10 @@ class Training {
     if (result_.outcome == "interrupted") return kInterrupted;
     if (result_.outcome == "failed") return Fail(absl::AbortedError(result_.reason));
     return written.ok() ? kDone : Fail(written);
+  }
+
+  absl::Status WriteResult() const {
+    return folder_->Write("result.json", ToJson(result_).dump(2) + "\n");
   }
 
   void SaySummary(const absl::Status& written) const {
@@ -225,7 +232,14 @@ class Training {
       Say(absl::StrFormat("%11d  %11.1f  %8d", evaluation.env_steps, evaluation.mean_return,
                           evaluation.episodes));
     }
+    if (const std::string policy = PolicyOf(folder_->path()); !policy.empty()) {
+      Say(absl::StrCat("policy: ", policy));
+    }
     if (written.ok()) Say(absl::StrCat("report: ", folder_->File("report.html")));
+    if (result_.outcome != "done") {
+      Say("this run cannot be continued, as its experience was in memory: `tandem train` begins "
+          "anew");
+    }
   }
 
   const TrainOptions& options_;
@@ -272,8 +286,10 @@ int Train(const TrainOptions& options) {
   }
   const std::string path =
       options.run_dir.empty() ? absl::StrCat("runs/", config->run().name()) : options.run_dir;
+  const bool fail =
+      options.on_exist.empty() ? !options.run_dir.empty() : options.on_exist == "fail";
   absl::StatusOr<std::unique_ptr<RunFolder>> folder =
-      RunFolder::Create(path, options.on_exist == "fail" ? OnExist::kFail : OnExist::kNew);
+      RunFolder::Create(path, fail ? OnExist::kFail : OnExist::kNew);
   if (!folder.ok()) return Fail(folder.status());
   if (options.run_dir.empty()) config->mutable_run()->set_name((*folder)->name());
   if (!config->monitor().has_dashboard()) {

@@ -39,8 +39,12 @@ absl::Status UnknownKey(const std::string& where, const std::string& key,
   for (int i = 0; i < type->field_count(); ++i) keys.push_back(type->field(i)->name());
   std::string text = absl::StrCat("unknown key \"", absl::Utf8SafeCHexEscape(key), "\"");
   if (!section.empty()) absl::StrAppend(&text, " in ", section);
-  const std::string_view nearest = NearestName(key, keys);
-  absl::StrAppend(&text, "; did you mean \"", std::string(nearest), "\"?");
+  const std::string nearest(NearestName(key, keys));
+  if (nearest.empty()) {
+    absl::StrAppend(&text, "; known: ", absl::StrJoin(keys, ", "));
+  } else {
+    absl::StrAppend(&text, "; did you mean \"", nearest, "\"?");
+  }
   return Bad(where, text);
 }
 
