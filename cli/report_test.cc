@@ -158,6 +158,7 @@ TEST_F(ReportTest, AnEmptyRunHasAReportToo) {
 
 TEST(Thinned, KeepsTheEnds) {
   std::vector<json> records;
+  records.reserve(1001);
   for (int i = 0; i < 1001; ++i) records.push_back(i);
   const std::vector<json> kept = Thinned(records, 11);
   ASSERT_EQ(kept.size(), 11u);

@@ -45,6 +45,7 @@ std::vector<std::string> RunsIn(const std::string& parent) {
   }
   std::sort(found.rbegin(), found.rend());
   std::vector<std::string> names;
+  names.reserve(found.size());
   for (auto& [time, name] : found) names.push_back(std::move(name));
   return names;
 }

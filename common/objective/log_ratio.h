@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -24,6 +25,10 @@ struct LogRatioOptions {
   /// every step; with a tolerance above the noise, only what is clearly not real pays. The bound
   /// then holds but for tolerance / (1 - discount), which is the same for every policy.
   double tolerance = 0;
+  /// Logit of the best classifier where it is sure [nats], > 0: log(t / (1 - t)) of its target t.
+  /// Changes no log-ratio, only what counts as the lower bound: a classifier that tells all of the
+  /// model's samples stays at minus this, which may be far above `lower`. Infinite: none.
+  double best_logit = std::numeric_limits<double>::infinity();
   /// Logits averaged for each row, before the clip: that of the transition itself, and of samples -
   /// 1 fresh ones of the model at the same (s, a). >= 1.
   int samples = 3;
@@ -35,9 +40,12 @@ absl::Status Validate(const LogRatioOptions& options);
 /// What the log-ratios of some rows look like. Sums, so that parts can be added up.
 struct LogRatioFigures {
   int64_t rows = 0;
-  double sum = 0;        ///< of clipped ones [nats]
-  int64_t at_lower = 0;  ///< Rows that the clip changed at the lower bound, or had no finite mean.
-  int64_t at_upper = 0;  ///< The same at the upper one.
+  double sum = 0;  ///< of clipped ones [nats]
+  /// Rows at the lower bound: those that the clip changed there, that had no finite mean, or whose
+  /// mean logit was within 5 % of the least that is of use, the larger of lower - tolerance and
+  /// -best_logit.
+  int64_t at_lower = 0;
+  int64_t at_upper = 0;  ///< Rows that the clip changed at the upper one.
 
   void Add(const LogRatioFigures& other);
   double mean() const { return rows == 0 ? 0 : sum / static_cast<double>(rows); }
