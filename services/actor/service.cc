@@ -73,7 +73,7 @@ absl::StatusOr<ActorService::Environments> ActorService::MakeEnvironments() {
 }
 
 bool ActorService::CannotBeMended(const absl::Status& status) const {
-  // Somebody else's server may have more environments, or others, when it is asked again.
+  // Somebody else's server may have more environments when it is asked again.
   const bool own = options_.environment.server.empty();
   return absl::IsNotFound(status) || absl::IsInvalidArgument(status) ||
          (own && absl::IsResourceExhausted(status));

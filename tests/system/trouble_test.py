@@ -38,6 +38,9 @@ class Robot:
         self._steps += 1
         return np.full(size, 0.1, np.float32), float(action[0]), False, self._steps == self.max_episode_steps, {}
 
+    def close(self):
+        pass
+
 
 serve(Robot, name="robot", num_envs=8)
 '''
@@ -95,7 +98,7 @@ class TroubleTest(unittest.TestCase):
         self.end(run)
 
     def test_a_server_that_is_not_there_is_named(self):
-        run = self.start("env.name=", "env.server=localhost:1")
+        run = self.start("env.name=", "env.command=", "env.server=localhost:1")
         run.wait_for(lambda: any("where no server answers" in str(r.get("troubles")) for r in run.records()),
                      "the trouble")
         status = tandem("status", self.folder)
