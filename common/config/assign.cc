@@ -36,6 +36,7 @@ std::string At(const std::string& name, const YAML::Node& node) {
 absl::Status UnknownKey(const std::string& where, const std::string& key,
                         const std::string& section, const pb::Descriptor* type) {
   std::vector<std::string> keys;
+  keys.reserve(static_cast<size_t>(type->field_count()));
   for (int i = 0; i < type->field_count(); ++i) keys.push_back(type->field(i)->name());
   std::string text = absl::StrCat("unknown key \"", absl::Utf8SafeCHexEscape(key), "\"");
   if (!section.empty()) absl::StrAppend(&text, " in ", section);
