@@ -24,16 +24,20 @@ struct TrainOptions {
   std::string recipe;
   std::vector<std::string> overrides;
   bool json = false;
-  std::string run_dir;  ///< The run's folder; empty: runs/<run.name>.
-  int cores = 0;        ///< 0: all that this process may use.
-  std::string on_exist = "new";
-  std::string command;  ///< The command line, for command.txt.
+  std::string run_dir;   ///< The run's folder; empty: runs/<run.name>.
+  int cores = 0;         ///< 0: all that this process may use.
+  std::string on_exist;  ///< "new" or "fail"; empty: fail where run_dir says which folder.
+  std::string command;   ///< The command line, for command.txt.
 };
 /// Trains to the end: starts the services, supervises them, reports. Call before any thread exists.
 int Train(const TrainOptions& options);
 
 /// Shows a run: `run` is a path, a name in `parent`, or empty for the newest. json: one object.
 int ShowStatus(const std::string& parent, const std::string& run, bool json);
+
+/// Writes the report of a run, found as for ShowStatus, from its files: of one that was killed, or
+/// of one that goes on, the figures so far.
+int WriteReport(const std::string& parent, const std::string& run);
 
 struct KnobOptions {
   std::string parent = "runs";
@@ -59,8 +63,8 @@ int CheckHealth(const std::string& address);
 /// Prints "tandem: MESSAGE" and returns `code`.
 int Fail(const absl::Status& status, int code = kFailed);
 
-/// Loads a recipe and also checks what the schema cannot: that the environment exists, and that it
-/// publishes its termination where model.termination asks for it.
+/// Loads a recipe and also checks what the schema cannot: that the environment exists, that it
+/// publishes its termination where model.termination asks for it, and that addresses are ones.
 absl::StatusOr<config::v1::RunConfig> LoadForTraining(const std::string& recipe,
                                                       const std::vector<std::string>& overrides);
 

@@ -7,8 +7,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base/subprocess.h"
 #include "common/clients/environments.h"
 
@@ -17,6 +19,7 @@ namespace {
 
 using ::testing::Each;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string Binary() { return absl::StrCat(std::getenv("TANDEM_BINARY_DIR"), "/bin/tandem"); }
 
@@ -35,6 +38,36 @@ TEST(EnvCheckCommandTest, ThatOfAProgramChecksTheProtocolToo) {
   EXPECT_THAT(output, HasSubstr("ok      Describe: makes sense"));
   EXPECT_THAT(output, HasSubstr("ok      Close: gives the environments back"));
   EXPECT_THAT(output, HasSubstr("ok      environments start"));
+}
+
+TEST(EnvCheckCommandTest, TellsOneFailureInFullAndOnce) {
+  const std::string script = testing::TempDir() + "/one_failure.py";
+  std::ofstream(script) << R"(import numpy as np
+import tandem_env
+
+class Box:
+    low, high, shape, dtype = -np.ones(2), np.ones(2), (2,), np.dtype(np.float32)
+
+class Env:
+    observation_space = action_space = Box()
+    def reset(self, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+    def step(self, action):
+        raise RuntimeError("the arm is stuck")
+    def close(self):
+        pass
+
+tandem_env.serve(Env, num_envs=4)
+)";
+  const std::string output =
+      OutputOf(absl::StrCat(Binary(), " env check --command '", std::getenv("TANDEM_PYTHON"), " ",
+                            script, "' 2>&1; test $? = 1"));
+  EXPECT_THAT(output, HasSubstr("failed\n"));
+  EXPECT_THAT(output, HasSubstr("got: RuntimeError: the arm is stuck (as above)"));
+  const std::vector<std::string> tracebacks = absl::StrSplit(output, "in step\n    raise");
+  EXPECT_EQ(tracebacks.size(), 2u) << output;
+  EXPECT_THAT(output, Not(HasSubstr("environment server: "))) << "its log is not relayed";
+  std::filesystem::remove(script);
 }
 
 class EnvServeTest : public testing::TestWithParam<const char*> {

@@ -27,7 +27,7 @@ absl::StatusOr<std::string> Token(const std::string& run_path, std::string file)
   }
   if (file.empty()) {
     return absl::FailedPreconditionError(
-        "this run takes no overrides: its recipe sets no control.token_file");
+        "the knobs of this run cannot be turned by hand: its recipe sets no control.token_file");
   }
   TANDEM_ASSIGN_OR_RETURN(const std::string token, ReadFile(file, kMostTokenBytes));
   return std::string(absl::StripAsciiWhitespace(token));

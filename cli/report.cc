@@ -90,6 +90,7 @@ Json Curves(const std::vector<Json>& progress, const std::vector<Json>& evaluati
   for (const char* name : {"env_steps", "mean_return"}) {
     curves["evaluations"][name] = Column(evaluations, name);
   }
+  curves["objective"] = config.objective().kind() == config::v1::OBJECTIVE_KIND_MNM ? "MNM" : "";
   curves["tolerance"] = config.monitor().tolerance();
   curves["warning"] = config.monitor().warning();
   curves["goal"] =
@@ -162,6 +163,14 @@ std::string Facts(const std::string& run_path, const config::v1::RunConfig& conf
       Fact("training episodes", absl::StrCat(last.value("episodes", int64_t{0}))) +
       Fact("policy updates", absl::StrCat(last.value("policy_updates", int64_t{0}))) +
       Fact("restarts of processes", absl::StrCat(result.restarts));
+  if (const std::string policy = PolicyOf(run_path); !policy.empty()) {
+    facts += Fact("policy", policy);
+    // Of an environment that is served only its owner knows where.
+    if (config.env().server().empty() && config.env().command().empty()) {
+      facts += Fact("to watch it play", absl::StrCat("tandem env render ", config.env().name(),
+                                                     " --policy ", run_path));
+    }
+  }
   const Json versions = ReadJsonFile(run_path + "/versions.json");
   for (const auto& [name, value] : versions.items()) {
     facts += Fact(name, value.is_string() ? value.get<std::string>() : value.dump());

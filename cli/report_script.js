@@ -10,6 +10,8 @@ function drawReport(data) {
     ({ label, values, options: { stroke: colour(name), width: 1.6, ...options } });
   const level = (label, value, name, steps = progress.env_steps) =>
     line(label, steps.map(() => value), name, { width: 1, dash: [6, 5] });
+  // A single point has no line.
+  const alone = (series) => series.values.filter((value) => value !== null).length === 1;
   const known = (series) => series.values.some((value) => value !== null);
 
   // Puts evaluations, which have steps of their own, onto the axis of the progress records.
@@ -31,13 +33,14 @@ function drawReport(data) {
     ticks: { stroke: colour("line"), width: 1 }, ...options,
   });
 
-  function chart(id, series, steps = progress.env_steps) {
+  /** Draws the series of which something is known; `otherwise` is said where nothing is. */
+  function chart(id, series, { steps = progress.env_steps, otherwise = "No figures in this run." } = {}) {
     const place = document.getElementById(id);
     const drawn = series.filter(known);
     if (steps.length === 0 || drawn.every((one) => one.options.dash)) {
       const note = document.createElement("div");
       note.className = "empty";
-      note.textContent = "No figures in this run.";
+      note.textContent = otherwise;
       place.append(note);
       return;
     }
@@ -46,10 +49,10 @@ function drawReport(data) {
       ...size(),
       scales: { x: { time: false } },
       axes: [axis({ label: "environment steps" }), axis({ size: 64 })],
-      legend: { live: false },
+      legend: { live: false, markers: { dash: (plot, i) => (plot.series[i].dash ? "dashed" : "solid") } },
       cursor: { drag: { x: true, y: false } },
       series: [{ label: "environment steps" },
-        ...drawn.map((one) => ({ label: one.label, spanGaps: true, points: { show: false }, ...one.options }))],
+        ...drawn.map((one) => ({ label: one.label, spanGaps: true, points: { show: alone(one) }, ...one.options }))],
     }, [steps, ...drawn.map((one) => one.values)], place);
     plots.push({ plot, size });
   }
@@ -72,25 +75,26 @@ function drawReport(data) {
     line("dynamics", judged.index_dynamics, "c3"),
     line("termination", judged.index_termination, "c4"),
     ...limits,
-  ], judged.env_steps);
+  ], { steps: judged.env_steps,
+    otherwise: data.objective === "MNM" ? "Not known with objective MNM." : undefined });
   chart("evidence", [
     line("evidence, log10", judged.evidence_log10, "c1", { width: 2.4 }),
-    level("first alarm", data.evidence_threshold_log10, "alarm", judged.env_steps),
-  ], judged.env_steps);
+    level("alarm line", data.evidence_threshold_log10, "alarm", judged.env_steps),
+  ], { steps: judged.env_steps });
   chart("gaps", [
     line("5 steps", judged.gap_5, "c3"), line("25 steps", judged.gap_25, "c4"),
     line("100 steps", judged.gap_100, "c2"),
     line("whole episode", judged.gap_episode, "c1", { width: 2.4 }),
     ...limits,
-  ], judged.env_steps);
+  ], { steps: judged.env_steps });
   chart("errors", [
     line("fresh steps", judged.error_onpolicy, "c2"),
     line("held-out steps", judged.error_heldout, "c1"),
-  ], judged.env_steps);
+  ], { steps: judged.env_steps });
   chart("speed", [
     line("environment steps/s", progress.steps_per_second, "c1"),
     line("policy updates/s", progress.updates_per_second, "c3"),
-  ]);
+  ].filter((one) => one.values.some((value) => value > 0)), { otherwise: "Nothing ran." });
 
   const redraw = () => plots.forEach(({ plot, size }) => { plot.setSize(size()); });
   window.addEventListener("resize", redraw);

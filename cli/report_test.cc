@@ -56,6 +56,23 @@ class ReportTest : public testing::Test {
   config::v1::RunConfig config_;
 };
 
+TEST_F(ReportTest, TellsWhereThePolicyIsAndHowToSeeIt) {
+  EXPECT_THAT(Html(), Not(HasSubstr("checkpoint.safetensors")));
+  std::filesystem::create_directories(folder_->StateOf("policy_trainer"));
+  Write("state/policy_trainer/checkpoint.safetensors", "");
+  const std::string path = folder_->path();
+  EXPECT_THAT(Html(), HasSubstr(path + "/state/policy_trainer/checkpoint.safetensors</dd>"));
+  EXPECT_THAT(Html(), HasSubstr("tandem env render pendulum --policy " + path + "</dd>"));
+  config_.mutable_env()->set_server("robot:1");
+  EXPECT_THAT(Html(), Not(HasSubstr("tandem env render"))) << "it can be served elsewhere by now";
+}
+
+TEST_F(ReportTest, SaysWhatTheJointObjectiveDoesNotKnow) {
+  EXPECT_EQ(DataOf(Html())["objective"], "");
+  config_.mutable_objective()->set_kind(config::v1::OBJECTIVE_KIND_MNM);
+  EXPECT_EQ(DataOf(Html())["objective"], "MNM");
+}
+
 TEST_F(ReportTest, HoldsVerdictFactsTablesAndCurves) {
   Line("metrics.jsonl", {{"kind", "progress"}, {"env_steps", 0}, {"steps_per_second", nullptr}});
   Line("metrics.jsonl", ProgressAt(100, 0.1));
@@ -141,6 +158,7 @@ TEST_F(ReportTest, AnEmptyRunHasAReportToo) {
 
 TEST(Thinned, KeepsTheEnds) {
   std::vector<json> records;
+  records.reserve(1001);
   for (int i = 0; i < 1001; ++i) records.push_back(i);
   const std::vector<json> kept = Thinned(records, 11);
   ASSERT_EQ(kept.size(), 11u);

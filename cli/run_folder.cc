@@ -45,6 +45,7 @@ std::vector<std::string> RunsIn(const std::string& parent) {
   }
   std::sort(found.rbegin(), found.rend());
   std::vector<std::string> names;
+  names.reserve(found.size());
   for (auto& [time, name] : found) names.push_back(std::move(name));
   return names;
 }
@@ -56,18 +57,28 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Create(const std::string& 
   std::error_code error;
   fs::path wanted = fs::absolute(path, error).lexically_normal();
   if (!wanted.has_filename()) wanted = wanted.parent_path();  // "runs/x/"
-  TANDEM_RETURN_IF_ERROR(MakeDirs(wanted.parent_path().string()));
+  if (const absl::Status made = MakeDirs(wanted.parent_path().string()); !made.ok()) {
+    return absl::Status(made.code(),
+                        absl::StrCat("cannot make a run folder there: ", made.message()));
+  }
   std::string chosen = wanted.string();
   for (int suffix = 2; mkdir(chosen.c_str(), 0755) != 0; ++suffix) {
-    if (errno != EEXIST) return ErrnoStatus(errno, absl::StrCat("make ", chosen));
+    if (errno != EEXIST) {
+      return ErrnoStatus(errno, absl::StrCat("cannot make the run folder ", chosen));
+    }
+    if (on_exist == OnExist::kFail && fs::is_empty(wanted, error) && fs::is_directory(wanted))
+      break;
     if (on_exist == OnExist::kFail || suffix > kMostSuffixes) {
       return absl::AlreadyExistsError(absl::StrCat(
-          "the run folder ", chosen, " exists; give another run.name, or --on-exist new"));
+          chosen,
+          " exists, and a run cannot be continued: give another run.name or --run-dir, or "
+          "--on-exist new for the next free name"));
     }
     chosen = absl::StrCat(wanted.string(), "-", suffix);
   }
   const std::string name = fs::path(chosen).filename().string();
-  std::unique_ptr<RunFolder> folder(new RunFolder(chosen, name));
+  std::unique_ptr<RunFolder> folder(
+      new RunFolder(chosen, name, chosen == wanted.string() ? "" : wanted.string()));
   TANDEM_RETURN_IF_ERROR(folder->Prepare());
   return folder;
 }
@@ -109,6 +120,12 @@ absl::Status RunFolder::AppendLine(const std::string& name, const nlohmann::json
   using Json = nlohmann::json;
   return AppendToFile(File(name),
                       object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+std::string PolicyOf(const std::string& run_path) {
+  const std::string path = run_path + "/state/policy_trainer/checkpoint.safetensors";
+  std::error_code error;
+  return fs::exists(path, error) ? path : "";
 }
 
 bool RunIsAlive(const std::string& run_path) {

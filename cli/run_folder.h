@@ -14,7 +14,7 @@ namespace tandem::cli {
 /// What to do when a run of this name exists.
 enum class OnExist {
   kNew,   ///< Take the next free path: x-2, x-3, ...
-  kFail,  ///< ALREADY_EXISTS.
+  kFail,  ///< ALREADY_EXISTS, unless the folder is empty.
 };
 
 /// The folder of a run that this process trains:
@@ -28,7 +28,7 @@ enum class OnExist {
 /// socket. Not thread-safe.
 class RunFolder {
  public:
-  /// Makes the folder `path` and its parents. ALREADY_EXISTS or the system's error.
+  /// Makes the folder `path` and its parents. ALREADY_EXISTS, or the system's error.
   static absl::StatusOr<std::unique_ptr<RunFolder>> Create(const std::string& path,
                                                            OnExist on_exist);
   /// Removes the sockets; gives the lock back.
@@ -38,6 +38,8 @@ class RunFolder {
 
   const std::string& path() const { return path_; }  ///< Absolute.
   const std::string& name() const { return name_; }  ///< The last part of the path.
+  /// The path that was wanted, where another had to be taken; empty: it was free.
+  const std::string& taken() const { return taken_; }
   std::string File(const std::string& name) const { return path_ + "/" + name; }
   std::string LogOf(const std::string& member) const { return File("logs/" + member + ".log"); }
   std::string StateOf(const std::string& member) const { return File("state/" + member); }
@@ -50,14 +52,19 @@ class RunFolder {
   absl::Status AppendLine(const std::string& name, const nlohmann::json& object) const;
 
  private:
-  RunFolder(std::string path, std::string name) : path_(std::move(path)), name_(std::move(name)) {}
+  RunFolder(std::string path, std::string name, std::string taken)
+      : path_(std::move(path)), name_(std::move(name)), taken_(std::move(taken)) {}
   absl::Status Prepare();
 
   const std::string path_;
   const std::string name_;
+  const std::string taken_;
   std::string sockets_;
   int lock_ = -1;
 };
+
+/// The file with the newest policy of the run in `run_path`; empty where none was saved.
+std::string PolicyOf(const std::string& run_path);
 
 /// Whether a process trains in this run folder now.
 bool RunIsAlive(const std::string& run_path);

@@ -35,10 +35,34 @@ class RunFolderTest : public testing::Test {
 
 TEST_F(RunFolderTest, TakesTheNextFreeName) {
   EXPECT_EQ(Make("x")->name(), "x");
-  EXPECT_EQ(Make("x")->name(), "x-2");
+  const auto second = Make("x");
+  EXPECT_EQ(second->name(), "x-2");
+  const std::string wanted = fs::path(parent_ + "/x").lexically_normal().string();
+  EXPECT_EQ(second->taken(), wanted);
   EXPECT_EQ(Make("x/")->name(), "x-3");
   const auto refused = RunFolder::Create(parent_ + "/x", OnExist::kFail);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(std::string(refused.status().message()),
+              testing::AllOf(testing::HasSubstr(wanted + " exists"),
+                             testing::HasSubstr("cannot be continued"),
+                             testing::HasSubstr("--on-exist new")));
+}
+
+TEST_F(RunFolderTest, AnEmptyFolderIsTakenAndAFileIsNot) {
+  fs::create_directories(parent_ + "/empty");
+  const auto folder = Make("empty", OnExist::kFail);
+  EXPECT_EQ(folder->name(), "empty");
+  EXPECT_EQ(folder->taken(), "");
+  EXPECT_TRUE(RunIsAlive(parent_ + "/empty"));
+  std::ofstream(parent_ + "/file") << "x";
+  EXPECT_EQ(RunFolder::Create(parent_ + "/file", OnExist::kFail).status().code(),
+            absl::StatusCode::kAlreadyExists);
+  std::ofstream(parent_ + "/nothing").close();
+  EXPECT_EQ(RunFolder::Create(parent_ + "/nothing", OnExist::kFail).status().code(),
+            absl::StatusCode::kAlreadyExists);
+  const std::string below = parent_ + "/file/x";
+  EXPECT_THAT(std::string(RunFolder::Create(below, OnExist::kNew).status().message()),
+              testing::HasSubstr("cannot make"));
 }
 
 TEST_F(RunFolderTest, IsAliveWhileItIsHeld) {

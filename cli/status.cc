@@ -1,5 +1,6 @@
 #include <signal.h>
 
+#include <filesystem>
 #include <iostream>
 #include <map>
 
@@ -146,7 +147,15 @@ void PrintEnd(const Json& status) {
     const std::string sentence = status["figures"].value("verdict_sentence", "");
     if (!sentence.empty()) std::cout << "verdict: " << sentence << "\n";
   }
-  std::cout << "report: " << status["report"].get<std::string>() << "\n";
+  if (status["policy"].is_string()) {
+    std::cout << "policy: " << status["policy"].get<std::string>() << "\n";
+  }
+  if (status["report"].is_string()) {
+    std::cout << "report: " << status["report"].get<std::string>() << "\n";
+  } else {
+    std::cout << "report: none was written; `tandem report " << status["path"].get<std::string>()
+              << "` writes it\n";
+  }
 }
 
 /// Everything that `tandem status` says.
@@ -161,7 +170,10 @@ Json StatusJson(const std::string& run_path, const Json& about) {
   status["members"] = MembersJson(run_path, about, alive);
   if (!alive) {
     status["figures"] = LastRecord(run_path);
-    status["report"] = run_path + "/report.html";
+    const std::string report = run_path + "/report.html";
+    std::error_code error;
+    status["report"] = std::filesystem::exists(report, error) ? Json(report) : Json();
+    status["policy"] = PolicyOf(run_path).empty() ? Json() : Json(PolicyOf(run_path));
     return status;
   }
   status["pid"] = about.value("pid", 0);

@@ -66,6 +66,9 @@ class Training {
     const absl::Status status = StartAll();
     result_.outcome = "failed";
     if (status.ok()) {
+      if (!folder_->taken().empty()) {
+        Say(absl::StrCat(folder_->taken(), " exists: a new run begins in ", folder_->name()));
+      }
       Say(absl::StrCat("run folder: ", folder_->path()));
       Supervise();
     } else {
@@ -235,6 +238,7 @@ class Training {
       Say("interrupted: the services finish what they do (again: kill at once)");
     }
     watch_.reset();
+    absl::Status written = WriteResult();  // before they end: the dashboard tells who looks on
     const absl::Duration grace = absl::Seconds(config_.runtime().drain_seconds()) + kKillAfterDrain;
     bool asked = false;
     const auto hurry = [&asked] { return asked |= StopSignalWithin(absl::ZeroDuration()); };
@@ -242,7 +246,6 @@ class Training {
       Say(absl::StrCat(member,
                        asked ? " was killed, as asked" : " did not end in time and was killed"));
     }
-    absl::Status written = folder_->Write("result.json", ToJson(result_).dump(2) + "\n");
     if (written.ok()) {
       written = folder_->Write("report.html", ReportHtml(folder_->path(), config_, result_));
     }
@@ -250,6 +253,10 @@ class Training {
     if (result_.outcome == "interrupted") return kInterrupted;
     if (result_.outcome == "failed") return Fail(absl::AbortedError(result_.reason));
     return written.ok() ? kDone : Fail(written);
+  }
+
+  absl::Status WriteResult() const {
+    return folder_->Write("result.json", ToJson(result_).dump(2) + "\n");
   }
 
   void SaySummary(const absl::Status& written) const {
@@ -261,22 +268,25 @@ class Training {
       Say(absl::StrFormat("%11d  %11.1f  %8d", evaluation.env_steps, evaluation.mean_return,
                           evaluation.episodes));
     }
-    SayWhetherThePolicyIsLost();
+    SayThePolicy();
     if (written.ok()) Say(absl::StrCat("report: ", folder_->File("report.html")));
+    if (result_.outcome != "done") {
+      Say("this run cannot be continued, as its experience was in memory: `tandem train` begins "
+          "anew");
+    }
   }
 
-  /// A policy that was trained and not saved is worth a line.
-  void SayWhetherThePolicyIsLost() const {
+  /// Where the policy is; one that was trained and not saved is worth a line, too.
+  void SayThePolicy() const {
+    const std::string policy = PolicyOf(folder_->path());
+    if (!policy.empty()) Say(absl::StrCat("policy: ", policy));
     if (!trained_) return;
-    std::error_code error;
-    const std::string file = folder_->StateOf("policy_trainer") + "/checkpoint.safetensors";
-    const bool saved = std::filesystem::exists(file, error);
     const auto trouble = troubles_.find("policy_trainer");
     const std::string why =
         trouble == troubles_.end()
             ? ""
             : std::string(absl::StripPrefix(trouble->second, "no checkpoint is written: "));
-    if (!saved) {
+    if (policy.empty()) {
       Say(absl::StrCat("no policy was saved: ",
                        why.empty() ? "its trainer ended before it could be" : why));
     } else if (!why.empty()) {
@@ -330,8 +340,10 @@ int Train(const TrainOptions& options) {
   }
   const std::string path =
       options.run_dir.empty() ? absl::StrCat("runs/", config->run().name()) : options.run_dir;
+  const bool fail =
+      options.on_exist.empty() ? !options.run_dir.empty() : options.on_exist == "fail";
   absl::StatusOr<std::unique_ptr<RunFolder>> folder =
-      RunFolder::Create(path, options.on_exist == "fail" ? OnExist::kFail : OnExist::kNew);
+      RunFolder::Create(path, fail ? OnExist::kFail : OnExist::kNew);
   if (!folder.ok()) return Fail(folder.status());
   if (options.run_dir.empty()) config->mutable_run()->set_name((*folder)->name());
   if (!config->monitor().has_dashboard()) {

@@ -55,6 +55,7 @@ TRANSIENT = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED,
              grpc.StatusCode.ABORTED, grpc.StatusCode.DEADLINE_EXCEEDED}
 STALE = {grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND,
          grpc.StatusCode.OUT_OF_RANGE}
+REFUSED = {grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT}
 TOO_LARGE = "larger than max"  # in gRPC's words: RESOURCE_EXHAUSTED too, but it does not pass
 OPTIONS = [("grpc.max_receive_message_length", 16 << 20), ("grpc.enable_retries", 0),
            ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 2000),
@@ -355,8 +356,14 @@ class Writer:
             raise
 
     def open(self) -> None:
-        """Begins a new epoch: episodes of an earlier one that are under way end, truncated."""
-        answer = self._retry("OpenWriter", encode((1, self._name), (2, self._spec.message())), 5)
+        """Begins a new epoch: episodes of an earlier one that are under way end, truncated.
+        ValueError for a spec that the run does not take."""
+        try:
+            answer = self._retry("OpenWriter", encode((1, self._name), (2, self._spec.message())), 5)
+        except grpc.RpcError as error:
+            if error.code() not in REFUSED:
+                raise
+            raise ValueError(f"replay_buffer at {self._address}: {error.details()}") from None
         self._epoch, self._sequence = integer(answer, 1), 0
 
     def append(self, segments: Sequence[bytes], episodes: Sequence[bytes]) -> None:

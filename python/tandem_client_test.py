@@ -135,6 +135,18 @@ class ReplayTest(unittest.TestCase):
         self.assertIn("policies {\n}\npolicies {\n  first_t: 5\n  policy_version: 3\n"
                       "  policy_updates: 40\n}\n", text)
 
+    def test_a_spec_that_the_run_does_not_take_is_refused_in_words(self):
+        writer = Writer(self.address, "simulator-0", SPEC)
+        self.addCleanup(writer.close)
+        for other, words in ((Spec("box", [-1, -2], [1, 8], -1, 1, 5),
+                              "observation high in element 1: expected inf, got 8"),
+                             (Spec("box", [-1, -2], [1, np.inf], -1, 1),
+                              "max_episode_steps: expected 5, got 0"),
+                             (Spec("box", -1, 1, -1, 1, 5), "observation size: expected 2, got 1"),
+                             (Spec("", [-1, -2], [1, np.inf], -1, 1, 5), "expected a name")):
+            with self.assertRaisesRegex(ValueError, words):
+                Writer(self.address, "simulator-1", other)
+
     def test_an_append_counts_once_and_a_lost_buffer_is_noticed(self):
         writer = Writer(self.address, "simulator-0", SPEC)
         self.addCleanup(writer.close)

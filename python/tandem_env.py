@@ -578,7 +578,10 @@ class Fleet:
                 progress[1] = now()
                 progress[0] = i
             try:
-                observation, reward, terminated, truncated, _ = envs[i].step(action)
+                result = envs[i].step(action)
+                if type(result) is not tuple or len(result) != 5:
+                    result = _parts("step", result, STEP_PARTS)
+                observation, reward, terminated, truncated, _ = result
                 if single is not None and type(observation) is ndarray and (
                         observation.shape == shape and observation.dtype is dtype):
                     single[i] = observation
@@ -642,7 +645,7 @@ class Fleet:
         if self._envs[i] is None:
             self._make_one(i)
         self._begins(i)
-        observation, _ = self._envs[i].reset(seed=seed)
+        observation, _ = _parts("reset", self._envs[i].reset(seed=seed), RESET_PARTS)
         self._store(self.columns.observations, i, observation)
         self._check_row(self.columns.observations, i)
         self._steps[i], self._running[i] = 0, True
@@ -715,12 +718,12 @@ class Fleet:
             array = np.asarray(value)
             if array.shape != leaf.native_shape or not np.can_cast(array.dtype, leaf.dtype,
                                                                    "same_kind"):
-                raise Bad(WRONG_SHAPE, f"observation '{leaf.name}': expected {leaf.native_dtype} "
+                raise Bad(WRONG_SHAPE, f"{_of(leaf)}: expected {leaf.native_dtype} "
                           f"{leaf.native_shape}, got {array.dtype} {array.shape}")
             if array.dtype != leaf.dtype and array.dtype.kind in "iu" and leaf.dtype.kind in "iu":
                 held = np.iinfo(leaf.dtype)  # numpy would wrap the others
                 if int(array.min()) < held.min or int(array.max()) > held.max:
-                    raise Bad(WRONG_SHAPE, f"observation '{leaf.name}': expected integers from "
+                    raise Bad(WRONG_SHAPE, f"{_of(leaf)}: expected integers from "
                               f"{held.min} to {held.max}, got {array.min()} to {array.max()}")
             column[i] = array.reshape(leaf.shape)
 
@@ -741,6 +744,23 @@ class Fleet:
         if not _finite(columns.rewards):
             for i in np.flatnonzero(~np.isfinite(columns.rewards)).tolist():
                 self._lose(i, Bad(NOT_FINITE, f"the reward is {columns.rewards[i]}"))
+
+
+STEP_PARTS = ("observation", "reward", "terminated", "truncated", "info")
+RESET_PARTS = ("observation", "info")
+
+
+def _parts(method: str, result: Any, names: Sequence[str]) -> Sequence[Any]:
+    """What a method of an environment gave. Bad for anything but a tuple of so many."""
+    if isinstance(result, (tuple, list)) and len(result) == len(names):
+        return result
+    got = f"{len(result)} values" if isinstance(result, (tuple, list)) else _told(result)
+    raise Bad(WRONG_SHAPE, f"{method}: expected {len(names)} values ({', '.join(names)}), got {got}")
+
+
+def _of(leaf: Leaf) -> str:
+    """What a part of an observation is called; one that is an array has no name."""
+    return f"observation '{leaf.name}'" if leaf.name else "the observation"
 
 
 NUMBERS = frozenset((float, int, np.float32, np.float64))  # the usual types of a reward
@@ -774,7 +794,7 @@ def _finite(column: np.ndarray) -> bool:
 
 
 def _not_finite(leaf: Leaf, row: np.ndarray) -> Bad:
-    return Bad(NOT_FINITE, f"observation '{leaf.name}' is not finite: {row.tolist()}"[:MAX_MESSAGE])
+    return Bad(NOT_FINITE, f"{_of(leaf)} is not finite: {row.tolist()}"[:MAX_MESSAGE])
 
 
 # --- Worker processes -----------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from testing.protoc import protoc
 SOURCE = pathlib.Path(__file__).resolve().parent
 LONG = '{"limit": 1000000}'  # episodes
 GOOD, RAISE, NAN, SHAPE, SEGFAULT, HANG, TERMINATE, NAN_REWARD, BAD_FINAL, EXIT = range(10)
-CANCEL, INTERRUPT, LEAVE = range(10, 13)
+CANCEL, INTERRUPT, LEAVE, OLD_GYM = range(10, 14)
 BASES = {CANCEL: asyncio.CancelledError, INTERRUPT: KeyboardInterrupt, LEAVE: GeneratorExit}
 NO_FORK = "TANDEM_TEST_NO_FORK"  # while this file exists no process can be forked
 
@@ -82,7 +82,7 @@ class Stub:
     """Observes (steps of the episode, seed, episodes); the action says what goes wrong."""
 
     observation_space = Box(-np.inf, np.inf, (3,), np.float64)
-    action_space = Discrete(13)
+    action_space = Discrete(14)
     max_episode_steps = 50
 
     def __init__(self, fail_after=None, slow_reset_s=0.0, size=3, limit=50, unused="",
@@ -122,6 +122,8 @@ class Stub:
             observation[1] = np.nan
         if action == SHAPE:
             observation = observation[:2]
+        if action == OLD_GYM:
+            return observation, 1.0, False, {}
         reward = np.nan if action == NAN_REWARD else float(self.steps)
         return observation, reward, action in (TERMINATE, BAD_FINAL), self.steps >= self.limit, {}
 
@@ -628,7 +630,10 @@ class FaultTest(ServerTest):
         client.reset(seeds=[1, 2, 3, 4])
         for action, kind, text in ((RAISE, 1, "told to raise"), (EXIT, 1, "told to exit"),
                                    (CANCEL, 1, "told to"), (INTERRUPT, 1, "told to"),
-                                   (LEAVE, 1, "told to"), (NAN, 4, "nan"), (SHAPE, 5, "(2,)"),
+                                   (LEAVE, 1, "told to"), (NAN, 4, "nan"),
+                                   (SHAPE, 5, "the observation: expected float64 (3,)"),
+                                   (OLD_GYM, 5, "step: expected 5 values (observation, reward, "
+                                    "terminated, truncated, info), got 4 values"),
                                    (NAN_REWARD, 4, "reward"), (BAD_FINAL, 4, "nan")):
             response = client.step(GOOD, action, GOOD, GOOD)
             self.assertEqual(outcomes(response, 4), [0, 1, 0, 0], action)

@@ -19,7 +19,7 @@ import pathlib
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -244,10 +244,16 @@ def size_of(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+class Parser(argparse.ArgumentParser):
+    """Tells of a mistake in a line, as `tandem` does; its usage is that of `tandem env render`."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"tandem: {message}; see tandem env render --help\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="tandem env render",
-                                     description=__doc__.split("\n", maxsplit=1)[0])
+    parser = Parser(prog="tandem env render", description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("environment", help="a built-in name, gym:ID, host:port or unix:PATH")
     parser.add_argument("--policy", help="folder of a run, file, or address of a policy_trainer")
     parser.add_argument("--out", default="episode.gif", help="FILE.gif or FILE.png")

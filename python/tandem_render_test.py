@@ -199,6 +199,12 @@ class RenderTest(unittest.TestCase):
                                                    code=2))
         self.assertIn('did you mean "maze"', self.run_one(TANDEM, "env", "render", "maz", code=2))
         self.assertIn("required", self.run_one(TANDEM, "env", "render", code=2))
+        for wrong, words in ((("--size", "big"), "--size: expected WIDTHxHEIGHT"),
+                             (("--out", "x.mp4"), "--out: expected FILE.gif or FILE.png")):
+            said = self.run_one(TANDEM, "env", "render", "maze", *wrong, code=2)
+            self.assertIn(words, said)
+            self.assertEqual(len(said.strip().splitlines()), 1, said)
+            self.assertNotIn("--twin", said)
         said = self.run_one(TANDEM, "env", "render", self.served(), "--out", "b.png", "--seed", "3",
                             "--episodes", "2", "--steps", "5", "--size", "200x160", "--plot")
         self.assertIn("episode 2: return", said)

@@ -4,6 +4,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/base/address.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/nearest.h"
@@ -51,13 +52,29 @@ TEST(StopSignal, SleepsToTheEndUnlessStopped) {
   EXPECT_GE(absl::Now() - start, absl::Milliseconds(29));
 }
 
+TEST(ParseHostPort, TakesPortsOfTheSystemOnly) {
+  EXPECT_EQ(ParseHostPort("127.0.0.1:0")->port, 0);
+  EXPECT_EQ(ParseHostPort("[::1]:65535")->host, "[::1]");
+  EXPECT_EQ(ParseHostPort("[::1]:65535")->port, 65535);
+  EXPECT_EQ(ParseHostPort(":80")->host, "");
+  EXPECT_EQ(ParseHostPort("127.0.0.1:99999").status().message(),
+            "\"127.0.0.1:99999\": expected \"host:port\", port 0 to 65535");
+  for (const char* bad : {"", "x", "x:", "x:y", "x:-1", "x:+1", "x: 1", "x:65536", "x:1y"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseHostPort(bad).status())) << bad;
+  }
+}
+
 TEST(Nearest, NamesTheLikelyMistake) {
   const std::vector<std::string> names = {"cartpole_continuous", "inverted_pendulum", "pendulum"};
   EXPECT_EQ(NearestName("pendelum", names), "pendulum");
   EXPECT_EQ(NearestName("inverted-pendulum", names), "inverted_pendulum");
   EXPECT_EQ(NearestName("cartpole", {"cart", "cartploe", "carpool"}), "cartploe");  // a swap is 1
-  EXPECT_EQ(NearestName("", {"ab", "a"}), "a");
-  EXPECT_EQ(NearestName("x", {"b", "a"}), "b");
+  EXPECT_EQ(NearestName("rl", {"tau", "lr"}), "lr");
+  EXPECT_EQ(NearestName("tua", {"taut", "tau"}), "tau") << "the nearer one";
+  EXPECT_EQ(NearestName("ball", {"ant", "hopper"}), "") << "another word";
+  EXPECT_EQ(NearestName("nosuch", {"ant", "hopper"}), "");
+  EXPECT_EQ(NearestName("x", {"b", "a"}), "") << "nothing in common";
+  EXPECT_EQ(NearestName("", {"ab", "a"}), "");
   EXPECT_EQ(NearestName("x", {}), "");
 }
 

@@ -38,7 +38,9 @@ std::string_view NearestName(std::string_view wanted, const std::vector<std::str
       nearest = name;
     }
   }
-  return nearest;
+  // Further away it is another word, not one mistyped.
+  const size_t most = std::max<size_t>(1, wanted.size() / 3);
+  return least <= most && least < wanted.size() ? nearest : std::string_view();
 }
 
 }  // namespace tandem

@@ -52,8 +52,6 @@ bool Accepts(const std::string& path) {
 
 std::string SocketIn(const std::string& folder) { return folder + "/env.sock"; }
 
-void LogLine(const std::string& line) { LogInfo(absl::StrCat("environment server: ", line)); }
-
 }  // namespace
 
 EnvironmentProcess::EnvironmentProcess(Options options, std::string folder, int wake)
@@ -166,7 +164,8 @@ void EnvironmentProcess::Watch() {
   ClearUp();
   Reap();
   MutexLock lock(mu_);
-  if (!stopping_) LogWarning(absl::StrCat("the environment server ended: ", last_death_));
+  if (stopping_ || !options_.log_output) return;
+  LogWarning(absl::StrCat("the environment server ended: ", last_death_));
 }
 
 /// Whether the present one has; its process and group remain until Reap().
@@ -218,6 +217,10 @@ void EnvironmentProcess::TakeOutput(std::string_view bytes) {
     if (!ends && line_.size() < kMaxLine) continue;
     PassOn(filter_.Add(Printable(std::exchange(line_, {}))));
   }
+}
+
+void EnvironmentProcess::LogLine(const std::string& line) const {
+  if (options_.log_output) LogInfo(absl::StrCat("environment server: ", line));
 }
 
 void EnvironmentProcess::PassOn(std::vector<std::string> lines) {
@@ -302,8 +305,10 @@ void EnvironmentProcess::Kill(uint64_t incarnation) {
 std::string EnvironmentProcess::LastWords() const {
   MutexLock lock(mu_);
   const std::string tail = tail_.Text();
+  // It ended well, but a server goes on.
+  const char* hint = last_death_ == DescribeExit(0) ? " (does it call tandem_env.serve?)" : "";
   return absl::StrCat(
-      last_death_.empty() ? "" : absl::StrCat("last death: ", last_death_, "; "),
+      last_death_.empty() ? "" : absl::StrCat("last death: ", last_death_, hint, "; "),
       tail.empty() ? "it wrote nothing" : absl::StrCat("its last lines are\n", tail));
 }
 

@@ -32,6 +32,7 @@ class EnvironmentProcess {
     std::vector<std::string> argv;  ///< argv[0]: a path, or a name that is looked up in PATH.
     /// Set on top of this process's environment and TANDEM_ENV_LISTEN.
     std::vector<std::pair<std::string, std::string>> environment;
+    bool log_output = true;  ///< Else what it writes is for LastWords() alone.
   };
   /// Returns when the program runs; it may not listen yet. NOT_FOUND where there is no such
   /// program; else the system's error.
@@ -71,6 +72,7 @@ class EnvironmentProcess {
   void ReadOutput();
   void TakeOutput(std::string_view bytes);
   void PassOn(std::vector<std::string> lines);
+  void LogLine(const std::string& line) const;
   bool Ended() const;
   void Reap();
   void ClearUp();

@@ -113,6 +113,23 @@ TEST(EnvironmentProcessTest, OneThatDiesAtOnceSaysWhy) {
   EXPECT_THAT(status.ToString(), HasSubstr("no module named 'robots'"));
 }
 
+TEST(EnvironmentProcessTest, OneThatEndsWellIsAskedWhetherItServes) {
+  const auto process = *EnvironmentProcess::Start({.argv = {"true"}});
+  EXPECT_THAT(std::string(process->AwaitListening(absl::Seconds(10), Never).status().message()),
+              HasSubstr("exit code 0 (does it call tandem_env.serve?)"));
+}
+
+TEST(EnvironmentProcessTest, KeepsItsOutputToItselfWhereAsked) {
+  testing::internal::CaptureStderr();
+  {
+    const auto process = *EnvironmentProcess::Start(
+        {.argv = {"sh", "-c", "echo a word; exit 7"}, .log_output = false});
+    EXPECT_TRUE(process->AwaitDeath(1, absl::Seconds(5)));
+    EXPECT_THAT(process->LastWords(), HasSubstr("a word"));
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
 TEST(EnvironmentProcessTest, ADeathIsToldWithTheLastWordsAndWithoutHeirs) {
   const auto process = *EnvironmentProcess::Start(
       {.argv = {"sh", "-c", "sleep 100 & echo child $!; printf 'no newline\\033'; exit 7"}});

@@ -96,6 +96,7 @@ absl::StatusOr<std::unique_ptr<EnvironmentProvider>> ConnectServer(
 
 absl::StatusOr<std::unique_ptr<EnvironmentProvider>> StartCommand(
     const EnvironmentSource& source, clients::EnvironmentProcess::Options command) {
+  command.log_output = source.log_output;
   TANDEM_ASSIGN_OR_RETURN(std::unique_ptr<clients::EnvironmentProcess> process,
                           clients::EnvironmentProcess::Start(std::move(command)));
   const std::string address = process->address();

@@ -21,6 +21,8 @@ struct EnvironmentSource {
   absl::Duration step_timeout = absl::Seconds(10);
   absl::Duration reset_timeout = absl::Seconds(60);
   std::string client;  ///< Name of this client, for the server's log.
+  /// Whether what a command writes, and its deaths, go to this process's log as well.
+  bool log_output = true;
   /// Ends every wait of Create and Make, which are then CANCELLED; null: nothing does. Not owned;
   /// outlives the provider. The environments that Make gave have a Stop() of their own.
   StopSignal* stop = nullptr;

@@ -47,7 +47,7 @@ std::string DescribeSource(const Checkpoint& checkpoint) {
 std::string DescribeGapOver(int steps, double gap) {
   return absl::StrFormat(
       "over %d steps from real states the model promises %.2f of the return "
-      "range %s than came",
+      "scale %s than came",
       steps, std::abs(gap), gap < 0 ? "less" : "more");
 }
 
@@ -55,7 +55,7 @@ std::string DescribeReading(const Checkpoint& checkpoint, const Reading& reading
   switch (reading.signal) {
     case Signal::kBias:
       return absl::StrCat("step by step the policy looks ",
-                          absl::StrFormat("%.2f", std::abs(reading.value)), " of the return range ",
+                          absl::StrFormat("%.2f", std::abs(reading.value)), " of the return scale ",
                           reading.value < 0 ? "worse" : "better", " in the model than it is");
     case Signal::kGap100:
       return DescribeGapOver(100, reading.value);
@@ -65,11 +65,11 @@ std::string DescribeReading(const Checkpoint& checkpoint, const Reading& reading
   const char* direction = reading.value < 0 ? "less" : "more";
   if (std::isfinite(checkpoint.model_return) && std::isfinite(checkpoint.real_return)) {
     return absl::StrFormat(
-        "over whole episodes it returns %.4g in the model and %.4g in reality, %.2f of the range "
-        "%s",
+        "over whole episodes it returns %.4g in the model and %.4g in reality, %.2f of the return "
+        "scale %s",
         checkpoint.model_return, checkpoint.real_return, std::abs(reading.value), direction);
   }
-  return absl::StrFormat("over whole episodes the model promises %.2f of the return range %s",
+  return absl::StrFormat("over whole episodes the model promises %.2f of the return scale %s",
                          std::abs(reading.value), direction);
 }
 
@@ -129,10 +129,12 @@ std::string DescribeVoids(const Checkpoint& checkpoint, const Readings& readings
 }  // namespace
 
 std::string DescribeWarmUp(double number, const Thresholds& thresholds) {
+  const double judged = std::isnan(number) ? 0 : number;
   return absl::StrFormat(
-      "Warming up: %.0f of %d models are judged after which the test begins; early figures are no "
+      "Warming up: %.0f of the first %d models judged; the test begins %s; early figures are no "
       "sign of harm.",
-      std::isnan(number) ? 0 : number, thresholds.warmup_refits);
+      judged, thresholds.warmup_refits,
+      judged < thresholds.warmup_refits ? "after them" : "with the next");
 }
 
 std::string DescribeNothingCounts(const Readings& readings) {

@@ -49,7 +49,7 @@ std::string WhyBiasDoesNotCount(const Checkpoint& checkpoint, const Thresholds& 
   if (!std::isfinite(checkpoint.residual)) return "the critic's residual is not known";
   if (std::abs(checkpoint.residual) > thresholds.residual_limit) {
     return absl::StrFormat(
-        "the index (%+.2f) does not count while the critic is %.2f of the return range away from "
+        "the index (%+.2f) does not count while the critic is %.2f of the return scale away from "
         "its own model (limit %.2f)",
         checkpoint.index, std::abs(checkpoint.residual), thresholds.residual_limit);
   }

@@ -61,7 +61,9 @@ TEST(VerdictProcessTest, TheFirstModelsAreNotJudged) {
     const Judgement judgement = course.Next(c);
     EXPECT_EQ(judgement.verdict, Verdict::kWarmingUp);
     EXPECT_EQ(judgement.evidence, 0);
-    EXPECT_THAT(judgement.sentence, HasSubstr("of 3 models"));
+    EXPECT_THAT(judgement.sentence,
+                HasSubstr(i < 2 ? "of the first 3 models judged; the test begins after them"
+                                : "3 of the first 3 models judged; the test begins with the next"));
   }
   EXPECT_NE(course.Next(c).verdict, Verdict::kWarmingUp);
 }
@@ -194,7 +196,7 @@ TEST(VerdictProcessTest, ABiasThatDoesNotCountFeedsNothingAndIsExplained) {
     return c;
   };
   for (const auto& [checkpoint, why] : std::vector<std::pair<Checkpoint, std::string>>{
-           {with([](Checkpoint& c) { c.residual = -0.8; }), "0.80 of the return range away"},
+           {with([](Checkpoint& c) { c.residual = -0.8; }), "0.80 of the return scale away"},
            {with([](Checkpoint& c) { c.clipped_share = 0.03; }), "3.0 % of its steps were clipped"},
            {with([](Checkpoint& c) { c.fresh_steps = 20; }), "20 steps that the model has not"},
        }) {
@@ -235,7 +237,7 @@ TEST(VerdictProcessTest, ALowGapOverFewStepsIsPessimisticButLongOnesAreNot) {
   EXPECT_LT(fear.Until(Verdict::kPessimistic, c, &judgement), 20);
   EXPECT_EQ(judgement.signal, "gap_5");
   EXPECT_THAT(judgement.sentence, HasSubstr("over 5 steps from real states the model promises 0.30 "
-                                            "of the return range less than came"));
+                                            "of the return scale less than came"));
   EXPECT_THAT(judgement.sentence, HasSubstr("the reward (-0.15)"));
   EXPECT_THAT(judgement.sentence, HasSubstr("the tolerance is 0.10"));
   EXPECT_LT(judgement.evidence, 200);

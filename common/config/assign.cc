@@ -36,11 +36,16 @@ std::string At(const std::string& name, const YAML::Node& node) {
 absl::Status UnknownKey(const std::string& where, const std::string& key,
                         const std::string& section, const pb::Descriptor* type) {
   std::vector<std::string> keys;
+  keys.reserve(static_cast<size_t>(type->field_count()));
   for (int i = 0; i < type->field_count(); ++i) keys.push_back(type->field(i)->name());
   std::string text = absl::StrCat("unknown key \"", absl::Utf8SafeCHexEscape(key), "\"");
   if (!section.empty()) absl::StrAppend(&text, " in ", section);
-  const std::string_view nearest = NearestName(key, keys);
-  absl::StrAppend(&text, "; did you mean \"", std::string(nearest), "\"?");
+  const std::string nearest(NearestName(key, keys));
+  if (nearest.empty()) {
+    absl::StrAppend(&text, "; known: ", absl::StrJoin(keys, ", "));
+  } else {
+    absl::StrAppend(&text, "; did you mean \"", nearest, "\"?");
+  }
   return Bad(where, text);
 }
 

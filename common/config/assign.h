@@ -3,17 +3,13 @@
 #include <google/protobuf/message.h>
 #include <yaml-cpp/yaml.h>
 
-#include <map>
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/config/config.h"
 #include "tandem/config/v1/config.pb.h"
 
 namespace tandem::config {
-
-/// Where each field of a config was set: "policy.lr" -> `recipes/x.yaml:12`. Fields left at their
-/// default are absent.
-using Origins = std::map<std::string, std::string>;
 
 /// Writes a parsed recipe into `config`: INVALID_ARGUMENT with `name` and the line for an unknown
 /// or repeated key, a wrong type, or a value out of range.

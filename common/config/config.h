@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -8,18 +9,25 @@
 
 namespace tandem::config {
 
+/// Where each field of a config was set: "policy.lr" -> `recipes/x.yaml:12`, or `override
+/// "policy.lr=1e-4"`. Fields left at their default are absent.
+using Origins = std::map<std::string, std::string>;
+
 /// Reads a recipe (YAML for tandem.config.v1.RunConfig), applies overrides "path.to.field=value" in
 /// order, fills every unset field with its default, and checks every range. A list is written
 /// [200, 200]; an enum by its name without prefix, in any case.
 /// INVALID_ARGUMENT names file, line, key, what was expected and what came, and for an unknown key
 /// the nearest valid one: `recipes/x.yaml:12: unknown key "polcy"; did you mean "policy"?` path may
-/// be empty: then the defaults and the overrides alone.
+/// be empty: then the defaults and the overrides alone. origins, where given, receives where each
+/// field was set, for errors found later.
 absl::StatusOr<v1::RunConfig> Load(const std::string& path,
-                                   const std::vector<std::string>& overrides);
+                                   const std::vector<std::string>& overrides,
+                                   Origins* origins = nullptr);
 
 /// The same from text; `name` stands for the file in messages.
 absl::StatusOr<v1::RunConfig> Parse(const std::string& yaml, const std::string& name,
-                                    const std::vector<std::string>& overrides);
+                                    const std::vector<std::string>& overrides,
+                                    Origins* origins = nullptr);
 
 /// The whole resolved config as YAML that Load reads back to the same config.
 std::string ToYaml(const v1::RunConfig& config);

@@ -196,9 +196,11 @@ std::string DefaultRunName(const std::string& recipe, uint64_t seed) {
 }  // namespace
 
 absl::StatusOr<v1::RunConfig> Parse(const std::string& yaml, const std::string& name,
-                                    const std::vector<std::string>& overrides) {
+                                    const std::vector<std::string>& overrides, Origins* origins) {
   v1::RunConfig config;
-  Origins origins;
+  Origins own;
+  if (origins == nullptr) origins = &own;
+  origins->clear();
   try {  // yaml-cpp reports by exceptions; none passes this border
     const std::vector<YAML::Node> documents = YAML::LoadAll(yaml);
     if (documents.size() > 1) {
@@ -207,31 +209,32 @@ absl::StatusOr<v1::RunConfig> Parse(const std::string& yaml, const std::string& 
                        ": a second document; a recipe is one document without \"---\""));
     }
     if (!documents.empty()) {
-      TANDEM_RETURN_IF_ERROR(AssignTree(documents[0], name, &config, &origins));
+      TANDEM_RETURN_IF_ERROR(AssignTree(documents[0], name, &config, origins));
     }
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(
         absl::StrCat(name, ":", error.mark.line + 1, ": not valid YAML: ", error.msg));
   }
   for (const std::string& text : overrides) {
-    TANDEM_RETURN_IF_ERROR(AssignOverride(text, &config, &origins));
+    TANDEM_RETURN_IF_ERROR(AssignOverride(text, &config, origins));
   }
   FillDefaults(&config);
   if (!config.run().has_name()) {
     config.mutable_run()->set_name(DefaultRunName(name, config.run().seed()));
   }
-  TANDEM_RETURN_IF_ERROR(CheckTogether(config, origins));
+  TANDEM_RETURN_IF_ERROR(CheckTogether(config, *origins));
   return config;
 }
 
 absl::StatusOr<v1::RunConfig> Load(const std::string& path,
-                                   const std::vector<std::string>& overrides) {
-  if (path.empty()) return Parse("", "", overrides);
+                                   const std::vector<std::string>& overrides, Origins* origins) {
+  if (path.empty()) return Parse("", "", overrides, origins);
   absl::StatusOr<std::string> text = ReadFile(path, kMaxRecipeBytes);
   if (!text.ok()) {
-    return absl::Status(text.status().code(), absl::StrCat("recipe ", text.status().message()));
+    return absl::Status(text.status().code(),
+                        absl::StrCat("cannot read the recipe: ", text.status().message()));
   }
-  return Parse(*text, path, overrides);
+  return Parse(*text, path, overrides, origins);
 }
 
 uint64_t SeedFor(const v1::RunConfig& config, bool has_own, uint64_t own, const std::string& part) {

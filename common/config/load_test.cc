@@ -121,6 +121,19 @@ TEST(Load, BadYamlNamesTheLine) {
   EXPECT_THAT(ErrorOf("run:\n  seed: 1\n---\nrun:\n"), testing::HasSubstr("a second document"));
 }
 
+TEST(Load, TellsWhereAFieldWasSet) {
+  Origins origins = {{"left", "over"}};
+  ASSERT_TRUE(Parse("policy:\n  lr: 1\n  tau: 1\n", "r.yaml", {"policy.tau=0.5"}, &origins).ok());
+  EXPECT_EQ(origins,
+            (Origins{{"policy.lr", "r.yaml:2"}, {"policy.tau", "override \"policy.tau=0.5\""}}));
+}
+
+TEST(Load, AKeyThatIsNearNoneIsAnsweredWithAll) {
+  EXPECT_THAT(ErrorOf("", {"actor.zzzzzz=1"}),
+              testing::AllOf(testing::HasSubstr("unknown key \"zzzzzz\" in actor; known: num_envs"),
+                             testing::Not(testing::HasSubstr("did you mean"))));
+}
+
 TEST(Load, OverrideErrorsQuoteTheOverride) {
   EXPECT_EQ(ErrorOf("", {"polcy.lr=1"}),
             "override \"polcy.lr=1\": unknown key \"polcy\"; did you mean \"policy\"?");

@@ -230,6 +230,27 @@ TEST(TransitionBatch, AppendsTheRowsAskedFor) {
   EXPECT_EQ(batch.splits.size(), 3u);
 }
 
+TEST(EnvironmentSpec, TellsWhereTwoDiffer) {
+  const EnvironmentSpec spec = {"box", {{-1, -2}, {1, 3}}, {{-1}, {1}}, 5};
+  EXPECT_EQ(FirstDifference(spec, spec), "");
+  const auto differs = [&spec](auto change) {
+    EnvironmentSpec other = spec;
+    change(other);
+    return FirstDifference(spec, other);
+  };
+  EXPECT_EQ(differs([](auto& s) { s.name = "b"; }), "name: expected box, got b");
+  EXPECT_EQ(differs([](auto& s) {
+              s.observation = {{0}, {1}};
+            }),
+            "observation size: expected 2, got 1");
+  EXPECT_EQ(differs([](auto& s) { s.observation.high[1] = 8; }),
+            "observation high in element 1: expected 3, got 8");
+  EXPECT_EQ(differs([](auto& s) { s.action.low[0] = -2; }),
+            "action low in element 0: expected -1, got -2");
+  EXPECT_EQ(differs([](auto& s) { s.max_episode_steps = 0; }),
+            "max_episode_steps: expected 5, got 0");
+}
+
 TEST(TransitionBatch, KeepsLeftOutColumnsEmptyAndAppendsNothing) {
   TransitionBatch other = MakeBatch(2, 0);
   other.rewards.clear();

@@ -1,6 +1,7 @@
 #include "common/data/spec.h"
 
 #include <cmath>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -27,7 +28,35 @@ absl::Status BadBounds(const char* which, size_t i, const BoxSpace& space, const
                                                  ", high = ", space.high[i]));
 }
 
+template <typename T>
+std::string Differs(const std::string& what, const T& expected, const T& got) {
+  return absl::StrCat(what, ": expected ", expected, ", got ", got);
+}
+
+std::string FirstDifference(const char* which, const BoxSpace& expected, const BoxSpace& got) {
+  if (expected.dim() != got.dim()) {
+    return Differs(absl::StrCat(which, " size"), expected.dim(), got.dim());
+  }
+  for (size_t i = 0; i < expected.low.size(); ++i) {
+    for (const auto& [end, ours, theirs] : {std::tuple{"low", expected.low[i], got.low[i]},
+                                            {"high", expected.high[i], got.high[i]}}) {
+      if (ours != theirs) {
+        return Differs(absl::StrCat(which, " ", end, " in element ", i), ours, theirs);
+      }
+    }
+  }
+  return "";
+}
+
 }  // namespace
+
+std::string FirstDifference(const EnvironmentSpec& expected, const EnvironmentSpec& got) {
+  if (expected.name != got.name) return Differs("name", expected.name, got.name);
+  std::string box = FirstDifference("observation", expected.observation, got.observation);
+  if (box.empty()) box = FirstDifference("action", expected.action, got.action);
+  if (!box.empty() || expected.max_episode_steps == got.max_episode_steps) return box;
+  return Differs("max_episode_steps", expected.max_episode_steps, got.max_episode_steps);
+}
 
 absl::Status Validate(const EnvironmentSpec& spec) {
   if (spec.name.empty()) {

@@ -31,4 +31,8 @@ struct EnvironmentSpec {
 /// and low < high everywhere in the action space.
 absl::Status Validate(const EnvironmentSpec& spec);
 
+/// Where two specs differ first, for people: "observation high in element 1: expected inf, got 8".
+/// Empty where they are equal.
+std::string FirstDifference(const EnvironmentSpec& expected, const EnvironmentSpec& got);
+
 }  // namespace tandem

@@ -268,6 +268,20 @@ TEST(MakeEnvironment, UnknownNameNamesTheNearestAndAll) {
   EXPECT_EQ(KnownTermination("inverted_pendelum").status(), status);
 }
 
+TEST(MakeEnvironment, UnknownNameSuggestsWhatMayBeMeant) {
+  const auto told = [](const char* name) {
+    return std::string(MakeEnvironment(name).status().message());
+  };
+  EXPECT_THAT(told("Hopper-v5"),
+              testing::HasSubstr("did you mean \"hopper\", which is built in, or "
+                                 "\"gym:Hopper-v5\"? Known: acrobot"));
+  EXPECT_THAT(told("LunarLander-v3"), testing::HasSubstr("did you mean \"gym:LunarLander-v3\"?"));
+  for (const char* name : {"ball", "nosuch", "ball-vase"}) {
+    EXPECT_THAT(told(name), testing::AllOf(testing::HasSubstr("\"; known: acrobot"),
+                                           testing::Not(testing::HasSubstr("did you mean"))));
+  }
+}
+
 TEST(MakeEnvironment, MissingModelFileNamesBothFolders) {
   setenv("TANDEM_MUJOCO_ASSETS", "/no/such/folder", 1);
   const absl::Status status = MakeEnvironment("inverted_pendulum").status();

@@ -57,14 +57,30 @@ constexpr Entry kEntries[] = {
     {"walker2d", MakeMujoco<kWalker2d>, MujocoTermination<kWalker2d>, "Walker2d-v5"},
 };
 
+/// "did you mean ...?" for a name that is no built-in environment's; empty where nothing is near.
+std::string HintFor(const std::string& name, const std::vector<std::string>& names) {
+  if (const std::optional<std::string> twin = BuiltInNameOf(name); twin.has_value()) {
+    return absl::StrCat("did you mean \"", *twin, "\", which is built in, or \"", kGymnasiumPrefix,
+                        name, "\"?");
+  }
+  std::string nearest(NearestName(name, names));
+  const size_t version = name.rfind("-v");  // as Gymnasium's ids end
+  if (nearest.empty() && version != std::string::npos &&
+      name.find_first_not_of("0123456789", version + 2) == std::string::npos) {
+    nearest = kGymnasiumPrefix + name;
+  }
+  return nearest.empty() ? "" : absl::StrCat("did you mean \"", nearest, "\"?");
+}
+
 absl::StatusOr<const Entry*> Find(const std::string& name) {
   for (const Entry& entry : kEntries) {
     if (name == entry.name) return &entry;
   }
   const std::vector<std::string> names = EnvironmentNames();
-  return absl::NotFoundError(absl::StrCat("unknown environment \"", name, "\"; did you mean \"",
-                                          std::string(NearestName(name, names)),
-                                          "\"? Known: ", absl::StrJoin(names, ", ")));
+  const std::string hint = HintFor(name, names);
+  return absl::NotFoundError(
+      absl::StrCat("unknown environment \"", name, "\"; ", hint,
+                   hint.empty() ? "known: " : " Known: ", absl::StrJoin(names, ", ")));
 }
 
 }  // namespace

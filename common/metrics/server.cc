@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/address.h"
 #include "common/metrics/impl.h"
 #include "common/metrics/stop_web_server.h"
 
@@ -34,14 +35,13 @@ class ExposerServer : public MetricsServer {
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(const std::string& address,
                                                                     Registry& registry) {
-  const size_t colon = address.rfind(':');
-  if (colon == std::string::npos) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("metrics address \"", address, "\": expected \"host:port\""));
+  const absl::StatusOr<HostPort> parts = ParseHostPort(address);
+  if (!parts.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("metrics address ", parts.status().message()));
   }
-  std::string host = address.substr(0, colon);
+  std::string host = parts->host;
   // The web server takes numbers only.
-  const std::string bind = (host == "localhost" ? "127.0.0.1" : host) + address.substr(colon);
+  const std::string bind = absl::StrCat(host == "localhost" ? "127.0.0.1" : host, ":", parts->port);
   try {
     auto exposer = std::make_unique<prometheus::Exposer>(bind, /*num_threads=*/2);
     return std::make_unique<ExposerServer>(std::move(exposer), std::move(host),

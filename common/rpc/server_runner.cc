@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/address.h"
 #include "common/base/files.h"
 #include "common/base/log.h"
 #include "common/base/mutex.h"
@@ -102,10 +103,14 @@ class Runner : public ServerRunner {
 
 absl::Status Runner::Bind() {
   const std::string socket = UnixSocketPath(options_.address);
-  const size_t colon = options_.address.rfind(':');
-  if (socket.empty() && (colon == std::string::npos || colon + 1 == options_.address.size())) {
-    return absl::InvalidArgumentError(absl::StrCat("address \"", options_.address,
-                                                   "\": expected \"unix:/path\" or \"host:port\""));
+  std::string host;
+  if (socket.empty()) {
+    const absl::StatusOr<HostPort> parts = ParseHostPort(options_.address);
+    if (!parts.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("address ", parts.status().message(), ", or \"unix:/path\""));
+    }
+    host = parts->host;
   }
   if (!socket.empty()) TANDEM_RETURN_IF_ERROR(PrepareSocketFile(socket));
 
@@ -139,8 +144,7 @@ absl::Status Runner::Bind() {
                      ": the port is taken, or the address is not one of this machine"));
   }
   SetServing(false);
-  address_ = socket.empty() ? absl::StrCat(options_.address.substr(0, colon), ":", port)
-                            : options_.address;
+  address_ = socket.empty() ? absl::StrCat(host, ":", port) : options_.address;
   return absl::OkStatus();
 }
 

@@ -85,6 +85,11 @@ TEST_F(ServerRunnerTest, IsServingOnlyWhenTold) {
   auto runner = ServerRunner::Start(Options("127.0.0.1:0"));
   ASSERT_TRUE(runner.ok()) << runner.status();
   EXPECT_THAT((*runner)->address(), Not(testing::EndsWith(":0")));
+  for (const char* wrong : {"127.0.0.1:99999", "127.0.0.1:", "127.0.0.1"}) {
+    const absl::Status refused = ServerRunner::Start(Options(wrong)).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("port 0 to 65535"));
+  }
   EXPECT_EQ(Health((*runner)->address()), "NOT_SERVING");
   (*runner)->SetServing(true);
   EXPECT_EQ(Health((*runner)->address()), "SERVING");

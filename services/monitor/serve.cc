@@ -1,5 +1,6 @@
 #include "services/monitor/serve.h"
 
+#include "absl/time/clock.h"
 #include "common/base/executor.h"
 #include "common/base/status_macros.h"
 #include "common/nn/device.h"
@@ -8,6 +9,22 @@
 #include "services/monitor/web/monitor_source.h"
 
 namespace tandem::monitor {
+namespace {
+
+/// Within it a page that is open asks once more.
+constexpr absl::Duration kPageInterval = absl::Milliseconds(1500);
+
+/// Lets the dashboard say that the run is over, where it is; for how long it should go on answering
+/// so that the pages that look on hear of it.
+absl::Duration TellOfTheEnd(const ServedDashboard& served, const std::string& state_dir) {
+  if (served.dashboard == nullptr) return absl::ZeroDuration();
+  std::optional<RunEnd> end = ReadRunEnd(state_dir);
+  if (!end.has_value()) return absl::ZeroDuration();
+  served.dashboard->End(*std::move(end));
+  return served.dashboard->Watched() ? kPageInterval : absl::ZeroDuration();
+}
+
+}  // namespace
 
 absl::Status Serve(ServiceOptions options) {
   TANDEM_RETURN_IF_ERROR(nn::ConfigureThreads(1));
@@ -47,9 +64,11 @@ absl::Status Serve(ServiceOptions options) {
   core->Start();
   runner->SetServing(true);
   runner->WaitForSignal();
+  const absl::Time until = absl::Now() + TellOfTheEnd(dashboard, options.dashboard.state_dir);
   core->Stop();
   judge->Stop();
   runner->Drain(options.drain);
+  absl::SleepFor(until - absl::Now());
   return absl::OkStatus();
 }
 

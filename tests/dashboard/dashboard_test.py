@@ -27,14 +27,14 @@ class DashboardTest(DashboardPage):
 
     def test_zero_is_not_no_data(self):
         harness = self.start()
-        harness.tell("checkpoint", checkpoint(1, index=0, gap_25=None))
+        harness.tell("checkpoint", checkpoint(1, index=0, gap_100=None))
         page = self.open(harness)
         index = self.card(page, "Index of co-adaptation")
         index.locator(".value >> text=0").wait_for()
         self.assertRegex(index.locator(".value").inner_text(), r"^0\b")
         self.assertEqual(index.get_attribute("data-level"), "fine")
         self.assertEqual(index.locator(".nodata").count(), 0)
-        self.assertEqual(self.card(page, "Gap over 25 steps").locator(".nodata").inner_text(), "no data yet")
+        self.assertEqual(self.card(page, "Gap over 100 steps").locator(".nodata").inner_text(), "no data yet")
 
     def test_the_verdict_stands_first_in_words_with_its_evidence(self):
         harness = self.start()
@@ -110,13 +110,31 @@ class DashboardTest(DashboardPage):
         address = harness.address
         harness.stop()
         self.state(page, "down")
-        self.until(page, "/not answering since ([3-9]|\\d\\d) s/.test(document.getElementById('connection').textContent)")
+        self.until(page, "/has not answered for ([3-9]|\\d\\d) s/.test(document.getElementById('connection').textContent)")
         self.assertIn("+0.020", self.card(page, "Index of co-adaptation").inner_text(), "the last figures stay")
         self.picture(page, "down")
         again = self.start()
         self.assertEqual(again.address, address, "a restarted monitor keeps its address")
         page.wait_for_selector("body:not([data-state=down])", timeout=20000)
         self.until(page, "document.querySelectorAll('#chart-index canvas').length > 0")
+
+    def test_the_end_of_the_run_is_no_failure(self):
+        harness = self.start()
+        self.feed(harness, healthy=6)
+        page = self.open(harness)
+        self.state(page, "live")
+        harness.tell("end", {"outcome": "done", "reason": "goal reached", "report": "/runs/x/report.html"})
+        self.state(page, "over")
+        harness.stop()
+        self.until(page, "performance.now() > 0 && document.getElementById('freshness').textContent.includes('ended with the run')")
+        page.wait_for_timeout(4000)  # longer than a silent monitor takes to be told of
+        self.state(page, "over")
+        said = page.locator("#connection").inner_text()
+        self.assertIn("The run is over: goal reached.", said)
+        self.assertIn("/runs/x/report.html", said)
+        self.assertNotIn("not answered", said)
+        self.assertIn("Last verdict", page.locator("#verdict-title").inner_text())
+        self.picture(page, "over")
 
     def test_a_page_that_never_had_an_answer_says_so(self):
         harness = self.start()
@@ -158,7 +176,10 @@ class LiveRunTest(DashboardPage):
         self.picture(page, "live-run")
 
         run.interrupt()
+        self.state(page, "over")
         run.finish(timeout=60)
+        self.assertIn(f"The run was interrupted. Its report: {run.folder}/report.html",
+                      page.locator("#connection").inner_text())
         last = [record for record in run.records() if record["kind"] == "progress"][-1]
         report = self.open(None, f"file://{run.folder}/report.html")
         self.assertIn(last["verdict_sentence"], report.locator(".verdict").inner_text())

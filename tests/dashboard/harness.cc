@@ -2,6 +2,7 @@
 // standard input and answers each with a line. Time stands still but for "advance".
 //   checkpoint {"number": 1, "index": 0.3, ...}   judges it; null or absent: not known
 //   report {"env_steps": 500, ...}                  what moves between two checkpoints
+//   end {"outcome": "done", "reason": "...", "report": "..."}   the run is over
 //   advance SECONDS                               time passes
 // Arguments: address of the dashboard, folder for the history, file with the token or "".
 #include <iostream>
@@ -53,6 +54,10 @@ class Harness {
     const std::string rest = line.substr(std::min(line.size(), command.size() + 1));
     if (command == "checkpoint") judge_->OnCheckpoint(CheckpointFrom(Json::parse(rest)));
     if (command == "advance") clock_.Advance(absl::Seconds(std::stod(rest)));
+    if (command == "end") {
+      const Json json = Json::parse(rest);
+      served_.dashboard->End({json["outcome"], json["reason"], json["report"]});
+    }
     if (command == "report") {
       const Json json = Json::parse(rest);
       MutexLock lock(mu_);

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
-from run import RECIPES, SMALL, Run, json_lines, tandem
+from run import BINARIES, RECIPES, SMALL, Run, json_lines, tandem
 
 
 class TrainTest(unittest.TestCase):
@@ -65,6 +65,42 @@ class TrainTest(unittest.TestCase):
         self.assertIn("uPlot", report)
         config = tandem("config", "validate", os.path.join(self.folder, "config.yaml"))
         self.assertEqual(config.returncode, 0, config.stderr)
+        policy = os.path.join(self.folder, "state/policy_trainer/checkpoint.safetensors")
+        self.assertIn(f"policy: {policy}", err)
+        self.assertIn(policy, report)
+        self.assertNotIn("cannot be continued", err)
+        self.expect_the_folder_is_taken()
+        self.expect_the_report_can_be_written_again(report)
+
+    def expect_the_folder_is_taken(self):
+        recipe = os.path.join(RECIPES, "mbpo/pendulum.yaml")
+        again = tandem("train", recipe, "--run-dir", self.folder)
+        self.assertEqual(again.returncode, 1, again.stderr)
+        self.assertIn(f"{self.folder} exists, and a run cannot be continued", again.stderr)
+        self.assertEqual(len(again.stderr.strip().splitlines()), 1, again.stderr)
+        self.assertEqual(os.listdir(self.scratch.name), ["run"])
+
+    def expect_the_report_can_be_written_again(self, report):
+        os.remove(os.path.join(self.folder, "report.html"))
+        self.assertIn(f"`tandem report {self.folder}` writes it", tandem("status", self.folder).stdout)
+        self.assertIsNone(json.loads(tandem("status", "--json", self.folder).stdout)["report"])
+        written = tandem("report", self.folder)
+        self.assertEqual((written.returncode, written.stdout), (0, f"report: {self.folder}/report.html\n"), written.stderr)
+        with open(os.path.join(self.folder, "report.html"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), report)
+        self.assertIn(f"report: {self.folder}/report.html", tandem("status", self.folder).stdout)
+
+    def test_a_name_that_is_taken_is_told_of(self):
+        os.makedirs(os.path.join(self.scratch.name, "runs/mine"))
+        with subprocess.Popen(
+                [os.path.join(BINARIES, "tandem"), "train", os.path.join(RECIPES, "mbpo/pendulum.yaml"), *SMALL,
+                 "run.name=mine"], stdout=subprocess.PIPE, text=True, cwd=self.scratch.name) as process:
+            self.addCleanup(lambda: process.poll() is None and process.kill())
+            lines = [process.stdout.readline().strip() for _ in range(2)]
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+        root = os.path.realpath(self.scratch.name)
+        self.assertEqual(lines, [f"{root}/runs/mine exists: a new run begins in mine-2", f"run folder: {root}/runs/mine-2"])
 
     def test_an_interrupt_drains_and_still_reports(self):
         run = self.start("stop.max_env_steps=100000")
@@ -74,6 +110,7 @@ class TrainTest(unittest.TestCase):
         code, _, err = run.finish(timeout=20)
         self.assertEqual(code, 130, err)
         self.assertTrue(os.path.exists(os.path.join(self.folder, "report.html")))
+        self.assertIn("this run cannot be continued", err)
         for pid in pids:
             with self.assertRaises(ProcessLookupError):
                 os.kill(pid, 0)
@@ -183,12 +220,40 @@ class TrainTest(unittest.TestCase):
             "env.name=gym:NoSuchTask-v0": "LEARNED or NEVER",
             "env.name=": "env.name is missing",
             "env.arguments='{}'": "takes none",
+            "env.name=inverted_pendulm": 'override "env.name=inverted_pendulm": env.name: unknown environment',
+            "env.name=Hopper-v5": '"gym:Hopper-v5"',
+            "monitor.dashboard=127.0.0.1:99999": 'expected "host:port", port 0 to 65535',
+            "env.server=localhost:0": "port 1 to 65535",
         }.items():
             with self.subTest(override):
                 result = tandem("train", recipe, override, "--run-dir", self.folder)
                 self.assertNotEqual(result.returncode, 0)
                 self.assertIn(expected, result.stderr)
                 self.assertEqual(len(result.stderr.strip().splitlines()), 1, result.stderr)
+                self.assertFalse(os.path.exists(self.folder))
+
+    def test_a_mistake_in_the_file_is_told_with_its_line(self):
+        recipe = os.path.join(self.scratch.name, "r.yaml")
+        with open(recipe, "w", encoding="utf-8") as file:
+            file.write("run:\n  seed: 1\nenv:\n  name: inverted_pendulm\n")
+        result = tandem("train", recipe)
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn(f"{recipe}:4: env.name: unknown environment", result.stderr)
+        self.assertIn("cannot read the recipe: open nosuch.yaml", tandem("train", "nosuch.yaml").stderr)
+
+    def test_a_command_that_is_none_is_named(self):
+        for words, expected in {("trian",): 'no command "trian"; did you mean "train"?',
+                                ("env", "chekc"): 'no command "env chekc"; did you mean "env check"?',
+                                ("zzz", "--help"): 'no command "zzz"; there are train, status',
+                                ("knob", "set", "rollout_horizon", "three", "--reason", "x"): "expected a number",
+                                ("report", "nosuch"): 'there is no run "nosuch"'}.items():
+            with self.subTest(words):
+                result = tandem(*words)
+                self.assertIn(result.returncode, (1, 2))
+                self.assertIn(expected, result.stderr)
+                self.assertEqual(result.stdout, "")
+                self.assertEqual(len(result.stderr.strip().splitlines()), 1, result.stderr)
+        self.assertEqual(tandem("report", "--help").returncode, 0)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ class TroubleTest(unittest.TestCase):
                 folder = self.folder + member + str(len(override))
                 robot = ["env.name=", f"env.command={sys.executable} {self.robot} {self.stop}"]
                 if "gym:" in override:
-                    robot = ["model.termination=LEARNED"]
+                    robot = ["env.command=", "model.termination=LEARNED"]
                 run = Run(folder, "mbpo/own_environment.yaml", *SMALL, *robot, override)
                 self.addCleanup(run.kill)
                 code, _, err = run.finish(timeout=60)

@@ -57,7 +57,7 @@ absl::StatusOr<coadaptation::Directive> Judge::SetOverride(Knob knob, std::optio
                                                            const std::string& reason) {
   if (token_.empty()) {
     return absl::PermissionDeniedError(
-        "this run allows no overrides: control.token_file is not set");
+        "the knobs of this run cannot be turned by hand: control.token_file is not set");
   }
   if (!TokensMatch(token_, token)) return absl::UnauthenticatedError("not the run's token");
   const coadaptation::KnobInfo& info = InfoOf(knob);

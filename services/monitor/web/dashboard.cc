@@ -38,6 +38,7 @@ constexpr char kJson[] = "application/json";
 constexpr size_t kPageSize = 1000;
 constexpr int kWrongTokens = 5;
 constexpr absl::Duration kTokenWindow = absl::Minutes(1);
+constexpr absl::Duration kWatchedFor = absl::Seconds(3);  // some of a page's questions
 
 struct Asset {
   std::string_view path;
@@ -157,6 +158,7 @@ HttpResponse Dashboard::Handle(const HttpRequest& request) {
     Json report = ReportJson(facts_, source_.report(), source_.judgement(), all,
                              source_.set_override != nullptr);
     report["history"]["id"] = id_;
+    report["over"] = HearAndTell();
     report["time"] = absl::ToDoubleSeconds(clock_->Now() - absl::UnixEpoch());
     return Body(kJson, Dump(report));
   }
@@ -183,6 +185,23 @@ HttpResponse Dashboard::Override(const HttpRequest& request) {
       source_.set_override(wish->knob, wish->value, wish->token, wish->reason);
   if (absl::IsUnauthenticated(status)) CountWrongToken();
   return FromStatus(status);
+}
+
+void Dashboard::End(RunEnd end) {
+  MutexLock lock(mu_);
+  end_ = std::move(end);
+}
+
+bool Dashboard::Watched() {
+  MutexLock lock(mu_);
+  return clock_->Monotonic() - asked_at_ < kWatchedFor;
+}
+
+Json Dashboard::HearAndTell() {
+  MutexLock lock(mu_);
+  asked_at_ = clock_->Monotonic();
+  if (!end_.has_value()) return Json();
+  return {{"outcome", end_->outcome}, {"reason", end_->reason}, {"report", end_->report}};
 }
 
 bool Dashboard::MayTry() {

@@ -6,12 +6,15 @@
 #include <optional>
 #include <string>
 
+#include <nlohmann/json.hpp>
+
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
 #include "common/coadaptation/knob.h"
 #include "services/monitor/core/judge.h"
 #include "services/monitor/core/report.h"
 #include "services/monitor/web/http_server.h"
+#include "services/monitor/web/run_end.h"
 
 namespace tandem::monitor {
 
@@ -59,8 +62,16 @@ class Dashboard {
 
   HttpResponse Handle(const HttpRequest& request);
 
+  /// The run is over: /api/report says so from now on, and pages that hear of it keep it on show
+  /// when nothing answers them any more.
+  void End(RunEnd end);
+  /// Whether a page looks on: one asks each second.
+  bool Watched();
+
  private:
   HttpResponse Override(const HttpRequest& request);
+  /// Notes that a page has asked; how the run ended, null while it goes on.
+  nlohmann::ordered_json HearAndTell();
   /// Whether a token may be tried now.
   bool MayTry();
   void CountWrongToken();
@@ -72,6 +83,8 @@ class Dashboard {
   Mutex mu_;
   absl::Duration window_start_ ABSL_GUARDED_BY(mu_) = absl::ZeroDuration();
   int wrong_tokens_ ABSL_GUARDED_BY(mu_) = 0;
+  std::optional<RunEnd> end_ ABSL_GUARDED_BY(mu_);
+  absl::Duration asked_at_ ABSL_GUARDED_BY(mu_) = -absl::InfiniteDuration();
 };
 
 /// A dashboard behind a web server. Destroy it before what its source refers to.

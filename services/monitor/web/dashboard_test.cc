@@ -96,6 +96,39 @@ class DashboardTest : public testing::Test {
   std::vector<Set> set_;
 };
 
+TEST_F(DashboardTest, TellsOfTheEndOnceItHasCome) {
+  EXPECT_FALSE(Made().Watched());
+  EXPECT_TRUE(Json::parse(Get("/api/report").body)["over"].is_null());
+  EXPECT_TRUE(Made().Watched());
+  clock_.Advance(absl::Seconds(4));
+  EXPECT_FALSE(Made().Watched()) << "the page was closed";
+  Made().End({"done", "goal reached", "/runs/x/report.html"});
+  const Json over = Json::parse(Get("/api/report").body)["over"];
+  EXPECT_EQ(over["outcome"], "done");
+  EXPECT_EQ(over["reason"], "goal reached");
+  EXPECT_EQ(over["report"], "/runs/x/report.html");
+}
+
+TEST(RunEndTest, IsReadFromTheFolderOfTheRun) {
+  const std::string run = testing::TempDir() + "/run_end_test";
+  std::filesystem::remove_all(run);
+  const std::string state = run + "/state/monitor";
+  ASSERT_TRUE(MakeDirs(state).ok());
+  EXPECT_FALSE(ReadRunEnd(state).has_value()) << "the run goes on";
+  EXPECT_FALSE(ReadRunEnd("").has_value());
+  ASSERT_TRUE(WriteFileAtomically(run + "/result.json", "[").ok());
+  EXPECT_FALSE(ReadRunEnd(state).has_value());
+  ASSERT_TRUE(WriteFileAtomically(run + "/result.json",
+                                  R"({"outcome": "failed", "reason": "no step", "restarts": 1})")
+                  .ok());
+  const auto end = ReadRunEnd(state);
+  ASSERT_TRUE(end.has_value());
+  EXPECT_EQ(end->outcome, "failed");
+  EXPECT_EQ(end->reason, "no step");
+  EXPECT_EQ(end->report, run + "/report.html");
+  std::filesystem::remove_all(run);
+}
+
 TEST_F(DashboardTest, ServesThePageAndNothingFromElsewhere) {
   const HttpResponse page = Get("/");
   EXPECT_EQ(page.status, 200);

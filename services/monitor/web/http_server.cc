@@ -9,8 +9,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/address.h"
 #include "common/base/status_macros.h"
 #include "common/metrics/stop_web_server.h"
 
@@ -236,14 +236,11 @@ int64_t QueryNumber(std::string_view query, std::string_view name, int64_t other
 }
 
 absl::Status CheckHttpAddress(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  int port = -1;
-  if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 || port > 65535) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("dashboard address \"", address, "\": expected \"host:port\""));
-  }
-  return absl::OkStatus();
+  const absl::StatusOr<HostPort> parts = ParseHostPort(address);
+  if (parts.ok() && !parts->host.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      parts.ok() ? absl::StrCat("dashboard address \"", address, "\": the host is missing")
+                 : absl::StrCat("dashboard address ", parts.status().message()));
 }
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpOptions& options,

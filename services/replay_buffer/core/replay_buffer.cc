@@ -139,7 +139,7 @@ absl::StatusOr<WriterSession> ReplayBuffer::OpenWriter(const std::string& writer
     if (spec_ != nullptr && *spec_ != spec) {
       return absl::FailedPreconditionError(
           absl::StrCat("writer ", writer, ": expected the environment of the first writer, ",
-                       spec_->name, ", got another spec (", spec.name, ")"));
+                       spec_->name, ", got another: ", FirstDifference(*spec_, spec)));
     }
     if (!writers_.contains(writer) && writers_.size() >= kMaxWriters) {
       return absl::ResourceExhaustedError(

@@ -94,7 +94,9 @@ TEST_F(ReplayBufferTest, RefusesTheWholeAppendWhenAPartIsWrong) {
 TEST_F(ReplayBufferTest, AcceptsOneEnvironmentOnly) {
   EnvironmentSpec other = MakeSpec();
   other.max_episode_steps = 7;
-  EXPECT_EQ(buffer_->OpenWriter("b", other).status().code(), absl::StatusCode::kFailedPrecondition);
+  const absl::Status refused = buffer_->OpenWriter("b", other).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("got another: max_episode_steps"));
   EXPECT_EQ(buffer_->OpenWriter("", MakeSpec()).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(buffer_->OpenWriter(std::string(129, 'x'), MakeSpec()).status().code(),

@@ -88,8 +88,9 @@ export class Feed {
     return age + (performance.now() - this.lastAnswer) / 1000;
   }
 
-  /** "connecting", "live", "stale" or "down". */
+  /** "connecting", "live", "stale", "down", or "over" once the monitor has said that the run is. */
   state() {
+    if (this.answer?.over) return "over";
     if (this.silentSince !== null && this.silence() > 2.5) return "down";
     if (this.answer === null) return "connecting";
     return this.answer.report.verdict === "stale" ? "stale" : "live";

@@ -22,7 +22,7 @@ export function showKnobs(answer) {
   });
   byId("knobs-note").textContent = rows.length === 0
     ? "Every knob has its recipe's value."
-    : `${rows.length} off the recipe's value; directive ${directive.version}.`;
+    : `${rows.length} off the recipe's value.`;
   byId("knob-table").parentElement.hidden = rows.length === 0;
   byId("knob-table").replaceChildren(
     head(["knob"], ["value", "num"], ["recipe", "num"], ["if the monitor falls silent", "num"], ["applied by"], ["why"]),

@@ -13,8 +13,7 @@ const TITLES = {
 };
 const STATES = ["healthy", "warn", "act", "cooldown", "recover"];
 const SIGNALS = {
-  bias: "the index", gap_5: "the gap over 5 steps", gap_100: "the gap over 100 steps",
-  gap_episode: "the gap over whole episodes",
+  bias: "the index", gap_100: "the gap over 100 steps", gap_episode: "the gap over whole episodes",
 };
 
 const byId = (id) => document.getElementById(id);
@@ -24,8 +23,15 @@ function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
+function endText({ outcome, reason, report }) {
+  const how = { done: `The run is over: ${reason}.`, interrupted: "The run was interrupted." }[outcome] ||
+    `The run failed: ${reason}.`;
+  return report ? `${how} Its report: ${report}` : how;
+}
+
 function connectionText(feed, state) {
-  if (state === "down") return `The monitor is not answering since ${duration(feed.silence())}.` +
+  if (state === "over") return endText(feed.answer.over);
+  if (state === "down") return `The monitor has not answered for ${duration(feed.silence())}.` +
     (feed.answer === null ? " Nothing was heard of it yet." : " Below is the last that it said.");
   if (state === "connecting") return "Connecting to the monitor";
   const age = feed.age();
@@ -56,7 +62,7 @@ export function showVerdict(answer, state) {
     byId("verdict-icon").replaceChildren(icon(verdict));
   }
   const title = TITLES[verdict] || words(verdict);
-  setText(byId("verdict-title"), state === "down" ? `Last verdict: ${title}` : title);
+  setText(byId("verdict-title"), state === "down" || state === "over" ? `Last verdict: ${title}` : title);
   const carried = report.signal ? ` Carried by ${SIGNALS[report.signal] || words(report.signal)}.` : "";
   setText(byId("verdict-sentence"), report.sentence + carried);
   document.title = `${TITLES[verdict] ? words(verdict) : "?"}: ${answer.run.name || "Tandem"}`;
@@ -94,8 +100,9 @@ export function showFreshness(feed, state) {
   const steps = (value) => (value === null ? null : `${count(value)} env steps old`);
   const dropped = report.fresh_steps_dropped;
   byId("freshness").replaceChildren(
-    fresh("Monitor", state === "down" ? `not answering since ${duration(feed.silence())}` : "answering", state === "down"),
-    fresh("Figures", age === null ? null : `${duration(age)} old`, state === "stale"),
+    fresh("Monitor", state === "over" ? "ended with the run"
+      : state === "down" ? `no answer for ${duration(feed.silence())}` : "answering", state === "down"),
+    state === "over" ? "" : fresh("Figures", age === null ? null : `${duration(age)} old`, state === "stale"),
     fresh("Model", report.model_version > 0
       ? [version(report.model_version), steps(report.model_age_env_steps)].filter(Boolean).join(", ") : null),
     fresh("Policy", version(report.policy_version)),
@@ -145,8 +152,8 @@ function levelOf(value, run, below) {
 function shareCard(title, value, run, sample, below = false) {
   const limit = Math.max(2 * run.tolerance, 0.1);
   const level = levelOf(value, run, below);
-  return card({ title, value: share(value), unit: "of S", level, say: level === "alarm" ? "\u25a0 above the tolerance" : null,
-    against: `warns at ${share(run.warning)}, tolerates ${share(run.tolerance)}`, sample,
+  return card({ title, value: share(value), level, say: level === "alarm" ? "\u25a0 above the tolerance" : null,
+    against: `of the return scale; warns at ${share(run.warning)}, tolerates ${share(run.tolerance)}`, sample,
     picture: scale(value ?? null, -limit, limit, [[run.warning, "warn"], [run.tolerance, "alarm"]]) });
 }
 
@@ -174,10 +181,10 @@ export function showCards(answer) {
   byId("cards").replaceChildren(
     evidenceCard(report, run, figures),
     shareCard("Index of co-adaptation", get("index"), run, freshSteps && freshSteps + withError(get("index_error")), true),
-    shareCard("Gap over 25 steps", get("gap_25"), run, freshSteps),
+    shareCard("Gap over 100 steps", get("gap_100"), run, freshSteps),
     shareCard("Gap over whole episodes", get("gap_episode"), run, episodes && episodes + withError(get("gap_episode_error"))),
     card({ title: "Return in the model", value: figure(model), against: `in reality ${figure(real) ?? "no data yet"}`,
-      sample: get("return_scale") === null ? null : `return scale S is ${figure(get("return_scale"))}` }),
+      sample: get("return_scale") === null ? null : `the return scale is ${figure(get("return_scale"))}` }),
     card({ title: "Newest evaluation", value: figure(report.evaluation_return),
       against: `newest training episode ${figure(report.training_return) ?? "no data yet"}` }),
     card({ title: "Model error on fresh steps", value: figure(get("error_onpolicy")), unit: "sd",
