@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/base/rng.h"
 #include "common/dynamics/dynamics_model.h"
+#include "common/objective/state_classifier.h"
 #include "common/objective/transition_classifier.h"
 
 namespace tandem::objective {
@@ -24,6 +26,11 @@ struct LogRatioOptions {
   /// every step; with a tolerance above the noise, only what is clearly not real pays. The bound
   /// then holds but for tolerance / (1 - discount), which is the same for every policy.
   double tolerance = 0;
+  /// The same for the log-ratio of the state that a step ends in, where states are judged
+  /// (state_classifier.h) [nats], >= 0. A policy that does what the data did not is in other states
+  /// more often than they are: with 1, e times as often is free, and only what the world does not
+  /// reach pays.
+  double state_tolerance = 1;
   /// Logits averaged for each row, before the clip: that of the transition itself, and of samples -
   /// 1 fresh ones of the model at the same (s, a). >= 1.
   int samples = 3;
@@ -36,6 +43,7 @@ absl::Status Validate(const LogRatioOptions& options);
 struct LogRatioFigures {
   int64_t rows = 0;
   double sum = 0;        ///< of clipped ones [nats]
+  double state_sum = 0;  ///< The part of it that is the state's.
   int64_t at_lower = 0;  ///< Rows that the clip changed at the lower bound, or had no finite mean.
   int64_t at_upper = 0;  ///< The same at the upper one.
 
@@ -43,22 +51,31 @@ struct LogRatioFigures {
   double mean() const { return rows == 0 ? 0 : sum / static_cast<double>(rows); }
   /// Minus the mean: what the divergence of the model costs a step [nats].
   double divergence() const { return -mean(); }
+  /// What the states cost a step beside the transitions [nats], at most divergence().
+  double state_price() const { return rows == 0 ? 0 : -state_sum / static_cast<double>(rows); }
   double lower_share() const { return rows == 0 ? 0 : static_cast<double>(at_lower) / rows; }
   double upper_share() const { return rows == 0 ? 0 : static_cast<double>(at_upper) / rows; }
 };
 
 /// Estimates log p(s' | s, a) - log q(s' | s, a) for imagined transitions: the third factor of
-/// equation (1), for JointReward. Meant for a whole pool of imagined rows at once, where it costs a
+/// equation (1), for JointReward. Where states are judged as well, min(0, log d(s') - log m(s') +
+/// state_tolerance) is added, and the sum bounded by `lower`. Meant for a whole pool of imagined rows at once, where it costs a
 /// fraction of imagining them; model and classifier change only with a snapshot, so the estimate
 /// holds as long as they do.
 ///
-/// Not thread-safe; model and classifier outlive it.
+/// Not thread-safe; model and classifiers outlive it.
 class LogRatioEstimator {
  public:
-  /// `options` are valid. `stopped`, if any, is asked before each block of rows.
+  /// `options` are valid. `stopped`, if any, is asked before each block of rows. `states`: fitted,
+  /// or null: states are not judged.
   LogRatioEstimator(const LogRatioOptions& options, dynamics::DynamicsModel& model,
-                    TransitionClassifier& classifier, std::function<bool()> stopped = {})
-      : options_(options), model_(model), classifier_(classifier), stopped_(std::move(stopped)) {}
+                    TransitionClassifier& classifier, std::function<bool()> stopped = {},
+                    StateClassifier* states = nullptr)
+      : options_(options),
+        model_(model),
+        classifier_(classifier),
+        stopped_(std::move(stopped)),
+        states_(states) {}
 
   /// next_observations: what the model predicted, [B, obs_dim]; log_ratios: [B], clipped. Works in
   /// blocks; memory does not grow with B. A row whose mean logit is not finite, as where the
@@ -72,11 +89,15 @@ class LogRatioEstimator {
   absl::Status EstimateBlock(std::span<const float> observations, std::span<const float> actions,
                              std::span<const float> next_observations, Rng& rng,
                              std::span<float> log_ratios);
+  /// Adds the price of the states to clipped log-ratios; returns the sum of what was added.
+  absl::StatusOr<double> AddStates(std::span<const float> next_observations,
+                                   std::span<float> log_ratios);
 
   const LogRatioOptions options_;
   dynamics::DynamicsModel& model_;
   TransitionClassifier& classifier_;
   const std::function<bool()> stopped_;
+  StateClassifier* const states_;
   dynamics::ModelStep step_;
   std::vector<float> logits_;
 };
