@@ -78,6 +78,7 @@ std::span<const CheckpointField> CheckpointFields() {
       {"log_ratio_clipped", &Checkpoint::log_ratio_clipped},
       {"joint_bound", &Checkpoint::joint_bound},
       {"joint_log_return", &Checkpoint::joint_log_return},
+      {"joint_horizon", &Checkpoint::joint_horizon},
       {"ratio_weight", &Checkpoint::ratio_weight},
       {"policy_lag", &Checkpoint::policy_lag},
       {"model_age", &Checkpoint::model_age},

@@ -113,6 +113,7 @@ struct Checkpoint {
   double log_ratio_clipped = kNaN;  ///< Share of those that a bound changed.
   double joint_bound = kNaN;        ///< On joint_log_return, estimated in the model [nats].
   double joint_log_return = kNaN;   ///< Logarithm of the discounted real return [nats].
+  double joint_horizon = kNaN;      ///< That both are taken over [env steps].
   double ratio_weight = kNaN;       ///< Of the log-ratio, in force.
 
   // What was in force.

@@ -34,6 +34,9 @@ double TightBound(const TabularMdp& mdp, const TabularDynamics& model, const Tab
 
 /// (4) The model that is best for values V(s') [S]:  q(s' | s, a) = p(s' | s, a) exp(V(s')) / Z(s,
 /// a). Where p is stochastic it is optimistic; where p is deterministic it is p.
+/// Exactly best for the bound with weight g; with weight 1 that would be exp(g V(s')), since D then
+/// counts in full where V(s') counts g. OptimiseJointly() pays weight 1 and takes this model all
+/// the same: so the figures of the authors' notebook come out.
 TabularDynamics OptimalDynamics(const TabularDynamics& real, std::span<const double> values);
 
 /// (5) E_q^pi[ sum_t g^t (r - D) ], the objective of VMBPO (Chow, Cui, Ryu and Ghavamzadeh 2020,

@@ -174,6 +174,8 @@ JOINT = [
     panel('Bound and return', 'The lower bound and the logarithm of the return, in nats. A bound above the return: the '
           'classifier is blind to an error that the policy uses.', 'none', (m('tandem_joint_bound_nats'), 'bound'),
           (m('tandem_joint_log_return_nats'), 'log return')),
+    panel('Steps of bound and return', 'What both are taken over. Figures of different numbers of steps do not compare.',
+          'none', (m('tandem_joint_horizon_env_steps'), 'steps')),
     panel('Clipped log-ratios', 'Share that a bound changed, in the pool and on fresh steps.', 'percentunit',
           (m('tandem_policy_trainer_logit_clipped_ratio'), 'pool, {{bound}}'),
           (m('tandem_log_ratio_clipped_ratio'), 'fresh steps')),

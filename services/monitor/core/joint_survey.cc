@@ -114,7 +114,10 @@ absl::Status FillDepths(const Material& material, Rng& rng, Checkpoint* checkpoi
   return absl::OkStatus();
 }
 
-/// A real episode from its start, as far as the fresh steps have it.
+/// Where an episode may begin to count.
+enum class From { kItsStart, kItsFirstFreshStep };
+
+/// A real episode from there, as far as the fresh steps have it.
 struct Whole {
   int64_t begin = 0;
   double log_paid = 0;  ///< Logarithm of the discounted sum, over the horizon.
@@ -135,8 +138,8 @@ int64_t SideBySide(const TransitionBatch& rows, const std::vector<Stretch>& stre
 
 /// The fresh episodes that are known over the whole horizon. One that terminated before it counts
 /// only where one that did not would have been seen to its end.
-std::vector<Whole> FindWhole(const TransitionBatch& rows, const JointTerms& terms,
-                             int64_t horizon) {
+std::vector<Whole> FindWhole(const TransitionBatch& rows, const JointTerms& terms, int64_t horizon,
+                             From from) {
   const std::vector<Stretch> stretches = FindStretches(rows);
   const int64_t room = horizon * SideBySide(rows, stretches);
   std::vector<int64_t> indices = rows.indices;
@@ -150,7 +153,8 @@ std::vector<Whole> FindWhole(const TransitionBatch& rows, const JointTerms& term
     const int64_t length = std::min(stretch.end - stretch.begin, horizon);
     const bool short_but_seen =
         stretch.terminated && steps_from(rows.indices[stretch.begin]) >= room;
-    if (rows.times[stretch.begin] != 0 || (length < horizon && !short_but_seen)) continue;
+    if (length < horizon && !short_but_seen) continue;
+    if (from == From::kItsStart && rows.times[stretch.begin] != 0) continue;
     for (int64_t t = 0; t < horizon; ++t) {  // a terminal state pays 1 for ever
       const double paid = t < length ? terms.reward.Log(rows.rewards[stretch.begin + t]) : 0;
       logs[t] = paid + (t == 0 ? 0 : static_cast<double>(t) * std::log(terms.discount));
@@ -160,6 +164,7 @@ std::vector<Whole> FindWhole(const TransitionBatch& rows, const JointTerms& term
   return found;
 }
 
+/// Where the discount has left little, as far as an episode may go.
 int64_t HorizonOf(const Material& material, double discount) {
   const double steps = discount > 0 ? std::ceil(std::log(kLeft) / std::log(discount)) : 1;
   const int64_t most = material.max_episode_steps > 0
@@ -168,13 +173,29 @@ int64_t HorizonOf(const Material& material, double discount) {
   return std::clamp<int64_t>(static_cast<int64_t>(steps), 1, most);
 }
 
+/// What the bound and the return beside it are taken over.
+struct Comparison {
+  int64_t horizon = 0;
+  std::vector<Whole> whole;  ///< Empty: there is nothing to compare.
+};
+
+Comparison Choose(const Material& material, const JointTerms& terms) {
+  const TransitionBatch& rows = material.fresh;
+  const int64_t wanted = HorizonOf(material, terms.discount);
+  Comparison chosen{wanted, FindWhole(rows, terms, wanted, From::kItsStart)};
+  if (!chosen.whole.empty()) return chosen;
+  chosen.horizon = std::min(wanted, rows.size() / (2 * SideBySide(rows, FindStretches(rows))));
+  if (chosen.horizon < 1) return chosen;
+  chosen.whole = FindWhole(rows, terms, chosen.horizon, From::kItsFirstFreshStep);
+  return chosen;
+}
+
 absl::Status FillBound(const Material& material, const SurveyOptions& options, Rng& rng,
                        Checkpoint* checkpoint) {
   const JointTerms& terms = *material.policy.joint;
   if (!terms.log_reward) return absl::OkStatus();
   const double g = terms.discount;
-  const int64_t horizon = HorizonOf(material, g);
-  const std::vector<Whole> whole = FindWhole(material.fresh, terms, horizon);
+  const auto [horizon, whole] = Choose(material, terms);
   if (whole.empty()) return absl::OkStatus();
   std::vector<double> paid;
   paid.reserve(whole.size());
@@ -202,6 +223,7 @@ absl::Status FillBound(const Material& material, const SurveyOptions& options, R
   }
   checkpoint->joint_bound = std::log(weights) + sum / count / weights;
   checkpoint->joint_log_return = LogSumExp(paid) - std::log(static_cast<double>(paid.size()));
+  checkpoint->joint_horizon = static_cast<double>(horizon);
   return absl::OkStatus();
 }
 

@@ -17,12 +17,17 @@ namespace tandem::monitor {
 ///                        with the clipped log-ratio at weight 1, without the tolerance [nats]
 ///   joint_log_return     the logarithm of what those episodes paid over T, in the same terms: the
 ///                        mean over episodes of their discounted sums of positive rewards
+///   joint_horizon        T [env steps]
 ///
 /// Those episodes are the ones that began early enough for T fresh steps of their environment to
-/// follow, however they ended; NaN where there is none. Short ones would else count more often. How
-/// many environments there are is taken from how many episodes overlap.
+/// follow, however they ended. Short ones would else count more often. How many environments there
+/// are is taken from how many episodes overlap.
 ///
-/// T is where the discount has left 2 %, at most max_episode_steps or 1000; over it the bound reads
+/// T is where the discount has left 2 %, at most max_episode_steps or 1000. Where no fresh episode
+/// is known over so many steps, which is the rule where they are more than a checkpoint has, T is
+/// half of an environment's fresh steps, and an episode counts from its first fresh step on, in the
+/// middle as well: equation (2) holds from any state. NaN where that is less than one step, too.
+/// Over T the bound reads
 ///   log c + E_q sum_t [ g^t log rho_t + (g^t - g^T) / (1 - g) ratio_t ] / c,  c = (1 - g^T)/(1 -
 ///   g)
 /// with rho the positive reward of JointTerms, whichever way it is made positive. Both work on

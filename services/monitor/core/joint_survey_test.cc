@@ -56,6 +56,7 @@ TEST(JointSurvey, TheBoundIsThatOfTheEquationOverAFiniteHorizon) {
   }
   EXPECT_NEAR(checkpoint.joint_bound, std::log(weights * 2) + prices / weights, 1e-6);
   EXPECT_NEAR(checkpoint.joint_log_return, std::log(weights * 3), 1e-6);
+  EXPECT_EQ(checkpoint.joint_horizon, kHorizon);
   EXPECT_EQ(checkpoint.ratio_weight, 0.3);
 }
 
@@ -112,9 +113,9 @@ TransitionBatch Episodes(const std::vector<int64_t>& lengths) {
 TEST(JointSurvey, AnEarlyEndCountsOnlyWhereALateOneWouldHaveBeenSeen) {
   Material material = JointMaterial(0);
   material.fresh = Episodes({1, kHorizon - 2});
-  EXPECT_TRUE(std::isnan(Surveyed(material).joint_log_return));
+  EXPECT_LT(Surveyed(material).joint_horizon, kHorizon);
   material.fresh = Episodes({1, kHorizon - 1});
-  EXPECT_FALSE(std::isnan(Surveyed(material).joint_log_return));
+  EXPECT_EQ(Surveyed(material).joint_horizon, kHorizon);
   // Two environments side by side: the same steps are half as many for each.
   for (int64_t i = 0; i < kHorizon - 1; ++i) {
     material.fresh.indices[i + 1] = 2 * i;
@@ -125,7 +126,35 @@ TEST(JointSurvey, AnEarlyEndCountsOnlyWhereALateOneWouldHaveBeenSeen) {
   }
   for (int64_t& index : material.fresh.indices) ++index;
   material.fresh.indices[0] = 0;
-  EXPECT_TRUE(std::isnan(Surveyed(material).joint_log_return));
+  EXPECT_LT(Surveyed(material).joint_horizon, kHorizon);
+}
+
+/// What recipes/mnm/inverted_pendulum.yaml has: 250 fresh steps, of which 390 would be needed.
+TEST(JointSurvey, FewFreshStepsShortenTheHorizon) {
+  Material material = JointMaterial(-0.25f);
+  material.policy.joint->discount = 0.99;
+  material.fresh = Episodes({20, 30, 60, 140});
+  const Checkpoint checkpoint = Surveyed(material);
+  constexpr int kHalf = 125;
+  EXPECT_EQ(checkpoint.joint_horizon, kHalf);
+  const auto weights = [](int steps) { return (1 - std::pow(0.99, steps)) / 0.01; };
+  // Of the four, the second and the third were cut off; of the last, enough is there.
+  const double ended = 2 * weights(20) + weights(kHalf) - weights(20);
+  const double going_on = 2 * weights(kHalf);
+  EXPECT_NEAR(checkpoint.joint_log_return, std::log((ended + going_on) / 2), 1e-6);
+  double prices = 0;
+  for (int t = 0; t < kHalf; ++t) prices -= 0.25 * (weights(kHalf) - weights(t));
+  EXPECT_NEAR(checkpoint.joint_bound, std::log(weights(kHalf) * 2) + prices / weights(kHalf), 1e-6);
+}
+
+TEST(JointSurvey, AnEpisodeWhoseStartIsNotFreshCountsFromItsFirstFreshStep) {
+  Material material = JointMaterial(0, {.reward = 3});
+  for (int64_t& time : material.fresh.times) time += 700;
+  material.policy.joint->discount = 0.99;
+  const Checkpoint checkpoint = Surveyed(material);
+  EXPECT_EQ(checkpoint.joint_horizon, 25);  // half of the 50 fresh steps
+  EXPECT_NEAR(checkpoint.joint_log_return, std::log(3 * (1 - std::pow(0.99, 25)) / 0.01), 1e-6);
+  EXPECT_NEAR(checkpoint.joint_bound, checkpoint.joint_log_return, 1e-6);
 }
 
 TEST(JointSurvey, ATerminalStatePaysOneForEver) {
@@ -156,9 +185,9 @@ TEST(JointSurvey, WhatIsNotKnownStaysSo) {
   material.policy.joint->log_reward = false;
   EXPECT_TRUE(std::isnan(Surveyed(material).joint_bound));
   material = JointMaterial(0);
-  material.fresh.times.assign(material.fresh.size(), 0);
-  for (int64_t i = 0; i < material.fresh.size(); ++i) material.fresh.times[i] = i + 1;
-  EXPECT_TRUE(std::isnan(Surveyed(material).joint_log_return));  // no episode from its start
+  material.fresh = testing::WorldSteps(1);  // of which no half is a step
+  EXPECT_TRUE(std::isnan(Surveyed(material).joint_log_return));
+  EXPECT_TRUE(std::isnan(Surveyed(material).joint_horizon));
   material.policy.joint.reset();
   const Checkpoint without = Surveyed(material);
   EXPECT_TRUE(std::isnan(without.ratio_weight));

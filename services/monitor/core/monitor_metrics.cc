@@ -207,6 +207,9 @@ void MonitorMetrics::AddJoint() {
   add(&Checkpoint::joint_log_return,
       registry_.AddGauge("tandem_joint_log_return_nats",
                          "Logarithm of the discounted return of fresh episodes."));
+  add(&Checkpoint::joint_horizon,
+      registry_.AddGauge("tandem_joint_horizon_env_steps",
+                         "Steps that the bound and the return beside it are taken over."));
   add(&Checkpoint::ratio_weight,
       registry_.AddGauge("tandem_joint_ratio_weight", "Weight of the log-ratio in force."));
 }
