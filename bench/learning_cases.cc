@@ -108,7 +108,7 @@ double EnsembleStepFlops(int members, const std::vector<int>& hidden, int batch_
   return 3.0 * members * batch_size * MlpFlops(kObs + kAct, hidden, 2 * (kObs + 1));
 }
 
-Case EnsembleUpdate(const std::string& name, std::shared_ptr<nn::GaussianEnsemble> network,
+Case EnsembleUpdate(const std::string& name, const std::shared_ptr<nn::GaussianEnsemble>& network,
                     int batch_size) {
   const nn::GaussianEnsembleSpec& spec = network->spec();
   const int64_t rows = spec.members * batch_size;
@@ -269,6 +269,20 @@ Case ClassifierStep() {
           }};
 }
 
+/// A fit of the model and of the classifier that comes with it, per gradient step of the model, in
+/// the proportion of the defaults (max_gradient_steps 200, classifier_steps 300). The reference is
+/// that of fit_step: the ratios of both compare.
+Case JointFitStep() {
+  constexpr int kSteps = 100;
+  const Case plain = FitStep();
+  auto rows = std::make_shared<TransitionBatch>(RandomTransitions(1000));
+  auto joint = std::make_shared<JointModel>(MakeJointModel(*rows, 3 * kSteps / 2));
+  return {"joint_fit_step", "ms", 1e3 / kSteps, plain.flops, 0, 1, [=] {
+            plain.work();
+            Check(joint->learner->Fit(*rows, {}, *joint->model, {}).status());
+          }};
+}
+
 Case PolicyAct(const std::string& name, int64_t rows, double budget) {
   auto policy = std::shared_ptr(Value(policy::SacLearner::Create(Spec(), {})));
   auto observations = std::make_shared<std::vector<float>>(Normals(rows * kObs, 1));
@@ -319,6 +333,7 @@ std::vector<NamedCase> StandardCases() {
       {"imagined_step", ImaginedSteps},
       {"joint_policy_update", JointPolicyUpdate},
       {"classifier_step", ClassifierStep},
+      {"joint_fit_step", JointFitStep},
       {"policy_act_1row", [] { return PolicyAct("policy_act_1row", 1, 8); }},
       {"policy_act_64rows", [] { return PolicyAct("policy_act_64rows", 64, 100); }},
   };

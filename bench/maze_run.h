@@ -48,7 +48,7 @@ struct MazeOptions {
   double discount = 0.93;  ///< By the steps of the way to the goal, about 10 here.
   double temperature = 0.01;
   int evaluation_episodes = 4;
-  double variance_penalty = 0.5;  ///< kVariance: per unit of the standardised deviation.
+  double variance_penalty = 1;  ///< kVariance: per unit of the standardised deviation.
   objective::ClassifierLearnerOptions classifier;
   objective::LogRatioOptions ratio;
   bool state_price = false;  ///< Whether states that the world does not reach cost, too.

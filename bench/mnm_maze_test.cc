@@ -54,6 +54,23 @@ TEST(MazeRunTest, TheLogRatioIsPaidAtTheWall) {
   EXPECT_GT(result->wall_divergence, result->free_divergence);
 }
 
+TEST(MazeRunTest, TheJointObjectiveGoesRoundTheWallWhereTheRewardAloneGoesThroughIt) {
+  const auto solved = [](MazeMethod method) {
+    int count = 0;
+    for (uint64_t seed = 0; seed < 3; ++seed) {
+      MazeOptions options;
+      options.method = method;
+      options.seed = seed;
+      const auto result = RunMaze(options);
+      EXPECT_TRUE(result.ok()) << result.status();
+      count += result.ok() && result->iterations.back().solved() ? 1 : 0;
+    }
+    return count;
+  };
+  EXPECT_GE(solved(MazeMethod::kMnm), 2);
+  EXPECT_EQ(solved(MazeMethod::kMbpo), 0);
+}
+
 TEST(MazeRunTest, RewardsOfZeroAreShifted) {
   MazeOptions options = Small(MazeMethod::kMnm);
   options.maze = "maze_sparse";

@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
+#include "common/base/waiting_threads.h"
 #include "common/config/config.h"
 
 namespace tandem::cli {
@@ -53,7 +55,9 @@ ChildSpec SpecFor(const Member& member, const RunFolder& folder,
     spec.argv.push_back(absl::StrCat("endpoints.", peer, "=", folder.AddressOf(peer)));
   }
   spec.log_path = folder.LogOf(member.name);
-  spec.environment = {{"OMP_NUM_THREADS", absl::StrCat(config::Threads(config))}};
+  const char* wait_policy = std::getenv(kWaitPolicy);
+  spec.environment = {{"OMP_NUM_THREADS", absl::StrCat(config::Threads(config))},
+                      {kWaitPolicy, wait_policy == nullptr ? kWaitAsleep : wait_policy}};
   if (member.role == "replay_buffer") {
     spec.why_death_is_final = "its experience was in memory only, so the run cannot go on";
   }

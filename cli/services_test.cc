@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <string>
 
 #include "common/config/config.h"
 #include "common/config/service_flags.h"
@@ -89,9 +91,30 @@ TEST_F(ServicesTest, ARecipesThreadsReachTheServices) {
   const auto threads = [this] {
     return SpecFor({"model_trainer", "model_trainer"}, *folder_, config_, "/bin").environment;
   };
-  EXPECT_THAT(threads(), testing::ElementsAre(testing::Pair("OMP_NUM_THREADS", "3")));
+  EXPECT_THAT(threads(), testing::Contains(testing::Pair("OMP_NUM_THREADS", "3")));
   config_.mutable_runtime()->clear_threads();
-  EXPECT_THAT(threads(), testing::ElementsAre(testing::Pair("OMP_NUM_THREADS", "1")));
+  EXPECT_THAT(threads(), testing::Contains(testing::Pair("OMP_NUM_THREADS", "1")));
+}
+
+TEST_F(ServicesTest, ThreadsOfTheServicesSleepWhileTheyWaitUnlessToldOtherwise) {
+  const auto policy = [this] {
+    for (const auto& [name, value] :
+         SpecFor({"model_trainer", "model_trainer"}, *folder_, config_, "/bin").environment) {
+      if (name == "OMP_WAIT_POLICY") return value;
+    }
+    return std::string("none");
+  };
+  const char* set = std::getenv("OMP_WAIT_POLICY");
+  const std::string before = set == nullptr ? "" : set;
+  unsetenv("OMP_WAIT_POLICY");
+  EXPECT_EQ(policy(), "passive");
+  setenv("OMP_WAIT_POLICY", "active", /*replace=*/1);
+  EXPECT_EQ(policy(), "active");
+  if (set == nullptr) {
+    unsetenv("OMP_WAIT_POLICY");
+  } else {
+    setenv("OMP_WAIT_POLICY", before.c_str(), /*replace=*/1);
+  }
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ function(tandem_test_properties name labels timeout environment)
     set(timeout 60)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
-    ENVIRONMENT "TANDEM_SOURCE_DIR=${PROJECT_SOURCE_DIR};TANDEM_BINARY_DIR=${CMAKE_BINARY_DIR};TANDEM_PYTHON=${TANDEM_PYTHON};${environment}"
+    ENVIRONMENT "TANDEM_SOURCE_DIR=${PROJECT_SOURCE_DIR};TANDEM_BINARY_DIR=${CMAKE_BINARY_DIR};TANDEM_PYTHON=${TANDEM_PYTHON};OMP_WAIT_POLICY=passive;${environment}"
     ENVIRONMENT_MODIFICATION "PATH=path_list_append:${PROJECT_SOURCE_DIR}/.cache/tools/bin")
 endfunction()
 

@@ -110,7 +110,7 @@ struct Checkpoint {
   double log_ratio_5 = kNaN;
   double log_ratio_10 = kNaN;
   double log_ratio_20 = kNaN;
-  double log_ratio_clipped = kNaN;  ///< Share of those that a bound changed.
+  double log_ratio_clipped = kNaN;  ///< Share of those at a bound.
   double joint_bound = kNaN;        ///< On joint_log_return, estimated in the model [nats].
   double joint_log_return = kNaN;   ///< Logarithm of the discounted real return [nats].
   double joint_horizon = kNaN;      ///< That both are taken over [env steps].

@@ -30,6 +30,10 @@ std::string Docs();
 /// Seed of a part of the run: `own` where it is set, else derived from run.seed and `part`.
 uint64_t SeedFor(const v1::RunConfig& config, bool has_own, uint64_t own, const std::string& part);
 
+/// log(t / (1 - t)) of the classifier's target t: the most that its logit should reach [nats];
+/// infinite where t is 1.
+double BestLogit(const v1::RunConfig& config);
+
 /// Threads of a trainer: runtime.threads, 1 where that is not set.
 int Threads(const v1::RunConfig& config);
 

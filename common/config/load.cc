@@ -1,8 +1,10 @@
+#include <cmath>
 #include <filesystem>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/base/files.h"
 #include "common/base/rng.h"
 #include "common/base/status_macros.h"
@@ -39,17 +41,54 @@ class CrossChecks {
   const Origins& origins_;
 };
 
+/// Infinite where the target is 1.
+double BestLogitOf(const v1::Objective& objective) {
+  const double target = objective.classifier_target();
+  return std::log(target / (1 - target));
+}
+
 absl::Status CheckDualWeight(const v1::Objective& objective, const CrossChecks& checks) {
   if (objective.weight_mode() != v1::RATIO_WEIGHT_DUAL) return absl::OkStatus();
   TANDEM_RETURN_IF_ERROR(checks.AtMost("objective.weight_min", objective.weight_min(),
                                        "objective.weight", objective.weight()));
   TANDEM_RETURN_IF_ERROR(checks.AtMost("objective.weight", objective.weight(),
                                        "objective.weight_max", objective.weight_max()));
-  if (objective.divergence_target() < -objective.logit_lower()) return absl::OkStatus();
-  return checks.Error("objective.divergence_target", "objective.logit_lower",
-                      absl::StrCat("objective.divergence_target is ", objective.divergence_target(),
-                                   ", but must be below ", -objective.logit_lower(),
-                                   ", the most that a step can cost with objective.logit_lower"));
+  constexpr char kTarget[] = "objective.divergence_target";
+  const double target = objective.divergence_target(), least = -objective.logit_upper();
+  if (target < least) {
+    return checks.Error(kTarget, "objective.logit_upper",
+                        absl::StrCat(kTarget, " is ", target, ", but must be at least ", least,
+                                     ", the least that a step can cost with "
+                                     "objective.logit_upper"));
+  }
+  const double bound = -objective.logit_lower();
+  if (target >= bound) {
+    return checks.Error(kTarget, "objective.logit_lower",
+                        absl::StrCat(kTarget, " is ", target, ", but must be below ", bound,
+                                     ", the most that a step can cost with objective.logit_lower"));
+  }
+  const double sure = BestLogitOf(objective) - objective.logit_tolerance();
+  if (target < sure) return absl::OkStatus();
+  return checks.Error(kTarget, "objective.classifier_target",
+                      absl::StrFormat("%s is %g, but must be below %.3g, the most that a step "
+                                      "costs with objective.classifier_target and "
+                                      "objective.logit_tolerance",
+                                      kTarget, target, sure));
+}
+
+/// What rewards that are paid as they are have no use for.
+absl::Status CheckPlainReward(const v1::Objective& objective, const CrossChecks& checks) {
+  if (objective.log_reward()) return absl::OkStatus();
+  for (const auto& [name, set] : {std::pair{"reward_shift", objective.has_reward_shift()},
+                                  {"reward_min", objective.has_reward_min()},
+                                  {"terminal_reward", objective.terminal_reward() != 1}}) {
+    if (!set) continue;
+    return checks.Error(absl::StrCat("objective.", name), "objective.log_reward",
+                        absl::StrCat("objective.", name,
+                                     " is set, but log_reward false pays "
+                                     "rewards as they are: leave it out"));
+  }
+  return absl::OkStatus();
 }
 
 /// What only one way of making rewards positive has.
@@ -99,6 +138,7 @@ absl::Status CheckObjective(const v1::RunConfig& config, const CrossChecks& chec
                                        "objective.weight_max", objective.weight_max()));
   TANDEM_RETURN_IF_ERROR(CheckDualWeight(objective, checks));
   TANDEM_RETURN_IF_ERROR(CheckRewardTransform(objective, checks));
+  TANDEM_RETURN_IF_ERROR(CheckPlainReward(objective, checks));
   if (const double room = 1 - objective.classifier_target();
       objective.classifier_label_range() > room + 1e-9) {
     return checks.Error("objective.classifier_label_range", "objective.classifier_target",
@@ -197,6 +237,8 @@ absl::StatusOr<v1::RunConfig> Load(const std::string& path,
 uint64_t SeedFor(const v1::RunConfig& config, bool has_own, uint64_t own, const std::string& part) {
   return has_own ? own : StreamSeed(config.run().seed(), part);
 }
+
+double BestLogit(const v1::RunConfig& config) { return BestLogitOf(config.objective()); }
 
 int Threads(const v1::RunConfig& config) {
   return config.runtime().has_threads() ? config.runtime().threads() : 1;

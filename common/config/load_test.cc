@@ -185,6 +185,17 @@ TEST(Load, RewardsAreMadePositiveInOneWay) {
             "for its logarithm");
 }
 
+TEST(Load, RewardsPaidAsTheyAreAreNotMadePositive) {
+  const std::string plain = "objective:\n  log_reward: false\n";
+  EXPECT_TRUE(Parse(plain, "r.yaml", {}).ok());
+  for (const std::string field : {"reward_shift", "reward_min", "terminal_reward"}) {
+    EXPECT_TRUE(Parse("objective:\n  " + field + ": 2\n", "r.yaml", {}).ok()) << field;
+    EXPECT_EQ(ErrorOf(plain + "  " + field + ": 2\n"),
+              "r.yaml:3: objective." + field +
+                  " is set, but log_reward false pays rewards as they are: leave it out");
+  }
+}
+
 TEST(Load, LabelsStayProbabilities) {
   EXPECT_TRUE(Parse("objective:\n  classifier_label_range: 0.05\n", "r.yaml", {}).ok());
   EXPECT_EQ(ErrorOf("objective:\n  classifier_label_range: 0.1\n"),
@@ -203,6 +214,15 @@ TEST(Load, ADualWeightStartsInItsRangeAndHasATargetInReach) {
   EXPECT_EQ(ErrorOf(dual + "  divergence_target: 5\n"),
             "r.yaml:3: objective.divergence_target is 5, but must be below 5, the most that a step "
             "can cost with objective.logit_lower");
+  EXPECT_EQ(ErrorOf(dual + "  divergence_target: 3\n"),
+            "r.yaml:3: objective.divergence_target is 3, but must be below 2.94, the most that a "
+            "step costs with objective.classifier_target and objective.logit_tolerance");
+  EXPECT_FALSE(
+      Parse(dual + "  divergence_target: 2.8\n  logit_tolerance: 0.2\n", "r.yaml", {}).ok());
+  EXPECT_TRUE(Parse(dual + "  divergence_target: 3\n  classifier_target: 1\n", "r.yaml", {}).ok());
+  EXPECT_EQ(ErrorOf(dual + "  logit_upper: -0.5\n"),
+            "r.yaml:3: objective.divergence_target is 0.1, but must be at least 0.5, the least "
+            "that a step can cost with objective.logit_upper");
   EXPECT_TRUE(Parse(dual, "r.yaml", {}).ok());
   EXPECT_TRUE(Parse("objective:\n  weight: 2\n", "r.yaml", {}).ok());  // not DUAL
 }

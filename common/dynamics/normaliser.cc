@@ -1,28 +1,42 @@
 #include "common/dynamics/normaliser.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 
 namespace tandem::dynamics {
+namespace {
+
+constexpr int64_t kBlockRows = 1024;
+
+}  // namespace
 
 Normaliser Normaliser::Of(std::span<const float> rows, int64_t dim, float constant_std) {
-  const int64_t count = static_cast<int64_t>(rows.size()) / dim;
-  std::vector<double> sum(dim), squares(dim);
-  for (int64_t i = 0; i < count; ++i) {
-    for (int64_t j = 0; j < dim; ++j) sum[j] += rows[i * dim + j];
-  }
-  for (double& x : sum) x /= static_cast<double>(count);
-  for (int64_t i = 0; i < count; ++i) {
-    for (int64_t j = 0; j < dim; ++j) {
-      const double d = rows[i * dim + j] - sum[j];
-      squares[j] += d * d;
+  const auto block = [&](int64_t first, int64_t count) {
+    return rows.subspan(first * dim, count * dim);
+  };
+  return Of(static_cast<int64_t>(rows.size()) / dim, dim, block, constant_std);
+}
+
+Normaliser Normaliser::Of(int64_t rows, int64_t dim, const Block& block, float constant_std) {
+  const double count = static_cast<double>(rows);
+  const auto for_each = [&](const auto& add) {
+    for (int64_t first = 0; first < rows; first += kBlockRows) {
+      const std::span<const float> some = block(first, std::min(kBlockRows, rows - first));
+      for (size_t i = 0; i < some.size(); i += dim) {
+        for (int64_t j = 0; j < dim; ++j) add(j, some[i + j]);
+      }
     }
-  }
+  };
+  std::vector<double> sum(dim), squares(dim);
+  for_each([&](int64_t j, float x) { sum[j] += x; });
+  for (double& x : sum) x /= count;
+  for_each([&](int64_t j, float x) { squares[j] += (x - sum[j]) * (x - sum[j]); });
   Normaliser out;
   for (int64_t j = 0; j < dim; ++j) {
-    const double std = std::sqrt(squares[j] / static_cast<double>(count));
+    const double std = std::sqrt(squares[j] / count);
     out.mean.push_back(static_cast<float>(sum[j]));
     out.std.push_back(std < 1e-6 * (1 + std::abs(sum[j])) ? constant_std : static_cast<float>(std));
   }

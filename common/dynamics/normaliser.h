@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,6 +21,11 @@ struct Normaliser {
   /// Mean and standard deviation of `rows`, [B, dim], B >= 1. A column that hardly varies (standard
   /// deviation below 1e-6 (1 + |mean|)) gets the standard deviation `constant_std`.
   static Normaliser Of(std::span<const float> rows, int64_t dim, float constant_std);
+
+  /// Gives `rows` rows from `first` on, [rows, dim]; they are read before the next call.
+  using Block = std::function<std::span<const float>(int64_t first, int64_t rows)>;
+  /// The same of `rows` rows that are never all in memory: asks for each twice.
+  static Normaliser Of(int64_t rows, int64_t dim, const Block& block, float constant_std);
 
   /// rows: [B, dim], in place.
   void Apply(std::span<float> rows) const;

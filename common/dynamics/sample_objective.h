@@ -19,7 +19,8 @@ class SampleObjective {
   virtual bool active() const = 0;
 
   /// gradients, [B, obs_dim]: of the term for each row, in the environment's units, to be minimised
-  /// (the learner takes the mean over a member's batch). observations, next_observations: [B,
+  /// beside -log q of what was observed, all outputs together (the learner takes the mean over a
+  /// member's batch). observations, next_observations: [B,
   /// obs_dim]; actions: [B, action_dim]. Called once in a gradient step with the rows of all
   /// members, one member after the other.
   virtual absl::Status Gradients(std::span<const float> observations,

@@ -52,10 +52,10 @@ absl::Status TrainingSamples::Ask(SampleObjective& objective) {
 void TrainingSamples::CarryBack(int64_t batch, const EnsembleMetadata& meta) {
   const int64_t obs = obs_dim_;
   const int64_t rows = static_cast<int64_t>(gradients_.size()) / obs;
+  const float share = 1 / static_cast<float>(batch * (obs + 1));
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < obs; ++j) {
-      const float by_change =
-          gradients_[i * obs + j] * meta.targets.std[j] / static_cast<float>(batch);
+      const float by_change = gradients_[i * obs + j] * meta.targets.std[j] * share;
       mean_gradients_[i * (obs + 1) + j] = by_change;
       log_var_gradients_[i * (obs + 1) + j] = by_change * spread_[i * obs + j] / 2;
     }

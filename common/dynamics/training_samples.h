@@ -28,7 +28,10 @@ class TrainingSamples {
             const EnsembleMetadata& meta, Rng& rng);
   /// The objective's gradients by the samples.
   absl::Status Ask(SampleObjective& objective);
-  /// Turns them into gradients by the outputs, of the mean over the `batch` rows of a member.
+  /// Turns them into gradients by the outputs of the objective's mean over the `batch` rows of a
+  /// member, divided by the number of outputs: the ensemble's loss is the mean of -log q over rows
+  /// and outputs (nn/gaussian_ensemble.h), so that both stand to each other as in E[-log q(s', r)]
+  /// plus the objective.
   void CarryBack(int64_t batch, const EnsembleMetadata& meta);
 
   std::span<const float> mean_gradients() const { return mean_gradients_; }  // [rows, obs + 1]

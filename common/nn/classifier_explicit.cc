@@ -11,8 +11,12 @@
 namespace tandem::nn {
 namespace {
 
-/// Rows whose activations are kept at once.
+/// Rows whose activations are kept at once ...
 constexpr int64_t kBlockRows = 512;
+
+/// ... and in a gradient step, where they are the depth of the weights' gradients: as deep as the
+/// kernels' own product goes (dense.h).
+constexpr int64_t kStepRows = 256;
 
 /// The explicit CPU path: forward and backward written out over blocks of rows whose activations
 /// stay in cache.
@@ -153,10 +157,10 @@ class ExplicitClassifier : public FlatClassifier {
       buffer->resize(parameters_.size());
     }
     Reserve(&d_head_row_, last_.stride);
-    Resize(std::min(batch.rows, kBlockRows));
+    Resize(std::min(batch.rows, kStepRows));
     *loss = 0;
-    for (int64_t first = 0; first < batch.rows; first += kBlockRows) {
-      const int64_t rows = std::min(kBlockRows, batch.rows - first);
+    for (int64_t first = 0; first < batch.rows; first += kStepRows) {
+      const int64_t rows = std::min(kStepRows, batch.rows - first);
       AlignedFloats& gradient = first == 0 ? gradient_ : block_gradient_;
       *loss += Gradient(batch, first, rows, gradient.data());
       if (first == 0) continue;

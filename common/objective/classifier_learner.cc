@@ -207,9 +207,18 @@ absl::StatusOr<ClassifierReport> ClassifierLearner::Fit(const TransitionBatch& t
   if (train.size() == 0) return absl::InvalidArgumentError("classifier fit: no training rows");
   TANDEM_RETURN_IF_ERROR(CheckData(train, "training rows"));
   TANDEM_RETURN_IF_ERROR(CheckData(holdout, "held-out rows"));
-  ClassifierInputs(obs_dim_, action_dim_, train.observations, train.actions,
-                   train.next_observations, &inputs_);
-  normaliser_ = dynamics::Normaliser::Of(inputs_, normaliser_.dim(), kConstantStd);
+  normaliser_ = dynamics::Normaliser::Of(
+      train.size(), normaliser_.dim(),
+      [&](int64_t first, int64_t rows) {
+        const auto part = [&](const std::vector<float>& column, int64_t dim) {
+          return std::span(column).subspan(first * dim, rows * dim);
+        };
+        ClassifierInputs(obs_dim_, action_dim_, part(train.observations, obs_dim_),
+                         part(train.actions, action_dim_), part(train.next_observations, obs_dim_),
+                         &inputs_);
+        return std::span<const float>(inputs_);
+      },
+      kConstantStd);
   ClassifierReport report;
   const int steps = fits_ == 0 ? options_.first_steps : options_.fit_steps;
   for (; report.gradient_steps < steps; ++report.gradient_steps) {
@@ -228,7 +237,7 @@ void ClassifierLearner::Export(nn::TensorFile* snapshot) const {
   network_->ExportParameters(kClassifierPrefix, snapshot);
   normaliser_.Export(kClassifierInputsName, snapshot);
   snapshot->metadata[kClassifierHiddenKey] = nn::JoinInts(options_.hidden);
-  if (options_.layer_norm) snapshot->metadata[kClassifierLayerNormKey] = "1";
+  if (options_.layer_norm) snapshot->metadata[kClassifierLayerNormKey] = std::string(1, '1');
   snapshot->metadata[kFitsKey] = absl::StrCat(fits_);
 }
 

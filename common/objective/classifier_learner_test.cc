@@ -160,6 +160,13 @@ TEST(ClassifierLearnerTest, ASaturatedClassifierIsBounded) {
   EXPECT_EQ(figures.mean(), -2);
   EXPECT_EQ(figures.lower_share(), 1);
   EXPECT_EQ(figures.upper_share(), 0);
+  // The clip at -5 never bites, and yet it is told, where the target is known.
+  LogRatioFigures seen;
+  ASSERT_TRUE(LogRatioEstimator({.best_logit = std::log(19.0)}, model, *classifier)
+                  .Estimate(imagined.observations, imagined.actions, imagined.next_observations,
+                            rng, ratios, &seen)
+                  .ok());
+  EXPECT_GT(seen.lower_share(), 0.6);
   // What only the world does has a positive logit, which is worth nothing.
   ASSERT_TRUE(LogRatioEstimator({.samples = 1}, model, *classifier)
                   .Estimate(train.observations, train.actions, train.next_observations, rng,
@@ -229,6 +236,7 @@ TEST(LogRatioEstimatorTest, MoreSamplesMeanLessNoise) {
   }
   EXPECT_NEAR(spreads[1] / spreads[0], 1.0 / 3, 0.1);
   EXPECT_FALSE(Validate(LogRatioOptions{.lower = 1, .upper = 0}).ok());
+  EXPECT_FALSE(Validate(LogRatioOptions{.best_logit = 0}).ok());
   EXPECT_FALSE(Validate(LogRatioOptions{.samples = 0}).ok());
 }
 

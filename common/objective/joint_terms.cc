@@ -13,6 +13,8 @@ namespace {
 
 /// "exp" or "softplus"; shifted rewards have neither it nor a scale.
 constexpr char kTransform[] = "reward_transform";
+/// Absent: infinite.
+constexpr char kBestLogit[] = "best_logit";
 
 std::string Key(const char* name) { return absl::StrCat("joint.", name); }
 
@@ -53,6 +55,7 @@ void JointTerms::Export(nn::TensorFile* file) const {
   put("weight", weight);
   put("logit_lower", ratio.lower);
   put("logit_upper", ratio.upper);
+  if (std::isfinite(ratio.best_logit)) put(kBestLogit, ratio.best_logit);
   file->metadata[Key("logit_samples")] = absl::StrCat(ratio.samples);
 }
 
@@ -75,6 +78,9 @@ absl::StatusOr<JointTerms> JointTerms::Import(const nn::TensorFile& file) {
   TANDEM_RETURN_IF_ERROR(find("weight", &terms.weight));
   TANDEM_RETURN_IF_ERROR(find("logit_lower", &terms.ratio.lower));
   TANDEM_RETURN_IF_ERROR(find("logit_upper", &terms.ratio.upper));
+  if (file.metadata.contains(Key(kBestLogit))) {
+    TANDEM_RETURN_IF_ERROR(find(kBestLogit, &terms.ratio.best_logit));
+  }
   TANDEM_ASSIGN_OR_RETURN(const int64_t samples, nn::FindInt(file, Key("logit_samples")));
   terms.log_reward = log_reward != 0;
   terms.ratio.samples = static_cast<int>(std::clamp<int64_t>(samples, 0, 1000));

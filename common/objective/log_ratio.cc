@@ -13,6 +13,9 @@ namespace {
 /// Rows at once: enough for each member of an ensemble, few enough for a bounded scratch.
 constexpr int64_t kBlockRows = 4096;
 
+/// Share of the lowest mean logit from which on one counts as that.
+constexpr double kNearly = 0.95;
+
 }  // namespace
 
 absl::Status Validate(const LogRatioOptions& o) {
@@ -27,6 +30,10 @@ absl::Status Validate(const LogRatioOptions& o) {
   if (!(o.state_tolerance >= 0) || !std::isfinite(o.state_tolerance)) {
     return absl::InvalidArgumentError(
         absl::StrCat("log-ratio: expected a state_tolerance >= 0, got ", o.state_tolerance));
+  }
+  if (!(o.best_logit > 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("log-ratio: expected a best_logit above 0, got ", o.best_logit));
   }
   if (o.samples < 1) {
     return absl::InvalidArgumentError(
@@ -67,11 +74,15 @@ absl::Status LogRatioEstimator::Estimate(std::span<const float> observations,
   }
   const auto lower = static_cast<float>(options_.lower), upper = static_cast<float>(options_.upper);
   const auto tolerance = static_cast<float>(options_.tolerance);
+  const double lowest = std::max(options_.lower - options_.tolerance, -options_.best_logit);
+  // With the tolerance, as what it is held against; -infinite where nothing can be paid.
+  const double nearly =
+      lowest < 0 ? kNearly * lowest + options_.tolerance : -std::numeric_limits<double>::infinity();
   LogRatioFigures seen;
   for (float& x : log_ratios) {
     const float raw = std::isfinite(x) ? x + tolerance : -std::numeric_limits<float>::infinity();
     x = std::clamp(raw, lower, upper);
-    seen.at_lower += x > raw ? 1 : 0;
+    seen.at_lower += x > raw || (x == raw && raw <= nearly) ? 1 : 0;
     seen.at_upper += x < raw ? 1 : 0;
     seen.sum += x;
     ++seen.rows;

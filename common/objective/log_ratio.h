@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -28,9 +29,12 @@ struct LogRatioOptions {
   double tolerance = 0;
   /// The same for the log-ratio of the state that a step ends in, where states are judged
   /// (state_classifier.h) [nats], >= 0. A policy that does what the data did not is in other states
-  /// more often than they are: with 1, e times as often is free, and only what the world does not
-  /// reach pays.
-  double state_tolerance = 1;
+  /// more often than they are, and should not pay for that: see StateClassifierOptions::mixture.
+  double state_tolerance = 0.7;
+  /// Logit of the best classifier where it is sure [nats], > 0: log(t / (1 - t)) of its target t.
+  /// Changes no log-ratio, only what counts as the lower bound: a classifier that tells all of the
+  /// model's samples stays at minus this, which may be far above `lower`. Infinite: none.
+  double best_logit = std::numeric_limits<double>::infinity();
   /// Logits averaged for each row, before the clip: that of the transition itself, and of samples -
   /// 1 fresh ones of the model at the same (s, a). >= 1.
   int samples = 3;
@@ -44,8 +48,11 @@ struct LogRatioFigures {
   int64_t rows = 0;
   double sum = 0;        ///< of clipped ones [nats]
   double state_sum = 0;  ///< The part of it that is the state's.
-  int64_t at_lower = 0;  ///< Rows that the clip changed at the lower bound, or had no finite mean.
-  int64_t at_upper = 0;  ///< The same at the upper one.
+  /// Rows at the lower bound: those that the clip changed there, that had no finite mean, or whose
+  /// mean logit was within 5 % of the least that is of use, the larger of lower - tolerance and
+  /// -best_logit.
+  int64_t at_lower = 0;
+  int64_t at_upper = 0;  ///< Rows that the clip changed at the upper one.
 
   void Add(const LogRatioFigures& other);
   double mean() const { return rows == 0 ? 0 : sum / static_cast<double>(rows); }

@@ -155,6 +155,24 @@ TEST_F(UsefulModelTest, RampsFromNothing) {
   EXPECT_NE(Gradients(*objective), std::vector<float>(kRows * kObs, 0));
 }
 
+TEST_F(UsefulModelTest, ARestartGoesOnWhereTheRampWas) {
+  const UsefulModelOptions options{.value_weight = 0.1, .ratio_weight = 0.1, .ramp_steps = 6};
+  const auto first = Make(options), second = Make(options), fresh = Make(options);
+  for (UsefulModel* objective : {first.get(), second.get(), fresh.get()}) {
+    ASSERT_TRUE(objective->SetCritic(policy_).ok());
+    objective->SetClassifier(classifier_.get());
+  }
+  for (int i = 0; i < 3; ++i) Gradients(*first);
+  nn::TensorFile state;
+  first->SaveState(&state);
+  ASSERT_TRUE(second->LoadState(state).ok());
+  EXPECT_EQ(second->ramp(), 0.5);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Gradients(*second), Gradients(*first)) << i;
+  EXPECT_EQ(second->ramp(), 1);
+  EXPECT_NE(Gradients(*fresh), Gradients(*first));
+  EXPECT_FALSE(second->LoadState({}).ok());
+}
+
 /// f(s') = |s'|^2 / 2: its gradient is s', and its value is easy to move.
 class Square : public dynamics::SampleObjective {
  public:
@@ -187,7 +205,7 @@ TEST(TrainingSamplesTest, CarriesGradientsBackThroughTheSampling) {
     samples.Resize(kRows, kObs, kAct);
     samples.Draw(0, inputs, prediction, meta, rng);
     EXPECT_TRUE(samples.Ask(square).ok());
-    return square.value / kRows;
+    return square.value / (kRows * (kObs + 1));  // the unit of the ensemble's loss
   };
   value();
   samples.CarryBack(kRows, meta);

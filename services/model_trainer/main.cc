@@ -1,8 +1,7 @@
-#include <memory>
-
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/waiting_threads.h"
 #include "common/config/service_flags.h"
 #include "common/dynamics/simulator_model.h"
 #include "common/nn/device.h"
@@ -21,7 +20,7 @@ absl::Status Serve(ServiceOptions options) {
   metrics::Registry metrics;
   snapshot::SnapshotStore store(snapshot::kModelSeries, epoch);
   const auto snapshots = snapshot::SnapshotServer::Create({&store}, metrics);
-  const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.replay_buffer);
+  const auto replay = ConnectReplay(options.replay_buffer);
   const auto directives = WatchDirectives(options.monitor, coadaptation::Receiver::kModelTrainer,
                                           options.trainer.member, metrics);
   const auto policies = options.policy_trainer.empty()
@@ -47,6 +46,7 @@ absl::Status Serve(ServiceOptions options) {
 }  // namespace tandem::model_trainer
 
 int main(int argc, char** argv) {
+  tandem::SleepWhileWaiting(argv);
   const auto args = tandem::config::ParseServiceArgs(argc, argv, "model_trainer",
                                                      "Fits the learned model and publishes it.");
   if (args.exit) return args.exit_code;

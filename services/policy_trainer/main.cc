@@ -1,8 +1,7 @@
-#include <memory>
-
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/waiting_threads.h"
 #include "common/config/service_flags.h"
 #include "common/nn/device.h"
 #include "common/rpc/server_runner.h"
@@ -20,7 +19,7 @@ absl::Status Serve(ServiceOptions options) {
   metrics::Registry metrics;
   snapshot::SnapshotStore store(snapshot::kPolicySeries, epoch);
   const auto snapshots = snapshot::SnapshotServer::Create({&store}, metrics);
-  const std::unique_ptr<ReplayClient> replay = ConnectReplay(options.replay_buffer);
+  const auto replay = ConnectReplay(options.replay_buffer);
   const auto models = snapshot::WatchRemote(options.model_trainer, snapshot::kModelSeries,
                                             options.trainer.member, metrics);
   const auto directives = WatchDirectives(options.monitor, coadaptation::Receiver::kPolicyTrainer,
@@ -44,6 +43,7 @@ absl::Status Serve(ServiceOptions options) {
 }  // namespace tandem::policy_trainer
 
 int main(int argc, char** argv) {
+  tandem::SleepWhileWaiting(argv);
   const auto args =
       tandem::config::ParseServiceArgs(argc, argv, "policy_trainer", "Trains the policy.");
   if (args.exit) return args.exit_code;

@@ -99,6 +99,7 @@ JointOptions JointFrom(const config::v1::RunConfig& config) {
   options.ratio = {.lower = objective.logit_lower(),
                    .upper = objective.logit_upper(),
                    .tolerance = objective.logit_tolerance(),
+                   .best_logit = config::BestLogit(config),
                    .samples = objective.logit_samples()};
   return options;
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
@@ -95,7 +96,7 @@ TEST(PolicyTrainerOptions, TakesTheJointObjective) {
   EXPECT_EQ(joint.ratio.tolerance, 0.3);
   options = From({"objective.kind=mnm", "objective.weight_mode=schedule", "objective.weight_end=1",
                   "objective.weight_updates=50", "objective.reward_shift=4",
-                  "objective.reward_min=2", "objective.log_reward=false"});
+                  "objective.reward_min=2", "objective.classifier_target=0.9"});
   ASSERT_TRUE(options.ok()) << options.status();
   const objective::JointRewardOptions& reward = options->trainer.joint->reward;
   EXPECT_EQ(reward.kind, objective::RatioWeight::kLinear);
@@ -104,7 +105,10 @@ TEST(PolicyTrainerOptions, TakesTheJointObjective) {
   EXPECT_FALSE(reward.shift_from_data);
   EXPECT_EQ(reward.reward_shift, 4);
   EXPECT_EQ(reward.min_reward, 2);
-  EXPECT_FALSE(reward.log_reward);
+  EXPECT_NEAR(options->trainer.joint->ratio.best_logit, std::log(9), 1e-12);
+  options = From({"objective.kind=mnm", "objective.log_reward=false"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_FALSE(options->trainer.joint->reward.log_reward);
 }
 
 TEST(PolicyTrainerOptions, TakesHowRewardsAreMadePositiveAndTheWarmUp) {

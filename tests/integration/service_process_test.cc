@@ -72,6 +72,27 @@ class ServiceProcessTest : public testing::TestWithParam<std::string> {
   std::string binary_, dir_, state_dir_;
 };
 
+TEST_P(ServiceProcessTest, WaitingThreadsOfATrainerSleepByWhateverHandItIsStarted) {
+  if (GetParam() != "model_trainer" && GetParam() != "policy_trainer") {
+    GTEST_SKIP() << "no threads";
+  }
+  // OpenMP says what it was told each time that the program is loaded: last the program that runs.
+  const auto told = [&](const std::vector<std::string>& environment) {
+    std::vector<std::string> argv = {"/usr/bin/env", "-u", "OMP_WAIT_POLICY",
+                                     "OMP_DISPLAY_ENV=verbose"};
+    argv.insert(argv.end(), environment.begin(), environment.end());
+    argv.insert(argv.end(), {binary_, "--help"});
+    const auto process = Process::Start(argv, dir_);
+    EXPECT_TRUE(process.ok()) << process.status();
+    EXPECT_EQ((*process)->Wait(absl::Seconds(20)), 0);
+    const std::string text = (*process)->Stderr();
+    return text.substr(std::min(text.size(), text.rfind("GOMP_SPINCOUNT")));
+  };
+  EXPECT_THAT(told({}), testing::StartsWith("GOMP_SPINCOUNT = '0'"));
+  EXPECT_THAT(told({"OMP_WAIT_POLICY=active"}),
+              testing::Not(testing::StartsWith("GOMP_SPINCOUNT = '0'")));
+}
+
 TEST_P(ServiceProcessTest, ServesHealthReflectionAndMetricsAndDrains) {
   const auto process = Start();
   ASSERT_NE(process, nullptr);

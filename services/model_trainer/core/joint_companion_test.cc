@@ -195,6 +195,28 @@ TEST_F(JointCompanionTest, AtTheDeadlineItTakesTheNewestCriticThereIs) {
   EXPECT_THAT(registry_.Page(), HasSubstr("tandem_model_trainer_critic_updates 5"));
 }
 
+TEST_F(JointCompanionTest, TheRatioTermHasTheLastFitsClassifierAndOutlivesARestart) {
+  JointCompanionOptions options = Small();
+  options.model_loss = {.ratio_weight = 0.1, .ramp_steps = 0};
+  const auto with = Make(options), without = Make(Small());
+  const auto learner = Learner(), plain = Learner();
+  ASSERT_TRUE(Fit(*with, *learner, {}).ok());
+  ASSERT_TRUE(Fit(*without, *plain, {}).ok());
+  EXPECT_EQ(Bytes(learner->ExportModel()), Bytes(plain->ExportModel()));  // there was none yet
+  nn::TensorFile state = learner->SaveState();
+  with->Save(&state);
+  ASSERT_TRUE(Fit(*with, *learner, {}).ok());
+  ASSERT_TRUE(Fit(*without, *plain, {}).ok());
+  EXPECT_NE(Bytes(learner->ExportModel()), Bytes(plain->ExportModel()));
+
+  const auto restored = Make(options);
+  const auto restored_learner = Learner();
+  ASSERT_TRUE(restored_learner->LoadState(state).ok());
+  ASSERT_TRUE(restored->Load(state).ok());
+  ASSERT_TRUE(Fit(*restored, *restored_learner, {}).ok());
+  EXPECT_EQ(Bytes(restored_learner->ExportModel()), Bytes(learner->ExportModel()));
+}
+
 TEST_F(JointCompanionTest, RefusesAValueTermWithoutPolicies) {
   JointCompanionOptions options = Small();
   options.model_loss.value_weight = 0.1;

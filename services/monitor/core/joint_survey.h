@@ -12,7 +12,7 @@ namespace tandem::monitor {
 ///   classifier_accuracy  on held-out steps against the model's samples at the same (s, a)
 ///   log_ratio_*          mean clipped log-ratio of imagined steps by depth, from fresh states,
 ///                        without objective.logit_tolerance
-///   log_ratio_clipped    share of those that a bound changed
+///   log_ratio_clipped    share of those at a bound
 ///   joint_bound          equation (2) over a finite horizon T, from the starts of fresh episodes,
 ///                        with the clipped log-ratio at weight 1, without the tolerance [nats]
 ///   joint_log_return     the logarithm of what those episodes paid over T, in the same terms: the

@@ -11,7 +11,9 @@
 namespace tandem::policy_trainer {
 namespace {
 
-constexpr char kClippedHelp[] = "Share of imagined steps whose log-ratio was clipped, by bound.";
+constexpr char kClippedHelp[] =
+    "Share of imagined steps whose log-ratio was at a bound; at the lower one also where it is "
+    "nearly the least that the classifier can say.";
 
 }  // namespace
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/objective/joint_terms.h"
@@ -165,6 +166,73 @@ TEST(JointPayment, TheDualWeightRisesToItsBoundAndOutlivesARestart) {
           .ok());
   EXPECT_NEAR(second.Terms().weight, 0.7, 1e-12);
   std::filesystem::remove_all(folder);
+}
+
+TEST(JointPayment, ANewClassifierPricesEveryGenerationOfThePool) {
+  JointWorld world;
+  world.options.imagination.retain_refits = 3;
+  world.options.imagination.horizon_start = world.options.imagination.horizon_end = 1;
+  world.JointModel(250, -2);
+  EXPECT_TRUE(world
+                  .Live([&] {
+                    const auto grant = [&](int64_t granted, int64_t through, size_t updates) {
+                      world.AddGrant(granted, through + 10, through);
+                      world.WaitFor([&] { return world.log.count() >= updates; });
+                    };
+                    grant(4, 250, 4);
+                    // A model of another reward, so that each generation is told by its own.
+                    ASSERT_TRUE(world.models.Publish(JointModelFile(3, 260, -1)).ok());
+                    grant(44, 260, 44);
+                  })
+                  .ok());
+  const std::vector<TransitionBatch> batches = world.log.batches();
+  ASSERT_GE(batches.size(), 44u);
+  int old_rows = 0, new_rows = 0;
+  for (size_t update = 4; update < batches.size(); ++update) {
+    for (int i = 5; i < 20; ++i) {
+      const double paid = batches[update].rewards[i];
+      const bool is_old = std::abs(paid - (0.1 * std::log(kImagined + 2) - 0.5)) < 1e-6;
+      const bool is_new = std::abs(paid - (0.1 * std::log(3 + 2) - 0.5)) < 1e-6;
+      EXPECT_TRUE(is_old || is_new) << paid;
+      old_rows += is_old ? 1 : 0;
+      new_rows += is_new ? 1 : 0;
+    }
+  }
+  EXPECT_GT(old_rows, 100);
+  EXPECT_GT(new_rows, 100);
+  EXPECT_THAT(world.metrics.Page(), HasSubstr("tandem_policy_trainer_divergence_nats 1\n"));
+}
+
+TEST(JointPayment, RealRowsDoNotDiluteTheDivergenceThatTheWeightHolds) {
+  for (const double target : {1.8, 2.2}) {  // of 2 nats; with the quarter of real rows it were 1.5
+    JointWorld world;
+    world.options.joint->reward.kind = objective::RatioWeight::kDual;
+    world.options.joint->reward.weight = 0.3;
+    world.options.joint->reward.weight_lr = 0.01;
+    world.options.joint->reward.target_divergence = target;
+    world.JointModel(250, -2);
+    world.RunOneGrant(10);
+    if (target < 2) {
+      EXPECT_GT(world.Terms().weight, 0.31);
+    } else {
+      EXPECT_LT(world.Terms().weight, 0.29);
+    }
+  }
+}
+
+TEST(JointPayment, ASaturatedClassifierAboveTheBoundIsSeenToo) {
+  for (const double tolerance : {0.0, 0.3}) {
+    for (const auto& [best_logit, share] : {std::pair{2.1, "1"}, {2.2, "0"}}) {
+      JointWorld world;
+      world.options.joint->ratio.tolerance = tolerance;
+      world.options.joint->ratio.best_logit = best_logit;
+      world.JointModel(250, -2);
+      world.RunOneGrant(1);
+      EXPECT_THAT(world.metrics.Page(),
+                  HasSubstr(std::string("clipped_ratio{bound=\"lower\"} ") + share));
+      EXPECT_EQ(world.Terms().ratio.best_logit, best_logit);
+    }
+  }
 }
 
 TEST(JointPayment, AModelWithoutAClassifierIsWaitedPast) {
