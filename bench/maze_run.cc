@@ -116,8 +116,8 @@ class MazeRun {
       objective::StateClassifierOptions states = options_.states;
       states.smoothing = options_.classifier.smoothing;
       states.seed = Seed("states");
-      TANDEM_ASSIGN_OR_RETURN(
-          states_, objective::StateClassifier::Create(spec.observation.dim(), states));
+      TANDEM_ASSIGN_OR_RETURN(states_,
+                              objective::StateClassifier::Create(spec.observation.dim(), states));
     }
     objective::JointRewardOptions reward = options_.reward;
     reward.discount = options_.discount;
@@ -228,8 +228,7 @@ class MazeRun {
   /// Tells the real states from those of the newest rollouts.
   absl::Status FitStates() {
     const Timed timed(&result_.classifier_seconds);
-    return states_
-        ->Fit(train_.next_observations, pool_.back().steps.next_observations, rng_, {})
+    return states_->Fit(train_.next_observations, pool_.back().steps.next_observations, rng_, {})
         .status();
   }
 

@@ -66,9 +66,9 @@ struct LogRatioFigures {
 
 /// Estimates log p(s' | s, a) - log q(s' | s, a) for imagined transitions: the third factor of
 /// equation (1), for JointReward. Where states are judged as well, min(0, log d(s') - log m(s') +
-/// state_tolerance) is added, and the sum bounded by `lower`. Meant for a whole pool of imagined rows at once, where it costs a
-/// fraction of imagining them; model and classifier change only with a snapshot, so the estimate
-/// holds as long as they do.
+/// state_tolerance) is added, and the sum bounded by `lower`. Meant for a whole pool of imagined
+/// rows at once, where it costs a fraction of imagining them; model and classifier change only with
+/// a snapshot, so the estimate holds as long as they do.
 ///
 /// Not thread-safe; model and classifiers outlive it.
 class LogRatioEstimator {

@@ -75,8 +75,7 @@ void StateClassifier::Draw(std::span<const float> real, std::span<const float> i
     } else if (i >= rows && i % 2 == 1 && !memory_.empty()) {
       from = memory_;
     }
-    const auto row =
-        static_cast<int64_t>(rng.Below(static_cast<uint64_t>(from.size() / obs_dim_)));
+    const auto row = static_cast<int64_t>(rng.Below(static_cast<uint64_t>(from.size() / obs_dim_)));
     const std::span<const float> state = Row(from, row, obs_dim_);
     std::copy(state.begin(), state.end(), inputs_.begin() + i * obs_dim_);
     targets_[i] = i < rows ? 1 - smoothing : smoothing;
@@ -122,12 +121,12 @@ absl::StatusOr<StateReport> StateClassifier::Fit(std::span<const float> real,
   for (; report.gradient_steps < steps; ++report.gradient_steps) {
     if (cancelled && cancelled()) return absl::CancelledError("state classifier: cancelled");
     Draw(finite_real, finite_imagined, rng);
-    TANDEM_RETURN_IF_ERROR(network_
-                               ->TrainStep({.rows = 2 * int64_t{options_.batch_size},
-                                            .inputs = inputs_,
-                                            .targets = targets_},
-                                           {.adam = options_.adam})
-                               .status());
+    TANDEM_RETURN_IF_ERROR(
+        network_
+            ->TrainStep(
+                {.rows = 2 * int64_t{options_.batch_size}, .inputs = inputs_, .targets = targets_},
+                {.adam = options_.adam})
+            .status());
   }
   std::vector<float> logits(targets_.size());
   TANDEM_RETURN_IF_ERROR(network_->Logits(inputs_, logits));

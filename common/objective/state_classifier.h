@@ -19,12 +19,12 @@ struct StateClassifierOptions {
   std::vector<int> hidden = {64, 64};  ///< >= 1 each
   nn::AdamOptions adam = {.lr = 2e-3};
   int batch_size = 256;    ///< Real states in a step, and as many imagined ones.
-  int first_steps = 3000;  ///< Gradient steps of the first fit ...
-  int fit_steps = 300;     ///< ... and of each one after it, from the weights of the last.
+  int first_steps = 5000;  ///< Gradient steps of the first fit ...
+  int fit_steps = 1000;    ///< ... and of each one after it, from the weights of the last.
   /// Targets are 1 - smoothing for real states and smoothing for imagined ones, in [0, 0.5).
   double smoothing = 0.01;
   /// Share of real states among the imagined examples, in [0, 1). See StateClassifier.
-  double mixture = 0.5;
+  double mixture = 0.75;
   /// Standard deviation of Gaussian noise on the scaled states while it learns, >= 0. The width
   /// that the edge of the data gets: a model that is right but for so much must not pay for it.
   double input_noise = 0.03;
@@ -40,8 +40,13 @@ struct StateReport {
   double imagined_logit = 0;
 };
 
-/// Tells states that the world reaches from those that only imagination does: its logit estimates
-/// log d(s) - log m(s), d the density of real states, m that of imagined ones.
+/// Tells states that the world reaches from those that only imagination does. With d the density of
+/// real states, m that of imagined ones and b the mixture, its logit estimates
+///   log d(s) - log(b d(s) + (1 - b) m(s)),
+/// the relative density ratio of Yamada et al. (2011): far below 0 where the world does not go,
+/// however seldom imagination does, but no less than -log(b + 10 (1 - b)), -1.2 at 0.75, where a
+/// policy crowds ten times as densely as the data. To leave the data is what must cost, not to
+/// prefer some of them.
 ///
 /// Why beside the classifier of transitions (transition_classifier.h): that one compares next
 /// states of the same real (s, a), and so knows nothing of what follows where no data are. A policy
@@ -69,7 +74,7 @@ class StateClassifier {
   absl::StatusOr<StateReport> Fit(std::span<const float> real, std::span<const float> imagined,
                                   Rng& rng, const std::function<bool()>& cancelled);
 
-  /// log d - log m of states, [B, obs_dim], into logits, [B]; not clipped. FAILED_PRECONDITION
+  /// The log-ratio of states, [B, obs_dim], into logits, [B]; not clipped. FAILED_PRECONDITION
   /// before the first fit; INVALID_ARGUMENT on a shape.
   absl::Status Logits(std::span<const float> states, std::span<float> logits);
 
