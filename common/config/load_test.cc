@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/config/config.h"
 
 namespace tandem::config {
@@ -188,11 +189,12 @@ TEST(Load, RewardsAreMadePositiveInOneWay) {
 TEST(Load, RewardsPaidAsTheyAreAreNotMadePositive) {
   const std::string plain = "objective:\n  log_reward: false\n";
   EXPECT_TRUE(Parse(plain, "r.yaml", {}).ok());
-  for (const std::string field : {"reward_shift", "reward_min", "terminal_reward"}) {
-    EXPECT_TRUE(Parse("objective:\n  " + field + ": 2\n", "r.yaml", {}).ok()) << field;
-    EXPECT_EQ(ErrorOf(plain + "  " + field + ": 2\n"),
-              "r.yaml:3: objective." + field +
-                  " is set, but log_reward false pays rewards as they are: leave it out");
+  for (const char* field : {"reward_shift", "reward_min", "terminal_reward"}) {
+    const std::string set = absl::StrCat("  ", field, ": 2\n");
+    EXPECT_TRUE(Parse(absl::StrCat("objective:\n", set), "r.yaml", {}).ok()) << field;
+    EXPECT_EQ(ErrorOf(absl::StrCat(plain, set)),
+              absl::StrCat("r.yaml:3: objective.", field,
+                           " is set, but log_reward false pays rewards as they are: leave it out"));
   }
 }
 

@@ -18,6 +18,7 @@ struct CacheAligned {
   using value_type = T;
   CacheAligned() = default;
   template <typename U>
+  // Allocators convert. NOLINTNEXTLINE(google-explicit-constructor)
   CacheAligned(const CacheAligned<U>&) {}
   T* allocate(size_t n) {
     return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64}));

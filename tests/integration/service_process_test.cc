@@ -160,6 +160,7 @@ TEST_P(ServiceProcessTest, OptionsThatNoRestartCanHelpExitWith2) {
 
 std::vector<std::string> Roles() {
   std::vector<std::string> roles;
+  roles.reserve(kServices.size());
   for (const auto& [role, service] : kServices) roles.push_back(role);
   return roles;
 }

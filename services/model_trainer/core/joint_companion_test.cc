@@ -83,7 +83,7 @@ class JointCompanionTest : public testing::Test {
     return *std::move(made);
   }
   absl::Status Fit(Companion& companion, dynamics::EnsembleLearner& learner, const Grant& grant) {
-    const absl::Status prepared = companion.Prepare(grant, learner);
+    absl::Status prepared = companion.Prepare(grant, learner);
     if (!prepared.ok()) return prepared;
     const auto report = learner.Fit(train_, holdout_, {});
     if (!report.ok()) return report.status();
