@@ -150,9 +150,6 @@ int Main(int argc, char** argv) {
   app.add_option("--state-tolerance", options.ratio.state_tolerance,
                  "price of a state that is let off [nats]");
   app.add_option("--state-noise", options.states.input_noise, "on the states it learns from");
-  app.add_option("--state-steps", options.states.fit_steps, "gradient steps of its later fits");
-  app.add_option("--state-first", options.states.first_steps, "gradient steps of its later fits");
-  app.add_option("--state-hidden", options.states.hidden, "its layers");
   app.add_option("--state-mixture", options.states.mixture, "real states among the imagined");
   app.add_flag("--json", json, "objects, one a line");
   CLI11_PARSE(app, argc, argv);

@@ -137,9 +137,9 @@ constexpr FieldRule kRules[] = {
     {"objective.logit_tolerance", "0", 0},
     {"objective.dual_fall", "1", 0, 1, true},
     {"objective.state_price", "false"},
-    {"objective.state_tolerance", "0.7", 0},
+    {"objective.state_tolerance", "1", 0},
     {"objective.state_noise", "0.03", 0},
-    {"objective.state_mixture", "0.75", 0, 0.99},
+    {"objective.state_mixture", "0.9", 0, 0.99},
     {"objective.state_first_steps", "5000", 1},
     {"objective.state_steps", "1000", 1},
 };

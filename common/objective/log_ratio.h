@@ -30,7 +30,7 @@ struct LogRatioOptions {
   /// The same for the log-ratio of the state that a step ends in, where states are judged
   /// (state_classifier.h) [nats], >= 0. A policy that does what the data did not is in other states
   /// more often than they are, and should not pay for that: see StateClassifierOptions::mixture.
-  double state_tolerance = 0.7;
+  double state_tolerance = 1;
   /// Logit of the best classifier where it is sure [nats], > 0: log(t / (1 - t)) of its target t.
   /// Changes no log-ratio, only what counts as the lower bound: a classifier that tells all of the
   /// model's samples stays at minus this, which may be far above `lower`. Infinite: none.

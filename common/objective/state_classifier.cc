@@ -1,6 +1,8 @@
 #include "common/objective/state_classifier.h"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -15,6 +17,9 @@ namespace {
 
 /// Standard deviation given to columns that do not vary: they pass as they are.
 constexpr float kConstantStd = 1;
+/// Frequencies of the Fourier features, per standard deviation of the data.
+constexpr float kFrequencies[] = {2, 4};
+constexpr int64_t kColumns = 1 + 2 * std::size(kFrequencies);  // of a state's element
 
 absl::Status Check(int64_t obs_dim, const StateClassifierOptions& o) {
   const auto bad = [](const char* what) {
@@ -42,6 +47,19 @@ std::vector<float> FiniteRows(std::span<const float> rows, int64_t dim) {
   return kept;
 }
 
+/// What the network sees of scaled states: each element, and sine and cosine of its multiples.
+void SetFeatures(std::span<const float> scaled, std::vector<float>* out) {
+  out->clear();
+  out->reserve(kColumns * scaled.size());
+  for (const float x : scaled) {
+    out->push_back(x);
+    for (const float frequency : kFrequencies) {
+      out->push_back(std::sin(frequency * x));
+      out->push_back(std::cos(frequency * x));
+    }
+  }
+}
+
 double Mean(std::span<const float> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
@@ -53,8 +71,8 @@ absl::StatusOr<std::unique_ptr<StateClassifier>> StateClassifier::Create(
   TANDEM_RETURN_IF_ERROR(Check(obs_dim, options));
   TANDEM_ASSIGN_OR_RETURN(
       auto network,
-      nn::BinaryClassifier::Create({.input_dim = obs_dim, .hidden = options.hidden}, options.device,
-                                   StreamSeed(options.seed, "state_classifier")));
+      nn::BinaryClassifier::Create({.input_dim = kColumns * obs_dim, .hidden = options.hidden},
+                                   options.device, StreamSeed(options.seed, "state_classifier")));
   return std::unique_ptr<StateClassifier>(
       new StateClassifier(obs_dim, options, std::move(network)));
 }
@@ -66,7 +84,7 @@ StateClassifier::StateClassifier(int64_t obs_dim, const StateClassifierOptions& 
 void StateClassifier::Draw(std::span<const float> real, std::span<const float> imagined, Rng& rng) {
   const int64_t rows = options_.batch_size;
   const auto smoothing = static_cast<float>(options_.smoothing);
-  inputs_.resize(2 * rows * obs_dim_);
+  states_.resize(2 * rows * obs_dim_);
   targets_.resize(2 * rows);
   for (int64_t i = 0; i < 2 * rows; ++i) {
     std::span<const float> from = i < rows ? real : imagined;
@@ -77,15 +95,17 @@ void StateClassifier::Draw(std::span<const float> real, std::span<const float> i
     }
     const auto row = static_cast<int64_t>(rng.Below(static_cast<uint64_t>(from.size() / obs_dim_)));
     const std::span<const float> state = Row(from, row, obs_dim_);
-    std::copy(state.begin(), state.end(), inputs_.begin() + i * obs_dim_);
+    std::copy(state.begin(), state.end(), states_.begin() + i * obs_dim_);
     targets_[i] = i < rows ? 1 - smoothing : smoothing;
   }
-  normaliser_.Apply(inputs_);
-  if (options_.input_noise == 0) return;
-  noise_.resize(inputs_.size());
-  nn::NormalStream(rng.Next()).Fill(noise_);
-  const auto scale = static_cast<float>(options_.input_noise);
-  for (size_t i = 0; i < inputs_.size(); ++i) inputs_[i] += scale * noise_[i];
+  normaliser_.Apply(states_);
+  if (options_.input_noise > 0) {
+    noise_.resize(states_.size());
+    nn::NormalStream(rng.Next()).Fill(noise_);
+    const auto scale = static_cast<float>(options_.input_noise);
+    for (size_t i = 0; i < states_.size(); ++i) states_[i] += scale * noise_[i];
+  }
+  SetFeatures(states_, &inputs_);
 }
 
 void StateClassifier::Keep(std::span<const float> imagined, Rng& rng) {
@@ -145,8 +165,9 @@ absl::Status StateClassifier::Logits(std::span<const float> states, std::span<fl
                                                    " states of ", obs_dim_, " elements, got ",
                                                    states.size(), " numbers"));
   }
-  inputs_.assign(states.begin(), states.end());
-  normaliser_.Apply(inputs_);
+  states_.assign(states.begin(), states.end());
+  normaliser_.Apply(states_);
+  SetFeatures(states_, &inputs_);
   return network_->Logits(inputs_, logits);
 }
 
