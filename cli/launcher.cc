@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
@@ -22,6 +23,14 @@ namespace {
 
 constexpr absl::Duration kStopPoll = absl::Milliseconds(20);
 constexpr int kShownLogLines = 10;
+constexpr size_t kMostWords = 300;
+
+/// An end of its own making comes with the reason that the log gives for it.
+std::string DescribeDeath(int wait_status, const std::string& log_path) {
+  const bool own = WIFEXITED(wait_status) || WTERMSIG(wait_status) == SIGABRT;
+  const std::string words = own ? LastWordsIn(log_path) : "";
+  return absl::StrCat(DescribeExit(wait_status), words.empty() ? "" : ": ", words);
+}
 
 }  // namespace
 
@@ -37,6 +46,15 @@ std::string TailOfFile(const std::string& path, int lines) {
     if (static_cast<int>(kept.size()) > lines) kept.pop_front();
   }
   return absl::StrJoin(kept, "\n");
+}
+
+std::string LastWordsIn(const std::string& path) {
+  const std::string line = TailOfFile(path, 1);
+  // "2026-01-31T12:00:00.000Z E actor-0 no such file"
+  const std::vector<std::string> parts = absl::StrSplit(line, absl::MaxSplits(' ', 3));
+  const bool logged = parts.size() == 4 && absl::EndsWith(parts[0], "Z") && parts[1].size() == 1;
+  const std::string words = logged ? parts[3] : line;
+  return words.size() <= kMostWords ? words : words.substr(0, kMostWords - 4) + " ...";
 }
 
 std::string DescribeLog(const std::string& path) {
@@ -96,7 +114,7 @@ absl::Status Launcher::HandleDeath(Child& child, int wait_status) {
   const pid_t pid = child.state.pid;
   kill(-pid, SIGKILL);  // whatever it left in its group
   child.state.pid = 0;
-  child.state.last_death = DescribeExit(wait_status);
+  child.state.last_death = DescribeDeath(wait_status, child.spec.log_path);
   on_event_({child.state.member, "died", child.state.last_death, pid, child.state.restarts});
   if (!child.spec.why_death_is_final.empty()) {
     return BeyondHelp(child, child.spec.why_death_is_final);

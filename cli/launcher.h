@@ -38,8 +38,10 @@ struct RestartPolicy {
 /// Something that happened to a child; one line of events.jsonl.
 struct ChildEvent {
   std::string member;
-  std::string event;   ///< "started", "died" or "restarted".
-  std::string reason;  ///< "exit code 1", "signal 9 (Killed)"; empty for starts.
+  std::string event;  ///< "started", "died" or "restarted".
+  /// "exit code 1: no such file", with the last line of its log where it ended by itself; "signal 9
+  /// (Killed)"; empty for starts.
+  std::string reason;
   pid_t pid = 0;
   int restarts = 0;  ///< Of this child so far.
 };
@@ -49,7 +51,7 @@ struct ChildState {
   std::string member;
   pid_t pid = 0;  ///< 0 while it is down.
   int restarts = 0;
-  std::string last_death;  ///< Empty if it never died.
+  std::string last_death;  ///< As ChildEvent::reason; empty if it never died.
 };
 
 /// Exit code of a child that says "do not start me again": its command line or config is wrong.
@@ -105,6 +107,10 @@ class Launcher {
 
 /// The last `lines` lines of a file, without the newline at the end; empty where there is none.
 std::string TailOfFile(const std::string& path, int lines);
+
+/// What the last line of a log says, without time, level and process; at most 300 bytes. Empty
+/// where the log is.
+std::string LastWordsIn(const std::string& path);
 
 /// What to tell people of a log: "its log, PATH, ends with", then its last lines; or that it is
 /// empty.

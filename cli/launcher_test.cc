@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "absl/time/clock.h"
 
@@ -88,9 +89,10 @@ TEST_F(LauncherTest, TooManyRestartsEndTheRunWithTheLog) {
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
   EXPECT_THAT(
       std::string(status.message()),
-      testing::MatchesRegex("actor-0 died \\(exit code 7\\): it was restarted 3 times within "
-                            "5m; its log, .*/actor-0.log, ends with(.cannot reach the "
-                            "rail){4}"));
+      testing::MatchesRegex(
+          "actor-0 died \\(exit code 7: cannot reach the rail\\): it was restarted 3 times within "
+          "5m; its log, .*/actor-0.log, ends with(.cannot reach the "
+          "rail){4}"));
   EXPECT_EQ(launcher.total_restarts(), 3);
 }
 
@@ -166,6 +168,28 @@ TEST_F(LauncherTest, ChildrenAndTheirChildrenDieWithTheLauncher) {
   const std::string before = Text(Log("a"));
   absl::SleepFor(absl::Milliseconds(200));
   EXPECT_EQ(Text(Log("a")), before);
+}
+
+TEST_F(LauncherTest, ADeathOfItsOwnMakingHasTheReasonThatTheLogGives) {
+  Launcher launcher(policy_, Clock::Real(), Record());
+  const std::string line = "2026-11-22T16:23:16.616Z E monitor UNAVAILABLE: the port is taken";
+  ASSERT_TRUE(launcher.Start(Shell("a", "echo first; echo " + line + "; exit 1")).ok());
+  ASSERT_TRUE(launcher.Start(Shell("b", "echo busy; kill -KILL $$")).ok());
+  ASSERT_TRUE(PollUntil(launcher, [&] { return launcher.total_restarts() >= 2; }).ok());
+  std::map<std::string, std::string> reasons;
+  for (const ChildEvent& event : events_) {
+    if (event.event == "died") reasons[event.member] = event.reason;
+  }
+  EXPECT_EQ(reasons["a"], "exit code 1: UNAVAILABLE: the port is taken");
+  EXPECT_EQ(reasons["b"], "signal 9 (Killed)") << "somebody else's doing";
+}
+
+TEST_F(LauncherTest, LastWordsAreShort) {
+  std::ofstream(dir_ + "/f") << "Z E\n" << std::string(1000, 'x') << "\n";
+  EXPECT_EQ(LastWordsIn(dir_ + "/f").size(), 300u);
+  std::ofstream(dir_ + "/g") << "a line of another program\n";
+  EXPECT_EQ(LastWordsIn(dir_ + "/g"), "a line of another program");
+  EXPECT_EQ(LastWordsIn(dir_ + "/none"), "");
 }
 
 TEST_F(LauncherTest, TailOfFileGivesTheLastLines) {

@@ -5,10 +5,12 @@
 #include <string>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "cli/run_folder.h"
+#include "cli/troubles.h"
 
 namespace tandem::cli {
 namespace {
@@ -17,6 +19,10 @@ using Json = nlohmann::json;
 
 constexpr absl::Duration kRateWindow = absl::Seconds(20);
 constexpr size_t kLineWidth = 120;
+/// So many records without a step in between stand still.
+constexpr size_t kStillSamples = 3;
+/// The speed of the training is known after so long.
+constexpr absl::Duration kEtaAfter = absl::Seconds(5);
 
 /// A number with so many significant digits, or "-" where there is none.
 std::string Figure(const Json& record, const char* name, int digits = 3) {
@@ -105,7 +111,9 @@ Json Progress::Record(const RunFigures& figures, absl::Duration elapsed, int res
                  {"time", TimeText()},
                  {"elapsed_seconds", absl::ToDoubleSeconds(elapsed)},
                  {"max_env_steps", max_env_steps_},
-                 {"restarts", restarts}};
+                 {"restarts", restarts},
+                 {"stands_still", false},
+                 {"troubles", figures.troubles}};
   for (const char* name : {"steps_per_second", "updates_per_second", "eta_seconds"}) {
     record[name] = nullptr;
   }
@@ -122,28 +130,89 @@ Json Progress::Record(const RunFigures& figures, absl::Duration elapsed, int res
   if (!figures.replay.has_value()) return record;
 
   samples_.push_back({elapsed, figures.replay->env_steps, figures.replay->policy_updates});
-  while (samples_.size() > 2 && samples_.front().at < elapsed - kRateWindow) samples_.pop_front();
-  const Sample &first = samples_.front(), &last = samples_.back();
-  const double seconds = absl::ToDoubleSeconds(last.at - first.at);
-  if (seconds > 0.5) {
-    const double rate = static_cast<double>(last.env_steps - first.env_steps) / seconds;
-    record["steps_per_second"] = rate;
-    record["updates_per_second"] =
-        static_cast<double>(std::max<int64_t>(0, last.policy_updates - first.policy_updates)) /
-        seconds;
-    if (rate > 0) {
-      record["eta_seconds"] =
-          static_cast<double>(std::max<int64_t>(0, max_env_steps_ - last.env_steps)) / rate;
-    }
+  if (!training_since_.has_value() && figures.replay->policy_updates > 0) {
+    training_since_ = samples_.back();
+    samples_ = {samples_.back()};
   }
+  while (samples_.size() > 2 && samples_.front().at < elapsed - kRateWindow) samples_.pop_front();
+  AddRates(&record);
   return record;
 }
+
+void Progress::AddRates(Json* record) {
+  Json& r = *record;
+  const Sample &first = samples_.front(), &last = samples_.back();
+  r["stands_still"] = samples_.size() >= kStillSamples &&
+                      samples_[samples_.size() - kStillSamples].env_steps == last.env_steps;
+  if (const double seconds = absl::ToDoubleSeconds(last.at - first.at); seconds > 0.5) {
+    r["steps_per_second"] = static_cast<double>(last.env_steps - first.env_steps) / seconds;
+    r["updates_per_second"] =
+        static_cast<double>(std::max<int64_t>(0, last.policy_updates - first.policy_updates)) /
+        seconds;
+  }
+  if (!training_since_.has_value() || last.at - training_since_->at < kEtaAfter) return;
+  const int64_t taken = last.env_steps - training_since_->env_steps;
+  if (taken <= 0) return;
+  r["eta_seconds"] = absl::ToDoubleSeconds(last.at - training_since_->at) /
+                     static_cast<double>(taken) *
+                     static_cast<double>(std::max<int64_t>(0, max_env_steps_ - last.env_steps));
+}
+
+namespace {
+
+/// Whether the actors have taken the steps of the warm-up and wait while the first model is fitted.
+bool FitsFirstModel(const Json& record) {
+  const Json& waiting = record["waiting_for"];
+  return record["policy_updates"] == 0 && record["model_through_index"] == 0 &&
+         record["env_steps"] > 0 && waiting.contains("actor") && !waiting.contains("model_trainer");
+}
+
+/// Whether there is a model and no policy of it: the speed of the warm-up is past.
+bool AwaitsFirstPolicy(const Json& record) {
+  return record["policy_updates"] == 0 && record["model_through_index"] > 0;
+}
+
+/// "actor-0: environment 0 failed: no motor", of the first actor in trouble where no step is taken;
+/// else "".
+std::string WhyItStandsStill(const Json& record) {
+  if (!record.value("stands_still", false)) return "";
+  for (const auto& [member, trouble] : record["troubles"].items()) {
+    if (!absl::StartsWith(member, "actor")) continue;
+    return absl::StrCat(member, ": ", trouble.get<std::string>());
+  }
+  return "";
+}
+
+/// "index +0.03 healthy"; where the verdict rests on something else, or the index is not known,
+/// "verdict warning (gap_100)".
+std::string VerdictPart(const Json& record) {
+  const std::string name = record["verdict"];
+  const std::string verdict = absl::StrReplaceAll(name, {{"_", " "}});
+  const std::string signal = record["signal"];
+  const bool rests_on_something =
+      name == "warning" || name == "exploiting" || name == "pessimistic";
+  const bool on_index = signal == "bias" || (signal.empty() && !rests_on_something);
+  if (on_index && std::isfinite(NumberIn(record, "index"))) {
+    return absl::StrCat("index ", Fixed(record, "index", 2, true), " ", verdict);
+  }
+  return absl::StrCat("verdict ", verdict, signal.empty() ? "" : absl::StrCat(" (", signal, ")"));
+}
+
+}  // namespace
 
 std::string ProgressLine(const Json& record) {
   const auto known = [&record](const char* name) { return Figure(record, name) != "-"; };
   std::string line = absl::StrCat("step ", record["env_steps"].get<int64_t>(), "/",
                                   record["max_env_steps"].get<int64_t>());
-  if (known("steps_per_second")) {
+  const std::string why = WhyItStandsStill(record);
+  if (!why.empty()) {
+    absl::StrAppend(&line, " stands still  ", why);
+    if (line.size() > kLineWidth) line = absl::StrCat(line.substr(0, kLineWidth - 4), " ...");
+    return line;
+  }
+  if (FitsFirstModel(record)) {
+    absl::StrAppend(&line, "  fitting the first model");
+  } else if (known("steps_per_second") && !AwaitsFirstPolicy(record)) {
     absl::StrAppend(&line, " at ", Fixed(record, "steps_per_second", 1), "/s");
   }
   const std::string training = Return(record, "training_return");
@@ -151,9 +220,7 @@ std::string ProgressLine(const Json& record) {
   absl::StrAppend(&line, WithReference("return", training, "eval", evaluation));
   absl::StrAppend(&line, WithReference("model error", Figure(record, "model_error_fresh", 2),
                                        "held-out", Figure(record, "model_error_heldout", 2)));
-  absl::StrAppend(&line,
-                  known("index") ? "  index " + Fixed(record, "index", 2, true) : "  verdict", " ",
-                  absl::StrReplaceAll(record["verdict"].get<std::string>(), {{"_", " "}}));
+  absl::StrAppend(&line, "  ", VerdictPart(record));
   if (known("eta_seconds")) {
     absl::StrAppend(&line, "  ETA ",
                     ShortDuration(absl::Seconds(record["eta_seconds"].get<double>())));
@@ -170,7 +237,11 @@ std::string StartingLine(const RunFigures& figures, absl::Duration elapsed) {
                                             : "an actor to announce its environment";
   }
   std::string line = absl::StrCat("waiting for ", what, ", ", ShortDuration(elapsed));
-  if (!figures.replay.has_value()) return line;
+  for (const auto& [member, trouble] : figures.troubles) {
+    absl::StrAppend(&line, "; ", TroubleLine(member, trouble));
+  }
+  // What others wait for then follows from that.
+  if (!figures.replay.has_value() || !figures.troubles.empty()) return line;
   for (const auto& [member, reason] : figures.replay->waiting_for) {
     if (!reason.empty()) absl::StrAppend(&line, "; ", member, " waits for ", reason);
   }

@@ -112,12 +112,13 @@ std::string EventRows(const std::vector<Json>& events) {
   std::string rows;
   for (const Json& event : events) {
     const std::string what = event.value("event", "");
-    if (what != "died" && what != "restarted") continue;
+    if (what != "died" && what != "restarted" && what != "in trouble") continue;
     absl::StrAppend(&rows, "<tr><td>", Escaped(event.value("time", "")), "</td><td>",
                     Escaped(event.value("member", "")), "</td><td>", Escaped(what), "</td><td>",
                     Escaped(event.value("reason", "")), "</td></tr>\n");
   }
-  return rows.empty() ? "<tr><td colspan=\"4\">no process died</td></tr>\n" : rows;
+  return rows.empty() ? "<tr><td colspan=\"4\">no process died or was in trouble</td></tr>\n"
+                      : rows;
 }
 
 /// What the monitor found and did, from the events of its history.

@@ -10,19 +10,22 @@ constexpr absl::Duration kMonitorTimeout = absl::Seconds(2);
 
 }  // namespace
 
-void Refresh(ReplayClient& replay, MonitorClient& monitor, RunFigures* figures) {
+void Refresh(ReplayClient& replay, MonitorClient& monitor, MemberClient& members,
+             RunFigures* figures) {
   absl::StatusOr<ReplayStatus> status = replay.GetStatus();
   figures->replay_error = status.ok() ? "" : std::string(status.status().message());
   if (status.ok()) figures->replay = *std::move(status);
   absl::StatusOr<monitor::v1::GetReportResponse> report = monitor.GetReport(kMonitorTimeout);
   figures->monitor_error = report.ok() ? "" : std::string(report.status().message());
   if (report.ok()) figures->monitor = *std::move(report);
+  members.Refresh(&figures->troubles);
 }
 
 RunWatch::RunWatch(std::unique_ptr<ReplayClient> replay, std::unique_ptr<MonitorClient> monitor,
-                   absl::Duration interval)
+                   std::unique_ptr<MemberClient> members, absl::Duration interval)
     : replay_(std::move(replay)),
       monitor_(std::move(monitor)),
+      members_(std::move(members)),
       interval_(interval),
       thread_([this] { Loop(); }) {}
 
@@ -44,7 +47,7 @@ RunFigures RunWatch::Latest() {
 void RunWatch::Loop() {
   while (true) {
     RunFigures figures = Latest();
-    Refresh(*replay_, *monitor_, &figures);
+    Refresh(*replay_, *monitor_, *members_, &figures);
     MutexLock lock(mu_);
     figures_ = std::move(figures);
     const auto next = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(interval_);

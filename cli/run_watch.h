@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "absl/time/time.h"
+#include "cli/member_client.h"
 #include "cli/monitor_client.h"
 #include "common/base/mutex.h"
 #include "common/clients/replay_client.h"
@@ -18,17 +19,20 @@ struct RunFigures {
   std::optional<monitor::v1::GetReportResponse> monitor;
   std::string replay_error;  ///< Why the replay buffer did not answer last time; empty: it did.
   std::string monitor_error;
+  TroubleMap troubles;  ///< As each member last said.
 };
 
-/// Asks both once; waits at most a few seconds.
-void Refresh(ReplayClient& replay, MonitorClient& monitor, RunFigures* figures);
+/// Asks all once; waits at most a few seconds.
+void Refresh(ReplayClient& replay, MonitorClient& monitor, MemberClient& members,
+             RunFigures* figures);
 
-/// Asks the replay buffer and the monitor for their figures, again and again, on a thread of its
-/// own, so that a slow answer never holds up who supervises. Thread-safe.
+/// Asks the replay buffer and the monitor for their figures, and every member for its troubles,
+/// again and again, on a thread of its own, so that a slow answer never holds up who supervises.
+/// Thread-safe.
 class RunWatch {
  public:
   RunWatch(std::unique_ptr<ReplayClient> replay, std::unique_ptr<MonitorClient> monitor,
-           absl::Duration interval);
+           std::unique_ptr<MemberClient> members, absl::Duration interval);
   /// Cancels what is under way and joins the thread.
   ~RunWatch();
 
@@ -39,6 +43,7 @@ class RunWatch {
 
   const std::unique_ptr<ReplayClient> replay_;
   const std::unique_ptr<MonitorClient> monitor_;
+  const std::unique_ptr<MemberClient> members_;
   const absl::Duration interval_;
   Mutex mu_;
   CondVar wake_;

@@ -11,6 +11,7 @@
 #include "cli/run_folder.h"
 #include "cli/run_status.h"
 #include "cli/run_watch.h"
+#include "cli/troubles.h"
 
 namespace tandem::cli {
 namespace {
@@ -27,7 +28,7 @@ std::map<std::string, MemberHistory> Histories(const std::string& run_path) {
   std::map<std::string, MemberHistory> histories;
   for (const Json& event : ReadJsonLines(run_path + "/events.jsonl")) {
     MemberHistory& history = histories[event.value("member", "")];
-    history.restarts = event.value("restarts", 0);
+    history.restarts = event.value("restarts", history.restarts);
     if (event.value("event", "") == "died") history.last_death = event.value("reason", "");
   }
   return histories;
@@ -86,8 +87,11 @@ Json LiveJson(const Json& run, int64_t max_env_steps) {
   RunFigures figures;
   const auto replay = ConnectReplay(AddressIn(run, "replay_buffer"));
   const auto monitor = ConnectMonitor(AddressIn(run, "monitor"));
-  Refresh(*replay, *monitor, &figures);
-  Json live = {{"replay_error", figures.replay_error}, {"monitor_error", figures.monitor_error}};
+  const auto members = ConnectMembers(run);
+  Refresh(*replay, *monitor, *members, &figures);
+  Json live = {{"replay_error", figures.replay_error},
+               {"monitor_error", figures.monitor_error},
+               {"troubles", figures.troubles}};
   if (figures.replay.has_value()) {
     live["figures"] = Progress(max_env_steps).Record(figures, absl::ZeroDuration(), 0);
   }
@@ -96,6 +100,9 @@ Json LiveJson(const Json& run, int64_t max_env_steps) {
 }
 
 void PrintLive(const Json& status) {
+  for (const auto& [member, trouble] : status["troubles"].items()) {
+    std::cout << "in trouble: " << TroubleLine(member, trouble.get<std::string>()) << "\n";
+  }
   if (!status.contains("figures")) {
     std::cout << "the replay buffer does not answer: " << status["replay_error"].get<std::string>()
               << "\n";
@@ -112,7 +119,9 @@ void PrintLive(const Json& status) {
   for (const auto& [side, reason] : figures["waiting_for"].items()) {
     std::cout << side << " waits: " << reason.get<std::string>() << "\n";
   }
-  if (figures["waiting_for"].empty()) std::cout << "no side waits\n";
+  if (figures["waiting_for"].empty() && status["troubles"].empty()) {
+    std::cout << "no side waits\n";
+  }
   if (status.contains("judgement")) {
     std::cout << JudgementText(status["judgement"]);
   } else {

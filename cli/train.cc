@@ -8,8 +8,10 @@
 #include <memory>
 #include <optional>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "cli/commands.h"
 #include "cli/launcher.h"
@@ -18,6 +20,7 @@
 #include "cli/run_folder.h"
 #include "cli/run_watch.h"
 #include "cli/services.h"
+#include "cli/troubles.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
 
@@ -88,7 +91,10 @@ class Training {
     const std::string address = endpoints.is_object() ? endpoints.value("dashboard", "") : "";
     if (address.empty()) return;
     said_dashboard_ = true;
-    Say(absl::StrCat("dashboard: http://", address, "/"));
+    const std::string& wanted = config_.monitor().dashboard();
+    const bool elsewhere = !absl::EndsWith(wanted, ":0") && wanted != address;
+    Say(absl::StrCat("dashboard: http://", address, "/",
+                     elsewhere ? absl::StrCat(" (the port of ", wanted, " is taken)") : ""));
   }
 
   absl::Status StartAll() {
@@ -96,9 +102,10 @@ class Training {
     for (const Member& member : MembersOf(config_)) {
       TANDEM_RETURN_IF_ERROR(launcher_.Start(SpecFor(member, *folder_, config_, BinaryFolder())));
     }
-    watch_ =
-        std::make_unique<RunWatch>(ConnectReplay(folder_->AddressOf("replay_buffer")),
-                                   ConnectMonitor(folder_->AddressOf("monitor")), kWatchInterval);
+    watch_ = std::make_unique<RunWatch>(ConnectReplay(folder_->AddressOf("replay_buffer")),
+                                        ConnectMonitor(folder_->AddressOf("monitor")),
+                                        ConnectMembers(ReadJsonFile(folder_->File("run.json"))),
+                                        kWatchInterval);
     return disk_;
   }
 
@@ -123,6 +130,7 @@ class Training {
       const bool over = stopped && (Judged(figures) || Elapsed() - *stopped_at > kMonitorCatchUp);
       if (Elapsed() >= next_line || over) {
         SayDashboard();
+        if (status.ok()) status = SayTroubles(figures.troubles);
         next_line += kLineInterval;
         if (status.ok()) status = Report(figures);
       }
@@ -138,10 +146,34 @@ class Training {
     }
   }
 
+  /// Tells of the members' troubles, and notes the new ones as events. Before the first step, the
+  /// line of progress has them all the time.
+  absl::Status SayTroubles(const TroubleMap& troubles) {
+    troubles_ = troubles;
+    if (!stepped_) return absl::OkStatus();
+    for (const TroubleTeller::News& news : teller_.Tell(troubles, Elapsed())) {
+      Say(news.line);
+      if (news.begins) TANDEM_RETURN_IF_ERROR(NoteTrouble(news.member, news.trouble));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status NoteTrouble(const std::string& member, const std::string& trouble) const {
+    return folder_->AppendLine("events.jsonl",
+                               {{"time", TimeText()},
+                                {"elapsed_seconds", absl::ToDoubleSeconds(Elapsed())},
+                                {"event", "in trouble"},
+                                {"member", member},
+                                {"reason", trouble}});
+  }
+
   /// DEADLINE_EXCEEDED where the run should have taken a step by now: what is waited for, then the
   /// end of the log of who is silent.
   absl::Status CheckFirstStep(const RunFigures& figures) const {
     if (stepped_ || Elapsed() < kFirstStepPatience) return absl::OkStatus();
+    for (const auto& [member, trouble] : figures.troubles) {
+      TANDEM_RETURN_IF_ERROR(NoteTrouble(member, trouble));
+    }
     const std::string member = SilentMember(figures);
     return absl::DeadlineExceededError(
         absl::StrCat("the run has not taken its first step, ", StartingLine(figures, Elapsed()),
@@ -199,12 +231,16 @@ class Training {
   int Finish() {
     result_.wall_seconds = absl::ToDoubleSeconds(Elapsed());
     result_.restarts = launcher_.total_restarts();
-    if (result_.outcome == "interrupted") Say("interrupted: the services finish what they do");
+    if (result_.outcome == "interrupted") {
+      Say("interrupted: the services finish what they do (again: kill at once)");
+    }
     watch_.reset();
     const absl::Duration grace = absl::Seconds(config_.runtime().drain_seconds()) + kKillAfterDrain;
-    for (const std::string& member :
-         launcher_.StopAll(grace, [] { return StopSignalWithin(absl::ZeroDuration()); })) {
-      Say(absl::StrCat(member, " did not end in time and was killed"));
+    bool asked = false;
+    const auto hurry = [&asked] { return asked |= StopSignalWithin(absl::ZeroDuration()); };
+    for (const std::string& member : launcher_.StopAll(grace, hurry)) {
+      Say(absl::StrCat(member,
+                       asked ? " was killed, as asked" : " did not end in time and was killed"));
     }
     absl::Status written = folder_->Write("result.json", ToJson(result_).dump(2) + "\n");
     if (written.ok()) {
@@ -225,7 +261,27 @@ class Training {
       Say(absl::StrFormat("%11d  %11.1f  %8d", evaluation.env_steps, evaluation.mean_return,
                           evaluation.episodes));
     }
+    SayWhetherThePolicyIsLost();
     if (written.ok()) Say(absl::StrCat("report: ", folder_->File("report.html")));
+  }
+
+  /// A policy that was trained and not saved is worth a line.
+  void SayWhetherThePolicyIsLost() const {
+    if (!trained_) return;
+    std::error_code error;
+    const std::string file = folder_->StateOf("policy_trainer") + "/checkpoint.safetensors";
+    const bool saved = std::filesystem::exists(file, error);
+    const auto trouble = troubles_.find("policy_trainer");
+    const std::string why =
+        trouble == troubles_.end()
+            ? ""
+            : std::string(absl::StripPrefix(trouble->second, "no checkpoint is written: "));
+    if (!saved) {
+      Say(absl::StrCat("no policy was saved: ",
+                       why.empty() ? "its trainer ended before it could be" : why));
+    } else if (!why.empty()) {
+      Say(absl::StrCat("the policy that was saved is an older one: ", why));
+    }
   }
 
   const TrainOptions& options_;
@@ -237,6 +293,8 @@ class Training {
   std::string sentence_;
   std::vector<EvaluationResult> evaluations_;
   int64_t last_evaluation_ = -1;
+  TroubleTeller teller_;
+  TroubleMap troubles_;   ///< As last known.
   bool stepped_ = false;  ///< Whether the run has taken an environment step...
   bool trained_ = false;  ///< ...and its policy an update.
   bool said_dashboard_ = false;

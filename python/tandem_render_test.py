@@ -143,6 +143,22 @@ class RenderTest(unittest.TestCase):
         said = self.render(address, "--policy", "other.safetensors", code=1)
         self.assertIn("of elsewhere takes 3 numbers and gives 1; ball gives 2 and takes 1", said)
 
+    def test_the_example_loads_a_policy_of_a_run_and_acts(self):
+        run, example = self.folder / "run", SOURCE / "examples/load_and_act.py"
+        (run / "state/policy_trainer").mkdir(parents=True)
+        file = run / "state/policy_trainer/checkpoint.safetensors"
+        said = self.run_one(sys.executable, example, run, "0", "0", code=1)
+        self.assertIn("load_and_act: No such file", said)
+        file.write_bytes(snapshot(2, 1))
+        said = self.run_one(sys.executable, example, run, "0", "0")
+        self.assertAlmostEqual(float(said), np.tanh(5), places=6)
+        self.assertEqual(said, self.run_one(sys.executable, example, file, "1", "-2"))
+        said = self.run_one(sys.executable, example, run, "0", code=1)
+        self.assertIn("expected 2 finite numbers", said)
+        file.write_bytes(snapshot(2, 1).replace(b'"sac"', b'"abc"'))
+        said = self.run_one(sys.executable, example, run, "0", "0", code=1)
+        self.assertIn("expected a policy of kind sac, got 'abc'", said)
+
     def test_what_is_wrong_is_said(self):
         self.assertIn("no server answers", self.render("unix:/nowhere/env.sock", code=1))
         self.assertIn("expected FILE.gif or FILE.png",

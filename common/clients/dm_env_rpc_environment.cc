@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/rng.h"
 #include "common/base/status_macros.h"
+#include "common/base/trouble.h"
 #include "common/clients/patience.h"
 #include "common/clients/stop_relay.h"
 #include "common/data/finite.h"
@@ -38,6 +39,8 @@ class DmEnvRpcProvider : public EnvironmentProvider {
 absl::Status AwaitServer(const DmEnvRpcServer& server) {
   const auto channel = rpc::Connect(server.address);
   rpc::PeerLog log("environments", server.address);
+  TroubleScope trouble("environment server");
+  trouble.Set(absl::StrCat("waiting for ", server.peer));
   const absl::Duration end = Clock::Real()->Monotonic() + server.source.reset_timeout;
   const StopSignal* const stop = server.source.stop;
   const auto stopped = [stop] { return stop != nullptr && stop->stopped(); };

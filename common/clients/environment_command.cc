@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 #include "common/clients/env_messages.h"
@@ -19,6 +20,18 @@ namespace {
 
 /// No environment of this client is refused for want of room: it takes as many as its config says.
 constexpr int64_t kGymCapacity = kMaxEnvs;
+
+/// "NameNotFound: Environment `Hoper` doesn't exist. Did you mean: `Hopper`?", where a traceback
+/// ends with such an error; else "".
+std::string UnknownGym(absl::string_view traceback) {
+  for (absl::string_view line : absl::StrSplit(traceback, '\n')) {
+    if (!absl::ConsumePrefix(&line, "gymnasium.error.")) continue;
+    for (const char* kind : {"NameNotFound", "NamespaceNotFound", "VersionNotFound"}) {
+      if (absl::StartsWith(line, kind)) return std::string(line);
+    }
+  }
+  return "";
+}
 
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);
@@ -111,17 +124,23 @@ absl::StatusOr<EnvironmentProcess::Options> GymCommand(const EnvironmentSource& 
   return options;
 }
 
-std::string GymHint(const EnvironmentProcess::Options& command, const absl::Status& why) {
+absl::Status ExplainGym(const EnvironmentProcess::Options& command, const absl::Status& why) {
   const std::string was = absl::StrCat("the command was: ", absl::StrJoin(command.argv, " "));
+  if (const std::string unknown = UnknownGym(why.message()); !unknown.empty()) {
+    return absl::NotFoundError(absl::StrCat(unknown, " (", was, ")"));
+  }
   const auto says = [&why](const char* words) { return absl::StrContains(why.message(), words); };
   const bool missing = absl::IsNotFound(why) || says("DependencyNotInstalled") ||
                        says("No module named 'gymnasium") || says("No module named 'grpc") ||
                        says("No module named 'numpy") || says("No module named 'mujoco");
-  if (!missing) return was;
-  return absl::StrCat(
-      was, "\nGymnasium's environments need its package and those of the server: ", command.argv[0],
-      " -m pip install gymnasium grpcio numpy (for MuJoCo's tasks "
-      "'gymnasium[mujoco]'); TANDEM_PYTHON chooses another interpreter");
+  if (!missing) return absl::Status(why.code(), absl::StrCat(was, "\n", why.message()));
+  return absl::Status(
+      why.code(),
+      absl::StrCat(
+          why.message(), "\n", was,
+          "\nGymnasium's environments need its package and those of the server: ", command.argv[0],
+          " -m pip install gymnasium grpcio numpy (for MuJoCo's tasks "
+          "'gymnasium[mujoco]'); TANDEM_PYTHON chooses another interpreter"));
 }
 
 std::vector<std::pair<std::string, std::string>> PythonPath() {

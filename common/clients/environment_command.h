@@ -29,9 +29,10 @@ absl::StatusOr<EnvironmentProcess::Options> PythonCommand(const std::string& mod
 /// INVALID_ARGUMENT for another name; else as PythonCommand.
 absl::StatusOr<EnvironmentProcess::Options> GymCommand(const EnvironmentSource& source);
 
-/// What to tell people whose Gymnasium environment does not start: the command, and where `why` is
-/// that a package is missing how to install it.
-std::string GymHint(const EnvironmentProcess::Options& command, const absl::Status& why);
+/// What to tell people whose Gymnasium environment does not start, where `why` says what its
+/// program wrote: NOT_FOUND in one line for an id that Gymnasium does not know; else `why` with the
+/// command, and with how to install what is missing where that is a package. Pure.
+absl::Status ExplainGym(const EnvironmentProcess::Options& command, const absl::Status& why);
 
 /// Where tandem_env.py is, for programs that are to be able to import it: PYTHONPATH with its
 /// folder at the end. None where the file is nowhere.

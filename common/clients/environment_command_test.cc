@@ -40,5 +40,19 @@ TEST(EnvironmentCommandTest, AGymnasiumIdBecomesTheServerOfTheSourceTree) {
   EXPECT_TRUE(absl::IsInvalidArgument(GymCommand(source).status()));
 }
 
+TEST(EnvironmentCommandTest, WhyGymnasiumDoesNotStartIsTheLastLine) {
+  const EnvironmentProcess::Options command{.argv = {"py", "--gym", "X-v1"}, .environment = {}};
+  const auto explain = [&command](const std::string& traceback) {
+    return ExplainGym(command, absl::UnavailableError("it ended:\n" + traceback));
+  };
+  EXPECT_EQ(explain("gymnasium.error.NameNotFound: no `X`"),
+            absl::NotFoundError("NameNotFound: no `X` (the command was: py --gym X-v1)"));
+  EXPECT_EQ(explain("ValueError: 3").message(),
+            "the command was: py --gym X-v1\nit ended:\nValueError: 3");
+  const absl::Status missing = explain("ModuleNotFoundError: No module named 'gymnasium'");
+  EXPECT_TRUE(absl::IsUnavailable(missing));
+  EXPECT_THAT(std::string(missing.message()), HasSubstr("\nGymnasium's environments need"));
+}
+
 }  // namespace
 }  // namespace tandem::clients

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
+#include "common/base/trouble.h"
 #include "common/clients/patience.h"
 #include "common/rpc/channel.h"
 
@@ -15,6 +16,8 @@ namespace {
 /// How long the end of a process may lag behind that of its connections.
 constexpr absl::Duration kDeathLag = absl::Milliseconds(500);
 constexpr size_t kMaxClientName = 128;
+/// Topic of the trouble of a server that is awaited.
+constexpr char kWaiting[] = "environment server";
 /// Of all arrays of a batch of environments.
 constexpr int64_t kMaxFlatBytes = int64_t{1} << 30;
 /// Servers keep the sessions of a client that is gone for a minute or so.
@@ -130,6 +133,8 @@ absl::StatusOr<ServedEnvironment> EnvironmentServer::AwaitDescription(
   const auto left = [&] { return deadline - Clock::Real()->Monotonic(); };
   rpc::PeerLog log("environments", address_);
   rpc::Backoff backoff;
+  TroubleScope trouble(kWaiting);
+  trouble.Set(absl::StrCat("waiting for ", peer_));
   for (;;) {
     absl::StatusOr<uint64_t> ready = 0;
     if (process_) {
@@ -153,6 +158,7 @@ absl::StatusOr<ServedEnvironment> EnvironmentServer::AwaitDescription(
           process_ ? absl::StrCat("; ", process_->LastWords()) : ""));
     }
     log.Failed(served.status());
+    trouble.Set(absl::StrCat("waiting for ", peer_, ", where no server answers"));
     if (!SleepUnlessStopped(*calls, pause)) return calls->Cancelled();
   }
 }
@@ -179,6 +185,7 @@ absl::StatusOr<OpenedSession> EnvironmentServer::OpenFirstSession(
                                                      " are free, got ", order.num_envs));
   }
   const auto deadline = After(std::max(source_.reset_timeout, kExpiry));
+  TroubleScope trouble(kWaiting);
   rpc::PeerLog log("environments", address_);
   rpc::Backoff backoff;
   for (;;) {
@@ -190,6 +197,7 @@ absl::StatusOr<OpenedSession> EnvironmentServer::OpenFirstSession(
     const absl::Duration pause = backoff.Next();
     if (After(pause) > deadline) return opened;
     log.Failed(opened.status());
+    trouble.Set(absl::StrCat("waiting for ", peer_, ": ", std::string(opened.status().message())));
     if (!SleepUnlessStopped(*calls, pause)) return calls->Cancelled();
   }
 }

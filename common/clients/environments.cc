@@ -111,9 +111,7 @@ absl::StatusOr<std::unique_ptr<EnvironmentProvider>> StartGym(const EnvironmentS
   if (!absl::IsUnavailable(provider.status()) && !absl::IsNotFound(provider.status())) {
     return provider;
   }
-  return absl::Status(provider.status().code(),
-                      absl::StrCat(provider.status().message(), "\n",
-                                   clients::GymHint(command, provider.status())));
+  return clients::ExplainGym(command, provider.status());
 }
 
 }  // namespace

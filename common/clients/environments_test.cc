@@ -291,8 +291,10 @@ TEST_F(PythonEnvironmentsTest, AnUnknownIdTellsWhatPythonSays) {
   EnvironmentSource source = Source();
   source.name = "gym:NoSuchThing-v0";
   const absl::Status status = EnvironmentProvider::Create(source).status();
-  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("NoSuchThing"));
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("NameNotFound: Environment `NoSuchThing` doesn't exist"));
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("\n")));
   EXPECT_THAT(std::string(status.message()), HasSubstr("--gym NoSuchThing-v0"));
   EXPECT_THAT(std::string(status.message()), Not(HasSubstr("pip install")));
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/config/config.h"
 
 namespace tandem::config {
@@ -50,7 +51,8 @@ ServiceArgs ParseServiceArgs(int argc, char** argv, const std::string& role,
 }
 
 int RefuseOptions(const std::string& role, const absl::Status& why) {
-  std::cerr << "tandem_" << role << ": " << why.message() << "\n";
+  std::cerr << "tandem_" << role << ": " << absl::StrReplaceAll(why.message(), {{"\n", " | "}})
+            << "\n";
   const bool final = absl::IsInvalidArgument(why) || absl::IsFailedPrecondition(why);
   return final ? kWrongUsage : 1;
 }

@@ -16,6 +16,7 @@
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/grpc_library.h"
+#include "common/rpc/member_service.h"
 #include "common/rpc/method_metrics.h"
 #include "common/rpc/socket_files.h"
 
@@ -94,6 +95,7 @@ class Runner : public ServerRunner {
   ServerOptions options_;
   std::string address_;
   bool wrote_endpoints_ = false;
+  MemberServiceImpl member_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<metrics::MetricsServer> metrics_server_;
 };
@@ -111,6 +113,7 @@ absl::Status Runner::Bind() {
   int port = 0;
   builder.AddListeningPort(options_.address, grpc::InsecureServerCredentials(), &port);
   for (grpc::Service* service : options_.services) builder.RegisterService(service);
+  builder.RegisterService(&member_);
   builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
   builder.SetMaxSendMessageSize(options_.max_message_bytes);
   // Without this two servers may share a port, each with half of the clients.

@@ -36,8 +36,8 @@ void BlockSignals();
 /// failed. Never counts as a second signal. Thread-safe.
 void RequestShutdown();
 
-/// Runs a process's gRPC server with health (NOT_SERVING until SetServing), reflection, and its
-/// /metrics page. While it runs, state_dir/endpoints.json tells where:
+/// Runs a process's gRPC server with health (NOT_SERVING until SetServing), reflection,
+/// MemberService and its /metrics page. While it runs, state_dir/endpoints.json tells where:
 ///   {"address": "127.0.0.1:4711", "metrics": "127.0.0.1:4712", "pid": 42}
 /// Use from one thread; the destructor drains without grace where nobody has.
 class ServerRunner {

@@ -15,7 +15,9 @@
 #include <thread>
 
 #include "common/base/files.h"
+#include "common/base/trouble.h"
 #include "common/rpc/channel.h"
+#include "tandem/member/v1/member.grpc.pb.h"
 
 namespace tandem::rpc {
 namespace {
@@ -57,6 +59,26 @@ std::string Health(const std::string& address) {
   EXPECT_TRUE(reply.TrySingleSlice(&slice).ok());
   if (slice.size() != 2 || slice.begin()[0] != 0x08) return "unexpected reply";
   return slice.begin()[1] == 1 ? "SERVING" : slice.begin()[1] == 2 ? "NOT_SERVING" : "else";
+}
+
+TEST_F(ServerRunnerTest, TellsWhatKeepsTheProcessFromItsWork) {
+  auto runner = ServerRunner::Start(Options("127.0.0.1:0"));
+  ASSERT_TRUE(runner.ok()) << runner.status();
+  const auto stub = member::v1::MemberService::NewStub(Connect((*runner)->address()));
+  const auto troubles = [&stub] {
+    grpc::ClientContext context;
+    SetDeadline(context, absl::Seconds(5));
+    context.set_wait_for_ready(true);
+    member::v1::GetTroublesResponse response;
+    const grpc::Status status = stub->GetTroubles(&context, {}, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return std::vector<std::string>(response.troubles().begin(), response.troubles().end());
+  };
+  EXPECT_THAT(troubles(), testing::IsEmpty());
+  SetTrouble("checkpoint", "the disk is full");
+  EXPECT_THAT(troubles(), testing::ElementsAre("the disk is full"));
+  ClearTrouble("checkpoint");
+  EXPECT_THAT(troubles(), testing::IsEmpty());
 }
 
 TEST_F(ServerRunnerTest, IsServingOnlyWhenTold) {

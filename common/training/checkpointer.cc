@@ -8,9 +8,12 @@
 #include "common/base/files.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/trouble.h"
 
 namespace tandem::training {
 namespace {
+
+constexpr char kTopic[] = "checkpoint";
 
 absl::Status Write(const std::string& dir, const std::string& path, const nn::TensorFile& state) {
   TANDEM_RETURN_IF_ERROR(MakeDirs(dir));
@@ -42,9 +45,11 @@ absl::Status Checkpointer::Save(const nn::TensorFile& state) {
   const absl::Status status = Write(options_.state_dir, path_, state);
   if (status.ok()) {
     saved_.Increment();
+    ClearTrouble(kTopic);
   } else {
     failed_.Increment();
     LogError(absl::StrCat("no checkpoint written, training goes on: ", status.ToString()));
+    SetTrouble(kTopic, absl::StrCat("no checkpoint is written: ", std::string(status.message())));
   }
   return status;
 }

@@ -13,7 +13,8 @@ namespace tandem::training {
 
 /// Keeps a trainer's state in `state_dir`/checkpoint.safetensors, written atomically, so that a
 /// restart goes on from there. A checkpoint that cannot be written or read never ends training: it
-/// is logged and counted. Not thread-safe. The clock outlives it.
+/// is logged and counted, and is the trouble "checkpoint" (common/base/trouble.h) until one is
+/// written. Not thread-safe. The clock outlives it.
 class Checkpointer {
  public:
   struct Options {

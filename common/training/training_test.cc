@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "common/base/stop_signal.h"
+#include "common/base/trouble.h"
 #include "common/clients/testing/fake_replay_client.h"
 #include "common/training/checkpointer.h"
 #include "common/training/peer_wait.h"
@@ -158,6 +159,17 @@ TEST_F(CheckpointerTest, CountsAWriteThatFailsAndGoesOn) {
   Checkpointer checkpointer = Make(temp_ / "file/dir");
   EXPECT_FALSE(checkpointer.Save(SomeState()).ok());
   EXPECT_THAT(metrics_.Page(), HasSubstr("tandem_test_checkpoint_failures_total 1"));
+  ClearTrouble("checkpoint");
+}
+
+TEST_F(CheckpointerTest, AWriteThatFailsIsTroubleUntilOneWorks) {
+  std::ofstream(temp_ / "place") << "no folder";
+  Checkpointer checkpointer = Make(temp_ / "place");
+  EXPECT_FALSE(checkpointer.Save(SomeState()).ok());
+  EXPECT_THAT(Troubles(), testing::ElementsAre(HasSubstr("no checkpoint is written: ")));
+  std::filesystem::remove(temp_ / "place");
+  EXPECT_TRUE(checkpointer.Save(SomeState()).ok());
+  EXPECT_THAT(Troubles(), testing::IsEmpty());
 }
 
 TEST_F(CheckpointerTest, WithoutAFolderNothingIsWrittenOrDue) {

@@ -1,6 +1,7 @@
 """Acts with FOLDER/policy.safetensors on FOLDER/observations, in numpy: what policy_parity_test.cc
 compares with. Files are raw float32: reads observations [B, observation] and sampled [B, action];
-writes means, log_stds and actions (deterministic), [B, action], and log_probs [B] of `sampled`."""
+writes means, log_stds and actions (deterministic), [B, action], and log_probs [B] of `sampled`.
+The policy of examples/load_and_act.py must give the same actions."""
 
 import pathlib
 import sys
@@ -8,7 +9,8 @@ import sys
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from tandem_client import SacPolicy  # noqa: E402  (after the path)
+from examples.load_and_act import Policy  # noqa: E402  (after the path)
+from tandem_client import SacPolicy  # noqa: E402
 
 folder = pathlib.Path(sys.argv[1])
 policy = SacPolicy((folder / "policy.safetensors").read_bytes())
@@ -21,3 +23,6 @@ for name, array in {"means": means, "log_stds": log_stds, "actions": policy.act(
     array.astype(np.float32).tofile(folder / name)
 drawn, log_probs = policy.act(observations, np.random.default_rng(1))
 np.testing.assert_allclose(policy.log_prob(observations, drawn), log_probs, rtol=1e-3, atol=1e-2)
+example = Policy(folder / "policy.safetensors")
+np.testing.assert_allclose([example.act(row) for row in observations],
+                           policy.act(observations)[0], rtol=0, atol=1e-6)

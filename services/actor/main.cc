@@ -12,7 +12,8 @@
 namespace tandem::actor {
 namespace {
 
-absl::Status Serve(ServiceOptions options) {
+/// *misconfigured: whether another start cannot help.
+absl::Status Serve(ServiceOptions options, bool* misconfigured) {
   // A batch of observations is small: more threads would only cost the trainers theirs.
   TANDEM_RETURN_IF_ERROR(nn::ConfigureThreads(1));
   metrics::Registry registry;
@@ -20,10 +21,12 @@ absl::Status Serve(ServiceOptions options) {
   server.registry = &registry;
   const absl::Duration drain = options.drain;
   ActorService actor(std::move(options), registry);
-  return training::ServeUntilSignal(
+  const absl::Status status = training::ServeUntilSignal(
       server, drain,
       [&](const training::SetServing& set_serving) { return actor.Run(set_serving); },
       [&] { actor.Stop(); });
+  *misconfigured = actor.misconfigured();
+  return status;
 }
 
 }  // namespace
@@ -37,7 +40,11 @@ int main(int argc, char** argv) {
   auto options = tandem::actor::OptionsOfThisStart(args.config);
   if (!options.ok()) return tandem::config::RefuseOptions("actor", options.status());
   tandem::InitLog(args.config.endpoints().member());
-  const absl::Status status = tandem::actor::Serve(*std::move(options));
+  bool misconfigured = false;
+  const absl::Status status = tandem::actor::Serve(*std::move(options), &misconfigured);
+  if (misconfigured) {
+    return tandem::config::RefuseOptions("actor", absl::InvalidArgumentError(status.message()));
+  }
   if (!status.ok()) tandem::LogError(status.ToString());
   return status.ok() ? 0 : 1;
 }

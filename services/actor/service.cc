@@ -44,41 +44,54 @@ absl::Status ActorService::Run(const training::SetServing& set_serving) {
   return stop_.stopped() ? absl::OkStatus() : status;
 }
 
-absl::Status ActorService::Play(const training::SetServing& set_serving) {
+absl::StatusOr<ActorService::Environments> ActorService::MakeEnvironments() {
+  Environments made;
   EnvironmentSource source = options_.environment;
   source.stop = &stop_;
-  TANDEM_ASSIGN_OR_RETURN(const auto environments, EnvironmentProvider::Create(source));
-  TANDEM_ASSIGN_OR_RETURN(auto training,
-                          environments->Make(options_.num_envs, options_.environment_seed));
+  TANDEM_ASSIGN_OR_RETURN(made.provider, EnvironmentProvider::Create(source));
+  TANDEM_ASSIGN_OR_RETURN(made.training,
+                          made.provider->Make(options_.num_envs, options_.environment_seed));
   const std::string besides =
       absl::StrCat("besides actor.num_envs=", options_.num_envs, " for training, ");
-  std::unique_ptr<VectorEnvironment> warmup;
   if (options_.warmup_episode_steps > 0) {
     TANDEM_ASSIGN_OR_RETURN(
-        warmup, Besides(environments->Make(options_.num_envs, options_.warmup_seed,
-                                           options_.warmup_episode_steps),
-                        absl::StrCat(besides,
-                                     "the warm-up takes as many until it is over (none with "
-                                     "env.warmup_episode_steps=0)")));
+        made.warmup, Besides(made.provider->Make(options_.num_envs, options_.warmup_seed,
+                                                 options_.warmup_episode_steps),
+                             absl::StrCat(besides,
+                                          "the warm-up takes as many until it is over (none with "
+                                          "env.warmup_episode_steps=0)")));
   }
-  std::unique_ptr<VectorEnvironment> evaluation;
   if (options_.actor.evaluation_interval > 0) {
     TANDEM_ASSIGN_OR_RETURN(
-        evaluation,
-        Besides(environments->Make(options_.evaluation_episodes, options_.actor.evaluation_seed),
+        made.evaluation,
+        Besides(made.provider->Make(options_.evaluation_episodes, options_.actor.evaluation_seed),
                 absl::StrCat(besides, "evaluations take actor.evaluation_episodes=",
                              options_.evaluation_episodes,
                              " (none with actor.evaluation_interval=0)")));
   }
+  return made;
+}
+
+bool ActorService::CannotBeMended(const absl::Status& status) const {
+  // Somebody else's server may have more environments when it is asked again.
+  const bool own = options_.environment.server.empty();
+  return absl::IsNotFound(status) || absl::IsInvalidArgument(status) ||
+         (own && absl::IsResourceExhausted(status));
+}
+
+absl::Status ActorService::Play(const training::SetServing& set_serving) {
+  absl::StatusOr<Environments> made = MakeEnvironments();
+  misconfigured_ = CannotBeMended(made.status());
+  TANDEM_RETURN_IF_ERROR(made.status());
   const std::unique_ptr<ReplayClient> replay = ConnectReplay(options_.actor.replay_buffer);
   const auto policies = snapshot::WatchRemote(
       options_.actor.policy_trainer, snapshot::kPolicySeries, options_.actor.member, registry_);
   const auto directives = WatchDirectives(options_.actor.monitor, coadaptation::Receiver::kActor,
                                           options_.actor.member, registry_);
-  PolicyLoader loader = MakePolicyLoader(training->spec(), options_.device);
-  ActorCore core(options_.actor,
-                 {std::move(training), std::move(evaluation), *replay, *policies, std::move(loader),
-                  *Clock::Real(), registry_, directives.get(), std::move(warmup)});
+  PolicyLoader loader = MakePolicyLoader(made->training->spec(), options_.device);
+  ActorCore core(options_.actor, {std::move(made->training), std::move(made->evaluation), *replay,
+                                  *policies, std::move(loader), *Clock::Real(), registry_,
+                                  directives.get(), std::move(made->warmup)});
   Use(&core);
   set_serving(true);
   const absl::Status status = core.Run(set_serving);

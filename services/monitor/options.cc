@@ -9,6 +9,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
 #include "common/nn/device.h"
+#include "services/monitor/core/override_token.h"
 
 namespace tandem::monitor {
 namespace {
@@ -101,6 +102,10 @@ absl::StatusOr<JudgeOptions> JudgeFrom(const config::v1::RunConfig& config) {
   TANDEM_ASSIGN_OR_RETURN(options.controller.allowed, KnobsFrom(config.control().knobs()));
   options.control = config.control().mode() != config::v1::CONTROL_MODE_OFF;
   options.token_file = config.control().token_file();
+  // Another start would find the same file.
+  if (const absl::Status token = ReadToken(options.token_file).status(); !token.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat("control.token_file: ", token.message()));
+  }
   options.desk.ttl = absl::Seconds(config.control().ttl_seconds());
   const std::string& state_dir = config.endpoints().state_dir();
   if (!state_dir.empty()) options.history_path = state_dir + "/history.jsonl";

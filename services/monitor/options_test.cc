@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "common/config/config.h"
 
@@ -26,6 +30,25 @@ TEST(OptionsTest, TakesThresholdsAndPeersFromTheConfig) {
   EXPECT_EQ(options->judge.thresholds.stale_seconds, 600);
   EXPECT_EQ(options->replay_buffer, "unix:/r");
   EXPECT_EQ(options->policy_trainer, "unix:/p");
+}
+
+TEST(OptionsTest, ATokenFileThatOthersMayReadOrThatIsNotThereIsRefused) {
+  const std::string file = testing::TempDir() + "/options_test_token";
+  const auto read = [&file] {
+    std::vector<std::string> overrides = kAddresses;
+    overrides.push_back("control.token_file=" + file);
+    const auto config = config::Load("", overrides);
+    return config.ok() ? OptionsFrom(*config).status() : config.status();
+  };
+  std::filesystem::remove(file);
+  EXPECT_TRUE(absl::IsFailedPrecondition(read())) << read();
+  std::ofstream(file) << "0123456789abcdef";
+  chmod(file.c_str(), 0644);
+  EXPECT_TRUE(absl::IsFailedPrecondition(read())) << read();
+  EXPECT_THAT(std::string(read().message()), testing::HasSubstr("chmod 600"));
+  chmod(file.c_str(), 0600);
+  EXPECT_TRUE(read().ok()) << read();
+  std::filesystem::remove(file);
 }
 
 TEST(OptionsTest, TakesTheControllerAndTheRecipesKnobsFromTheConfig) {

@@ -92,6 +92,10 @@ class Run:
         """What metrics.jsonl holds so far."""
         return json_lines(os.path.join(self.folder, "metrics.jsonl"))
 
+    def events(self, kind):
+        """The events of one kind that events.jsonl holds so far."""
+        return [e for e in json_lines(os.path.join(self.folder, "events.jsonl")) if e["event"] == kind]
+
     def steps(self):
         """Environment steps taken, as far as metrics.jsonl knows."""
         return max((r.get("env_steps", 0) for r in self.records()), default=0)

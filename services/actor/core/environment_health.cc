@@ -6,13 +6,18 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/base/log.h"
+#include "common/base/trouble.h"
 
 namespace tandem::actor {
 namespace {
 
 constexpr absl::Duration kBetweenLines = absl::Milliseconds(200);
-constexpr size_t kMaxMessage = 2048;  // [bytes] of a line of the log
+constexpr size_t kMaxMessage = 2048;                     // [bytes] of a line of the log
+constexpr absl::Duration kToldAfter = absl::Seconds(1);  // without a step since a failure
+constexpr char kTopic[] = "environment";
 
 // The last lines of an environment's stderr come with line breaks, and may hold anything; a line of
 // the log has neither breaks nor control characters.
@@ -28,6 +33,17 @@ std::string Describe(const VectorEnvironment& env, const EnvironmentFault& fault
   const std::string kind(FaultName(fault.kind));
   return absl::StrCat("environment ", fault.env, " (", env.spec().name, ") failed, ",
                       absl::StrReplaceAll(kind, {{"_", " "}}), ": ", message);
+}
+
+// For people: "RuntimeError: no motor", the end of a traceback; else how the message begins and
+// ends.
+std::string Summary(const EnvironmentFault& fault) {
+  const std::vector<std::string> lines =
+      absl::StrSplit(fault.message, absl::ByAnyChar("\r\n"), absl::SkipWhitespace());
+  if (lines.empty()) return absl::StrReplaceAll(std::string(FaultName(fault.kind)), {{"_", " "}});
+  const std::string last(absl::StripAsciiWhitespace(lines.back()));
+  if (fault.kind == FaultKind::kException || lines.size() == 1) return last;
+  return absl::StrCat(absl::StripAsciiWhitespace(lines.front()), " ... ", last);
 }
 
 int64_t Count(const VectorEnvironment& env, Outcome outcome) {
@@ -57,7 +73,11 @@ void EnvironmentHealth::Note(const VectorEnvironment& env,
                              std::span<const EnvironmentFault> faults) {
   Follow(env, !faults.empty());
   if (!faults.empty()) NoteFaults(env, faults);
-  if (healthy_ && faults.empty() && standings_.at(&env).all_ran) return;  // the common case
+  if (healthy_ && faults.empty() && standings_.at(&env).all_ran) {  // the common case
+    if (failures_in_a_row_ > 0 && AllRun()) failures_in_a_row_ = 0;
+    if (told_) Tell();
+    return;
+  }
   const std::string complaint = Complaint();
   if (healthy_ && !complaint.empty()) {
     LogError(absl::StrCat(complaint, ": unhealthy until all of them run again; the last failure: ",
@@ -67,6 +87,7 @@ void EnvironmentHealth::Note(const VectorEnvironment& env,
     LogInfo("all environments run again");
     Change(true);
   }
+  Tell();
 }
 
 void EnvironmentHealth::Follow(const VectorEnvironment& env, bool failed) {
@@ -86,6 +107,9 @@ void EnvironmentHealth::NoteFaults(const VectorEnvironment& env,
   failures_.push_back(now);
   if (failures_.size() > static_cast<size_t>(options_.max_failures)) failures_.pop_front();
   last_failure_ = Describe(env, faults[0]);
+  short_failure_ = Summary(faults[0]);
+  failed_env_ = static_cast<int>(faults[0].env);
+  ++failures_in_a_row_;
   unlogged_ += static_cast<int>(faults.size()) - 1;
   if (logged_ && now - *logged_ < kBetweenLines) {
     ++unlogged_;
@@ -107,11 +131,32 @@ std::string EnvironmentHealth::Complaint() {
                         absl::FormatDuration(options_.failure_window));
   }
   for (const auto& [env, standing] : standings_) {
-    if (!standing.halted || now - *standing.halted < options_.standstill) continue;
+    if (!StandsStill(standing, options_.standstill)) continue;
     return absl::StrCat("none of ", env->num_envs(), " environments has taken a step for ",
                         absl::FormatDuration(options_.standstill));
   }
   return "";
+}
+
+bool EnvironmentHealth::StandsStill(const Standing& standing, absl::Duration how_long) const {
+  return standing.halted && clock_.Monotonic() - *standing.halted >= how_long;
+}
+
+void EnvironmentHealth::Tell() {
+  const bool halted = std::any_of(standings_.begin(), standings_.end(), [this](const auto& entry) {
+    return StandsStill(entry.second, kToldAfter);
+  });
+  if (!healthy_ || halted) {
+    told_ = true;
+    SetTrouble(kTopic, absl::StrCat("environment ", failed_env_, " failed",
+                                    failures_in_a_row_ > 1
+                                        ? absl::StrCat(" ", failures_in_a_row_, " times, last: ")
+                                        : ": ",
+                                    short_failure_, halted ? "" : "; it runs again"));
+  } else if (told_) {
+    told_ = false;
+    ClearTrouble(kTopic);
+  }
 }
 
 bool EnvironmentHealth::AllRun() const {

@@ -17,7 +17,9 @@ namespace tandem::actor {
 /// Whether the environments of an actor run: counts and logs the failures. It is unhealthy after
 /// too many of them in too short a time, or where a vector environment has taken no step for too
 /// long; until every vector environment has had a step in which all of it ran since its last
-/// failure, and the failures of the window are fewer than too many. Not thread-safe.
+/// failure, and the failures of the window are fewer than too many. While it is unhealthy, and once
+/// a vector environment has taken no step for a second since a failure, that is the process's
+/// trouble "environment" (common/base/trouble.h). Not thread-safe.
 class EnvironmentHealth {
  public:
   struct Options {
@@ -52,6 +54,9 @@ class EnvironmentHealth {
 
   void Follow(const VectorEnvironment& env, bool failed);
   void NoteFaults(const VectorEnvironment& env, std::span<const EnvironmentFault> faults);
+  /// Says what the trouble is now, or that it is over.
+  void Tell();
+  bool StandsStill(const Standing& standing, absl::Duration how_long) const;
   /// Why it is to be unhealthy now; empty: it is not.
   std::string Complaint();
   bool AllRun() const;
@@ -65,6 +70,10 @@ class EnvironmentHealth {
   std::map<const VectorEnvironment*, Standing> standings_;
   std::deque<absl::Duration> failures_;  // when, those of the window, max_failures at most
   std::string last_failure_;
+  std::string short_failure_;             // for people, without a traceback
+  int failed_env_ = 0;                    // which one it was
+  int failures_in_a_row_ = 0;             // since all last ran
+  bool told_ = false;                     // there is trouble
   std::optional<absl::Duration> logged_;  // when the last line was written
   int unlogged_ = 0;                      // faults since then
   bool healthy_ = true;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/trouble.h"
 #include "services/actor/core/testing/failing_environments.h"
 
 namespace tandem::actor {
@@ -18,6 +19,7 @@ class Health : public testing::Test {
   using Script = FailingEnvironments::Script;
 
   void SetUp() override {
+    ClearTrouble("environment");
     health_.OnChange([this](bool healthy) { changes_.push_back(healthy); });
   }
   // Steps `env`, with so much time before each step.
@@ -131,6 +133,36 @@ TEST_F(Health, TheLogHoldsTheLastWordsInOneLine) {
   EXPECT_NE(line.find("crashed: exit code 3 | Traceback: no memory"), std::string::npos) << line;
   EXPECT_NE(log.find("no memory; and 1 other failures"), std::string::npos) << log;
   EXPECT_EQ(log.find(" E ", error + 3), std::string::npos) << "one error";
+}
+
+TEST_F(Health, AStandstillOfASecondIsTroubleUntilAStep) {
+  FailingEnvironments env(1, 100, {{kStepped}, {kLost}, {kAbsent}, {kAbsent}, {kStarted}});
+  Play(env, 3, absl::Milliseconds(400));
+  EXPECT_TRUE(Troubles().empty()) << "it is down for 0.4 s";
+  Play(env, 2, absl::Milliseconds(400));
+  EXPECT_EQ(Troubles(),
+            std::vector<std::string>{"environment 0 failed: exit code 3 ... Traceback: no memory"});
+  EXPECT_TRUE(health_.healthy());
+  Play(env, 1, absl::Seconds(1));
+  EXPECT_TRUE(Troubles().empty());
+}
+
+TEST_F(Health, TroubleCountsTheFailuresAndTellsWhetherItRunsAgain) {
+  Script script;
+  for (int i = 0; i < 4; ++i) script.insert(script.end(), {{kLost}, {kStarted}});
+  FailingEnvironments env(1, 100, script);
+  Play(env, 8, absl::Seconds(1));
+  EXPECT_EQ(Troubles(),
+            std::vector<std::string>{
+                "environment 0 failed 4 times, last: exit code 3 ... Traceback: no memory"});
+  Play(env, 1, absl::Seconds(1));
+  EXPECT_FALSE(health_.healthy());
+  EXPECT_EQ(Troubles(), std::vector<std::string>{
+                            "environment 0 failed 4 times, last: exit code 3 ... Traceback: no "
+                            "memory; it runs again"});
+  Play(env, 60, absl::Seconds(1));
+  EXPECT_TRUE(health_.healthy());
+  EXPECT_TRUE(Troubles().empty());
 }
 
 TEST_F(Health, TheLogIsNotFlooded) {

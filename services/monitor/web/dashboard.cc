@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "services/monitor/web/dashboard_json.h"
 
@@ -217,7 +218,18 @@ absl::StatusOr<ServedDashboard> ServeDashboard(const DashboardOptions& options,
   }
   if (served.server == nullptr) {
     http.address = options.address;
-    TANDEM_ASSIGN_OR_RETURN(served.server, HttpServer::Start(http, handler));
+    auto started = HttpServer::Start(http, handler);
+    if (absl::IsUnavailable(started.status()) && !free_port) {
+      // A page elsewhere is better than a run without its monitor.
+      http.address = host + "0";
+      auto elsewhere = HttpServer::Start(http, handler);
+      if (elsewhere.ok()) {
+        LogWarning(absl::StrCat(started.status().message(), "; serving them at ",
+                                (*elsewhere)->address(), " instead"));
+        started = std::move(elsewhere);
+      }
+    }
+    TANDEM_ASSIGN_OR_RETURN(served.server, std::move(started));
   }
   if (!memory.empty()) {
     TANDEM_RETURN_IF_ERROR(MakeDirs(options.state_dir));

@@ -82,7 +82,8 @@ struct ServedDashboard {
 };
 
 struct DashboardOptions {
-  std::string address;    ///< "host:port"; port 0 for a free one; empty: no dashboard.
+  std::string address;    ///< "host:port"; port 0 for a free one; empty: no dashboard. Where the
+                          ///< port is taken, another one is.
   std::string state_dir;  ///< With port 0: remembers the port, so that a page that is open goes on
                           ///< when the monitor is started again. Empty: does not.
   RunFacts facts;

@@ -229,6 +229,14 @@ TEST_F(DashboardTest, IsAtTheSameAddressAfterARestart) {
   const auto again = ServeDashboard(options, source_, &clock_);
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(again->address(), address);
+  DashboardOptions taken = options;
+  taken.address = address;
+  const auto elsewhere = ServeDashboard(taken, source_, &clock_);
+  ASSERT_TRUE(elsewhere.ok()) << elsewhere.status();
+  EXPECT_NE(elsewhere->address(), address);
+  taken.address = "192.0.2.1:8080";
+  EXPECT_TRUE(absl::IsUnavailable(ServeDashboard(taken, source_, &clock_).status()))
+      << "no address of this machine has no free ports either";
   EXPECT_EQ(ServeDashboard({}, source_, &clock_)->address(), "") << "no address, no dashboard";
   std::filesystem::remove_all(folder);
 }

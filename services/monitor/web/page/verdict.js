@@ -4,7 +4,7 @@ import { icon } from "./icons.js";
 
 const TITLES = {
   warming_up: "Warming up: too early to judge",
-  healthy: "Healthy: the model keeps its promises",
+  healthy: "Healthy: no sign that the policy exploits its model",
   warning: "Warning: the model may promise too much",
   exploiting: "The policy exploits its model",
   pessimistic: "The model undersells the policy",
