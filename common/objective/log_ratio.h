@@ -59,7 +59,7 @@ struct LogRatioFigures {
   /// Minus the mean: what the divergence of the model costs a step [nats].
   double divergence() const { return -mean(); }
   /// What the states cost a step beside the transitions [nats], at most divergence().
-  double state_price() const { return rows == 0 ? 0 : -state_sum / static_cast<double>(rows); }
+  double state_price() const { return state_sum == 0 ? 0 : -state_sum / static_cast<double>(rows); }
   double lower_share() const { return rows == 0 ? 0 : static_cast<double>(at_lower) / rows; }
   double upper_share() const { return rows == 0 ? 0 : static_cast<double>(at_upper) / rows; }
 };
