@@ -75,6 +75,7 @@ class MazeRun {
     for (int i = 0; i < options_.iterations; ++i) {
       if (i > 0) TANDEM_RETURN_IF_ERROR(Fit());
       TANDEM_RETURN_IF_ERROR(Imagine());
+      if (states_ != nullptr) TANDEM_RETURN_IF_ERROR(FitStates());
       TANDEM_RETURN_IF_ERROR(Relabel());
       TANDEM_RETURN_IF_ERROR(Improve());
       TANDEM_RETURN_IF_ERROR(Judge());
@@ -111,6 +112,13 @@ class MazeRun {
     classifier.seed = Seed("classifier");
     TANDEM_ASSIGN_OR_RETURN(classifier_learner_,
                             objective::ClassifierLearner::Create(spec, classifier));
+    if (UsesRatio() && options_.state_price) {
+      objective::StateClassifierOptions states = options_.states;
+      states.smoothing = options_.classifier.smoothing;
+      states.seed = Seed("states");
+      TANDEM_ASSIGN_OR_RETURN(states_,
+                              objective::StateClassifier::Create(spec.observation.dim(), states));
+    }
     objective::JointRewardOptions reward = options_.reward;
     reward.discount = options_.discount;
     if (maze_.other_reward <= 0) {
@@ -217,19 +225,29 @@ class MazeRun {
     return absl::OkStatus();
   }
 
+  /// Tells the real states from those of the newest rollouts.
+  absl::Status FitStates() {
+    const Timed timed(&result_.classifier_seconds);
+    return states_->Fit(train_.next_observations, pool_.back().steps.next_observations, rng_, {})
+        .status();
+  }
+
   /// What each row of the pool pays beside its reward, by the newest model and classifier.
   absl::Status Relabel() {
     const Timed timed(&result_.relabel_seconds);
+    objective::LogRatioFigures figures;
     for (Generation& g : pool_) {
       if (UsesRatio()) {
-        objective::LogRatioEstimator estimator(options_.ratio, *model_, *classifier_);
+        objective::LogRatioEstimator estimator(options_.ratio, *model_, *classifier_, {},
+                                               states_.get());
         TANDEM_RETURN_IF_ERROR(estimator.Estimate(g.steps.observations, g.steps.actions,
                                                   g.steps.next_observations, rng_, g.log_ratios,
-                                                  nullptr));
+                                                  &figures));
       } else if (options_.method == MazeMethod::kVariance) {
         TANDEM_RETURN_IF_ERROR(PayVariance(&g));
       }
     }
+    result_.state_price = figures.state_price();
     return absl::OkStatus();
   }
 
@@ -349,6 +367,7 @@ class MazeRun {
   std::unique_ptr<policy::SacLearner> policy_;
   std::unique_ptr<objective::ClassifierLearner> classifier_learner_;
   std::unique_ptr<objective::TransitionClassifier> classifier_;
+  std::unique_ptr<objective::StateClassifier> states_;  // null: states cost nothing
   std::optional<objective::JointReward> reward_;
   std::unique_ptr<dynamics::EnsembleLearner> model_learner_;
   std::unique_ptr<dynamics::DynamicsModel> model_;

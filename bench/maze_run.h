@@ -9,6 +9,7 @@
 #include "common/objective/classifier_learner.h"
 #include "common/objective/joint_reward.h"
 #include "common/objective/log_ratio.h"
+#include "common/objective/state_classifier.h"
 
 namespace tandem::bench {
 
@@ -50,6 +51,8 @@ struct MazeOptions {
   double variance_penalty = 1;  ///< kVariance: per unit of the standardised deviation.
   objective::ClassifierLearnerOptions classifier;
   objective::LogRatioOptions ratio;
+  bool state_price = false;  ///< Whether states that the world does not reach cost, too.
+  objective::StateClassifierOptions states;
   /// Discount, shift and kind are set by the run.
   objective::JointRewardOptions reward = {.target_divergence = 0.4, .min_weight = 0.05};
 };
@@ -68,7 +71,8 @@ struct MazeJudgement {
 struct MazeResult {
   std::vector<MazeJudgement> iterations;
   std::vector<MazePoint> path;   ///< Of the last one's first real episode [cells].
-  double divergence = 0;         ///< Mean -log-ratio of the pool at the end [nats].
+  double divergence = 0;         ///< Mean -log-ratio of the pool at the end [nats], ...
+  double state_price = 0;        ///< ... of which so much is for the states that steps end in.
   double wall_divergence = 0;    ///< The same over steps that begin within 2 cells of a wall ...
   double free_divergence = 0;    ///< ... and over all others.
   double entry_divergence = 0;   ///< Over steps of the model into a wall, ...

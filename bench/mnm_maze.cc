@@ -51,6 +51,7 @@ Json AsJson(const MazeOptions& options, const MazeResult& result) {
           {"gap", last.gap()},
           {"weight", last.weight},
           {"divergence", result.divergence},
+          {"state_price", result.state_price},
           {"wall_divergence", result.wall_divergence},
           {"free_divergence", result.free_divergence},
           {"entry_divergence", result.entry_divergence},
@@ -145,6 +146,11 @@ int Main(int argc, char** argv) {
   app.add_option("--upper", options.ratio.upper, "bound of a log-ratio [nats]");
   app.add_option("--real-share", options.real_share, "of real rows in a batch");
   app.add_option("--hidden", options.model_hidden, "layers of the model");
+  app.add_flag("--state-price", options.state_price, "states that the world does not reach cost");
+  app.add_option("--state-tolerance", options.ratio.state_tolerance,
+                 "price of a state that is let off [nats]");
+  app.add_option("--state-noise", options.states.input_noise, "on the states it learns from");
+  app.add_option("--state-mixture", options.states.mixture, "real states among the imagined");
   app.add_flag("--json", json, "objects, one a line");
   CLI11_PARSE(app, argc, argv);
   Check(nn::ConfigureThreads(1));

@@ -136,6 +136,12 @@ constexpr FieldRule kRules[] = {
     {"objective.ratio_warmup_updates", "0", 0},
     {"objective.logit_tolerance", "0", 0},
     {"objective.dual_fall", "1", 0, 1, true},
+    {"objective.state_price", "false"},
+    {"objective.state_tolerance", "1", 0},
+    {"objective.state_noise", "0.03", 0},
+    {"objective.state_mixture", "0.9", 0, 0.99},
+    {"objective.state_first_steps", "5000", 1},
+    {"objective.state_steps", "1000", 1},
 };
 
 constexpr FieldRule kNoRule = {};

@@ -27,6 +27,10 @@ absl::Status Validate(const LogRatioOptions& o) {
     return absl::InvalidArgumentError(
         absl::StrCat("log-ratio: expected a tolerance >= 0, got ", o.tolerance));
   }
+  if (!(o.state_tolerance >= 0) || !std::isfinite(o.state_tolerance)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("log-ratio: expected a state_tolerance >= 0, got ", o.state_tolerance));
+  }
   if (!(o.best_logit > 0)) {
     return absl::InvalidArgumentError(
         absl::StrCat("log-ratio: expected a best_logit above 0, got ", o.best_logit));
@@ -41,6 +45,7 @@ absl::Status Validate(const LogRatioOptions& o) {
 void LogRatioFigures::Add(const LogRatioFigures& other) {
   rows += other.rows;
   sum += other.sum;
+  state_sum += other.state_sum;
   at_lower += other.at_lower;
   at_upper += other.at_upper;
 }
@@ -82,6 +87,10 @@ absl::Status LogRatioEstimator::Estimate(std::span<const float> observations,
     seen.sum += x;
     ++seen.rows;
   }
+  if (states_ != nullptr) {
+    TANDEM_ASSIGN_OR_RETURN(seen.state_sum, AddStates(next_observations, log_ratios));
+    seen.sum += seen.state_sum;
+  }
   if (figures != nullptr) figures->Add(seen);
   return absl::OkStatus();
 }
@@ -100,6 +109,29 @@ absl::Status LogRatioEstimator::EstimateBlock(std::span<const float> observation
   }
   for (float& x : log_ratios) x /= static_cast<float>(options_.samples);
   return absl::OkStatus();
+}
+
+absl::StatusOr<double> LogRatioEstimator::AddStates(std::span<const float> next_observations,
+                                                    std::span<float> log_ratios) {
+  const auto lower = static_cast<float>(options_.lower);
+  const auto tolerance = static_cast<float>(options_.state_tolerance);
+  const int64_t rows = static_cast<int64_t>(log_ratios.size()), obs = model_.obs_dim();
+  double added = 0;
+  for (int64_t first = 0; first < rows; first += kBlockRows) {
+    if (stopped_ && stopped_()) return absl::CancelledError("log-ratio: stopped");
+    const int64_t count = std::min(kBlockRows, rows - first);
+    logits_.resize(count);
+    TANDEM_RETURN_IF_ERROR(
+        states_->Logits(next_observations.subspan(first * obs, count * obs), logits_));
+    for (int64_t i = 0; i < count; ++i) {
+      float& x = log_ratios[first + i];
+      const float raw = std::isfinite(logits_[i]) ? logits_[i] + tolerance : lower;
+      const float priced = std::max(lower, x + std::min(0.F, raw));
+      added += priced - x;
+      x = priced;
+    }
+  }
+  return added;
 }
 
 }  // namespace tandem::objective

@@ -170,7 +170,8 @@ JOINT = [
           (m('tandem_joint_ratio_weight'), 'of the policy that is judged')),
     panel('Price of an imagined step', 'Mean over the pool, in nats. Times the weight and the length of a path it must '
           'stay well below what the path leads to.', 'none',
-          (m('tandem_policy_trainer_divergence_nats'), 'price')),
+          (m('tandem_policy_trainer_divergence_nats'), 'price'),
+          (m('tandem_policy_trainer_state_price_nats'), 'of which for the state')),
     panel('Bound and return', 'The lower bound and the logarithm of the return, in nats. A bound above the return: the '
           'classifier is blind to an error that the policy uses.', 'none', (m('tandem_joint_bound_nats'), 'bound'),
           (m('tandem_joint_log_return_nats'), 'log return')),

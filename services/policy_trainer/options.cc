@@ -99,8 +99,27 @@ JointOptions JointFrom(const config::v1::RunConfig& config) {
   options.ratio = {.lower = objective.logit_lower(),
                    .upper = objective.logit_upper(),
                    .tolerance = objective.logit_tolerance(),
+                   .state_tolerance = objective.state_tolerance(),
                    .best_logit = config::BestLogit(config),
                    .samples = objective.logit_samples()};
+  return options;
+}
+
+/// The classifier of states: as that of transitions but for what is its own.
+objective::StateClassifierOptions StatesFrom(const config::v1::Objective& objective,
+                                             const std::string& device, uint64_t seed) {
+  objective::StateClassifierOptions options;
+  options.hidden.assign(objective.classifier_hidden().begin(), objective.classifier_hidden().end());
+  options.adam = {.lr = objective.classifier_lr(),
+                  .weight_decay = objective.classifier_weight_decay()};
+  options.batch_size = objective.classifier_batch_size();
+  options.first_steps = objective.state_first_steps();
+  options.fit_steps = objective.state_steps();
+  options.smoothing = 1 - objective.classifier_target();
+  options.input_noise = objective.state_noise();
+  options.mixture = objective.state_mixture();
+  options.device = device;
+  options.seed = seed;
   return options;
 }
 
@@ -140,6 +159,12 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config) 
   ServiceOptions options;
   TANDEM_ASSIGN_OR_RETURN(options.trainer, TrainerFrom(config, seed));
   TANDEM_ASSIGN_OR_RETURN(options.learner, LearnerFrom(config, seed));
+  if (options.trainer.joint && config.objective().state_price()) {
+    options.trainer.joint->states =
+        StatesFrom(config.objective(), options.learner.device,
+                   config::SeedFor(config, config.objective().has_seed(), config.objective().seed(),
+                                   "states"));
+  }
   options.server.role = "policy_trainer";
   options.server.address = endpoints.listen();
   options.server.metrics_address = endpoints.metrics();

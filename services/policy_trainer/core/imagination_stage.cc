@@ -18,18 +18,21 @@ namespace {
 constexpr absl::Duration kModelWait = absl::Seconds(5);
 constexpr int64_t kClampSample = 10'000;  // [rows]
 constexpr double kClampQuantile = 0.001;
+constexpr int64_t kStateSample = 20'000;  // [rows]
 
 }  // namespace
 
 ImaginationStage::ImaginationStage(ImaginationOptions options, const EnvironmentSpec& spec,
                                    ModelFollower& models, RealSampler& sampler,
-                                   PolicyTrainerMetrics& metrics, StopSignal& stop, Clock& clock)
+                                   PolicyTrainerMetrics& metrics, StopSignal& stop, Clock& clock,
+                                   std::unique_ptr<objective::StateClassifier> states)
     : options_(std::move(options)),
       models_(models),
       sampler_(sampler),
       metrics_(metrics),
       stop_(stop),
       clock_(clock),
+      states_(std::move(states)),
       pool_(spec.observation.dim(), spec.action.dim(), options_.retain_refits) {}
 
 void ImaginationStage::Clear() {
@@ -102,7 +105,12 @@ absl::Status ImaginationStage::Fill(FollowedModel& followed, const std::string& 
   if (use_.clamp_rewards) {
     TANDEM_RETURN_IF_ERROR(ClampRewards(draw, followed.through_index, &columns));
   }
-  if (options_.ratio) TANDEM_RETURN_IF_ERROR(EstimateRatios(followed, draw));
+  if (options_.ratio) {
+    if (states_ != nullptr) {
+      TANDEM_RETURN_IF_ERROR(LearnStates(draw, followed.through_index, columns));
+    }
+    TANDEM_RETURN_IF_ERROR(EstimateRatios(followed, draw));
+  }
   pool_.Commit();
   pool_through_index_ = followed.through_index;
   model_version_ = followed.version.version;
@@ -113,10 +121,24 @@ absl::Status ImaginationStage::Fill(FollowedModel& followed, const std::string& 
   return absl::OkStatus();
 }
 
+absl::Status ImaginationStage::LearnStates(const std::string& draw, int64_t through_index,
+                                           const TransitionBatch& imagined) {
+  TANDEM_ASSIGN_OR_RETURN(
+      const TransitionBatch real,
+      sampler_.Sample(SampleKind::kTransitions, kStateSample,
+                      StreamSeed(options_.seed, "real_states/" + draw), through_index));
+  Rng rng(options_.seed, "state_classifier/" + draw);
+  return states_
+      ->Fit(real.next_observations, imagined.next_observations, rng,
+            [this] { return stop_.stopped(); })
+      .status();
+}
+
 absl::Status ImaginationStage::EstimateRatios(FollowedModel& followed, const std::string& draw) {
   Rng rng(options_.seed, "log_ratios/" + draw);
-  objective::LogRatioEstimator estimator(*options_.ratio, *followed.model, *followed.classifier,
-                                         [this] { return stop_.stopped(); });
+  objective::LogRatioEstimator estimator(
+      *options_.ratio, *followed.model, *followed.classifier, [this] { return stop_.stopped(); },
+      states_.get());
   objective::LogRatioFigures figures;
   TANDEM_RETURN_IF_ERROR(
       pool_.Relabel([&](const TransitionBatch& rows, std::span<float> log_ratios) {

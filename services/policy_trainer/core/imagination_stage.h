@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "common/base/stop_signal.h"
 #include "common/clients/replay_client.h"
 #include "common/objective/log_ratio.h"
+#include "common/objective/state_classifier.h"
 #include "common/policy/sac_learner.h"
 #include "services/policy_trainer/core/imagined_pool.h"
 #include "services/policy_trainer/core/model_follower.h"
@@ -52,9 +54,12 @@ struct ImaginationUse {
 /// Not thread-safe. All it is given outlives it.
 class ImaginationStage {
  public:
+  /// states: judges the states that imagined steps end in, where log-ratios are estimated; null:
+  /// they are not judged. Learns here, of each generation; not kept over a restart, after which it
+  /// learns anew.
   ImaginationStage(ImaginationOptions options, const EnvironmentSpec& spec, ModelFollower& models,
                    RealSampler& sampler, PolicyTrainerMetrics& metrics, StopSignal& stop,
-                   Clock& clock);
+                   Clock& clock, std::unique_ptr<objective::StateClassifier> states = nullptr);
 
   /// Where the pool is not that of the grant's model, or is to be made anew: waits for the model
   /// (at most 5 s, DEADLINE_EXCEEDED), imagines with `learner`'s policy and replaces the oldest
@@ -81,6 +86,9 @@ class ImaginationStage {
 
  private:
   absl::Status Fill(FollowedModel& followed, const std::string& draw, policy::SacLearner& learner);
+  /// Shows the classifier of states a new generation beside real states.
+  absl::Status LearnStates(const std::string& draw, int64_t through_index,
+                           const TransitionBatch& imagined);
   /// Gives every row of the pool its log-ratio by this model and its classifier.
   absl::Status EstimateRatios(FollowedModel& followed, const std::string& draw);
   void Show(int64_t imagined, int64_t truncated, int64_t dropped, absl::Duration start);
@@ -94,6 +102,7 @@ class ImaginationStage {
   PolicyTrainerMetrics& metrics_;
   StopSignal& stop_;
   Clock& clock_;
+  const std::unique_ptr<objective::StateClassifier> states_;
   ImaginedPool pool_;
   int64_t pool_through_index_ = -1;
   uint64_t model_version_ = 0;

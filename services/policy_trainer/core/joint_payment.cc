@@ -37,6 +37,9 @@ JointPayment::JointPayment(const JointOptions& options, objective::JointReward r
           registry.AddGauge("tandem_policy_trainer_divergence_nats",
                             "Mean price of an imagined step in the pool: minus its log-ratio, "
                             "beyond the tolerance.")),
+      state_price_(registry.AddGauge("tandem_policy_trainer_state_price_nats",
+                                     "The part of that price which is for the states that steps "
+                                     "end in.")),
       clipped_low_(registry.AddGauge("tandem_policy_trainer_logit_clipped_ratio", kClippedHelp,
                                      {{"bound", "lower"}})),
       clipped_high_(registry.AddGauge("tandem_policy_trainer_logit_clipped_ratio", kClippedHelp,
@@ -78,6 +81,7 @@ void JointPayment::Show(const objective::LogRatioFigures& pool) {
   weight_gauge_.Set(weight());
   if (pool.rows == 0) return;
   divergence_.Set(pool.divergence());
+  state_price_.Set(pool.state_price());
   clipped_low_.Set(pool.lower_share());
   clipped_high_.Set(pool.upper_share());
 }

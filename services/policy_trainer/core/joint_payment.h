@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "common/nn/safetensors.h"
 #include "common/objective/joint_reward.h"
 #include "common/objective/log_ratio.h"
+#include "common/objective/state_classifier.h"
 
 namespace tandem::policy_trainer {
 
@@ -19,6 +21,8 @@ namespace tandem::policy_trainer {
 struct JointOptions {
   objective::JointRewardOptions reward;
   objective::LogRatioOptions ratio;
+  /// How states that the world does not reach are priced beside; nothing: they are not.
+  std::optional<objective::StateClassifierOptions> states;
 };
 
 /// Turns the rewards of a batch into those of the joint objective, owns the weight of the log-ratio
@@ -66,6 +70,7 @@ class JointPayment {
   metrics::Gauge& weight_gauge_;
   metrics::Gauge& shift_gauge_;
   metrics::Gauge& divergence_;
+  metrics::Gauge& state_price_;
   metrics::Gauge& clipped_low_;
   metrics::Gauge& clipped_high_;
   absl::Status refused_;

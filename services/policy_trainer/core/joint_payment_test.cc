@@ -77,6 +77,51 @@ TEST(JointPayment, ASaturatedClassifierCostsNoMoreThanTheBoundAndIsSeen) {
               HasSubstr("tandem_policy_trainer_logit_clipped_ratio{bound=\"lower\"} 1"));
 }
 
+/// Steps with an action above 0 end far from all that is real.
+class TornModel : public FakeModel {
+ public:
+  TornModel() : FakeModel(kImagined) {}
+  absl::Status Step(std::span<const float> observations, std::span<const float> actions, Rng& rng,
+                    dynamics::ModelStep* step) override {
+    const absl::Status status = FakeModel::Step(observations, actions, rng, step);
+    for (size_t i = 0; i < actions.size(); ++i) {
+      if (actions[i] > 0) step->next_observations[i] += kFar;
+    }
+    return status;
+  }
+  static constexpr float kFar = 1000;
+};
+
+TEST(JointPayment, StatesThatTheWorldDoesNotReachHaveAPriceOfTheirOwn) {
+  for (const bool judged : {true, false}) {
+    JointWorld world;
+    if (judged) world.options.joint->states = {.first_steps = 1500, .mixture = 0.5};
+    world.JointModel(250);
+    world.AddGrant(3, 260, 250);
+    PolicyTrainer::Deps deps = world.Deps();
+    deps.load_model = [](const nn::TensorFile&, const EnvironmentSpec&) {
+      return std::make_unique<TornModel>();
+    };
+    ASSERT_TRUE(
+        world.Live(deps, [&] { world.WaitFor([&] { return world.log.count() >= 3; }); }).ok());
+    const double reward = 0.1 * std::log(kImagined + 2);
+    int far = 0;
+    for (const TransitionBatch& batch : world.log.batches()) {
+      for (int i = 5; i < 20; ++i) {
+        const bool left = batch.next_observations[i] > TornModel::kFar - 100;
+        far += left ? 1 : 0;
+        // The transition alone costs 2 nats; both together at most 5.
+        EXPECT_NEAR(batch.rewards[i], reward - 0.5 * (left && judged ? 5 : 2), 0.1);
+      }
+    }
+    EXPECT_GT(far, 10);
+    EXPECT_LT(far, 35);
+    EXPECT_EQ(world.metrics.Page().find("tandem_policy_trainer_state_price_nats 0\n") ==
+                  std::string::npos,
+              judged);
+  }
+}
+
 TEST(JointPayment, WhatIsNotANumberCostsTheBoundAndStallsNothing) {
   JointWorld world;
   world.JointModel(250, NAN);

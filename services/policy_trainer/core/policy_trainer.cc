@@ -96,8 +96,16 @@ absl::Status PolicyTrainer::Prepare() {
       deps_.models, [this](const nn::TensorFile& file) { return deps_.load_model(file, spec_); },
       stop_, deps_.clock, deps_.metrics, load_classifier);
   ImaginationOptions imagination = options_.imagination;
-  if (options_.joint) imagination.ratio = options_.joint->ratio;
-  imagination_.emplace(imagination, spec_, *models_, *sampler_, metrics_, stop_, deps_.clock);
+  std::unique_ptr<objective::StateClassifier> states;
+  if (options_.joint) {
+    imagination.ratio = options_.joint->ratio;
+    if (options_.joint->states) {
+      TANDEM_ASSIGN_OR_RETURN(states, objective::StateClassifier::Create(spec_.observation.dim(),
+                                                                         *options_.joint->states));
+    }
+  }
+  imagination_.emplace(imagination, spec_, *models_, *sampler_, metrics_, stop_, deps_.clock,
+                       std::move(states));
   batch_ = MakeRows(spec_.observation.dim(), spec_.action.dim(), options_.batch_size);
   return Publish();
 }

@@ -136,8 +136,9 @@ struct World {
               return LoadFakeClassifier(file);
             }};
   }
-  absl::Status Live(const std::function<void()>& during) {
-    PolicyTrainer trainer(options, Deps());
+  absl::Status Live(const std::function<void()>& during) { return Live(Deps(), during); }
+  absl::Status Live(const PolicyTrainer::Deps& deps, const std::function<void()>& during) {
+    PolicyTrainer trainer(options, deps);
     absl::Status status;
     std::thread thread([&] { status = trainer.Run(); });
     during();
