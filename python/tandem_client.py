@@ -341,7 +341,8 @@ def tensor(array: Any) -> bytes:
 
 class Writer:
     """Appends to the replay buffer, each append exactly once, and asks for the pace. A call waits
-    for a buffer that is away, and tries again. Not thread-safe but for close()."""
+    for a buffer that is away, and tries again. ValueError for a spec that the run does not take.
+    Not thread-safe but for close()."""
 
     def __init__(self, address: str, name: str, spec: Spec):
         self._address, self._name, self._spec = address, name, spec
@@ -351,19 +352,16 @@ class Writer:
         self._epoch = self._sequence = 0
         try:
             self.open()
-        except BaseException:
+        except BaseException as error:
             self._channel.close()
+            if isinstance(error, grpc.RpcError) and error.code() in REFUSED:
+                raise ValueError(f"replay_buffer at {address}: {error.details()}") from None
             raise
 
     def open(self) -> None:
         """Begins a new epoch: episodes of an earlier one that are under way end, truncated.
-        ValueError for a spec that the run does not take."""
-        try:
-            answer = self._retry("OpenWriter", encode((1, self._name), (2, self._spec.message())), 5)
-        except grpc.RpcError as error:
-            if error.code() not in REFUSED:
-                raise
-            raise ValueError(f"replay_buffer at {self._address}: {error.details()}") from None
+        RpcError where the buffer refuses."""
+        answer = self._retry("OpenWriter", encode((1, self._name), (2, self._spec.message())), 5)
         self._epoch, self._sequence = integer(answer, 1), 0
 
     def append(self, segments: Sequence[bytes], episodes: Sequence[bytes]) -> None:

@@ -147,6 +147,16 @@ class ReplayTest(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, words):
                 Writer(self.address, "simulator-1", other)
 
+    def test_a_run_that_takes_another_spec_by_now_refuses_a_writer_as_any_error(self):
+        writer = Writer(self.address, "simulator-0", SPEC)
+        self.addCleanup(writer.close)
+        self.stop(signal.SIGKILL)
+        self.start()
+        other = Writer(self.address, "simulator-1", Spec("box", -1, 1, -1, 1, 5))
+        self.addCleanup(other.close)
+        with self.assertRaises(grpc.RpcError):
+            writer.append([encode((1, 1))], [])
+
     def test_an_append_counts_once_and_a_lost_buffer_is_noticed(self):
         writer = Writer(self.address, "simulator-0", SPEC)
         self.addCleanup(writer.close)
