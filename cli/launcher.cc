@@ -24,23 +24,24 @@ namespace {
 
 constexpr absl::Duration kStopPoll = absl::Milliseconds(20);
 constexpr int kShownLogLines = 10;
+constexpr int kSearchedLogLines = 100;
 constexpr size_t kMostWords = 300;
 
 /// An end of its own making comes with the reason that the log gives for it.
-std::string DescribeDeath(int wait_status, const std::string& log_path) {
+std::string DescribeDeath(int wait_status, const std::string& log_path, int64_t log_start) {
   const bool own = WIFEXITED(wait_status) || WTERMSIG(wait_status) == SIGABRT;
-  const std::string words = own ? LastWordsIn(log_path) : "";
+  const std::string words = own ? LastWordsIn(log_path, log_start) : "";
   return absl::StrCat(DescribeExit(wait_status), words.empty() ? "" : ": ", words);
 }
 
 }  // namespace
 
-std::string TailOfFile(const std::string& path, int lines) {
+std::string TailOfFile(const std::string& path, int lines, int64_t from) {
   constexpr std::streamoff kMostBytes = 16384;
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) return "";
   const std::streamoff size = file.tellg();
-  file.seekg(std::max<std::streamoff>(0, size - kMostBytes));
+  file.seekg(std::max<std::streamoff>(from, size - kMostBytes));
   std::deque<std::string> kept;
   for (std::string line; std::getline(file, line);) {
     kept.push_back(line);
@@ -49,12 +50,17 @@ std::string TailOfFile(const std::string& path, int lines) {
   return ValidUtf8(absl::StrJoin(kept, "\n"));
 }
 
-std::string LastWordsIn(const std::string& path) {
-  const std::string line = TailOfFile(path, 1);
-  // "2026-01-31T12:00:00.000Z E actor-0 no such file"
-  const std::vector<std::string> parts = absl::StrSplit(line, absl::MaxSplits(' ', 3));
-  const bool logged = parts.size() == 4 && absl::EndsWith(parts[0], "Z") && parts[1].size() == 1;
-  return CutText(logged ? parts[3] : line, kMostWords);
+std::string LastWordsIn(const std::string& path, int64_t from) {
+  const std::vector<std::string> lines =
+      absl::StrSplit(TailOfFile(path, kSearchedLogLines, from), '\n');
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+    // "2026-01-31T12:00:00.000Z E actor-0 no such file"
+    const std::vector<std::string> parts = absl::StrSplit(*line, absl::MaxSplits(' ', 3));
+    const bool logged = parts.size() == 4 && absl::EndsWith(parts[0], "Z") && parts[1].size() == 1;
+    if (logged && parts[1] == "E") return CutText(parts[3], kMostWords);
+    if (!logged && line == lines.rbegin()) return CutText(*line, kMostWords);
+  }
+  return "";
 }
 
 std::string DescribeLog(const std::string& path) {
@@ -84,6 +90,7 @@ absl::Status Launcher::Spawn(Child& child) {
   const int log =
       open(child.spec.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log < 0) return ErrnoStatus(errno, absl::StrCat("open ", child.spec.log_path));
+  child.log_start = lseek(log, 0, SEEK_END);
   const absl::StatusOr<pid_t> pid = StartSubprocess({.argv = child.spec.argv,
                                                      .environment = child.spec.environment,
                                                      .output = log,
@@ -114,7 +121,7 @@ absl::Status Launcher::HandleDeath(Child& child, int wait_status) {
   const pid_t pid = child.state.pid;
   kill(-pid, SIGKILL);  // whatever it left in its group
   child.state.pid = 0;
-  child.state.last_death = DescribeDeath(wait_status, child.spec.log_path);
+  child.state.last_death = DescribeDeath(wait_status, child.spec.log_path, child.log_start);
   on_event_({child.state.member, "died", child.state.last_death, pid, child.state.restarts});
   if (!child.spec.why_death_is_final.empty()) {
     return BeyondHelp(child, child.spec.why_death_is_final);

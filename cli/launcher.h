@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -39,8 +40,8 @@ struct RestartPolicy {
 struct ChildEvent {
   std::string member;
   std::string event;  ///< "started", "died" or "restarted".
-  /// "exit code 1: no such file", with the last line of its log where it ended by itself; "signal 9
-  /// (Killed)"; empty for starts.
+  /// "exit code 1: no such file", with the last words of its log where it ended by itself; "signal
+  /// 9 (Killed)"; empty for starts.
   std::string reason;
   pid_t pid = 0;
   int restarts = 0;  ///< Of this child so far.
@@ -92,6 +93,7 @@ class Launcher {
     absl::Duration restart_at;
     absl::Duration pause;
     std::deque<absl::Duration> recent_restarts;
+    int64_t log_start = 0;  ///< Bytes of the log from earlier lives.
   };
 
   absl::Status Spawn(Child& child);
@@ -107,11 +109,13 @@ class Launcher {
 
 /// The last `lines` lines of a file, without the newline at the end; empty where there is none.
 /// What is not UTF-8 is replaced, so that JSON takes it.
-std::string TailOfFile(const std::string& path, int lines);
+/// `from`: the bytes before that are not looked at.
+std::string TailOfFile(const std::string& path, int lines, int64_t from = 0);
 
-/// What the last line of a log says, without time, level and process; at most 300 bytes. Empty
-/// where the log is.
-std::string LastWordsIn(const std::string& path);
+/// Why a process ended, as far as its log says, from byte `from` on: its last line, where that is
+/// an error or comes from something else than the log, or else the last error; without time, level
+/// and process, at most 300 bytes. Empty where it says nothing.
+std::string LastWordsIn(const std::string& path, int64_t from = 0);
 
 /// What to tell people of a log: "its log, PATH, ends with", then its last lines; or that it is
 /// empty.

@@ -184,6 +184,29 @@ TEST_F(LauncherTest, ADeathOfItsOwnMakingHasTheReasonThatTheLogGives) {
   EXPECT_EQ(reasons["b"], "signal 9 (Killed)") << "somebody else's doing";
 }
 
+TEST_F(LauncherTest, TheReasonOfADeathIsAnErrorOfThatLife) {
+  const std::string error = "2026-11-22T16:23:16.616Z E monitor no motor\n";
+  const std::string info = "2026-11-22T16:23:17.616Z I monitor the run is over\n";
+  std::ofstream(dir_ + "/f") << error << info;
+  EXPECT_EQ(LastWordsIn(dir_ + "/f"), "no motor");
+  EXPECT_EQ(LastWordsIn(dir_ + "/f", static_cast<int64_t>(error.size())), "") << "no error since";
+  EXPECT_EQ(LastWordsIn(dir_ + "/f", static_cast<int64_t>(error.size() + info.size())), "");
+  std::ofstream(dir_ + "/f", std::ios::app) << "terminate called\n";
+  EXPECT_EQ(LastWordsIn(dir_ + "/f"), "terminate called");
+}
+
+TEST_F(LauncherTest, ADeathInSilenceHasNotTheReasonOfAnEarlierOne) {
+  Launcher launcher(policy_, Clock::Real(), Record());
+  ASSERT_TRUE(launcher.Start(Shell("a", "echo once; exit 1")).ok());
+  std::ofstream(Log("b")) << "an earlier run\n";
+  ASSERT_TRUE(launcher.Start(Shell("b", "exit 3")).ok());
+  ASSERT_TRUE(PollUntil(launcher, [&] {
+                return launcher.children()[0].restarts > 0 && launcher.children()[1].restarts > 0;
+              }).ok());
+  EXPECT_EQ(launcher.children()[0].last_death, "exit code 1: once");
+  EXPECT_EQ(launcher.children()[1].last_death, "exit code 3");
+}
+
 TEST_F(LauncherTest, LastWordsAreShort) {
   std::ofstream(dir_ + "/f") << "Z E\n" << std::string(1000, 'x') << "\n";
   EXPECT_EQ(LastWordsIn(dir_ + "/f").size(), 300u);
