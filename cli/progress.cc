@@ -179,7 +179,7 @@ std::string WhyItStandsStill(const Json& record) {
   if (!record.value("stands_still", false)) return "";
   for (const auto& [member, trouble] : record["troubles"].items()) {
     if (!absl::StartsWith(member, "actor")) continue;
-    return absl::StrCat(member, ": ", trouble.get<std::string>());
+    return absl::StrCat(member, ": ", InOneLine(trouble.get<std::string>()));
   }
   return "";
 }

@@ -1,10 +1,13 @@
 #include "cli/report.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -27,6 +30,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMostPoints = 2000;
+constexpr size_t kMostRows = 200;
 
 std::string Escaped(const std::string& text) {
   return absl::StrReplaceAll(
@@ -111,12 +115,18 @@ std::string EvaluationRows(const std::vector<Json>& evaluations) {
 
 std::string EventRows(const std::vector<Json>& events) {
   std::string rows;
+  size_t count = 0;
   for (const Json& event : events) {
     const std::string what = event.value("event", "");
     if (what != "died" && what != "restarted" && what != "in trouble") continue;
+    if (++count > kMostRows) continue;
     absl::StrAppend(&rows, "<tr><td>", Escaped(event.value("time", "")), "</td><td>",
                     Escaped(event.value("member", "")), "</td><td>", Escaped(what), "</td><td>",
                     Escaped(event.value("reason", "")), "</td></tr>\n");
+  }
+  if (count > kMostRows) {
+    absl::StrAppend(&rows, "<tr><td colspan=\"4\">", count - kMostRows,
+                    " more are in events.jsonl</td></tr>\n");
   }
   return rows.empty() ? "<tr><td colspan=\"4\">no process died or was in trouble</td></tr>\n"
                       : rows;
@@ -147,6 +157,15 @@ std::string ActionRows(const std::vector<Json>& events) {
   return rows.empty() ? "<tr><td colspan=\"4\">no alarm, no action</td></tr>\n" : rows;
 }
 
+/// A word as a shell takes it: quoted where it would be more than one, or something else.
+std::string ShellWord(const std::string& word) {
+  const bool plain = std::all_of(word.begin(), word.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || absl::StrContains("-_./:=,+@", c);
+  });
+  if (plain && !word.empty()) return word;
+  return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
+}
+
 std::string Fact(const std::string& name, const std::string& value) {
   return absl::StrCat("<dt>", Escaped(name), "</dt><dd>", Escaped(value), "</dd>\n");
 }
@@ -167,8 +186,11 @@ std::string Facts(const std::string& run_path, const config::v1::RunConfig& conf
     facts += Fact("policy", policy);
     // Of an environment that is served only its owner knows where.
     if (config.env().server().empty() && config.env().command().empty()) {
-      facts += Fact("to watch it play", absl::StrCat("tandem env render ", config.env().name(),
-                                                     " --policy ", run_path));
+      const std::string& arguments = config.env().arguments();
+      facts += Fact("to watch it play",
+                    absl::StrCat("tandem env render ", ShellWord(config.env().name()), " --policy ",
+                                 ShellWord(run_path),
+                                 arguments.empty() ? "" : " --arguments " + ShellWord(arguments)));
     }
   }
   const Json versions = ReadJsonFile(run_path + "/versions.json");

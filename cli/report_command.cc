@@ -1,7 +1,9 @@
+#include <cmath>
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
+#include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/run_folder.h"
 #include "common/base/files.h"
@@ -16,8 +18,16 @@ RunResult ResultOf(const std::string& path) {
   RunResult result = {RunIsAlive(path) ? "training" : "ended", "without a result", 0, 0};
   const nlohmann::json told = ReadJsonFile(path + "/result.json");
   if (told.is_object()) {
-    return {told.value("outcome", ""), told.value("reason", ""), told.value("wall_seconds", 0.0),
-            told.value("restarts", 0)};
+    const auto text = [&told](const char* name) {
+      const auto found = told.find(name);
+      return found != told.end() && found->is_string() ? found->get<std::string>() : "unknown";
+    };
+    const auto number = [&told](const char* name) {
+      const double value = NumberIn(told, name);
+      return std::isfinite(value) ? value : 0;
+    };
+    return {text("outcome"), text("reason"), number("wall_seconds"),
+            static_cast<int>(number("restarts"))};
   }
   if (RunIsAlive(path)) result.reason = "the figures so far";
   for (const nlohmann::json& record : ReadJsonLines(path + "/metrics.jsonl")) {

@@ -63,8 +63,22 @@ TEST_F(ReportTest, TellsWhereThePolicyIsAndHowToSeeIt) {
   const std::string path = folder_->path();
   EXPECT_THAT(Html(), HasSubstr(path + "/state/policy_trainer/checkpoint.safetensors</dd>"));
   EXPECT_THAT(Html(), HasSubstr("tandem env render pendulum --policy " + path + "</dd>"));
+  config_.mutable_env()->set_arguments(R"({"mass": 2})");
+  EXPECT_THAT(Html(), HasSubstr("tandem env render pendulum --policy " + path +
+                                " --arguments &#39;{&quot;mass&quot;: 2}&#39;</dd>"));
   config_.mutable_env()->set_server("robot:1");
   EXPECT_THAT(Html(), Not(HasSubstr("tandem env render"))) << "it can be served elsewhere by now";
+}
+
+TEST_F(ReportTest, EventsWithoutEndDoNotFillThePage) {
+  for (int i = 0; i < 203; ++i) {
+    Line("events.jsonl", {{"event", "in trouble"}, {"member", "actor-0"}, {"reason", "row"}});
+  }
+  const std::string html = Html();
+  size_t rows = 0;
+  for (size_t at = 0; (at = html.find("<td>row</td>", at)) != std::string::npos; ++at) ++rows;
+  EXPECT_EQ(rows, 200u);
+  EXPECT_THAT(html, HasSubstr("3 more are in events.jsonl"));
 }
 
 TEST_F(ReportTest, SaysWhatTheJointObjectiveDoesNotKnow) {

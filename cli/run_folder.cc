@@ -132,6 +132,12 @@ std::string PolicyOf(const std::string& run_path) {
   return fs::exists(path, error) ? path : "";
 }
 
+bool WrittenSince(const std::string& path, fs::file_time_type time) {
+  std::error_code error;
+  const fs::file_time_type written = fs::last_write_time(path, error);
+  return !error && written >= time;
+}
+
 bool RunIsAlive(const std::string& run_path) {
   const int fd = OpenLock(run_path, O_RDONLY);
   if (fd < 0) return false;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -67,6 +68,9 @@ class RunFolder {
 
 /// The file with the newest policy of the run in `run_path`; empty where none was saved.
 std::string PolicyOf(const std::string& run_path);
+
+/// Whether `path` was written at or after `time`; false where it is not there.
+bool WrittenSince(const std::string& path, std::filesystem::file_time_type time);
 
 /// Whether a process trains in this run folder now.
 bool RunIsAlive(const std::string& run_path);

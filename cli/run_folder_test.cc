@@ -120,6 +120,15 @@ TEST_F(RunFolderTest, JsonOfBytesThatAreNoTextIsReadable) {
   EXPECT_EQ(ReadJsonFile(folder->File("result.json"))["reason"], "no motor \uFFFD");
 }
 
+TEST_F(RunFolderTest, ToldIsWhatWasWrittenSince) {
+  const auto folder = Make("x");
+  ASSERT_TRUE(folder->Write("f", "").ok());
+  const fs::file_time_type written = fs::last_write_time(folder->File("f"));
+  EXPECT_TRUE(WrittenSince(folder->File("f"), written));
+  EXPECT_FALSE(WrittenSince(folder->File("f"), written + std::chrono::seconds(1)));
+  EXPECT_FALSE(WrittenSince(folder->File("none"), written));
+}
+
 /// A file system of 64 KiB, where the test may mount one.
 class FullDisk : public RunFolderTest {
  protected:

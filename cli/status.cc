@@ -19,6 +19,9 @@ namespace {
 
 using Json = nlohmann::json;
 
+/// It asks once: on a busy machine, who is slow to answer is not to look well.
+constexpr absl::Duration kMemberTimeout = absl::Seconds(2);
+
 /// What events.jsonl says of one member.
 struct MemberHistory {
   int restarts = 0;
@@ -88,7 +91,7 @@ Json LiveJson(const Json& run, int64_t max_env_steps) {
   RunFigures figures;
   const auto replay = ConnectReplay(AddressIn(run, "replay_buffer"));
   const auto monitor = ConnectMonitor(AddressIn(run, "monitor"));
-  const auto members = ConnectMembers(run);
+  const auto members = ConnectMembers(run, kMemberTimeout);
   Refresh(*replay, *monitor, *members, &figures);
   Json live = {{"replay_error", figures.replay_error},
                {"monitor_error", figures.monitor_error},

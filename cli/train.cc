@@ -175,7 +175,7 @@ class Training {
   absl::Status CheckFirstStep(const RunFigures& figures) const {
     if (stepped_ || Elapsed() < kFirstStepPatience) return absl::OkStatus();
     for (const auto& [member, trouble] : figures.troubles) {
-      TANDEM_RETURN_IF_ERROR(NoteTrouble(member, trouble));
+      TANDEM_RETURN_IF_ERROR(NoteTrouble(member, InOneLine(trouble)));
     }
     const std::string member = SilentMember(figures);
     return absl::DeadlineExceededError(
@@ -240,6 +240,7 @@ class Training {
     watch_.reset();
     absl::Status written = WriteResult();  // before they end: the dashboard tells who looks on
     const absl::Duration grace = absl::Seconds(config_.runtime().drain_seconds()) + kKillAfterDrain;
+    drain_began_ = std::filesystem::file_time_type::clock::now();
     bool asked = false;
     const auto hurry = [&asked] { return asked |= StopSignalWithin(absl::ZeroDuration()); };
     for (const std::string& member : launcher_.StopAll(grace, hurry)) {
@@ -280,14 +281,14 @@ class Training {
     if (!policy.empty()) Say(absl::StrCat("policy: ", policy));
     if (!trained_) return;
     const auto trouble = troubles_.find("policy_trainer");
-    const std::string why =
-        trouble == troubles_.end()
-            ? ""
-            : std::string(absl::StripPrefix(trouble->second, "no checkpoint is written: "));
+    const std::string why = trouble == troubles_.end()
+                                ? ""
+                                : std::string(absl::StripPrefix(InOneLine(trouble->second),
+                                                                "no checkpoint is written: "));
     if (policy.empty()) {
       Say(absl::StrCat("no policy was saved: ",
                        why.empty() ? "its trainer ended before it could be" : why));
-    } else if (!why.empty()) {
+    } else if (!why.empty() && !WrittenSince(policy, drain_began_)) {
       Say(absl::StrCat("the policy that was saved is an older one: ", why));
     }
   }
@@ -302,7 +303,8 @@ class Training {
   std::vector<EvaluationResult> evaluations_;
   int64_t last_evaluation_ = -1;
   TroubleTeller teller_;
-  TroubleMap troubles_;   ///< As last known.
+  TroubleMap troubles_;  ///< As last known, before the services were taken down...
+  std::filesystem::file_time_type drain_began_;  ///< ...which was then.
   bool stepped_ = false;  ///< Whether the run has taken an environment step...
   bool trained_ = false;  ///< ...and its policy an update.
   bool said_dashboard_ = false;
