@@ -238,7 +238,7 @@ absl::StatusOr<ServedDashboard> ServeDashboard(const DashboardOptions& options,
   if (served.server == nullptr) {
     http.address = options.address;
     auto started = HttpServer::Start(http, handler);
-    if (absl::IsUnavailable(started.status()) && !free_port) {
+    if (absl::IsAlreadyExists(started.status()) && !free_port) {
       // A page elsewhere is better than a run without its monitor.
       http.address = host + "0";
       auto elsewhere = HttpServer::Start(http, handler);

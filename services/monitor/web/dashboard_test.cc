@@ -121,11 +121,23 @@ TEST(RunEndTest, IsReadFromTheFolderOfTheRun) {
   ASSERT_TRUE(WriteFileAtomically(run + "/result.json",
                                   R"({"outcome": "failed", "reason": "no step", "restarts": 1})")
                   .ok());
+  EXPECT_FALSE(ReadRunEnd(state).has_value()) << "somebody else's folder";
+  ASSERT_TRUE(WriteFileAtomically(run + "/run.json", "{}").ok());
   const auto end = ReadRunEnd(state);
   ASSERT_TRUE(end.has_value());
   EXPECT_EQ(end->outcome, "failed");
   EXPECT_EQ(end->reason, "no step");
-  EXPECT_EQ(end->report, run + "/report.html");
+  EXPECT_EQ(end->report, std::filesystem::path(run + "/report.html").lexically_normal());
+  for (const std::string& same : {state + "/", std::filesystem::relative(state).string()}) {
+    const auto again = ReadRunEnd(same);
+    ASSERT_TRUE(again.has_value()) << same;
+    EXPECT_EQ(again->report, end->report) << same;
+  }
+  ASSERT_TRUE(WriteFileAtomically(
+                  run + "/result.json",
+                  R"({"reason": "actor-0 died: no motor; its log, /x/y.log, ends with\nZ E"})")
+                  .ok());
+  EXPECT_EQ(ReadRunEnd(state)->reason, "actor-0 died: no motor");
   std::filesystem::remove_all(run);
 }
 

@@ -2,14 +2,19 @@
 
 #include <arpa/inet.h>
 #include <civetweb.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/base/address.h"
 #include "common/base/status_macros.h"
 #include "common/metrics/stop_web_server.h"
@@ -69,6 +74,25 @@ bool IsJson(const std::string& content_type) {
       "application/json");
 }
 
+/// Whether another listens at the numeric `address`: what the web server does not tell.
+bool IsTaken(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  const std::string host(absl::StripSuffix(absl::StripPrefix(address.substr(0, colon), "["), "]"));
+  const addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.c_str(), address.substr(colon + 1).c_str(), &hints, &found) != 0) {
+    return false;
+  }
+  const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int reuse = 1;  // as the web server: a connection that lingers is none that listens
+  const bool taken = fd >= 0 &&
+                     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)) == 0 &&
+                     bind(fd, found->ai_addr, found->ai_addrlen) != 0 && errno == EADDRINUSE;
+  if (fd >= 0) close(fd);
+  freeaddrinfo(found);
+  return taken;
+}
+
 class CivetwebServer : public HttpServer {
  public:
   CivetwebServer(const HttpOptions& options, HttpHandler handler)
@@ -106,9 +130,13 @@ class CivetwebServer : public HttpServer {
     context_ = mg_start(&callbacks, this, settings);
     mg_server_port bound{};
     if (context_ == nullptr || mg_get_server_ports(context_, 1, &bound) != 1) {
+      if (IsTaken(bind)) {
+        return absl::AlreadyExistsError(
+            absl::StrCat("cannot serve pages at ", options_.address, ": the port is taken"));
+      }
       return absl::UnavailableError(absl::StrCat("cannot serve pages at ", options_.address,
-                                                 ": the port is taken, or the address is not one "
-                                                 "of this machine (a number or localhost)"));
+                                                 ": it may not be, or the address is not one of "
+                                                 "this machine (a number or localhost)"));
     }
     port_ = bound.port;
     address_ = absl::StrCat(host, ":", port_);

@@ -47,7 +47,8 @@ struct HttpOptions {
 /// Thread-safe. The destructor stops the threads; no handler runs afterwards.
 class HttpServer {
  public:
-  /// UNAVAILABLE where the address cannot be bound, INVALID_ARGUMENT where it is none.
+  /// ALREADY_EXISTS where another listens at the address, UNAVAILABLE where it cannot be bound for
+  /// another reason, INVALID_ARGUMENT where it is none.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const HttpOptions& options,
                                                            HttpHandler handler);
   virtual ~HttpServer() = default;

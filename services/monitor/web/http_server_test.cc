@@ -148,6 +148,8 @@ TEST(HttpServerStart, SaysWhatIsWrongWithAnAddress) {
   const auto first = HttpServer::Start(options, nothing);
   ASSERT_TRUE(first.ok());
   options.address = (*first)->address();
+  EXPECT_TRUE(absl::IsAlreadyExists(HttpServer::Start(options, nothing).status()));
+  options.address = "192.0.2.1:8080";
   EXPECT_TRUE(absl::IsUnavailable(HttpServer::Start(options, nothing).status()));
 }
 
