@@ -17,6 +17,7 @@
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "common/base/subprocess.h"
+#include "common/base/utf8.h"
 
 namespace tandem::cli {
 namespace {
@@ -45,7 +46,7 @@ std::string TailOfFile(const std::string& path, int lines) {
     kept.push_back(line);
     if (static_cast<int>(kept.size()) > lines) kept.pop_front();
   }
-  return absl::StrJoin(kept, "\n");
+  return ValidUtf8(absl::StrJoin(kept, "\n"));
 }
 
 std::string LastWordsIn(const std::string& path) {
@@ -53,8 +54,7 @@ std::string LastWordsIn(const std::string& path) {
   // "2026-01-31T12:00:00.000Z E actor-0 no such file"
   const std::vector<std::string> parts = absl::StrSplit(line, absl::MaxSplits(' ', 3));
   const bool logged = parts.size() == 4 && absl::EndsWith(parts[0], "Z") && parts[1].size() == 1;
-  const std::string words = logged ? parts[3] : line;
-  return words.size() <= kMostWords ? words : words.substr(0, kMostWords - 4) + " ...";
+  return CutText(logged ? parts[3] : line, kMostWords);
 }
 
 std::string DescribeLog(const std::string& path) {

@@ -106,6 +106,7 @@ class Launcher {
 };
 
 /// The last `lines` lines of a file, without the newline at the end; empty where there is none.
+/// What is not UTF-8 is replaced, so that JSON takes it.
 std::string TailOfFile(const std::string& path, int lines);
 
 /// What the last line of a log says, without time, level and process; at most 300 bytes. Empty

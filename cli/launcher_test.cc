@@ -187,6 +187,10 @@ TEST_F(LauncherTest, ADeathOfItsOwnMakingHasTheReasonThatTheLogGives) {
 TEST_F(LauncherTest, LastWordsAreShort) {
   std::ofstream(dir_ + "/f") << "Z E\n" << std::string(1000, 'x') << "\n";
   EXPECT_EQ(LastWordsIn(dir_ + "/f").size(), 300u);
+  std::string umlauts = "x";
+  for (int i = 0; i < 200; ++i) umlauts += "\u00e4";
+  std::ofstream(dir_ + "/u") << umlauts << "\n";
+  EXPECT_EQ(LastWordsIn(dir_ + "/u"), umlauts.substr(0, 295) + " ...") << "of whole characters";
   std::ofstream(dir_ + "/g") << "a line of another program\n";
   EXPECT_EQ(LastWordsIn(dir_ + "/g"), "a line of another program");
   EXPECT_EQ(LastWordsIn(dir_ + "/none"), "");
@@ -196,6 +200,8 @@ TEST_F(LauncherTest, TailOfFileGivesTheLastLines) {
   std::ofstream(dir_ + "/f") << "1\n2\n3\n";
   EXPECT_EQ(TailOfFile(dir_ + "/f", 2), "2\n3");
   EXPECT_EQ(TailOfFile(dir_ + "/none", 2), "");
+  std::ofstream(dir_ + "/b") << "no motor \xff\n";
+  EXPECT_EQ(TailOfFile(dir_ + "/b", 2), "no motor \uFFFD");
   EXPECT_EQ(DescribeLog("/none"), "its log, /none, is empty");
 }
 

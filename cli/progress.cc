@@ -11,6 +11,7 @@
 #include "absl/strings/str_replace.h"
 #include "cli/run_folder.h"
 #include "cli/troubles.h"
+#include "common/base/utf8.h"
 
 namespace tandem::cli {
 namespace {
@@ -207,8 +208,7 @@ std::string ProgressLine(const Json& record) {
   const std::string why = WhyItStandsStill(record);
   if (!why.empty()) {
     absl::StrAppend(&line, " stands still  ", why);
-    if (line.size() > kLineWidth) line = absl::StrCat(line.substr(0, kLineWidth - 4), " ...");
-    return line;
+    return CutText(line, kLineWidth);
   }
   if (FitsFirstModel(record)) {
     absl::StrAppend(&line, "  fitting the first model");

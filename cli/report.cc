@@ -173,7 +173,9 @@ std::string Facts(const std::string& run_path, const config::v1::RunConfig& conf
   }
   const Json versions = ReadJsonFile(run_path + "/versions.json");
   for (const auto& [name, value] : versions.items()) {
-    facts += Fact(name, value.is_string() ? value.get<std::string>() : value.dump());
+    facts +=
+        Fact(name, value.is_string() ? value.get<std::string>()
+                                     : value.dump(-1, ' ', false, Json::error_handler_t::replace));
   }
   return facts;
 }

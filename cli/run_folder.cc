@@ -116,6 +116,10 @@ absl::Status RunFolder::Write(const std::string& name, const std::string& conten
   return WriteFileAtomically(File(name), contents);
 }
 
+absl::Status RunFolder::WriteJson(const std::string& name, const nlohmann::json& value) const {
+  return Write(name, value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
 absl::Status RunFolder::AppendLine(const std::string& name, const nlohmann::json& object) const {
   using Json = nlohmann::json;
   return AppendToFile(File(name),

@@ -48,6 +48,8 @@ class RunFolder {
 
   /// Writes a whole file. A full disk is RESOURCE_EXHAUSTED and names the file.
   absl::Status Write(const std::string& name, const std::string& contents) const;
+  /// Writes a whole .json file for people too. What is no UTF-8 is replaced.
+  absl::Status WriteJson(const std::string& name, const nlohmann::json& value) const;
   /// Adds one line to a .jsonl file. A number that is not finite becomes null.
   absl::Status AppendLine(const std::string& name, const nlohmann::json& object) const;
 

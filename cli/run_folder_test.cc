@@ -114,6 +114,12 @@ TEST_F(RunFolderTest, FindsARunByPathNameOrAge) {
             "there is no run in " + parent_ + "/none");
 }
 
+TEST_F(RunFolderTest, JsonOfBytesThatAreNoTextIsReadable) {
+  const auto folder = Make("x");
+  ASSERT_TRUE(folder->WriteJson("result.json", {{"reason", "no motor \xff"}}).ok());
+  EXPECT_EQ(ReadJsonFile(folder->File("result.json"))["reason"], "no motor \uFFFD");
+}
+
 /// A file system of 64 KiB, where the test may mount one.
 class FullDisk : public RunFolderTest {
  protected:

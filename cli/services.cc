@@ -76,7 +76,7 @@ absl::Status DescribeRun(const RunFolder& folder, const config::v1::RunConfig& c
       {"libtorch", TANDEM_TORCH_VERSION},
       {"mujoco", TANDEM_MUJOCO_VERSION},
       {"system", System()}};
-  TANDEM_RETURN_IF_ERROR(folder.Write("versions.json", versions.dump(2) + "\n"));
+  TANDEM_RETURN_IF_ERROR(folder.WriteJson("versions.json", versions));
   nlohmann::json run = {
       {"name", config.run().name()}, {"pid", getpid()},
       {"started", TimeText()},       {"started_unix", absl::ToUnixSeconds(absl::Now())},
@@ -88,7 +88,7 @@ absl::Status DescribeRun(const RunFolder& folder, const config::v1::RunConfig& c
                               {"address", folder.AddressOf(member.name)},
                               {"log", folder.LogOf(member.name)}});
   }
-  return folder.Write("run.json", run.dump(2) + "\n");
+  return folder.WriteJson("run.json", run);
 }
 
 int ThreadsFor(int cores, config::v1::PaceMode pace) {

@@ -255,9 +255,7 @@ class Training {
     return written.ok() ? kDone : Fail(written);
   }
 
-  absl::Status WriteResult() const {
-    return folder_->Write("result.json", ToJson(result_).dump(2) + "\n");
-  }
+  absl::Status WriteResult() const { return folder_->WriteJson("result.json", ToJson(result_)); }
 
   void SaySummary(const absl::Status& written) const {
     if (result_.outcome != "failed") Say(absl::StrCat(result_.outcome, ": ", result_.reason));

@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_replace.h"
 #include "common/base/mutex.h"
+#include "common/base/utf8.h"
 
 namespace tandem {
 namespace {
@@ -27,8 +28,7 @@ std::string OneLine(std::string_view text) {
   for (char& c : line) {
     if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
   }
-  if (line.size() > kMaxText) line = line.substr(0, kMaxText - 4) + " ...";
-  return line;
+  return CutText(line, kMaxText);
 }
 
 }  // namespace

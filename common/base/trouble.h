@@ -11,7 +11,7 @@ namespace tandem {
 /// (common/rpc/member_service.h) hears of it. Thread-safe.
 ///
 /// Sets the trouble of a topic, in place of the one before. Line breaks and control characters are
-/// taken out, and what is over 500 bytes is cut.
+/// taken out, what is not UTF-8 is replaced, and what is over 500 bytes is cut.
 void SetTrouble(std::string_view topic, std::string_view text);
 /// The topic's trouble is over; nothing where there was none.
 void ClearTrouble(std::string_view topic);

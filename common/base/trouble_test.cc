@@ -39,6 +39,8 @@ TEST(Trouble, TextsAreOneShortLine) {
   EXPECT_THAT(Troubles(), ElementsAre("last lines: | Traceback |  [31mred"));
   SetTrouble("a", std::string(10000, 'x'));
   EXPECT_EQ(Troubles()[0].size(), 500u);
+  SetTrouble("a", "no \xff motor");
+  EXPECT_THAT(Troubles(), ElementsAre("no \uFFFD motor"));
   ClearTrouble("a");
 }
 

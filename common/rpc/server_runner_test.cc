@@ -77,6 +77,8 @@ TEST_F(ServerRunnerTest, TellsWhatKeepsTheProcessFromItsWork) {
   EXPECT_THAT(troubles(), testing::IsEmpty());
   SetTrouble("checkpoint", "the disk is full");
   EXPECT_THAT(troubles(), testing::ElementsAre("the disk is full"));
+  SetTrouble("checkpoint", "the disk \xff is full");
+  EXPECT_THAT(troubles(), testing::ElementsAre("the disk \uFFFD is full"));
   ClearTrouble("checkpoint");
   EXPECT_THAT(troubles(), testing::IsEmpty());
 }

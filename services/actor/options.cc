@@ -73,6 +73,7 @@ absl::StatusOr<ServiceOptions> OptionsFrom(const config::v1::RunConfig& config, 
   options.environment_seed = StreamSeed(seed, "training/" + own_stream);
   options.warmup_episode_steps = config.env().warmup_episode_steps();
   options.warmup_seed = StreamSeed(seed, "warmup/" + own_stream);
+  options.first_start = start <= 1;
   options.num_envs = config.actor().num_envs();
   options.evaluation_episodes = config.actor().evaluation_episodes();
   TANDEM_RETURN_IF_ERROR(nn::ResolveDevice(config.runtime().device(), &options.device));

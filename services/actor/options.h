@@ -17,6 +17,7 @@ namespace tandem::actor {
 struct ServiceOptions {
   ActorOptions actor;
   EnvironmentSource environment;
+  bool first_start = true;       ///< Of this process in its run.
   int num_envs = 1;              ///< Training environments.
   int evaluation_episodes = 10;  ///< Evaluation environments.
   uint64_t environment_seed = 0;

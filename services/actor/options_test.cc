@@ -75,6 +75,8 @@ TEST(ActorOptionsFrom, OtherActorsAndStartsPlayOtherEpisodesButTheSameEvaluation
     EXPECT_NE(other.actor.policy_action_seed, base.actor.policy_action_seed);
     EXPECT_EQ(other.actor.evaluation_seed, base.actor.evaluation_seed);
   }
+  EXPECT_TRUE(base.first_start);
+  EXPECT_FALSE(Options({}, /*start=*/2).first_start);
 }
 
 TEST(ActorOptionsFrom, NeedsTheAddresses) {

@@ -73,6 +73,8 @@ absl::StatusOr<ActorService::Environments> ActorService::MakeEnvironments() {
 }
 
 bool ActorService::CannotBeMended(const absl::Status& status) const {
+  // What the run began with once is no mistake of the configuration.
+  if (stop_.stopped() || !options_.first_start) return false;
   // Somebody else's server may have more environments when it is asked again.
   const bool own = options_.environment.server.empty();
   return absl::IsNotFound(status) || absl::IsInvalidArgument(status) ||

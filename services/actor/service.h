@@ -28,8 +28,8 @@ class ActorService {
   absl::Status Run(const training::SetServing& set_serving);
 
   /// Whether Run() failed for what another start with this configuration cannot mend: there is no
-  /// such environment, or fewer than the configuration asks for in a server of its own. Call after
-  /// Run().
+  /// such environment, or fewer than the configuration asks for in a server of its own. Never after
+  /// Stop(), nor where an earlier start of the run went further. Call after Run().
   bool misconfigured() const { return misconfigured_; }
 
   /// Ends Run() soon, also while environments are being made. Thread-safe; idempotent.

@@ -120,6 +120,17 @@ TEST_F(Service, EnvironmentsThatCannotBeMadeEndIt) {
   EXPECT_TRUE(absl::IsNotFound(status)) << status;
   EXPECT_TRUE(service.misconfigured());
   EXPECT_FALSE(served_);
+
+  options.first_start = false;
+  ActorService again(options, registry_);
+  EXPECT_TRUE(absl::IsNotFound(again.Run([](bool) {})));
+  EXPECT_FALSE(again.misconfigured()) << "the run had begun with it";
+
+  options.first_start = true;
+  ActorService stopped(options, registry_);
+  stopped.Stop();
+  EXPECT_TRUE(stopped.Run([](bool) {}).ok());
+  EXPECT_FALSE(stopped.misconfigured()) << "nothing is wrong with a stop";
 }
 
 }  // namespace

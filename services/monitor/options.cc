@@ -1,6 +1,7 @@
 #include "services/monitor/options.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "absl/strings/ascii.h"
@@ -102,13 +103,17 @@ absl::StatusOr<JudgeOptions> JudgeFrom(const config::v1::RunConfig& config) {
   TANDEM_ASSIGN_OR_RETURN(options.controller.allowed, KnobsFrom(config.control().knobs()));
   options.control = config.control().mode() != config::v1::CONTROL_MODE_OFF;
   options.token_file = config.control().token_file();
-  // Another start would find the same file.
-  if (const absl::Status token = ReadToken(options.token_file).status(); !token.ok()) {
-    return absl::FailedPreconditionError(absl::StrCat("control.token_file: ", token.message()));
-  }
   options.desk.ttl = absl::Seconds(config.control().ttl_seconds());
   const std::string& state_dir = config.endpoints().state_dir();
   if (!state_dir.empty()) options.history_path = state_dir + "/history.jsonl";
+  if (const absl::Status token = ReadToken(options.token_file).status(); !token.ok()) {
+    const std::string what = absl::StrCat("control.token_file: ", token.message());
+    // Another start would find the same file; where an earlier one was content, it may come back.
+    std::error_code error;
+    return std::filesystem::exists(options.history_path, error)
+               ? absl::UnavailableError(what)
+               : absl::FailedPreconditionError(what);
+  }
   return options;
 }
 

@@ -34,9 +34,12 @@ TEST(OptionsTest, TakesThresholdsAndPeersFromTheConfig) {
 
 TEST(OptionsTest, ATokenFileThatOthersMayReadOrThatIsNotThereIsRefused) {
   const std::string file = testing::TempDir() + "/options_test_token";
-  const auto read = [&file] {
+  const std::string state = testing::TempDir() + "/options_test_state";
+  std::filesystem::remove_all(state);
+  const auto read = [&file, &state] {
     std::vector<std::string> overrides = kAddresses;
     overrides.push_back("control.token_file=" + file);
+    overrides.push_back("endpoints.state_dir=" + state);
     const auto config = config::Load("", overrides);
     return config.ok() ? OptionsFrom(*config).status() : config.status();
   };
@@ -49,6 +52,10 @@ TEST(OptionsTest, ATokenFileThatOthersMayReadOrThatIsNotThereIsRefused) {
   chmod(file.c_str(), 0600);
   EXPECT_TRUE(read().ok()) << read();
   std::filesystem::remove(file);
+  std::filesystem::create_directories(state);
+  std::ofstream(state + "/history.jsonl") << "";
+  EXPECT_TRUE(absl::IsUnavailable(read())) << "no mistake of a run that had begun: " << read();
+  std::filesystem::remove_all(state);
 }
 
 TEST(OptionsTest, TakesTheControllerAndTheRecipesKnobsFromTheConfig) {

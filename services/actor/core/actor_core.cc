@@ -212,6 +212,7 @@ absl::Status ActorCore::Evaluate(const Grant& grant) {
   recorder.StartAll(env);
   recorder.SetPolicy(holder_.tag(), static_cast<uint64_t>(holder_.updates()));
   TANDEM_ASSIGN_OR_RETURN(const bool whole, PlayEvaluation(env, recorder));
+  health_.Forget(env);  // it is not stepped until the next one
   if (stop_.stopped()) return absl::OkStatus();
   if (!whole) {
     LogWarning(absl::StrCat("evaluation at ", options.evaluation_id, " steps: given up with ",

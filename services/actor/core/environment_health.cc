@@ -74,7 +74,10 @@ void EnvironmentHealth::Note(const VectorEnvironment& env,
   Follow(env, !faults.empty());
   if (!faults.empty()) NoteFaults(env, faults);
   if (healthy_ && faults.empty() && standings_.at(&env).all_ran) {  // the common case
-    if (failures_in_a_row_ > 0 && AllRun()) failures_in_a_row_ = 0;
+    if (failures_in_a_row_ > 0 && AllRun()) {
+      failures_in_a_row_ = 0;
+      several_failed_ = false;
+    }
     if (told_) Tell();
     return;
   }
@@ -108,7 +111,10 @@ void EnvironmentHealth::NoteFaults(const VectorEnvironment& env,
   if (failures_.size() > static_cast<size_t>(options_.max_failures)) failures_.pop_front();
   last_failure_ = Describe(env, faults[0]);
   short_failure_ = Summary(faults[0]);
-  failed_env_ = static_cast<int>(faults[0].env);
+  const std::pair<const VectorEnvironment*, int> failed(&env, static_cast<int>(faults[0].env));
+  several_failed_ =
+      several_failed_ || faults.size() > 1 || (failures_in_a_row_ > 0 && failed != last_failed_);
+  last_failed_ = failed;
   ++failures_in_a_row_;
   unlogged_ += static_cast<int>(faults.size()) - 1;
   if (logged_ && now - *logged_ < kBetweenLines) {
@@ -148,11 +154,12 @@ void EnvironmentHealth::Tell() {
   });
   if (!healthy_ || halted) {
     told_ = true;
-    SetTrouble(kTopic, absl::StrCat("environment ", failed_env_, " failed",
-                                    failures_in_a_row_ > 1
-                                        ? absl::StrCat(" ", failures_in_a_row_, " times, last: ")
-                                        : ": ",
-                                    short_failure_, halted ? "" : "; it runs again"));
+    std::string how = several_failed_ ? ", with others" : "";
+    if (failures_in_a_row_ > 1) {
+      absl::StrAppend(&how, " ", failures_in_a_row_, " times, last");
+    }
+    SetTrouble(kTopic, absl::StrCat("environment ", last_failed_.second, " failed", how, ": ",
+                                    short_failure_, AllRun() ? "; it runs again" : ""));
   } else if (told_) {
     told_ = false;
     ClearTrouble(kTopic);

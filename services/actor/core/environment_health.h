@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "common/base/clock.h"
@@ -40,7 +41,8 @@ class EnvironmentHealth {
   /// with faults, five lines a second at most.
   void Note(const VectorEnvironment& env, std::span<const EnvironmentFault> faults);
 
-  /// `env` is stepped no more: what became of it does not count any longer.
+  /// `env` is stepped no more, or not until its next turn: what became of it does not count any
+  /// longer.
   void Forget(const VectorEnvironment& env) { standings_.erase(&env); }
 
   bool healthy() const { return healthy_; }
@@ -70,10 +72,11 @@ class EnvironmentHealth {
   std::map<const VectorEnvironment*, Standing> standings_;
   std::deque<absl::Duration> failures_;  // when, those of the window, max_failures at most
   std::string last_failure_;
-  std::string short_failure_;             // for people, without a traceback
-  int failed_env_ = 0;                    // which one it was
-  int failures_in_a_row_ = 0;             // since all last ran
-  bool told_ = false;                     // there is trouble
+  std::string short_failure_;  // for people, without a traceback
+  std::pair<const VectorEnvironment*, int> last_failed_{nullptr, 0};  // which one it was
+  int failures_in_a_row_ = 0;                                         // since all last ran...
+  bool several_failed_ = false;                                       // ...not of one alone
+  bool told_ = false;                                                 // there is trouble
   std::optional<absl::Duration> logged_;  // when the last line was written
   int unlogged_ = 0;                      // faults since then
   bool healthy_ = true;

@@ -165,6 +165,35 @@ TEST_F(Health, TroubleCountsTheFailuresAndTellsWhetherItRunsAgain) {
   EXPECT_TRUE(Troubles().empty());
 }
 
+TEST_F(Health, AnEvaluationThatIsLeftWithAllDownIsNoTroubleOfTheTraining) {
+  FailingEnvironments training(1, 100, {}), evaluation(1, 100, Script(20, {kLost}));
+  Play(training, 1, absl::Seconds(1));
+  Play(evaluation, 2, absl::Seconds(1));
+  EXPECT_EQ(Troubles().size(), 1u);
+  health_.Forget(evaluation);
+  Play(training, 1, absl::Seconds(1));
+  EXPECT_TRUE(Troubles().empty());
+}
+
+TEST_F(Health, TroubleOfSeveralIsNotSaidOfOne) {
+  FailingEnvironments env(2, 100,
+                          {{kLost, kStepped},
+                           {kStarted, kLost},
+                           {kLost, kAbsent},
+                           {kStarted, kAbsent},
+                           {kStepped, kStarted}});
+  Play(env, 4, absl::Seconds(1));
+  EXPECT_FALSE(health_.healthy());
+  EXPECT_EQ(
+      Troubles(),
+      std::vector<std::string>{"environment 0 failed, with others 3 times, last: exit code 3 ... "
+                               "Traceback: no memory"})
+      << "the other is still down";
+  Play(env, 2, absl::Seconds(1));
+  ASSERT_EQ(Troubles().size(), 1u);
+  EXPECT_TRUE(Troubles()[0].ends_with("; it runs again")) << Troubles()[0];
+}
+
 TEST_F(Health, TheLogIsNotFlooded) {
   FailingEnvironments env(1, 100, Script(1000, {kLost}));
   testing::internal::CaptureStderr();
