@@ -3,8 +3,9 @@
   bench/learning_curves.py recipes/mbpo/inverted_pendulum.yaml --seeds 0 1 2 3 4 --jobs 2 [field=value ...]
 
 A seed has reached the goal at the first of two evaluations in a row whose mean return is at least --goal. Prints a
-table, and with --json one object a line; --out FOLDER keeps every seed's evaluations as evaluations.csv. Exits 1
-where a run fails, a seed does not reach the goal or does so after --max-steps, or the median lies above --max-median.
+table, and with --json one object a line; --out FOLDER keeps every seed's run, and its evaluations as evaluations.csv;
+runs that are there already are never replaced. Exits 1 where a run fails, a seed does not reach the goal or does so
+after --max-steps, or the median lies above --max-median; 2 where a seed's run is there already.
 """
 
 import argparse
@@ -49,10 +50,15 @@ def end_group(process):
         process.wait()
 
 
+def folder_of(out, seed):
+    """The run folder of a seed."""
+    return os.path.join(out, f"seed-{seed}")
+
+
 def run_seed(args, seed, folder, running):
     """One whole run in its own processes; returns its row."""
     command = [os.path.join(args.binaries, "tandem"), "train", args.recipe, f"run.seed={seed}",
-               "--run-dir", os.path.join(folder, f"seed-{seed}"), "--json", *args.overrides]
+               "--run-dir", folder_of(folder, seed), "--json", *args.overrides]
     start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                start_new_session=True)
@@ -63,7 +69,7 @@ def run_seed(args, seed, folder, running):
         end_group(process)
         errors = process.communicate()[1] + f"\nbench/learning_curves: seed {seed} did not end within {args.timeout:g} s"
     wall = time.monotonic() - start
-    evaluations = evaluations_of(os.path.join(folder, f"seed-{seed}"))
+    evaluations = evaluations_of(folder_of(folder, seed))
     if process.returncode != 0:
         print(errors[-2000:], file=sys.stderr)
     return {"seed": seed, "exit": process.returncode, "reached": reached(evaluations, args.goal),
@@ -85,6 +91,9 @@ def main():
     parser.add_argument("--out", help="folder that keeps the runs and evaluations.csv")
     parser.add_argument("--binaries", default=os.path.join(ROOT, "build", "release", "bin"))
     args = parser.parse_intermixed_args()
+    taken = [folder_of(args.out, seed) for seed in args.seeds if os.path.exists(folder_of(args.out, seed))] if args.out else []
+    if taken:
+        parser.error(f"{', '.join(taken)}: there already; give another --out, or remove what is there")
 
     with tempfile.TemporaryDirectory(prefix="tandem-curves-") as scratch:
         folder = args.out or scratch

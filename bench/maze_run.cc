@@ -228,8 +228,7 @@ class MazeRun {
   /// Tells the real states from those of the newest rollouts.
   absl::Status FitStates() {
     const Timed timed(&result_.classifier_seconds);
-    return states_->Fit(train_.next_observations, pool_.back().steps.next_observations, rng_, {})
-        .status();
+    return states_->Fit(train_.next_observations, pool_.back().steps.next_observations, rng_, {});
   }
 
   /// What each row of the pool pays beside its reward, by the newest model and classifier.

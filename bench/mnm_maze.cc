@@ -4,8 +4,8 @@
 //
 // Prints one line for each method and seed when it is done, and one for each method at the end: the
 // share of seeds that solve the maze and the mean gap between the time in the goal in the model and
-// in the world, at the checkpoint. With --json both are objects. References are the pilot's: of 8
-// seeds, MBPO solved 0 with gap .88, MnM 8 with gap -.01.
+// in the world, at the checkpoint. With --json both are objects. What is recorded:
+// docs/results/mnm.md.
 
 #include <CLI/CLI.hpp>
 #include <cmath>

@@ -1,6 +1,6 @@
 """The joint objective beside MBPO through all five services: the same recipe, the same environment steps, every seed.
 
-  bench/mnm_services.py --out FOLDER [--tasks maze ...] [--arms mnm mbpo] [--seeds 0 1 2] [--steps N] [field=value ...]
+  bench/mnm_services.py --out FOLDER [--tasks maze ...] [--arms mnm mbpo] [--seeds 0 1 2] [--steps N] [-- field=value ...]
 
 Each run is `tandem train` on recipes/mnm/<task>.yaml; the arm mbpo takes recipes/mbpo/<task>.yaml, or the same recipe
 with objective.kind=LIKELIHOOD where there is none. Each is judged at the same environment step, the fixed checkpoint,

@@ -67,13 +67,25 @@ absl::Status CheckDualWeight(const v1::Objective& objective, const CrossChecks& 
                         absl::StrCat(kTarget, " is ", target, ", but must be below ", bound,
                                      ", the most that a step can cost with objective.logit_lower"));
   }
-  const double sure = BestLogitOf(objective) - objective.logit_tolerance();
+  double sure = BestLogitOf(objective) - objective.logit_tolerance();
+  if (objective.state_price()) sure += BestLogitOf(objective) - objective.state_tolerance();
   if (target < sure) return absl::OkStatus();
   return checks.Error(kTarget, "objective.classifier_target",
                       absl::StrFormat("%s is %g, but must be below %.3g, the most that a step "
                                       "costs with objective.classifier_target and "
                                       "objective.logit_tolerance",
                                       kTarget, target, sure));
+}
+
+/// A tolerance that lets every state off.
+absl::Status CheckStatePrice(const v1::Objective& objective, const CrossChecks& checks) {
+  const double best = BestLogitOf(objective);
+  if (!objective.state_price() || objective.state_tolerance() < best) return absl::OkStatus();
+  return checks.Error(
+      "objective.state_tolerance", "objective.classifier_target",
+      absl::StrFormat("objective.state_tolerance is %g, but must be below %.3g, the most that a "
+                      "state costs with objective.classifier_target",
+                      objective.state_tolerance(), best));
 }
 
 /// What rewards that are paid as they are have no use for.
@@ -136,6 +148,7 @@ absl::Status CheckObjective(const v1::RunConfig& config, const CrossChecks& chec
                                        "objective.logit_upper", objective.logit_upper()));
   TANDEM_RETURN_IF_ERROR(checks.AtMost("objective.weight_min", objective.weight_min(),
                                        "objective.weight_max", objective.weight_max()));
+  TANDEM_RETURN_IF_ERROR(CheckStatePrice(objective, checks));
   TANDEM_RETURN_IF_ERROR(CheckDualWeight(objective, checks));
   TANDEM_RETURN_IF_ERROR(CheckRewardTransform(objective, checks));
   TANDEM_RETURN_IF_ERROR(CheckPlainReward(objective, checks));

@@ -235,6 +235,10 @@ TEST(Load, ADualWeightStartsInItsRangeAndHasATargetInReach) {
   EXPECT_FALSE(
       Parse(dual + "  divergence_target: 2.8\n  logit_tolerance: 0.2\n", "r.yaml", {}).ok());
   EXPECT_TRUE(Parse(dual + "  divergence_target: 3\n  classifier_target: 1\n", "r.yaml", {}).ok());
+  EXPECT_TRUE(Parse(dual + "  divergence_target: 3\n  state_price: true\n", "r.yaml", {}).ok());
+  EXPECT_EQ(ErrorOf(dual + "  state_price: true\n  classifier_target: 0.7\n"),
+            "r.yaml:4: objective.state_tolerance is 1, but must be below 0.847, the most that a "
+            "state costs with objective.classifier_target");
   EXPECT_EQ(ErrorOf(dual + "  logit_upper: -0.5\n"),
             "r.yaml:3: objective.divergence_target is 0.1, but must be at least 0.5, the least "
             "that a step can cost with objective.logit_upper");

@@ -48,7 +48,7 @@ struct LogRatioFigures {
   int64_t rows = 0;
   double sum = 0;        ///< of clipped ones [nats]
   double state_sum = 0;  ///< The part of it that is the state's.
-  /// Rows at the lower bound: those that the clip changed there, that had no finite mean, or whose
+  /// Rows whose transition alone is at the lower bound: those that the clip changed there, that had no finite mean, or whose
   /// mean logit was within 5 % of the least that is of use, the larger of lower - tolerance and
   /// -best_logit.
   int64_t at_lower = 0;
@@ -58,7 +58,7 @@ struct LogRatioFigures {
   double mean() const { return rows == 0 ? 0 : sum / static_cast<double>(rows); }
   /// Minus the mean: what the divergence of the model costs a step [nats].
   double divergence() const { return -mean(); }
-  /// What the states cost a step beside the transitions [nats], at most divergence().
+  /// What the states cost a step beside the transitions [nats], >= 0.
   double state_price() const { return state_sum == 0 ? 0 : -state_sum / static_cast<double>(rows); }
   double lower_share() const { return rows == 0 ? 0 : static_cast<double>(at_lower) / rows; }
   double upper_share() const { return rows == 0 ? 0 : static_cast<double>(at_upper) / rows; }

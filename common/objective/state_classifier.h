@@ -28,25 +28,19 @@ struct StateClassifierOptions {
   /// Standard deviation of Gaussian noise on the scaled states while it learns, >= 0. The width
   /// that the edge of the data gets: a model that is right but for so much must not pay for it.
   double input_noise = 0.03;
-  int64_t memory_rows = 100'000;  ///< Imagined states of the past that are kept, >= 1.
+  /// Imagined states of the past that are kept, >= 1: so many times 4 obs_dim bytes.
+  int64_t memory_rows = 100'000;
   std::string device = "cpu";
   uint64_t seed = 0;  ///< Of the weights.
-};
-
-/// What a fit did. Logits in nats, means over the last batch.
-struct StateReport {
-  int gradient_steps = 0;
-  double real_logit = 0;
-  double imagined_logit = 0;
 };
 
 /// Tells states that the world reaches from those that only imagination does. With d the density of
 /// real states, m that of imagined ones and b the mixture, its logit estimates
 ///   log d(s) - log(b d(s) + (1 - b) m(s)),
 /// the relative density ratio of Yamada et al. (2011): far below 0 where the world does not go,
-/// however seldom imagination does, but no less than -log(b + 10 (1 - b)), -0.6 at 0.9, where a
-/// policy crowds ten times as densely as the data. To leave the data is what must cost, not to
-/// prefer some of them.
+/// however seldom imagination does. To leave the data is what must cost, not to prefer some of
+/// them, and the mixture dampens what crowding costs: at b = 0.9 the logit is -0.6 where a policy
+/// is ten times as dense as the data, -1.1 at twenty and -2.4 at a hundred times.
 ///
 /// The network sees Fourier features of the scaled state beside it (Tancik et al. 2020): without
 /// them a small network draws no edge as sharp as a wall's.
@@ -58,9 +52,9 @@ struct StateReport {
 /// 2020); the estimate by a classifier against the policy's own imagined states is AMPO's (Shen et
 /// al. 2020) without its change of the model.
 ///
-/// Half of the imagined examples of a fit are the newest, which go where the policy now goes; half
+/// Half of the examples that are imagined are the newest, which go where the policy now goes; half
 /// are drawn from a uniform sample of all earlier ones, so that a way which the policy gave up
-/// because of its price does not become free again.
+/// because of its price stays dear for long. It fades as the sample covers ever more fits.
 ///
 /// Knows nothing of RPC. Not thread-safe. Fit blocks for its whole computation.
 class StateClassifier {
@@ -70,18 +64,21 @@ class StateClassifier {
       int64_t obs_dim, const StateClassifierOptions& options);
 
   /// Learns to tell `real` from `imagined` and the imagined ones of earlier fits, and keeps some of
-  /// `imagined` for later fits. Both [B, obs_dim], B >= 1; rows that are not finite are left out.
+  /// `imagined` for later fits. Both [B, obs_dim], B >= 1; rows that are not finite are left out,
+  /// which takes a copy of the others. A fit that does not end leaves the network changed.
   /// All draws are rng's. `cancelled`, if any, is asked before each gradient step.
   /// INVALID_ARGUMENT on a shape or where no row is finite; CANCELLED; INTERNAL where a loss is not
   /// finite.
-  absl::StatusOr<StateReport> Fit(std::span<const float> real, std::span<const float> imagined,
-                                  Rng& rng, const std::function<bool()>& cancelled);
+  absl::Status Fit(std::span<const float> real, std::span<const float> imagined, Rng& rng,
+                   const std::function<bool()>& cancelled);
 
   /// The log-ratio of states, [B, obs_dim], into logits, [B]; not clipped. FAILED_PRECONDITION
   /// before the first fit; INVALID_ARGUMENT on a shape.
   absl::Status Logits(std::span<const float> states, std::span<float> logits);
 
   int64_t fits() const { return fits_; }
+  /// Imagined states that are kept for later fits.
+  int64_t memory_rows() const { return static_cast<int64_t>(memory_.size()) / obs_dim_; }
 
  private:
   StateClassifier(int64_t obs_dim, const StateClassifierOptions& options,

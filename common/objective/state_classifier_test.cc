@@ -8,6 +8,8 @@
 
 #include "common/base/rng.h"
 #include "common/nn/device.h"
+#include "common/objective/log_ratio.h"
+#include "common/objective/testing/constant_classifier.h"
 #include "gtest/gtest.h"
 
 namespace tandem::objective {
@@ -32,8 +34,8 @@ std::unique_ptr<StateClassifier> Make(const StateClassifierOptions& options, int
 void FitOn(StateClassifier& classifier, const std::vector<float>& real,
            const std::vector<float>& imagined, uint64_t seed) {
   Rng rng(seed);
-  const auto report = classifier.Fit(real, imagined, rng, {});
-  ASSERT_TRUE(report.ok()) << report.status();
+  const absl::Status status = classifier.Fit(real, imagined, rng, {});
+  ASSERT_TRUE(status.ok()) << status;
 }
 
 double Logit(StateClassifier& classifier, float state) {
@@ -54,7 +56,7 @@ TEST(StateClassifierTest, RecoversTheRatioOfTwoUniforms) {
 }
 
 /// A policy that is ten times as often somewhere as the data are does not leave them.
-TEST(StateClassifierTest, TheMixtureBoundsWhatCrowdingCosts) {
+TEST(StateClassifierTest, TheMixtureDampensWhatCrowdingCosts) {
   const std::vector<float> real = Uniform(0, 1, 4000, 1), crowd = Uniform(0.8, 0.9, 4000, 2);
   const auto mixed = Make({.first_steps = 2000, .mixture = 0.75});
   FitOn(*mixed, real, crowd, 3);
@@ -82,6 +84,7 @@ TEST(StateClassifierTest, TheMemoryIsBoundedAndKeepsTheOldest) {
   const auto classifier = Make({.first_steps = 1000, .memory_rows = 500});
   FitOn(*classifier, real, hole, 4);
   for (uint64_t fit = 0; fit < 5; ++fit) FitOn(*classifier, real, honest, 5 + fit);
+  EXPECT_EQ(classifier->memory_rows(), 500);
   EXPECT_LT(Logit(*classifier, 1.4F), -2);  // a sixth of 500 rows are still of the hole
 }
 
@@ -103,6 +106,56 @@ TEST(StateClassifierTest, RowsThatAreNotFiniteAreLeftOut) {
   EXPECT_TRUE(std::isfinite(Logit(*classifier, 0.5F)));
 }
 
+/// A model that log-ratios of one sample never ask for a step.
+class NoModel : public dynamics::DynamicsModel {
+ public:
+  int64_t obs_dim() const override { return 1; }
+  int64_t action_dim() const override { return 1; }
+  const std::vector<int>& elites() const override { return elites_; }
+  absl::Status Step(std::span<const float>, std::span<const float>, Rng&,
+                    dynamics::ModelStep*) override {
+    return absl::UnimplementedError("not asked here");
+  }
+  absl::Status Predict(int, std::span<const float>, std::span<const float>,
+                       dynamics::MemberPrediction*) override {
+    return absl::UnimplementedError("not asked here");
+  }
+
+ private:
+  const std::vector<int> elites_ = {0};
+};
+
+TEST(LogRatioEstimatorTest, AddsThePriceOfStatesBeyondTheirToleranceWithinTheBound) {
+  const auto states = Make({.first_steps = 2000, .mixture = 0});
+  FitOn(*states, Uniform(0, 1, 4000, 1), Uniform(0.5, 2, 4000, 2), 3);
+  NoModel model;
+  const std::vector<float> from(4, 0), action(4, 0);
+  const std::vector<float> next = {0.25F, 0.75F, 1.7F, std::numeric_limits<float>::quiet_NaN()};
+  // Inside 0.4 nats, past the edge about -4.6, and what is no state the bound.
+  const double inside = Logit(*states, next[1]), outside = Logit(*states, next[2]);
+  ASSERT_LT(outside, -3);
+  for (const double tolerance : {0.0, 2.0}) {
+    for (const double lower : {-50.0, -2.5}) {
+      const auto classifier = ConstantClassifier(1, 1, -1);
+      LogRatioEstimator estimator({.lower = lower, .state_tolerance = tolerance, .samples = 1},
+                                  model, *classifier, {}, states.get());
+      Rng rng(4);
+      std::vector<float> ratios(4);
+      LogRatioFigures figures;
+      ASSERT_TRUE(estimator.Estimate(from, action, next, rng, ratios, &figures).ok());
+      const auto paid = [&](double logit) {
+        return std::max(lower, -1 + std::min(0.0, logit + tolerance));
+      };
+      EXPECT_NEAR(ratios[0], -1, 1e-5);
+      EXPECT_NEAR(ratios[1], paid(inside), 1e-4);
+      EXPECT_NEAR(ratios[2], paid(outside), 1e-4);
+      EXPECT_NEAR(figures.divergence(), -(ratios[0] + ratios[1] + ratios[2] + ratios[3]) / 4, 1e-4);
+      EXPECT_EQ(ratios[3], static_cast<float>(lower));
+    }
+  }
+  EXPECT_FALSE(Validate(LogRatioOptions{.state_tolerance = -1}).ok());
+}
+
 TEST(StateClassifierTest, RefusesWhatDoesNotFit) {
   EXPECT_FALSE(StateClassifier::Create(0, {}).ok());
   EXPECT_FALSE(StateClassifier::Create(1, {.first_steps = 0}).ok());
@@ -115,11 +168,9 @@ TEST(StateClassifierTest, RefusesWhatDoesNotFit) {
   const std::vector<float> state = {0, 0}, three = {0, 0, 0};
   EXPECT_EQ(classifier->Logits(state, logits).code(), absl::StatusCode::kFailedPrecondition);
   Rng rng(1);
-  EXPECT_EQ(classifier->Fit(three, state, rng, {}).status().code(),
-            absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(classifier->Fit({}, state, rng, {}).status().code(),
-            absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(classifier->Fit(state, state, rng, [] { return true; }).status().code(),
+  EXPECT_EQ(classifier->Fit(three, state, rng, {}).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(classifier->Fit({}, state, rng, {}).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(classifier->Fit(state, state, rng, [] { return true; }).code(),
             absl::StatusCode::kCancelled);
   ASSERT_TRUE(classifier->Fit(state, state, rng, {}).ok());
   EXPECT_EQ(classifier->Logits(three, logits).code(), absl::StatusCode::kInvalidArgument);

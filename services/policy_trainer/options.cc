@@ -105,7 +105,7 @@ JointOptions JointFrom(const config::v1::RunConfig& config) {
   return options;
 }
 
-/// The classifier of states: as that of transitions but for what is its own.
+/// The classifier of states. What it shares with that of transitions says config.proto.
 objective::StateClassifierOptions StatesFrom(const config::v1::Objective& objective,
                                              const std::string& device, uint64_t seed) {
   objective::StateClassifierOptions options;

@@ -64,6 +64,25 @@ TEST(PolicyTrainerOptions, AsyncNeedsNoExactModel) {
   EXPECT_EQ(options->learner.target_entropy, -3);
 }
 
+TEST(PolicyTrainerOptions, TakesThePriceForStates) {
+  const auto options = From(
+      {"objective.kind=mnm", "objective.state_price=true", "objective.state_tolerance=0.5",
+       "objective.state_noise=0.1", "objective.state_mixture=0.6", "objective.state_first_steps=70",
+       "objective.state_steps=7", "objective.classifier_hidden=[8]", "objective.classifier_lr=0.01",
+       "objective.classifier_batch_size=32", "objective.classifier_target=0.99"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->trainer.joint->ratio.state_tolerance, 0.5);
+  const objective::StateClassifierOptions& states = *options->trainer.joint->states;
+  EXPECT_EQ(states.input_noise, 0.1);
+  EXPECT_EQ(states.mixture, 0.6);
+  EXPECT_EQ(states.first_steps, 70);
+  EXPECT_EQ(states.fit_steps, 7);
+  EXPECT_EQ(states.hidden, std::vector<int>{8});
+  EXPECT_EQ(states.adam.lr, 0.01);
+  EXPECT_EQ(states.batch_size, 32);
+  EXPECT_NEAR(states.smoothing, 0.01, 1e-12);
+}
+
 TEST(PolicyTrainerOptions, TakesTheJointObjective) {
   auto options = From({});
   ASSERT_TRUE(options.ok()) << options.status();
@@ -75,6 +94,7 @@ TEST(PolicyTrainerOptions, TakesTheJointObjective) {
             "objective.logit_tolerance=0.3", "objective.logit_samples=2",
             "objective.terminal_reward=0.5", "policy.discount=0.9"});
   ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_FALSE(options->trainer.joint->states.has_value());
   const JointOptions& joint = *options->trainer.joint;
   EXPECT_EQ(joint.reward.kind, objective::RatioWeight::kDual);
   EXPECT_EQ(joint.reward.weight, 0.3);

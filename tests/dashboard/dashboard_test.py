@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -125,10 +126,15 @@ class DashboardTest(DashboardPage):
         self.state(page, "live")
         harness.tell("end", {"outcome": "done", "reason": "goal reached", "report": "/runs/x/report.html"})
         self.state(page, "over")
+        unanswered = []
+        page.on("requestfailed", lambda request: unanswered.append(request.url))
         harness.stop()
-        self.until(page, "performance.now() > 0 && document.getElementById('freshness').textContent.includes('ended with the run')")
-        page.wait_for_timeout(4000)  # longer than a silent monitor takes to be told of
-        self.state(page, "over")
+        end = time.monotonic() + 30
+        while len(unanswered) < 3:  # 1, 2 and 4 s after the last answer; silent for 2.5 s a monitor is down
+            self.assertLess(time.monotonic(), end, "the page has stopped asking")
+            page.wait_for_timeout(50)
+        self.assertEqual(page.locator("body").get_attribute("data-state"), "over")
+        self.assertIn("ended with the run", page.locator("#freshness").inner_text())
         said = page.locator("#connection").inner_text()
         self.assertIn("The run is over: goal reached.", said)
         self.assertIn("/runs/x/report.html", said)
@@ -156,10 +162,11 @@ class LiveRunTest(DashboardPage):
         self.addCleanup(lambda: run.process.poll() is None and (run.process.kill(), run.process.communicate()))
         endpoints = run.wait_for(lambda: run.endpoints("monitor"), "endpoints of the monitor")
         self.url = f"http://{endpoints['dashboard']}/"
-        page = self.open(self)
+        page = self.open(self, longest_pause_ms=200)  # a monitor that ends answers for 1.5 s
         self.state(page, "live")
         self.card(page, "Index of co-adaptation").locator(".scale").wait_for(timeout=60000)
-        page.wait_for_selector("#chart-gaps canvas", timeout=30000)
+        for chart in ("gaps", "evidence"):
+            page.wait_for_selector(f"#chart-{chart} canvas", timeout=60000)
         before = page.locator("#run-facts").inner_text()
         self.until(page, f"document.getElementById('run-facts').textContent !== {json.dumps(before)}")
         status = tandem("status", run.folder)

@@ -111,10 +111,14 @@ class DashboardPage(unittest.TestCase):
         self.addCleanup(harness.stop)
         return harness
 
-    def open(self, harness, path="", **options):
+    def open(self, harness, path="", longest_pause_ms=None, **options):
+        """longest_pause_ms: the page's timers wait no longer, so that it asks more often than each second."""
         context = self.browser.new_context(viewport={"width": 1280, "height": 900}, **options)
         self.addCleanup(context.close)
         page = context.new_page()
+        if longest_pause_ms is not None:
+            page.add_init_script("{ const wait = setTimeout; window.setTimeout = (what, ms, ...rest) => "
+                                 f"wait(what, Math.min(ms, {longest_pause_ms}), ...rest); }}")
         page.set_default_timeout(20000)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda m: self.complaints.append(m.text) if "Content Security Policy" in m.text else None)

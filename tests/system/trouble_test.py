@@ -62,8 +62,9 @@ class TroubleTest(unittest.TestCase):
         self.addCleanup(run.kill)
         return run
 
-    def start_robot(self, *words):
-        return self.start("env.name=", f"env.command={sys.executable} {self.robot} {self.stop} {' '.join(words)}")
+    def start_robot(self, *words, overrides=()):
+        return self.start("env.name=", f"env.command={sys.executable} {self.robot} {self.stop} {' '.join(words)}",
+                          *overrides)
 
     def end(self, run):
         """Interrupts it; what it said to people."""
@@ -158,7 +159,8 @@ class TroubleTest(unittest.TestCase):
         self.assertRegex(err, r"(?m)^no policy was saved: write .*File too large")
 
     def test_a_second_interrupt_says_that_it_was_asked_for(self):
-        run = self.start_robot()
+        # Long enough for the others to end, and for the second signal to come before the first one's patience ends.
+        run = self.start_robot(overrides=["runtime.drain_seconds=60"])
         run.wait_for(lambda: run.steps() > 120, "training")
         # A member that does not end by itself: the second signal must take it.
         pid = run.endpoints("model_trainer")["pid"]

@@ -26,7 +26,7 @@ TEST_F(JudgeTest, BeforeTheFirstCheckpointItWarmsUp) {
   const auto judge = Make();
   const JudgeReport report = judge->Report();
   EXPECT_EQ(report.judgement.verdict, Verdict::kWarmingUp);
-  EXPECT_THAT(report.judgement.sentence, HasSubstr("Warming up: 0 of 3"));
+  EXPECT_THAT(report.judgement.sentence, HasSubstr("Warming up: 0 of the first 3"));
   EXPECT_LT(report.age_seconds, 0);
   EXPECT_TRUE(std::isnan(report.evidence_log10));
   EXPECT_NEAR(report.evidence_threshold_log10, std::log10(200), 1e-12);
@@ -213,7 +213,7 @@ TEST_F(JudgeTest, AfterARestartWithAnotherToleranceThereIsNoVerdictUntilTheNextM
   {
     const auto judge = Make();
     EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kWarmingUp);
-    EXPECT_THAT(judge->Report().judgement.sentence, HasSubstr("Warming up: 2 of 3"));
+    EXPECT_THAT(judge->Report().judgement.sentence, HasSubstr("Warming up: 2 of the first 3"));
     for (int i = 0; i < 4; ++i) judge->OnCheckpoint(With(0.15));
     EXPECT_EQ(judge->Report().judgement.verdict, Verdict::kWarning);
   }

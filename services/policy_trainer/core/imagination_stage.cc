@@ -106,9 +106,7 @@ absl::Status ImaginationStage::Fill(FollowedModel& followed, const std::string& 
     TANDEM_RETURN_IF_ERROR(ClampRewards(draw, followed.through_index, &columns));
   }
   if (options_.ratio) {
-    if (states_ != nullptr) {
-      TANDEM_RETURN_IF_ERROR(LearnStates(draw, followed.through_index, columns));
-    }
+    TANDEM_RETURN_IF_ERROR(LearnStates(draw, followed.through_index, columns));
     TANDEM_RETURN_IF_ERROR(EstimateRatios(followed, draw));
   }
   pool_.Commit();
@@ -123,22 +121,25 @@ absl::Status ImaginationStage::Fill(FollowedModel& followed, const std::string& 
 
 absl::Status ImaginationStage::LearnStates(const std::string& draw, int64_t through_index,
                                            const TransitionBatch& imagined) {
+  if (states_ == nullptr || imagined.size() == 0 || draw == states_learned_) {
+    return absl::OkStatus();
+  }
   TANDEM_ASSIGN_OR_RETURN(
       const TransitionBatch real,
       sampler_.Sample(SampleKind::kTransitions, kStateSample,
                       StreamSeed(options_.seed, "real_states/" + draw), through_index));
   Rng rng(options_.seed, "state_classifier/" + draw);
-  return states_
-      ->Fit(real.next_observations, imagined.next_observations, rng,
-            [this] { return stop_.stopped(); })
-      .status();
+  TANDEM_RETURN_IF_ERROR(states_->Fit(real.next_observations, imagined.next_observations, rng,
+                                      [this] { return stop_.stopped(); }));
+  states_learned_ = draw;
+  return absl::OkStatus();
 }
 
 absl::Status ImaginationStage::EstimateRatios(FollowedModel& followed, const std::string& draw) {
   Rng rng(options_.seed, "log_ratios/" + draw);
   objective::LogRatioEstimator estimator(
       *options_.ratio, *followed.model, *followed.classifier, [this] { return stop_.stopped(); },
-      states_.get());
+      states_ != nullptr && states_->fits() > 0 ? states_.get() : nullptr);
   objective::LogRatioFigures figures;
   TANDEM_RETURN_IF_ERROR(
       pool_.Relabel([&](const TransitionBatch& rows, std::span<float> log_ratios) {

@@ -86,7 +86,8 @@ class ImaginationStage {
 
  private:
   absl::Status Fill(FollowedModel& followed, const std::string& draw, policy::SacLearner& learner);
-  /// Shows the classifier of states a new generation beside real states.
+  /// Shows the classifier of states a new generation beside real states: once for each draw, so
+  /// that a try after a failed one, or another use of the same model, shows it nothing twice.
   absl::Status LearnStates(const std::string& draw, int64_t through_index,
                            const TransitionBatch& imagined);
   /// Gives every row of the pool its log-ratio by this model and its classifier.
@@ -103,6 +104,7 @@ class ImaginationStage {
   StopSignal& stop_;
   Clock& clock_;
   const std::unique_ptr<objective::StateClassifier> states_;
+  std::string states_learned_;  // the draw whose generation it was shown last
   ImaginedPool pool_;
   int64_t pool_through_index_ = -1;
   uint64_t model_version_ = 0;

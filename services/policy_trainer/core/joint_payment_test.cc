@@ -122,6 +122,32 @@ TEST(JointPayment, StatesThatTheWorldDoesNotReachHaveAPriceOfTheirOwn) {
   }
 }
 
+/// No step of it is finite, so that none is kept.
+class BrokenModel : public FakeModel {
+ public:
+  BrokenModel() : FakeModel(kImagined) {}
+  absl::Status Step(std::span<const float> observations, std::span<const float> actions, Rng& rng,
+                    dynamics::ModelStep* step) override {
+    const absl::Status status = FakeModel::Step(observations, actions, rng, step);
+    std::fill(step->next_observations.begin(), step->next_observations.end(), NAN);
+    return status;
+  }
+};
+
+TEST(JointPayment, WithoutAnImaginedStateItGoesOnWithRealRows) {
+  JointWorld world;
+  world.options.joint->states = {.first_steps = 10};
+  world.JointModel(250);
+  world.AddGrant(3, 260, 250);
+  PolicyTrainer::Deps deps = world.Deps();
+  deps.load_model = [](const nn::TensorFile&, const EnvironmentSpec&) {
+    return std::make_unique<BrokenModel>();
+  };
+  const auto wait = [&] { world.WaitFor([&] { return world.log.count() >= 3; }); };
+  ASSERT_TRUE(world.Live(deps, wait).ok());
+  EXPECT_NEAR(world.log.batches()[0].rewards[19], 0.1 * std::log(-1 + 2), 1e-6);
+}
+
 TEST(JointPayment, WhatIsNotANumberCostsTheBoundAndStallsNothing) {
   JointWorld world;
   world.JointModel(250, NAN);
