@@ -48,9 +48,9 @@ struct LogRatioFigures {
   int64_t rows = 0;
   double sum = 0;        ///< of clipped ones [nats]
   double state_sum = 0;  ///< The part of it that is the state's.
-  /// Rows whose transition alone is at the lower bound: those that the clip changed there, that had no finite mean, or whose
-  /// mean logit was within 5 % of the least that is of use, the larger of lower - tolerance and
-  /// -best_logit.
+  /// Rows whose transition alone is at the lower bound: those that the clip changed there, that had
+  /// no finite mean, or whose mean logit was within 5 % of the least that is of use, the larger of
+  /// lower - tolerance and -best_logit.
   int64_t at_lower = 0;
   int64_t at_upper = 0;  ///< Rows that the clip changed at the upper one.
 

@@ -35,9 +35,9 @@ PolicyTrainerMetrics::PolicyTrainerMetrics(metrics::Registry& registry)
       imagined_steps(registry.AddCounter(Name("imagined_steps_total"), "Imagined steps kept.")),
       dropped_rows(registry.AddCounter(Name("dropped_rows_total"),
                                        "Imagined steps dropped because a number was not finite.")),
-      imagine_seconds(
-          registry.AddHistogram(Name("imagine_seconds"), "Time of the rollouts after one refit, with their log-ratios.",
-                                {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100})),
+      imagine_seconds(registry.AddHistogram(
+          Name("imagine_seconds"), "Time of the rollouts after one refit, with their log-ratios.",
+          {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100})),
       horizon(registry.AddGauge(Name("horizon_steps"), "Length of the last rollouts.")),
       pool_rows(registry.AddGauge(Name("pool_rows"), "Imagined steps in the pool.")),
       model_version(
