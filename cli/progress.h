@@ -46,8 +46,7 @@ class Progress {
 /// that of steps collected since its fit, and of those held out of it. Instead of the index, a
 /// verdict that rests on something else is named with that: "verdict warning (gap_100)". While
 /// everybody waits for the first model that stands there, and what is wrong where nothing moves:
-///   step 1238/3000 stands still  actor-0: environment 0 failed 5 times, last: RuntimeError: no
-///   motor
+///   step 1238/3000 stands still  actor-0: environment 0 failed 5 times, last: no motor
 std::string ProgressLine(const nlohmann::json& record);
 
 /// What a run without a step waits for: "waiting for the replay buffer to answer, 3s", and the

@@ -26,7 +26,7 @@ ImaginationStage::ImaginationStage(ImaginationOptions options, const Environment
                                    ModelFollower& models, RealSampler& sampler,
                                    PolicyTrainerMetrics& metrics, StopSignal& stop, Clock& clock,
                                    std::unique_ptr<objective::StateClassifier> states)
-    : options_(std::move(options)),
+    : options_(options),
       models_(models),
       sampler_(sampler),
       metrics_(metrics),
