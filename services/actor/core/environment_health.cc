@@ -41,7 +41,7 @@ std::string Summary(const EnvironmentFault& fault) {
   const std::vector<std::string> lines =
       absl::StrSplit(fault.message, absl::ByAnyChar("\r\n"), absl::SkipWhitespace());
   if (lines.empty()) return absl::StrReplaceAll(std::string(FaultName(fault.kind)), {{"_", " "}});
-  const std::string last(absl::StripAsciiWhitespace(lines.back()));
+  std::string last(absl::StripAsciiWhitespace(lines.back()));
   if (fault.kind == FaultKind::kException || lines.size() == 1) return last;
   return absl::StrCat(absl::StripAsciiWhitespace(lines.front()), " ... ", last);
 }

@@ -22,7 +22,7 @@ constexpr int64_t kStateSample = 20'000;  // [rows]
 
 }  // namespace
 
-ImaginationStage::ImaginationStage(ImaginationOptions options, const EnvironmentSpec& spec,
+ImaginationStage::ImaginationStage(const ImaginationOptions& options, const EnvironmentSpec& spec,
                                    ModelFollower& models, RealSampler& sampler,
                                    PolicyTrainerMetrics& metrics, StopSignal& stop, Clock& clock,
                                    std::unique_ptr<objective::StateClassifier> states)

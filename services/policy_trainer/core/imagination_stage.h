@@ -57,9 +57,10 @@ class ImaginationStage {
   /// states: judges the states that imagined steps end in, where log-ratios are estimated; null:
   /// they are not judged. Learns here, of each generation; not kept over a restart, after which it
   /// learns anew.
-  ImaginationStage(ImaginationOptions options, const EnvironmentSpec& spec, ModelFollower& models,
-                   RealSampler& sampler, PolicyTrainerMetrics& metrics, StopSignal& stop,
-                   Clock& clock, std::unique_ptr<objective::StateClassifier> states = nullptr);
+  ImaginationStage(const ImaginationOptions& options, const EnvironmentSpec& spec,
+                   ModelFollower& models, RealSampler& sampler, PolicyTrainerMetrics& metrics,
+                   StopSignal& stop, Clock& clock,
+                   std::unique_ptr<objective::StateClassifier> states = nullptr);
 
   /// Where the pool is not that of the grant's model, or is to be made anew: waits for the model
   /// (at most 5 s, DEADLINE_EXCEEDED), imagines with `learner`'s policy and replaces the oldest
