@@ -176,7 +176,8 @@ Json StatusJson(const std::string& run_path, const Json& about) {
     const std::string report = run_path + "/report.html";
     std::error_code error;
     status["report"] = std::filesystem::exists(report, error) ? Json(report) : Json();
-    status["policy"] = PolicyOf(run_path).empty() ? Json() : Json(PolicyOf(run_path));
+    const std::string policy = PolicyOf(run_path);
+    status["policy"] = policy.empty() ? Json() : Json(policy);
     return status;
   }
   status["pid"] = about.value("pid", 0);

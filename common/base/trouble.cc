@@ -37,12 +37,7 @@ void SetTrouble(std::string_view topic, std::string_view text) {
   std::string line = OneLine(text);
   Board& board = TheBoard();
   MutexLock lock(board.mu);
-  const auto found = board.texts.find(topic);
-  if (found != board.texts.end()) {
-    found->second = std::move(line);
-  } else {
-    board.texts.emplace(std::string(topic), std::move(line));
-  }
+  board.texts.insert_or_assign(std::string(topic), std::move(line));
 }
 
 void ClearTrouble(std::string_view topic) {
